@@ -1,0 +1,50 @@
+//! The one clock of a run: what plugins, time-outs, retries and records read and wait on.
+//!
+//! The main type is [`Clock`]. It rides on tokio's clock, which can be paused and advanced, and may run faster than the
+//! world: a run against a simulator whose clock is scaled waits in the same scale.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// A clock that runs `scale` times as fast as the world.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+    /// Milliseconds since the Unix epoch at `origin`.
+    epoch: u64,
+    scale: f64,
+}
+
+impl Clock {
+    /// A clock that shows the world's time now and runs `scale` times as fast from here. 1 is the world's pace.
+    pub fn scaled(scale: f64) -> Self {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::starting_at(epoch.as_millis() as u64, scale)
+    }
+
+    /// A clock that shows `epoch` (milliseconds since the Unix epoch) now.
+    pub fn starting_at(epoch: u64, scale: f64) -> Self {
+        Self { origin: Instant::now(), epoch, scale }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn now(&self) -> u64 {
+        self.epoch + (self.origin.elapsed().as_secs_f64() * self.scale * 1000.0) as u64
+    }
+
+    /// How long the world takes to see `duration` pass on this clock.
+    pub fn real(&self, duration: Duration) -> Duration {
+        duration.div_f64(self.scale)
+    }
+
+    /// Wait for `duration` of this clock.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(self.real(duration)).await;
+    }
+
+    /// Wait until this clock shows `instant`, milliseconds since the Unix epoch.
+    pub async fn sleep_until(&self, instant: u64) {
+        self.sleep(Duration::from_millis(instant.saturating_sub(self.now()))).await;
+    }
+}

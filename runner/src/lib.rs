@@ -1,0 +1,24 @@
+//! The host of kiln: it runs pipelines whose stages are sandboxed WebAssembly components.
+//!
+//! The way of the data, which is also the order in which to read the modules:
+//!
+//! - [`pipeline`]: TOML text becomes a checked [`pipeline::Pipeline`]; every problem of the file is reported at once.
+//! - [`plugin`]: a component is found, compiled, described, and made ready to run.
+//! - [`run`]: the stages are executed in the order of their dependencies.
+//! - [`aws`]: every AWS call of every stage goes through the one function in [`aws::call`]: authorise, journal, send,
+//!   journal, answer. [`policy`], [`journal`] and [`secrets`] are what it asks on the way.
+//! - [`report`]: consumes the [`event`]s of a run and writes them for people and machines. Nothing else prints.
+
+pub mod aws;
+pub mod cli;
+pub mod clock;
+pub mod diagnostic;
+pub mod event;
+pub mod journal;
+pub mod pipeline;
+pub mod plugin;
+pub mod policy;
+pub mod report;
+pub mod run;
+pub mod secrets;
+pub mod types;
