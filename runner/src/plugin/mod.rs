@@ -1,1 +1,3 @@
-//! (in work)
+//! Components: found, compiled, described, and made ready to run.
+
+pub mod bindings;

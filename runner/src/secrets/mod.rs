@@ -1,1 +1,5 @@
-//! (in work)
+//! Secrets: references, resolution, redaction.
+
+/// A handle.
+#[derive(Debug)]
+pub struct SecretHandle;
