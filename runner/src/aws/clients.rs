@@ -1,0 +1,136 @@
+//! The SDK's clients for one place and one identity.
+//!
+//! The main type is [`Clients`]; [`Connection`] is what all of them share: the HTTP client, the endpoint, the retry
+//! policy and the runner's own credentials.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use super::request_id::RequestIdTap;
+use crate::types::{Arn, Region};
+
+/// What all clients of a run share.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    sdk: SdkConfig,
+}
+
+/// A role to act in.
+#[derive(Debug, Clone)]
+pub struct AssumedRole {
+    /// The role.
+    pub role: Arn,
+    /// Shown in CloudTrail: at most 64 characters.
+    pub session: String,
+    /// The role's external id, where it wants one.
+    pub external_id: Option<String>,
+    /// An IAM policy that the session is limited to.
+    pub policy: Option<String>,
+}
+
+impl Connection {
+    /// Read the environment, profiles and container metadata as every AWS tool does. `endpoint` replaces AWS's own
+    /// addresses (`AWS_ENDPOINT_URL` does too).
+    pub async fn load(region: &Region, endpoint: Option<&str>) -> Self {
+        let endpoint = endpoint.map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(Duration::from_secs(30))
+                    .operation_timeout(Duration::from_secs(120))
+                    .build(),
+            )
+            .http_client(http_client(endpoint.as_deref()));
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        Self { sdk: loader.load().await }
+    }
+
+    /// Clients in `region`, as the runner itself or in `role`. The role's credentials are fetched at the first call and
+    /// again before they expire.
+    pub async fn clients(&self, region: &Region, role: Option<AssumedRole>) -> Clients {
+        let region = aws_config::Region::new(region.as_str().to_owned());
+        let mut sdk = self.sdk.to_builder().region(region.clone());
+        if let Some(AssumedRole { role, session, external_id, policy }) = role {
+            let mut provider =
+                AssumeRoleProvider::builder(role.as_str()).session_name(session).region(region).configure(&self.sdk);
+            if let Some(id) = external_id {
+                provider = provider.external_id(id);
+            }
+            if let Some(policy) = policy {
+                provider = provider.policy(policy);
+            }
+            let provider = provider.build().await;
+            sdk = sdk
+                .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(provider))
+                .identity_cache(aws_config::identity::IdentityCache::lazy().build());
+        }
+        Clients::new(sdk.build())
+    }
+}
+
+/// Plain HTTP needs no certificates, and loading them is the slowest part of a warm start.
+fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    match endpoint {
+        Some(url) if url.starts_with("http://") => builder.build_http(),
+        _ => builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https(),
+    }
+}
+
+macro_rules! clients {
+    ($($(#[$doc:meta])* $field:ident: $sdk:ident),* $(,)?) => {
+        /// The clients of every service, made when first used.
+        #[derive(Debug)]
+        pub struct Clients {
+            sdk: SdkConfig,
+            $($field: OnceLock<$sdk::Client>,)*
+        }
+
+        impl Clients {
+            fn new(sdk: SdkConfig) -> Self {
+                Self { sdk, $($field: OnceLock::new(),)* }
+            }
+
+            $(
+                $(#[$doc])*
+                pub fn $field(&self) -> &$sdk::Client {
+                    self.$field.get_or_init(|| {
+                        let config = $sdk::config::Builder::from(&self.sdk).interceptor(RequestIdTap).build();
+                        $sdk::Client::from_conf(config)
+                    })
+                }
+            )*
+        }
+    };
+}
+
+clients! {
+    /// CloudWatch.
+    cloudwatch: aws_sdk_cloudwatch,
+    /// CodeBuild.
+    codebuild: aws_sdk_codebuild,
+    /// Elastic Container Registry.
+    ecr: aws_sdk_ecr,
+    /// Elastic Container Service.
+    ecs: aws_sdk_ecs,
+    /// Key Management Service.
+    kms: aws_sdk_kms,
+    /// CloudWatch Logs.
+    logs: aws_sdk_cloudwatchlogs,
+    /// Secrets Manager.
+    secretsmanager: aws_sdk_secretsmanager,
+    /// Security Token Service.
+    sts: aws_sdk_sts,
+}
