@@ -1,12 +1,14 @@
-//! (in work)
+//! What a stage may do: the permissions that its plugin declares, resolved over its config.
+//!
+//! The main type is [`Grants`]: the host asks it at every call, and AWS asks the session policy that it writes.
 
-/// Where a stage acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Such as `aws`.
-    pub partition: String,
-    /// The region.
-    pub region: crate::types::Region,
-    /// The account.
-    pub account: crate::types::AccountId,
-}
+mod denied;
+mod grants;
+mod pattern;
+mod template;
+mod untied;
+
+pub use denied::{Denied, DeniedReason};
+pub use grants::{Declared, Grant, Grants, Place};
+pub use pattern::Pattern;
+pub use template::PolicyError;

@@ -1,5 +1,5 @@
-//! Secrets: references, resolution, redaction.
+//! Secrets: where they may be seen, and where never.
+//!
+//! The main type is [`redact::Redactor`], which every sink of text goes through.
 
-/// A handle.
-#[derive(Debug)]
-pub struct SecretHandle;
+pub mod redact;

@@ -1,0 +1,88 @@
+//! Blobs: what is too large for a frame, and files that belong to a run, each by its content's digest.
+//!
+//! The main functions are [`attach`] and [`attached`]. A blob is written and synced before the frame that names it, so a
+//! frame whose blob is missing is damage, and a blob that no frame names is only left over.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+use crate::types::Digest;
+
+/// Keep `bytes` beside the journal in `dir`, durably, and answer the digest by which [`attached`] finds them. Needs no
+/// journal yet: what the first record names is attached before it.
+pub fn attach(dir: &Path, bytes: &[u8]) -> Result<Digest, JournalError> {
+    let digest = Digest::of(bytes);
+    let path = path(dir, &digest);
+    if path.exists() && attached(dir, &digest).is_ok() {
+        return Ok(digest);
+    }
+    let blobs = dir.join("blobs");
+    make_dir(&blobs)?;
+    // Written under another name first, so that a blob is there with all of its content or not at all.
+    let partial = blobs.join(format!("{}.{}.partial", hex(&digest), uuid::Uuid::new_v4().simple()));
+    let written = File::create_new(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    });
+    if let Err(source) = written {
+        // The first error is the one to tell; what is left over does no harm.
+        let _ = fs::remove_file(&partial);
+        return Err(JournalError::Io { action: "write the blob", path, source });
+    }
+    sync_dir(&blobs)?;
+    Ok(digest)
+}
+
+/// What was kept beside the journal in `dir` under `digest`, checked against it.
+pub fn attached(dir: &Path, digest: &Digest) -> Result<Vec<u8>, JournalError> {
+    let path = path(dir, digest);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(JournalError::Blob { digest: digest.clone(), path, reason: "is missing".to_owned() });
+        }
+        Err(source) => return Err(JournalError::Io { action: "read the blob", path, source }),
+    };
+    let found = Digest::of(&bytes);
+    if found != *digest {
+        return Err(JournalError::Blob {
+            digest: digest.clone(),
+            path,
+            reason: format!("is damaged: its content has the digest {found}"),
+        });
+    }
+    Ok(bytes)
+}
+
+/// Make `dir` and what is missing above it, each durably.
+pub(super) fn make_dir(dir: &Path) -> Result<(), JournalError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    make_dir(parent)?;
+    match fs::create_dir(dir) {
+        Ok(()) => sync_dir(parent),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(source) => Err(JournalError::Io { action: "make the directory", path: dir.to_owned(), source }),
+    }
+}
+
+/// Make the names in `dir` durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(JournalError::io("sync the directory", dir))
+}
+
+fn path(dir: &Path, digest: &Digest) -> PathBuf {
+    dir.join("blobs").join(hex(digest))
+}
+
+fn hex(digest: &Digest) -> &str {
+    digest.as_str().trim_start_matches("sha256:")
+}

@@ -1,0 +1,148 @@
+//! What can go wrong with a journal, in sentences that say what to do.
+//!
+//! The main type is [`JournalError`].
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::types::Digest;
+
+/// Why a journal could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `open the journal`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is a journal already where a new one was to be made.
+    #[error("there is a journal at {} already; a run's journal is made once and then only resumed", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another process writes this journal.
+    #[error(
+        "the journal {} is being written by another kiln process; wait for that run to end, or end it, and try again",
+        path.display()
+    )]
+    Locked {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file that is no journal, or a header that is damaged.
+    #[error("{} is not a journal that this kiln can read: {reason}", path.display())]
+    Header {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A frame is damaged and a valid one follows it, so that what is damaged was complete once.
+    #[error(
+        "the journal {} is damaged: frame {frame}, which begins at byte {offset}, {reason}, and a valid frame ({later}) \
+         follows at byte {later_offset}; nothing is skipped, so the run cannot be resumed. Restore the file from a \
+         backup, or look at the run's account and settle it by hand",
+        path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// The sequence number that the damaged frame should have.
+        frame: u64,
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong with it, as a verb: `has a wrong checksum`.
+        reason: String,
+        /// The sequence number of the valid frame behind it.
+        later: u64,
+        /// Where that begins.
+        later_offset: u64,
+    },
+    /// A frame is whole but its content cannot be understood.
+    #[error(
+        "the journal {} holds a record that this kiln cannot read: frame {frame}, which begins at byte {offset}: \
+         {reason}. If a newer kiln wrote it, use that version",
+        path.display()
+    )]
+    Record {
+        /// Which.
+        path: PathBuf,
+        /// The frame's sequence number.
+        frame: u64,
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A blob is missing or not what its name says.
+    #[error("the blob {digest} beside the journal, {}, {reason}", path.display())]
+    Blob {
+        /// Which.
+        digest: Digest,
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong, as a verb: `is missing`.
+        reason: String,
+    },
+    /// A record cannot be turned into JSON.
+    #[error("a {kind} record cannot be written as JSON: {source}")]
+    Encode {
+        /// The record's kind.
+        kind: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// One record is too large.
+    #[error(
+        "a {kind} record of {size} bytes is larger than the journal takes ({limit} bytes); the stage asked for or was \
+         answered too much at once"
+    )]
+    RecordTooLarge {
+        /// The record's kind.
+        kind: &'static str,
+        /// Its size.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The journal of the run is full.
+    #[error(
+        "the journal {} holds {size} bytes, and a run may hold {limit}; poll less often, read less at once, or split the \
+         pipeline",
+        path.display()
+    )]
+    Full {
+        /// Which.
+        path: PathBuf,
+        /// What it holds.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// An earlier write or sync failed, so nothing that is written now could be relied on.
+    #[error(
+        "the journal {} takes no more records, because an earlier write failed ({cause}); the run must end. What was \
+         recorded before is kept, and the run can be resumed when the disk is well",
+        path.display()
+    )]
+    Poisoned {
+        /// Which.
+        path: PathBuf,
+        /// The failure that poisoned it.
+        cause: String,
+    },
+}
+
+impl JournalError {
+    /// For `map_err` on an operation of the operating system.
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,417 @@
+//! What a run writes down: one record for each thing that a resume must know.
+//!
+//! The main type is [`Record`]. Its JSON is the payload of a frame and part of the format: fields are only ever added,
+//! and each added one has a default; a kind's number is never used again for another.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Failure, RunOutcome, StageOutcome};
+use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName};
+
+/// The version of the journal's format.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened, or is about to. Instants (`at`) are milliseconds since the Unix epoch, by the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// The run begins. Always the first record, and there only.
+    RunStart(RunStart),
+    /// A run that had stopped goes on.
+    RunResume(RunResume),
+    /// An attempt of a stage begins.
+    StageStart(StageStart),
+    /// A write is about to be sent. Durable before it is.
+    Intent(Intent),
+    /// A call was answered. For a write: durable before the guest sees the answer.
+    Result(CallResult),
+    /// The host answered a stage by itself: the clock, the version of a secret, the images of the run.
+    LocalRead(LocalRead),
+    /// A stage waits.
+    Timer(Timer),
+    /// A stage left a value for its own undo. Durable before the guest goes on.
+    Remember(Remember),
+    /// It was found out what became of an intent without a result.
+    Reconciled(Reconciled),
+    /// Another runner took the run over.
+    Fence(Fence),
+    /// A stage's undo begins.
+    UndoStart(UndoStart),
+    /// A stage's undo ended.
+    UndoEnd(UndoEnd),
+    /// An attempt of a stage ended, or the stage was not run at all.
+    StageEnd(StageEnd),
+    /// It cannot be found out what became of a call, or an undo failed: a person must decide.
+    Stuck(Stuck),
+    /// The run ended, or was interrupted and can be resumed.
+    RunEnd(RunEnd),
+}
+
+/// The run begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStart {
+    /// The version of the format: [`FORMAT`].
+    pub format: u32,
+    /// The version of kiln that made the journal.
+    pub kiln_version: String,
+    /// The run.
+    pub run: RunId,
+    /// The pipeline's name.
+    pub pipeline: PipelineName,
+    /// The pipeline file, as given.
+    pub file: String,
+    /// The digest of the pipeline file's text. The text itself is attached under it ([`attach`](super::attach) before
+    /// [`Journal::create`](super::Journal::create)): a resume uses the run's own file, whatever has become of the other.
+    pub source: Digest,
+    /// The inputs with their values, defaults included.
+    pub inputs: BTreeMap<String, Value>,
+    /// The plugins by the names that the pipeline gives them.
+    pub plugins: BTreeMap<String, Digest>,
+    /// The hash of the engine's configuration, as wasmtime gives it: another one might compute something else.
+    pub engine: String,
+    /// The account of the runner's own credentials.
+    pub account: AccountId,
+    /// The pipeline's region.
+    pub region: Region,
+    /// How many times as fast as the world the run's clock goes: 1 but against a simulator.
+    pub clock_scale: f64,
+    /// When.
+    pub at: u64,
+}
+
+/// A run that had stopped goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResume {
+    /// The version of kiln that goes on.
+    pub kiln_version: String,
+    /// How many bytes of a torn tail were cut off.
+    pub truncated: u64,
+    /// When.
+    pub at: u64,
+}
+
+/// An attempt of a stage begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageStart {
+    /// The stage.
+    pub stage: StageName,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// The config as the guest gets it: all references resolved, secrets by reference only.
+    pub config: Value,
+    /// The hash of the config's canonical JSON.
+    pub config_digest: Digest,
+    /// The digest of the plugin's component.
+    pub plugin: Digest,
+    /// The account that the stage acts in.
+    pub account: AccountId,
+    /// The region that the stage acts in.
+    pub region: Region,
+    /// When the attempt is ended by its `timeout`. A resume keeps it.
+    pub deadline: u64,
+    /// When.
+    pub at: u64,
+}
+
+/// Where in a run a call was made. Calls to AWS, reads of the clock and other answers of the host, waits and remembered
+/// values are all counted by one `seq`, in the order in which the guest made them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CallKey {
+    /// The stage.
+    pub stage: StageName,
+    /// Which attempt: of the stage in the phase [`Phase::Run`], of its undo in [`Phase::Undo`]. 1 for the first.
+    pub attempt: u32,
+    /// What of the plugin was running.
+    pub phase: Phase,
+    /// Counts from 0 in an attempt of a phase, without gaps.
+    pub seq: u64,
+}
+
+/// What of a plugin was running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// `run`.
+    Run,
+    /// `undo`.
+    Undo,
+}
+
+/// How a call may be sent again when it is not known whether it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryClass {
+    /// It changes nothing.
+    Read,
+    /// It carries a client token, by which AWS knows it again.
+    Token,
+    /// The same request again is harmless, or is found by its key.
+    Natural,
+    /// It must be looked up first.
+    Unsafe,
+}
+
+/// A request or a response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Its JSON.
+    Plain(Value),
+    /// Only the hash of its canonical JSON, because it holds a secret. A replay asks again and compares.
+    Hashed(Digest),
+}
+
+/// A write is about to be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Which call.
+    pub call: CallKey,
+    /// The IAM action: `codebuild:StartBuild`.
+    pub action: String,
+    /// The request. A resume that sends again sends this.
+    pub request: Body,
+    /// [`request_hash`](super::request_hash) of the request, sensitive or not.
+    pub request_hash: Digest,
+    /// How it may be sent again.
+    pub retry: RetryClass,
+    /// The client token, where the operation takes one (or is found by one).
+    pub token: Option<String>,
+    /// When.
+    pub at: u64,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallOutcome {
+    /// The response.
+    Ok(Body),
+    /// The error, as the guest sees it. Also that kiln itself refused.
+    Err(Value),
+}
+
+/// A call was answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallResult {
+    /// Which call.
+    pub call: CallKey,
+    /// The IAM action.
+    pub action: String,
+    /// The hash of the request: what a replayed call is compared by.
+    pub request_hash: Digest,
+    /// The request, where no intent before holds it: of a read, and of a call that was refused.
+    pub request: Option<Body>,
+    /// The answer.
+    pub outcome: CallOutcome,
+    /// AWS's request id, where there is one.
+    pub request_id: Option<String>,
+    /// How long it took, all retries included.
+    pub millis: u64,
+    /// When the answer was there.
+    pub at: u64,
+}
+
+/// The host answered a stage by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LocalRead {
+    /// Which call.
+    pub call: CallKey,
+    /// What was read: `clock`, `random`, `images-of-this-run`, `secret NAME`.
+    pub what: String,
+    /// The answer. For a secret its name, ARN and version id, never its value.
+    pub value: Value,
+}
+
+/// A stage waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timer {
+    /// Which call.
+    pub call: CallKey,
+    /// How long it asked to wait, in milliseconds: what a replayed wait is compared by.
+    pub millis: u64,
+    /// When the wait ends. A resume waits on to this instant.
+    pub until: u64,
+}
+
+/// A stage left a value for its own undo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remember {
+    /// Which call.
+    pub call: CallKey,
+    /// Under which name. It replaces what was there.
+    pub name: String,
+    /// The JSON text, exactly as the guest gave it.
+    pub value: String,
+}
+
+/// What became of an intent without a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It happened. A result with the adopted response follows.
+    Happened,
+    /// It did not happen: it is sent (again).
+    NotHappened,
+    /// It may have happened, and sending it again is safe.
+    SendAgain,
+}
+
+/// Who found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decider {
+    /// kiln, by looking.
+    Lookup,
+    /// A person, by `kiln resolve`.
+    Person,
+}
+
+/// It was found out what became of an intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reconciled {
+    /// The intent's call.
+    pub call: CallKey,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Who says so.
+    pub by: Decider,
+    /// What was found, for people.
+    pub evidence: String,
+    /// When.
+    pub at: u64,
+}
+
+/// Another runner took the run over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The fence of the new lease: larger than all before.
+    pub fence: u64,
+    /// Who took over: host and process, for people.
+    pub owner: String,
+    /// The new owner's nonce.
+    pub nonce: String,
+    /// Whose lease: an environment's, or the run's own.
+    pub environment: Option<EnvironmentName>,
+    /// When.
+    pub at: u64,
+}
+
+/// A stage's undo begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UndoStart {
+    /// The stage.
+    pub stage: StageName,
+    /// Which attempt of the undo: 1 for the first.
+    pub attempt: u32,
+    /// The config: that of the stage's last attempt.
+    pub config: Value,
+    /// The digest of the plugin's component.
+    pub plugin: Digest,
+    /// When the attempt is ended by its time limit.
+    pub deadline: u64,
+    /// When.
+    pub at: u64,
+}
+
+/// A stage's undo ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UndoEnd {
+    /// The stage.
+    pub stage: StageName,
+    /// Which attempt of the undo.
+    pub attempt: u32,
+    /// What was undone, in the plugin's words, or why it could not be.
+    pub result: Result<String, Failure>,
+    /// When.
+    pub at: u64,
+}
+
+/// An attempt of a stage ended, or the stage was not run at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageEnd {
+    /// The stage.
+    pub stage: StageName,
+    /// Which attempt; 0 for a stage that was skipped or not run.
+    pub attempt: u32,
+    /// How.
+    pub outcome: StageOutcome,
+    /// Its outputs, where it is done.
+    pub outputs: Option<Value>,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// When the next attempt begins; none where this was the last.
+    pub retry_at: Option<u64>,
+    /// When.
+    pub at: u64,
+}
+
+/// A person must decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stuck {
+    /// The stage.
+    pub stage: StageName,
+    /// The call whose fate is unknown; none where an undo failed.
+    pub call: Option<CallKey>,
+    /// What happened, and what to check.
+    pub failure: Failure,
+    /// When.
+    pub at: u64,
+}
+
+/// The run ended, or was interrupted and can be resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// How.
+    pub outcome: RunOutcome,
+    /// When.
+    pub at: u64,
+}
+
+impl Record {
+    /// The number and the name of the record's kind. Numbers are part of the format.
+    pub(super) fn kind(&self) -> (u16, &'static str) {
+        match self {
+            Self::RunStart(_) => (1, "run-start"),
+            Self::StageStart(_) => (2, "stage-start"),
+            Self::Intent(_) => (3, "intent"),
+            Self::Result(_) => (4, "result"),
+            Self::LocalRead(_) => (5, "local-read"),
+            Self::Timer(_) => (6, "timer"),
+            Self::Remember(_) => (7, "remember"),
+            Self::Reconciled(_) => (8, "reconciled"),
+            Self::Fence(_) => (9, "fence"),
+            Self::UndoStart(_) => (10, "undo-start"),
+            Self::UndoEnd(_) => (11, "undo-end"),
+            Self::StageEnd(_) => (12, "stage-end"),
+            Self::Stuck(_) => (13, "stuck"),
+            Self::RunEnd(_) => (14, "run-end"),
+            Self::RunResume(_) => (15, "run-resume"),
+        }
+    }
+
+    /// Whether the record begins work that could as well be refused. What ends or undoes work that has begun is taken
+    /// even by a full journal.
+    pub(super) fn begins_work(&self) -> bool {
+        match self {
+            Self::StageStart(_) => true,
+            Self::Intent(Intent { call, .. })
+            | Self::LocalRead(LocalRead { call, .. })
+            | Self::Timer(Timer { call, .. })
+            | Self::Remember(Remember { call, .. }) => call.phase == Phase::Run,
+            // The result of a write has its intent before it, which may have happened: it must not be lost.
+            Self::Result(CallResult { call, request, .. }) => call.phase == Phase::Run && request.is_some(),
+            Self::RunStart(_)
+            | Self::RunResume(_)
+            | Self::Reconciled(_)
+            | Self::Fence(_)
+            | Self::UndoStart(_)
+            | Self::UndoEnd(_)
+            | Self::StageEnd(_)
+            | Self::Stuck(_)
+            | Self::RunEnd(_) => false,
+        }
+    }
+}

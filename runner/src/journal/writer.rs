@@ -1,0 +1,364 @@
+//! Writing a journal: append, sync, and stop for good at the first failure.
+//!
+//! The main type is [`Journal`]. Callers that need durability at the same time share one `fdatasync`: whoever comes while
+//! one is under way waits for the next, which covers all of them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::blob;
+use super::error::JournalError;
+use super::frame::{self, MAX_INLINE};
+use super::reader::{self, BlobReference, Recording, Tail};
+use super::record::{Record, RunStart};
+
+/// The largest record.
+pub(super) const MAX_RECORD: u64 = 1 << 20;
+/// From here on a run's journal is worth a warning.
+pub(super) const WARN_AT: u64 = 4 << 20;
+/// From here on it takes no record that begins work.
+pub(super) const MAX_RUN: u64 = 50 << 20;
+/// From here on it takes nothing: what is between is for what ends and undoes work.
+pub(super) const MAX_RUN_CLOSING: u64 = 64 << 20;
+
+/// The journal of a run that is going on. Clones write the same file, which is locked until the last of them is dropped.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+/// A run's journal has become so large that somebody should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizeWarning {
+    /// How large it is, in bytes.
+    pub bytes: u64,
+    /// Where the run will fail.
+    pub limit: u64,
+}
+
+struct Inner {
+    dir: PathBuf,
+    path: PathBuf,
+    /// A second handle of the same open file, so that a sync holds no lock that an append needs.
+    syncing: File,
+    state: Mutex<State>,
+    /// How many frames are durable.
+    durable: AtomicU64,
+    /// How many syncs there were.
+    syncs: AtomicU64,
+    warned: AtomicBool,
+    /// Held by whoever syncs. An `Arc` of its own, because the guard travels to the thread that does it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct State {
+    file: File,
+    next_seq: u64,
+    prev_crc: u32,
+    /// The size of all records, blobs included.
+    bytes: u64,
+    /// The first failure.
+    failed: Option<String>,
+}
+
+/// A record's JSON, ready to be framed.
+struct Encoded {
+    kind: u16,
+    name: &'static str,
+    begins_work: bool,
+    json: Vec<u8>,
+}
+
+impl Journal {
+    /// Make the journal of a new run in `dir` (`<state>/runs/<run-id>/`, made where it is missing) with its first record,
+    /// durably. The pipeline's text must have been [attached](super::attach()) before.
+    pub fn create(dir: &Path, start: &RunStart) -> Result<Self, JournalError> {
+        let run = uuid::Uuid::parse_str(start.run.as_str()).map_err(|error| JournalError::Header {
+            path: dir.join("journal"),
+            reason: format!("the run's id {} is not a UUID: {error}", start.run),
+        })?;
+        blob::make_dir(dir)?;
+        blob::attached(dir, &start.source)?;
+        let path = dir.join("journal");
+        let mut file = match OpenOptions::new().read(true).append(true).create_new(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(JournalError::Exists { path });
+            }
+            Err(source) => return Err(JournalError::Io { action: "make the journal", path, source }),
+        };
+        lock(&file, &path)?;
+        let header = frame::file_header(run);
+        file.write_all(&header).map_err(JournalError::io("write the journal", &path))?;
+        let prev_crc = crc_of_header(&header, &path)?;
+        let state = State { file, next_seq: 0, prev_crc, bytes: 0, failed: None };
+        let journal = Self::over(dir, path, state)?;
+        journal.append(&Record::RunStart(start.clone()))?;
+        journal.inner.sync()?;
+        blob::sync_dir(dir)?;
+        Ok(journal)
+    }
+
+    /// Open the journal in `dir` to go on with its run: lock it, read it, and cut off a torn tail durably. The recording
+    /// says what its tail was.
+    pub fn reopen(dir: &Path) -> Result<(Self, Recording), JournalError> {
+        let path = dir.join("journal");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(&path)
+            .map_err(JournalError::io("open the journal", &path))?;
+        lock(&file, &path)?;
+        let recording = reader::read(&path)?;
+        if let Tail::Torn { at } = recording.tail {
+            file.set_len(at).map_err(JournalError::io("cut the torn tail off", &path))?;
+            file.sync_all().map_err(JournalError::io("sync the journal", &path))?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(JournalError::io("open the journal", &path))?;
+        let bytes = fs::read(&path).map_err(JournalError::io("read the journal", &path))?;
+        let scan = reader::Scan::new(&path, &bytes)?;
+        let (frames, _) = scan.frames()?;
+        let mut size = 0;
+        for (_, frame) in &frames {
+            size += match frame.blob {
+                true => serde_json::from_slice::<BlobReference>(frame.payload).map_or(0, |blob| blob.bytes),
+                false => frame.payload.len() as u64,
+            };
+        }
+        let prev_crc = match frames.last() {
+            Some((_, frame)) => frame.crc,
+            None => crc_of_header(&bytes, &path)?,
+        };
+        let state = State { file, next_seq: frames.len() as u64, prev_crc, bytes: size, failed: None };
+        let journal = Self::over(dir, path, state)?;
+        // What was read may have been written but not synced by the process that died.
+        journal.inner.sync()?;
+        Ok((journal, recording))
+    }
+
+    fn over(dir: &Path, path: PathBuf, state: State) -> Result<Self, JournalError> {
+        let syncing = state.file.try_clone().map_err(JournalError::io("open the journal", &path))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                dir: dir.to_owned(),
+                path,
+                syncing,
+                state: Mutex::new(state),
+                durable: AtomicU64::new(0),
+                syncs: AtomicU64::new(0),
+                warned: AtomicBool::new(false),
+                turn: Arc::new(tokio::sync::Mutex::new(())),
+            }),
+        })
+    }
+
+    /// Write a record; it becomes durable with the next sync. Answers its sequence number. A record that is too large for
+    /// a frame costs a sync of its blob here and now.
+    pub fn append(&self, record: &Record) -> Result<u64, JournalError> {
+        self.inner.append(&encode(record)?)
+    }
+
+    /// Write a record and return when it is durable. Answers its sequence number.
+    ///
+    /// When the future is dropped the record may or may not have been written, as when the process dies.
+    pub async fn append_durable(&self, record: &Record) -> Result<u64, JournalError> {
+        let encoded = encode(record)?;
+        let seq = if encoded.json.len() > MAX_INLINE {
+            let inner = Arc::clone(&self.inner);
+            self.blocking(move || inner.append(&encoded)).await?
+        } else {
+            self.inner.append(&encoded)?
+        };
+        self.sync_to(seq).await?;
+        Ok(seq)
+    }
+
+    /// Return when all that was appended is durable.
+    pub async fn sync(&self) -> Result<(), JournalError> {
+        match self.inner.state().next_seq.checked_sub(1) {
+            Some(last) => self.sync_to(last).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn sync_to(&self, seq: u64) -> Result<(), JournalError> {
+        let turn = Arc::clone(&self.inner.turn).lock_owned().await;
+        // While this caller waited its turn, another's sync may have covered it.
+        if self.inner.durable.load(Ordering::Acquire) > seq {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.inner);
+        self.blocking(move || {
+            // The turn ends with the sync, even where nobody waits for it any more: two syncs at once could hide an
+            // error, because the operating system reports it to one of them only.
+            let _turn = turn;
+            inner.sync()
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            // Only where the runtime is being shut down, or the work panicked.
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), error.to_string())),
+        }
+    }
+
+    /// Keep `bytes` beside the journal; see [`attach`](super::attach()).
+    pub fn attach(&self, bytes: &[u8]) -> Result<crate::types::Digest, JournalError> {
+        blob::attach(&self.inner.dir, bytes)
+    }
+
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// The size of all records, in bytes.
+    pub fn size(&self) -> u64 {
+        self.inner.state().bytes
+    }
+
+    /// How often the file was synced: what a run's durability costs, since the device's flush dominates.
+    pub fn syncs(&self) -> u64 {
+        self.inner.syncs.load(Ordering::Relaxed)
+    }
+
+    /// That the journal has become large: once, after the append that made it so.
+    pub fn size_warning(&self) -> Option<SizeWarning> {
+        let bytes = self.size();
+        (bytes >= WARN_AT && !self.inner.warned.swap(true, Ordering::Relaxed))
+            .then_some(SizeWarning { bytes, limit: MAX_RUN })
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, record: &Encoded) -> Result<u64, JournalError> {
+        let size = record.json.len() as u64;
+        if size > MAX_RECORD {
+            return Err(JournalError::RecordTooLarge { kind: record.name, size, limit: MAX_RECORD });
+        }
+        self.admit(&self.state(), record)?;
+        let (blob, payload) = if record.json.len() > MAX_INLINE {
+            let digest = blob::attach(&self.dir, &record.json).map_err(|error| self.fail(error))?;
+            let reference = BlobReference { blob: digest, bytes: size };
+            let payload =
+                serde_json::to_vec(&reference).map_err(|source| JournalError::Encode { kind: record.name, source })?;
+            (true, payload)
+        } else {
+            (false, Vec::new())
+        };
+        let payload = if blob { &payload } else { &record.json };
+
+        let mut state = self.state();
+        // The state may have changed while the blob was written.
+        self.admit(&state, record)?;
+        let seq = state.next_seq;
+        let (bytes, crc) = frame::encode(seq, record.kind, blob, state.prev_crc, payload);
+        if let Err(source) = state.file.write_all(&bytes) {
+            self.poison(&mut state, source.to_string());
+            return Err(JournalError::Io { action: "write the journal", path: self.path.clone(), source });
+        }
+        state.next_seq += 1;
+        state.prev_crc = crc;
+        state.bytes += size;
+        Ok(seq)
+    }
+
+    fn admit(&self, state: &State, record: &Encoded) -> Result<(), JournalError> {
+        if let Some(cause) = &state.failed {
+            return Err(JournalError::Poisoned { path: self.path.clone(), cause: cause.clone() });
+        }
+        let limit = if record.begins_work { MAX_RUN } else { MAX_RUN_CLOSING };
+        if state.bytes + record.json.len() as u64 > limit {
+            return Err(JournalError::Full { path: self.path.clone(), size: state.bytes, limit });
+        }
+        Ok(())
+    }
+
+    /// Make all that is written durable. An error is fatal: the operating system may have dropped the pages that it could
+    /// not write, and a second sync would then succeed without them.
+    fn sync(&self) -> Result<(), JournalError> {
+        let written = {
+            let state = self.state();
+            if let Some(cause) = &state.failed {
+                return Err(JournalError::Poisoned { path: self.path.clone(), cause: cause.clone() });
+            }
+            state.next_seq
+        };
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        if let Err(source) = self.syncing.sync_data() {
+            self.poison(&mut self.state(), source.to_string());
+            return Err(JournalError::Io { action: "sync the journal", path: self.path.clone(), source });
+        }
+        self.durable.fetch_max(written, Ordering::Release);
+        Ok(())
+    }
+
+    fn fail(&self, error: JournalError) -> JournalError {
+        self.poison(&mut self.state(), error.to_string());
+        error
+    }
+
+    fn poison(&self, state: &mut State, cause: String) -> JournalError {
+        let cause = state.failed.get_or_insert(cause).clone();
+        JournalError::Poisoned { path: self.path.clone(), cause }
+    }
+}
+
+fn encode(record: &Record) -> Result<Encoded, JournalError> {
+    let (kind, name) = record.kind();
+    let json = serde_json::to_vec(record).map_err(|source| JournalError::Encode { kind: name, source })?;
+    Ok(Encoded { kind, name, begins_work: record.begins_work(), json })
+}
+
+fn crc_of_header(bytes: &[u8], path: &Path) -> Result<u32, JournalError> {
+    match frame::parse_file_header(bytes) {
+        Ok((_, crc)) => Ok(crc),
+        Err(reason) => Err(JournalError::Header { path: path.to_owned(), reason }),
+    }
+}
+
+/// Lock the journal against other writers. Whoever lists runs holds a shared lock for an instant, so one refusal is not
+/// yet an answer.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    for _ in 0..20 {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) => {
+                return Err(JournalError::Io {
+                    action: "lock the journal",
+                    path: path.to_owned(),
+                    source: error.into(),
+                });
+            }
+        }
+    }
+    Err(JournalError::Locked { path: path.to_owned() })
+}

@@ -1,0 +1,248 @@
+//! The permissions of one stage: which actions on which resources.
+//!
+//! The main type is [`Grants`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::denied::{Denied, DeniedReason};
+use super::pattern::Pattern;
+use super::template::{self, PolicyError};
+use crate::types::{AccountId, Arn, Region};
+
+/// A permission as a plugin declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// One IAM action.
+    pub action: String,
+    /// Templates of ARNs, or `*`.
+    pub resources: Vec<String>,
+    /// Why the plugin needs it.
+    pub reason: String,
+}
+
+/// Where a stage acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
+    /// The region.
+    pub region: Region,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// An action and the resources that it is granted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The IAM action.
+    pub action: String,
+    /// Sorted. Empty where all that the plugin's templates refer to is absent from the config.
+    pub resources: Vec<Pattern>,
+    /// Why the plugin needs it: its reasons, one for each time that it declares the action.
+    pub reasons: Vec<String>,
+}
+
+/// All that a stage may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    place: Place,
+    /// By action.
+    grants: BTreeMap<String, Grant>,
+}
+
+impl Place {
+    /// A place; its partition follows from the region.
+    pub fn new(region: Region, account: AccountId) -> Self {
+        Self { partition: region.partition().to_owned(), region, account }
+    }
+
+    /// The ARN of a resource in this place.
+    pub fn arn(&self, service: &str, resource: &str) -> Arn {
+        Arn::new(&self.partition, service, self.region.as_str(), self.account.as_str(), resource)
+    }
+
+    /// Why `arn` is outside of this place, as a clause. ARNs of global resources have no region or account.
+    pub(super) fn refuses(&self, arn: &Arn) -> Option<String> {
+        let partition = arn.as_str().split(':').nth(1).unwrap_or_default();
+        if partition != self.partition {
+            return Some(format!("it is in the partition {partition}, and the stage acts in {}", self.partition));
+        }
+        if !arn.account().is_empty() && arn.account() != self.account.as_str() {
+            return Some(format!(
+                "it belongs to the account {}, and the stage acts in {}",
+                arn.account(),
+                self.account
+            ));
+        }
+        if !arn.region().is_empty() && arn.region() != self.region.as_str() {
+            return Some(format!("it is in the region {}, and the stage acts in {}", arn.region(), self.region));
+        }
+        None
+    }
+}
+
+impl Grants {
+    /// What `declared` grants a stage with this config in this place.
+    pub fn resolve(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
+        let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
+        for permission in declared {
+            check_action(&permission.action)?;
+            if permission.resources.is_empty() {
+                return Err(PolicyError::Template {
+                    action: permission.action.clone(),
+                    template: String::new(),
+                    reason: "the list of resources is empty, which grants nothing".to_owned(),
+                });
+            }
+            let grant = grants.entry(permission.action.clone()).or_insert_with(|| Grant {
+                action: permission.action.clone(),
+                resources: Vec::new(),
+                reasons: Vec::new(),
+            });
+            for resource in &permission.resources {
+                grant.resources.extend(template::resolve(&permission.action, resource, config, place)?);
+            }
+            grant.resources.sort();
+            grant.resources.dedup();
+            if !grant.reasons.contains(&permission.reason) {
+                grant.reasons.push(permission.reason.clone());
+            }
+        }
+        Ok(Self { place: place.clone(), grants })
+    }
+
+    /// Whether the stage may do `action` on every one of `resources`. A call that names no resource is one on `*`.
+    pub fn allows(&self, action: &str, resources: &[Arn]) -> Result<(), Denied> {
+        let Some(grant) = self.grants.get(action) else {
+            return Err(Denied {
+                action: action.to_owned(),
+                resource: resources.first().cloned(),
+                granted: Vec::new(),
+                reason: DeniedReason::Action { action: action.to_owned() },
+                help: format!(
+                    "If the plugin should, its author adds a permission for {action} to what `describe` answers, with the \
+                     resources and the reason."
+                ),
+            });
+        };
+        if resources.is_empty() && !grant.resources.contains(&Pattern::Everything) {
+            return Err(self.denied_resource(grant, None));
+        }
+        for arn in resources {
+            if let Some(outside) = self.place.refuses(arn) {
+                return Err(Denied {
+                    action: action.to_owned(),
+                    resource: Some(arn.clone()),
+                    granted: granted(grant),
+                    reason: DeniedReason::Place { action: action.to_owned(), resource: arn.to_string(), outside },
+                    help: "A stage acts in one account and one region: give the stage an environment of that account \
+                           and region."
+                        .to_owned(),
+                });
+            }
+            let covered = grant.resources.iter().any(|pattern| match pattern {
+                Pattern::Everything => true,
+                Pattern::Arns(pattern) => pattern.matches(arn.as_str()),
+            });
+            if !covered {
+                return Err(self.denied_resource(grant, Some(arn)));
+            }
+        }
+        Ok(())
+    }
+
+    fn denied_resource(&self, grant: &Grant, arn: Option<&Arn>) -> Denied {
+        let on = granted(grant);
+        let clause = if on.is_empty() {
+            "the plugin declares the action, but the stage's config names nothing to do it on".to_owned()
+        } else {
+            format!("the action is granted on {} only", on.join(", "))
+        };
+        Denied {
+            action: grant.action.clone(),
+            resource: arn.cloned(),
+            granted: on,
+            reason: DeniedReason::Resource {
+                action: grant.action.clone(),
+                resource: arn.map_or_else(|| "*".to_owned(), Arn::to_string),
+                granted: clause,
+            },
+            help: "What is granted follows from the stage's `with`: name the resource there, or, if the plugin should \
+                   reach further, its author widens the permission's resources in what `describe` answers."
+                .to_owned(),
+        }
+    }
+
+    /// The IAM policy for the session of the stage's role: the same grants, for AWS to enforce once more. AWS's wildcards
+    /// reach further than kiln's, so this is the wider of the two.
+    pub fn session_policy(&self) -> Value {
+        let mut by_resources: BTreeMap<BTreeSet<&Pattern>, Vec<&str>> = BTreeMap::new();
+        for grant in self.grants.values() {
+            let resources: BTreeSet<&Pattern> = if grant.resources.contains(&Pattern::Everything) {
+                [&Pattern::Everything].into()
+            } else {
+                grant.resources.iter().collect()
+            };
+            if !resources.is_empty() {
+                by_resources.entry(resources).or_default().push(&grant.action);
+            }
+        }
+        let mut statements: Vec<Value> = by_resources
+            .into_iter()
+            .map(|(resources, actions)| {
+                json!({
+                    "Effect": "Allow",
+                    "Action": one_or_many(actions.into_iter().map(Value::from).collect()),
+                    "Resource": one_or_many(resources.into_iter().map(Pattern::iam).collect()),
+                })
+            })
+            .collect();
+        if statements.is_empty() {
+            // A policy without a statement is malformed, and no policy at all would grant all that the role may do.
+            statements.push(json!({"Effect": "Deny", "Action": "*", "Resource": "*"}));
+        }
+        json!({"Version": "2012-10-17", "Statement": statements})
+    }
+
+    /// All grants, sorted by action.
+    pub fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.values()
+    }
+
+    /// Where the stage acts.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+fn granted(grant: &Grant) -> Vec<String> {
+    grant.resources.iter().map(Pattern::to_string).collect()
+}
+
+/// A session policy has 2,048 characters: a list of one is written without its brackets.
+fn one_or_many(mut values: Vec<Value>) -> Value {
+    match values.len() {
+        1 => values.pop().unwrap_or_default(),
+        _ => Value::Array(values),
+    }
+}
+
+fn check_action(action: &str) -> Result<(), PolicyError> {
+    let wrong = |reason| Err(PolicyError::Action { action: action.to_owned(), reason });
+    if action.contains(['*', '?']) {
+        return wrong("it holds a wildcard");
+    }
+    let Some((service, operation)) = action.split_once(':') else {
+        return wrong("it has no `:` between service and operation");
+    };
+    if service.is_empty() || !service.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return wrong("its service is not lower-case letters, digits and hyphens");
+    }
+    if !operation.starts_with(|c: char| c.is_ascii_uppercase()) || !operation.bytes().all(|b| b.is_ascii_alphanumeric())
+    {
+        return wrong("its operation is not letters and digits with a capital first");
+    }
+    Ok(())
+}

@@ -1,0 +1,411 @@
+//! Resource templates: `arn:${partition}:ecr:${region}:${account}:repository/${with.repository}`.
+//!
+//! The main function is [`resolve`]: a template over a stage's config and place becomes patterns. What comes from the
+//! config is a name and stays one: it can bring no wildcard, no further part of an ARN, no other account.
+
+use serde_json::Value;
+
+use super::grants::Place;
+use super::pattern::{ArnPattern, Pattern, Piece};
+use super::untied::{Tie, tie};
+use crate::types::Arn;
+
+/// How many resources one template may become.
+const MAX_RESOURCES: usize = 1000;
+/// How a plan writes a config value that depends on a stage that has not run.
+const UNKNOWN: &str = "(known after ";
+
+/// Why a plugin's permissions cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// The action is not one IAM action.
+    #[error(
+        "the plugin asks for the action {action:?}: {reason}. An action is written as IAM writes it, such as \
+         `ecr:DescribeImages`, and wildcards are refused: each action is declared by itself"
+    )]
+    Action {
+        /// As declared.
+        action: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A template is wrong, whatever the config.
+    #[error("the plugin asks for {action} on the resource {template:?}: {reason}. Only its author can correct this")]
+    Template {
+        /// The action.
+        action: String,
+        /// The template.
+        template: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value of the config cannot stand where the template puts it.
+    #[error("`{path}` is {value:?}, which cannot name a resource of {action} ({template}): {reason}")]
+    Value {
+        /// The action.
+        action: String,
+        /// The template.
+        template: String,
+        /// Where in the stage: `with.repository`.
+        path: String,
+        /// The value.
+        value: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Run,
+    One,
+    Partition,
+    Region,
+    Account,
+    /// `${with.PATH}`.
+    With(String),
+    /// `${image-repository(with.PATH)}`.
+    ImageRepository(String),
+}
+
+/// What `template` of `action` grants.
+pub(super) fn resolve(
+    action: &str,
+    template: &str,
+    config: &Value,
+    place: &Place,
+) -> Result<Vec<Pattern>, PolicyError> {
+    let resolver = Resolver { action, template, config, place };
+    if template == "*" {
+        return match tie(action) {
+            Tie::Never | Tie::Sometimes => Ok(vec![Pattern::Everything]),
+            Tie::Always => Err(resolver.wrong(
+                "IAM ties this action to resources, so `*` would grant it on all of them; name the resources by their ARNs",
+            )),
+        };
+    }
+    if tie(action) == Tie::Never {
+        return Err(
+            resolver.wrong("IAM does not tie this action to resources; the only resource that grants it is `*`")
+        );
+    }
+    let parts = parse(template).map_err(|reason| resolver.wrong(reason))?;
+    if let [Part::With(path)] = parts.as_slice() {
+        return resolver.whole_arns(path);
+    }
+    resolver.check_shape(&parts)?;
+    resolver.expand(&parts)
+}
+
+struct Resolver<'a> {
+    action: &'a str,
+    template: &'a str,
+    config: &'a Value,
+    place: &'a Place,
+}
+
+impl Resolver<'_> {
+    fn wrong(&self, reason: impl Into<String>) -> PolicyError {
+        PolicyError::Template {
+            action: self.action.to_owned(),
+            template: self.template.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    fn unfit(&self, path: &str, value: &str, reason: impl Into<String>) -> PolicyError {
+        PolicyError::Value {
+            action: self.action.to_owned(),
+            template: self.template.to_owned(),
+            path: format!("with.{path}"),
+            value: value.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The first five parts of the ARN are the place's, whatever else the template says.
+    fn check_shape(&self, parts: &[Part]) -> Result<(), PolicyError> {
+        let mut fields: Vec<Vec<&Part>> = vec![Vec::new()];
+        let mut texts: Vec<String> = vec![String::new()];
+        for part in parts {
+            let Part::Text(text) = part else {
+                if let Some(field) = fields.last_mut() {
+                    field.push(part);
+                }
+                continue;
+            };
+            for (index, piece) in text.split(':').enumerate() {
+                if index > 0 && fields.len() < 6 {
+                    fields.push(Vec::new());
+                    texts.push(String::new());
+                }
+                if let Some(text) = texts.last_mut() {
+                    text.push_str(piece);
+                }
+            }
+        }
+        let (Some([arn, partition, service, region, account, resource]), Some(texts)) =
+            (fields.first_chunk::<6>(), texts.first_chunk::<6>())
+        else {
+            return Err(self.wrong("a resource is `*` or an ARN: arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE"));
+        };
+        let [arn_text, partition_text, service_text, region_text, account_text, resource_text] = texts;
+        if !arn.is_empty() || arn_text != "arn" {
+            return Err(self.wrong("a resource is `*` or an ARN, which begins with `arn:`"));
+        }
+        let is = |parts: &[&Part], text: &str, part: &Part, value: &str, or_empty: bool| match parts {
+            [] => text == value || (or_empty && text.is_empty()),
+            [one] => *one == part && text.is_empty(),
+            _ => false,
+        };
+        if !is(partition, partition_text, &Part::Partition, &self.place.partition, false) {
+            return Err(self.wrong("the partition of the ARN must be `${partition}`"));
+        }
+        if !service.is_empty()
+            || service_text.is_empty()
+            || !service_text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            return Err(self.wrong("the service of the ARN must be plain text, such as `ecr`"));
+        }
+        if !is(region, region_text, &Part::Region, self.place.region.as_str(), true) {
+            return Err(self.wrong(
+                "the region of the ARN must be `${region}`, or empty where the resource has none: a stage acts in one region",
+            ));
+        }
+        if !is(account, account_text, &Part::Account, self.place.account.as_str(), true) {
+            return Err(self.wrong(
+                "the account of the ARN must be `${account}`, or empty where the resource has none: a stage acts in one \
+                 account",
+            ));
+        }
+        if resource.is_empty() && resource_text.is_empty() {
+            return Err(self.wrong("the ARN names no resource"));
+        }
+        Ok(())
+    }
+
+    fn expand(&self, parts: &[Part]) -> Result<Vec<Pattern>, PolicyError> {
+        let mut resolved: Vec<Vec<Piece>> = vec![Vec::new()];
+        for (index, part) in parts.iter().enumerate() {
+            let choices: Vec<Piece> = match part {
+                Part::Text(text) => vec![Piece::Text(text.clone())],
+                Part::Run => vec![Piece::Run],
+                Part::One => vec![Piece::One],
+                Part::Partition => vec![Piece::Text(self.place.partition.to_string())],
+                Part::Region => vec![Piece::Text(self.place.region.as_str().to_owned())],
+                Part::Account => vec![Piece::Text(self.place.account.as_str().to_owned())],
+                Part::With(path) => {
+                    let slash = !slash_follows(parts.get(index + 1..).unwrap_or_default());
+                    self.values(path)?
+                        .into_iter()
+                        .map(|value| self.name(path, &value, slash).map(Piece::Text))
+                        .collect::<Result<_, _>>()?
+                }
+                Part::ImageRepository(path) => {
+                    let mut repositories = Vec::new();
+                    for value in self.values(path)? {
+                        repositories.extend(self.image_repository(path, &value)?.map(Piece::Text));
+                    }
+                    repositories
+                }
+            };
+            if choices.len() * resolved.len() > MAX_RESOURCES {
+                return Err(self.wrong(format!("the stage's config makes more than {MAX_RESOURCES} resources of it")));
+            }
+            resolved = resolved
+                .iter()
+                .flat_map(|before| {
+                    choices.iter().map(move |choice| before.iter().cloned().chain([choice.clone()]).collect())
+                })
+                .collect();
+        }
+        let mut patterns: Vec<Pattern> =
+            resolved.into_iter().map(|pieces| Pattern::Arns(ArnPattern::new(pieces))).collect();
+        patterns.sort();
+        patterns.dedup();
+        Ok(patterns)
+    }
+
+    /// A template that is nothing but `${with.PATH}`: each value is a whole ARN in the stage's place.
+    fn whole_arns(&self, path: &str) -> Result<Vec<Pattern>, PolicyError> {
+        let mut patterns = Vec::new();
+        for value in self.values(path)? {
+            let arn = self.arn_here(path, &value)?;
+            patterns.push(Pattern::Arns(ArnPattern::new([Piece::Text(arn.as_str().to_owned())])));
+        }
+        patterns.sort();
+        patterns.dedup();
+        Ok(patterns)
+    }
+
+    fn arn_here(&self, path: &str, value: &str) -> Result<Arn, PolicyError> {
+        let arn: Arn = value.parse().map_err(|error: crate::types::InvalidName| {
+            self.unfit(path, value, format!("it is not an ARN: {}", error.reason))
+        })?;
+        match self.place.refuses(&arn) {
+            None => Ok(arn),
+            Some(reason) => Err(self.unfit(path, value, reason)),
+        }
+    }
+
+    /// The strings that the config holds at `path`: none where it is absent or not known yet.
+    fn values(&self, path: &str) -> Result<Vec<String>, PolicyError> {
+        let mut value = self.config;
+        for key in path.split('.') {
+            match value.get(key) {
+                Some(inner) => value = inner,
+                None => return Ok(Vec::new()),
+            }
+        }
+        let items = match value {
+            Value::Array(items) => items.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        let mut values = Vec::new();
+        for item in items {
+            match item {
+                Value::Null => {}
+                Value::String(text) if text.starts_with(UNKNOWN) => {}
+                Value::String(text) => values.push(text.clone()),
+                Value::Number(number) => values.push(number.to_string()),
+                Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                    return Err(self.unfit(path, &item.to_string(), "it must be text or a list of texts"));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The name that a config value stands for: itself, or the name in a full ARN.
+    fn name(&self, path: &str, value: &str, slash: bool) -> Result<String, PolicyError> {
+        let name = if value.starts_with("arn:") {
+            let arn = self.arn_here(path, value)?;
+            name_in(&arn).ok_or_else(|| self.unfit(path, value, "it is an ARN that names nothing"))?.to_owned()
+        } else {
+            value.to_owned()
+        };
+        let reason = if name.is_empty() {
+            "it is empty"
+        } else if name.contains(':') {
+            "a name must not hold `:`, which would begin another part of the ARN"
+        } else if name.chars().any(is_hidden) {
+            "a name must not hold control characters or invisible ones"
+        } else if !slash && name.contains('/') {
+            "a name must not hold `/` here, where another part follows it"
+        } else {
+            return Ok(name);
+        };
+        Err(self.unfit(path, value, reason))
+    }
+
+    /// The repository of an image in the place's own registry. An image of another registry grants nothing: its
+    /// repository is not the stage's to touch.
+    fn image_repository(&self, path: &str, value: &str) -> Result<Option<String>, PolicyError> {
+        let Some((registry, rest)) = value.split_once('/') else {
+            return Ok(None);
+        };
+        let suffix = if self.place.partition == "aws-cn" { ".cn" } else { "" };
+        let here = format!("{}.dkr.ecr.{}.amazonaws.com{suffix}", self.place.account, self.place.region);
+        if registry != here {
+            return Ok(None);
+        }
+        let repository = rest.split_once('@').map_or(rest, |(name, _)| name);
+        let repository = repository.split_once(':').map_or(repository, |(name, _)| name);
+        let well_formed = repository.split('/').all(|part| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
+        });
+        if well_formed {
+            Ok(Some(repository.to_owned()))
+        } else {
+            Err(self.unfit(path, value, "its repository's name is not one that ECR allows"))
+        }
+    }
+}
+
+/// The name in an ARN. ECS nests names (`service/CLUSTER/SERVICE`), and the last one is the thing's own; elsewhere the
+/// name is all that follows the type, because names of repositories and roles hold `/` themselves.
+fn name_in(arn: &Arn) -> Option<&str> {
+    let resource = arn.resource();
+    let name = if arn.service() == "ecs" {
+        resource.rsplit('/').next()
+    } else {
+        resource.split_once([':', '/']).map(|(_, name)| name)
+    };
+    name.filter(|name| !name.is_empty())
+}
+
+/// Whether, in the same part of the ARN, `/` follows.
+fn slash_follows(parts: &[Part]) -> bool {
+    for part in parts {
+        if let Part::Text(text) = part {
+            match text.find([':', '/']) {
+                Some(at) => return text.get(at..).is_some_and(|rest| rest.starts_with('/')),
+                None => continue,
+            }
+        }
+    }
+    false
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn parse(template: &str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some(c) = rest.chars().next() {
+        let part = if let Some(inner) = rest.strip_prefix("${") {
+            let (expression, behind) = inner.split_once('}').ok_or("`${` is not closed by `}`")?;
+            rest = behind;
+            parse_expression(expression)?
+        } else {
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            match c {
+                '*' => Part::Run,
+                '?' => Part::One,
+                '$' => return Err("`$` must be followed by `{`".to_owned()),
+                c if is_hidden(c) || c.is_whitespace() => {
+                    return Err(format!("it holds the character U+{:04X}", c as u32));
+                }
+                c => {
+                    text.push(c);
+                    continue;
+                }
+            }
+        };
+        if !text.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut text)));
+        }
+        parts.push(part);
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    Ok(parts)
+}
+
+fn parse_expression(expression: &str) -> Result<Part, String> {
+    let path = |text: &str| {
+        text.strip_prefix("with.").filter(|path| path.split('.').all(|key| !key.is_empty())).map(str::to_owned)
+    };
+    let image = expression.strip_prefix("image-repository(").and_then(|inner| inner.strip_suffix(')'));
+    match (expression, image, path(expression)) {
+        ("partition", ..) => Ok(Part::Partition),
+        ("region", ..) => Ok(Part::Region),
+        ("account", ..) => Ok(Part::Account),
+        (_, Some(inner), _) => path(inner)
+            .map(Part::ImageRepository)
+            .ok_or(format!("`image-repository` takes a config value, such as `with.image`, not `{inner}`")),
+        (_, None, Some(path)) => Ok(Part::With(path)),
+        (_, None, None) => Err(format!(
+            "`${{{expression}}}` is unknown; there are ${{partition}}, ${{region}}, ${{account}}, ${{with.NAME}} and \
+             ${{image-repository(with.NAME)}}"
+        )),
+    }
+}

@@ -1,0 +1,51 @@
+//! The actions that IAM does not tie to a resource: for them alone the template `*` is accepted.
+//!
+//! The main function is [`tie`]. From AWS's service authorization reference: an action whose column "resource types" is
+//! empty can only be granted on `*`. An action that is not listed here is tied.
+
+/// How IAM ties an action to resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tie {
+    /// It is granted on ARNs.
+    Always,
+    /// It is granted on ARNs, but some of its uses need `*`.
+    Sometimes,
+    /// It can only be granted on `*`.
+    Never,
+}
+
+/// Sorted, for the reader.
+const UNTIED: &[(&str, Tie)] = &[
+    ("cloudformation:ValidateTemplate", Tie::Never),
+    // Composite alarms are described only to who may describe `*`.
+    ("cloudwatch:DescribeAlarms", Tie::Sometimes),
+    ("cloudwatch:GetMetricData", Tie::Never),
+    ("cloudwatch:GetMetricStatistics", Tie::Never),
+    ("cloudwatch:ListMetrics", Tie::Never),
+    ("codebuild:ListProjects", Tie::Never),
+    ("ecr:DescribeRegistry", Tie::Never),
+    ("ecr:GetAuthorizationToken", Tie::Never),
+    ("ecr:GetRegistryScanningConfiguration", Tie::Never),
+    ("ecs:DeregisterTaskDefinition", Tie::Never),
+    ("ecs:DescribeTaskDefinition", Tie::Never),
+    ("ecs:ListClusters", Tie::Never),
+    // Tied to a cluster by a condition, not by a resource.
+    ("ecs:ListServices", Tie::Never),
+    ("ecs:ListTaskDefinitionFamilies", Tie::Never),
+    ("ecs:ListTaskDefinitions", Tie::Never),
+    // Tied to a container instance where one is asked for.
+    ("ecs:ListTasks", Tie::Sometimes),
+    // Older regions and policies know no task definition here.
+    ("ecs:RegisterTaskDefinition", Tie::Sometimes),
+    ("kms:ListAliases", Tie::Never),
+    ("kms:ListKeys", Tie::Never),
+    ("logs:DescribeLogGroups", Tie::Sometimes),
+    ("secretsmanager:GetRandomPassword", Tie::Never),
+    ("secretsmanager:ListSecrets", Tie::Never),
+    ("sts:GetCallerIdentity", Tie::Never),
+];
+
+/// How IAM ties `action` to resources.
+pub(super) fn tie(action: &str) -> Tie {
+    UNTIED.iter().find(|(untied, _)| *untied == action).map_or(Tie::Always, |(_, tie)| *tie)
+}
