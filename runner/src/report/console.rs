@@ -9,7 +9,7 @@ use indicatif::ProgressDrawTarget;
 
 use super::choice::Settings;
 use super::line_writer::LineWriter;
-use super::live::{Live, Now};
+use super::live::Live;
 use super::sentence::{self, Weight};
 use super::sink::Report;
 use super::style::{Style, Tone};
@@ -27,6 +27,8 @@ pub struct Console<W> {
     live: Live,
     /// Where the summary goes, once nothing is redrawn any more: the terminal that `live` draws on.
     lines: LineWriter<W>,
+    /// How wide the terminal is now.
+    columns: Columns,
     style: Style,
     verbose: bool,
     summary: Summary,
@@ -34,29 +36,28 @@ pub struct Console<W> {
     finished: bool,
 }
 
+type Columns = Box<dyn Fn() -> Option<usize> + Send>;
+
 impl Console<io::Stderr> {
     /// On stderr. `clock` is the run's, so that live times and the times in the summary agree.
     pub fn on_stderr(settings: &Settings, clock: Clock) -> Self {
-        let now: Now = Arc::new(move || clock.now());
-        let mut console = Self::new(ProgressDrawTarget::stderr(), io::stderr(), settings, Style::of_stderr(), now);
+        let columns = || console::Term::stderr().size_checked().map(|(_, columns)| usize::from(columns));
+        let mut console = Self {
+            live: Live::new(ProgressDrawTarget::stderr(), Style::of_stderr(), Arc::new(move || clock.now())),
+            lines: LineWriter::new(io::stderr()),
+            columns: Box::new(columns),
+            style: Style::of_stderr(),
+            verbose: settings.verbose,
+            summary: Summary::default(),
+            name_columns: 0,
+            finished: false,
+        };
         console.live.start_ticking();
         console
     }
 }
 
 impl<W: Write + Send> Console<W> {
-    pub(crate) fn new(target: ProgressDrawTarget, writer: W, settings: &Settings, style: Style, now: Now) -> Self {
-        Self {
-            live: Live::new(target, style, now),
-            lines: LineWriter::new(writer),
-            style,
-            verbose: settings.verbose,
-            summary: Summary::default(),
-            name_columns: 0,
-            finished: false,
-        }
-    }
-
     fn follow(&mut self, event: &Event, stage: &StageName) {
         match &event.kind {
             EventKind::StageStarted { attempt: 1 } => self.live.stage_runs(stage, event.at, "started"),
@@ -123,7 +124,7 @@ impl<W: Write + Send> Report for Console<W> {
             return;
         }
         self.live.close();
-        for line in summary_text::lines(&self.summary, self.style) {
+        for line in summary_text::lines(&self.summary, self.style, (self.columns)()) {
             self.lines.line(&line);
         }
     }
@@ -148,14 +149,17 @@ mod tests {
             let screen = Screen::new(columns, rows);
             let now = Arc::new(AtomicU64::new(story::START));
             let clock = Arc::clone(&now);
-            let settings = Settings { verbose, ..Settings::default() };
-            let console = Console::new(
-                ProgressDrawTarget::term_like(Box::new(screen.clone())),
-                screen.clone(),
-                &settings,
-                Style::UNICODE,
-                Arc::new(move || clock.load(Ordering::Relaxed)),
-            );
+            let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+            let console = Console {
+                live: Live::new(target, Style::UNICODE, Arc::new(move || clock.load(Ordering::Relaxed))),
+                lines: LineWriter::new(screen.clone()),
+                columns: Box::new(move || Some(columns.into())),
+                style: Style::UNICODE,
+                verbose,
+                summary: Summary::default(),
+                name_columns: 0,
+                finished: false,
+            };
             Self { screen, console, now }
         }
 

@@ -33,6 +33,7 @@ impl<W: Write + Send> Report for Json<W> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::report::screen::Buffer;

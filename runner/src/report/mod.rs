@@ -25,8 +25,10 @@ mod summary_text;
 mod text;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod screen;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod story;
 
 pub use choice::{Output, Settings, reports_of_run};

@@ -6,7 +6,7 @@ use super::style::Style;
 use super::text;
 
 /// How many columns the words may take together.
-const COLUMNS: usize = 84;
+const COLUMNS: usize = 96;
 /// How many columns one value may take.
 const VALUE_COLUMNS: usize = 48;
 
@@ -49,7 +49,10 @@ fn value_in_short(value: &Value, told: &[&str], style: Style) -> Option<String> 
         Value::Null | Value::Object(_) => None,
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Array(items) => Some(text::count(items.len() as u64, "item")),
+        Value::Array(items) => match items.as_slice() {
+            [only @ (Value::String(_) | Value::Number(_))] => value_in_short(only, &[], style),
+            _ => Some(text::count(items.len() as u64, "item")),
+        },
         Value::String(string) if string.is_empty() || told.iter().any(|earlier| says(earlier, string)) => None,
         Value::String(string) => Some(string_in_short(string, style)),
     }
@@ -118,9 +121,9 @@ mod tests {
 
     #[test]
     fn lists_are_counted_and_long_values_are_cut() {
-        let outputs = json!({ "deleted": ["a", "b"], "kept": 10, "note": "x".repeat(200) });
+        let outputs = json!({ "deleted": ["a", "b"], "alarms": ["web-5xx"], "kept": 10, "note": "x".repeat(200) });
         let words = in_short(&outputs, Style::UNICODE);
-        assert!(words.starts_with("deleted 2 items, kept 10, note xxx"), "{words}");
+        assert!(words.starts_with("deleted 2 items, alarms web-5xx, kept 10, note xxx"), "{words}");
         assert!(words.ends_with("x…"), "{words}");
         assert_eq!(in_short(&json!("no object"), Style::ASCII), "");
     }

@@ -141,7 +141,7 @@ impl<W: Write + Send> Report for Plain<W> {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        for line in summary_text::lines(&self.summary, self.style) {
+        for line in summary_text::lines(&self.summary, self.style, None) {
             self.lines.line(&line);
         }
     }

@@ -194,6 +194,7 @@ fn totals(plan: &PlanView) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -29,12 +29,11 @@ pub(crate) enum Weight {
 /// What to say of an event. Progress has no remark: it is a state, not an event, and each report has its way to show it.
 pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
     let (weight, symbol, text) = match kind {
-        EventKind::RunStarted { run, pipeline, file, account, region, stages } => (
+        EventKind::RunStarted { run, pipeline, file: _, account, region, stages } => (
             Weight::Everyone,
             Symbol::Running,
             format!(
-                "run {run} of {pipeline} ({}): {} in account {account}, {region}",
-                text::clean(file),
+                "run {run} of {pipeline}: {} in account {account}, {region}",
                 text::count(stages.len() as u64, "stage")
             ),
         ),

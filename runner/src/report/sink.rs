@@ -39,6 +39,7 @@ impl Report for Reports {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::event::{Event, EventKind, Failure, RunOutcome, StageOutcome, StageOutline};
-use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
+use crate::types::{PipelineName, RunId, StageName};
 
 /// A run so far.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +30,6 @@ pub(crate) struct Header {
     pub(crate) run: RunId,
     /// The pipeline.
     pub(crate) pipeline: PipelineName,
-    /// The account of the runner's own credentials.
-    pub(crate) account: AccountId,
-    /// The pipeline's region.
-    pub(crate) region: Region,
     /// When it began, in milliseconds since the Unix epoch.
     pub(crate) started: u64,
 }
@@ -56,10 +52,6 @@ pub(crate) struct End {
 pub(crate) struct StageSummary {
     /// Its name.
     pub(crate) name: StageName,
-    /// Its plugin.
-    pub(crate) plugin: String,
-    /// Its environment.
-    pub(crate) environment: Option<EnvironmentName>,
     /// The stages that must be done before it.
     pub(crate) needs: Vec<StageName>,
     /// How often it was started.
@@ -93,14 +85,8 @@ impl Summary {
     /// Take in the next event.
     pub(crate) fn absorb(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::RunStarted { run, pipeline, file: _, account, region, stages } => {
-                self.header = Some(Header {
-                    run: run.clone(),
-                    pipeline: pipeline.clone(),
-                    account: account.clone(),
-                    region: region.clone(),
-                    started: event.at,
-                });
+            EventKind::RunStarted { run, pipeline, file: _, account: _, region: _, stages } => {
+                self.header = Some(Header { run: run.clone(), pipeline: pipeline.clone(), started: event.at });
                 self.places = stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), place)).collect();
                 self.stages = stages.iter().map(StageSummary::new).collect();
             }
@@ -163,8 +149,6 @@ impl StageSummary {
     fn new(outline: &StageOutline) -> Self {
         Self {
             name: outline.name.clone(),
-            plugin: outline.plugin.clone(),
-            environment: outline.environment.clone(),
             needs: outline.needs.clone(),
             attempts: 0,
             outcome: None,

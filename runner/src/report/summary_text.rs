@@ -12,12 +12,14 @@ const LISTED: usize = 40;
 /// Of long evidence, the first and the last lines are shown: findings begin with the worst, logs end with the cause.
 const EVIDENCE_FIRST: usize = 10;
 const EVIDENCE_LAST: usize = 30;
+/// Of a failure's message, the table shows as much; the whole of it follows.
+const REMARK_COLUMNS: usize = 72;
 /// A line of evidence longer than this is cut.
 const COLUMNS: usize = 2_000;
 
-/// The summary, line by line.
-pub(crate) fn lines(summary: &Summary, style: Style) -> Vec<String> {
-    let mut page = Page { summary, style, lines: Vec::new() };
+/// The summary, line by line. On a terminal of so many `columns`, the rows of the table are cut to fit; nothing else is.
+pub(crate) fn lines(summary: &Summary, style: Style, columns: Option<usize>) -> Vec<String> {
+    let mut page = Page { summary, style, columns: columns.unwrap_or(COLUMNS), lines: Vec::new() };
     match &summary.header {
         Some(header) => page.run(header),
         None => page.lines.push("no run was started".to_owned()),
@@ -28,6 +30,7 @@ pub(crate) fn lines(summary: &Summary, style: Style) -> Vec<String> {
 struct Page<'a> {
     summary: &'a Summary,
     style: Style,
+    columns: usize,
     lines: Vec<String>,
 }
 
@@ -36,8 +39,8 @@ impl Page<'_> {
         self.blank();
         self.stages();
         self.warnings();
-        self.undone();
         self.failures();
+        self.undone();
         self.images();
         self.journal(header);
         self.last_line(header);
@@ -70,7 +73,7 @@ impl Page<'_> {
                 text::pad_left(time, times),
                 text::pad_left(call, calls),
             );
-            self.lines.push(row.trim_end().to_owned());
+            self.lines.push(text::cut(row.trim_end(), self.columns, self.style).into_owned());
         }
         if listed.len() < all {
             self.lines.push(format!("  and {} done", text::count((all - listed.len()) as u64, "stage")));
@@ -95,9 +98,10 @@ impl Page<'_> {
                 let words = stage.outputs.as_ref().map(|outputs| outputs::in_short(outputs, self.style));
                 remarks.extend(words.filter(|words| !words.is_empty()));
             }
-            Some(StageOutcome::Failed) => {
-                remarks.extend(stage.failure.as_ref().map(|failure| kind(failure).to_owned()))
-            }
+            Some(StageOutcome::Failed) => remarks.extend(stage.failure.as_ref().map(|failure| {
+                let message = text::lines(&failure.message).next().unwrap_or_default();
+                text::cut(&message, REMARK_COLUMNS, self.style).into_owned()
+            })),
             Some(StageOutcome::Skipped) => remarks.push("its `when` is false".to_owned()),
             Some(StageOutcome::NotRun) => {
                 let blockers: Vec<&str> = self.summary.blockers(stage).map(|name| name.as_str()).collect();
@@ -167,7 +171,11 @@ impl Page<'_> {
     }
 
     fn failure(&mut self, heading: &str, failure: &Failure) {
-        self.block(Symbol::Failed, &format!("{heading} ({}): ", kind(failure)), &failure.message);
+        let kind = match kind(failure) {
+            Some(kind) => format!(" ({kind})"),
+            None => String::new(),
+        };
+        self.block(Symbol::Failed, &format!("{heading}{kind}: "), &failure.message);
         let all = failure.details.len();
         let hidden = all.saturating_sub(EVIDENCE_FIRST + EVIDENCE_LAST);
         for (index, detail) in failure.details.iter().enumerate() {
@@ -301,21 +309,64 @@ impl Page<'_> {
     }
 }
 
-/// The kind of a failure in words that need no manual.
-fn kind(failure: &Failure) -> &str {
+/// The kind of a failure in words that need no manual, where they say more than that it failed.
+fn kind(failure: &Failure) -> Option<&str> {
     match failure.kind.as_str() {
-        "config" => "its config cannot work",
-        "denied" => "a permission is missing",
-        "not-found" => "something does not exist",
-        "conflict" => "somebody else changed it",
-        "rejected" => "the gate is closed",
-        "failed" => "the work failed",
-        "timed-out" => "it took too long",
-        "unavailable" => "AWS could not serve it",
-        "internal" => "a defect of the plugin",
-        "sandbox" => "the plugin broke a rule of the sandbox",
-        "interrupted" => "interrupted",
+        "failed" | "interrupted" => None,
+        "config" => Some("its config cannot work"),
+        "denied" => Some("a permission is missing"),
+        "not-found" => Some("something does not exist"),
+        "conflict" => Some("somebody else changed it"),
+        "rejected" => Some("the gate is closed"),
+        "timed-out" => Some("it took too long"),
+        "unavailable" => Some("AWS could not serve it"),
+        "internal" => Some("a defect of the plugin"),
+        "sandbox" => Some("the plugin broke a rule of the sandbox"),
         // Plugins of a later contract may know more kinds.
-        other => other,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::report::story::Story;
+
+    #[test]
+    fn of_many_stages_those_that_are_done_are_counted() {
+        let names: Vec<String> = (1..=100).map(|number| format!("stage-{number}")).collect();
+        let stages: Vec<_> = names.iter().map(|name| (name.as_str(), "x", None, [].as_slice())).collect();
+        let mut story = Story::of(&stages);
+        for name in &names {
+            story.start(name);
+        }
+        story.at(1_000);
+        for name in &names {
+            match name.as_str() {
+                "stage-7" => story.leave(name, StageOutcome::Interrupted),
+                _ => story.finish(name, serde_json::json!({}), 2),
+            };
+        }
+        let mut summary = Summary::default();
+        for event in story.over(RunOutcome::Interrupted, 198) {
+            summary.absorb(&event);
+        }
+        let lines = lines(&summary, Style::ASCII, None);
+        assert_eq!(lines[1], "# stage-7  interrupted  1.0s  0 calls");
+        assert_eq!(lines[2], "  and 99 stages done");
+        assert_eq!(lines.last().unwrap(), "# web was interrupted after 1.0s: 1 interrupted, 99 done, 198 AWS calls");
+    }
+
+    #[test]
+    fn a_run_that_never_began_or_ended_is_called_so() {
+        let mut summary = Summary::default();
+        assert_eq!(lines(&summary, Style::ASCII, None), ["no run was started"]);
+        for event in &Story::of_web().events {
+            summary.absorb(event);
+        }
+        let lines = lines(&summary, Style::ASCII, None);
+        assert_eq!(lines.last().unwrap(), "x the run of web did not end in order");
+        assert_eq!(lines[1], "# build    not ended");
     }
 }
