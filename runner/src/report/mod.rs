@@ -1,1 +1,40 @@
-//! (in work)
+//! What people and machines get to read of a run, a plan and a journal. Nothing else of kiln prints.
+//!
+//! The main type is [`Report`]: a consumer of [`crate::event::Event`]s that never reaches back. [`reports_of_run`] makes the
+//! right one. Where things go:
+//!
+//! - [`Plain`], the lines of a CI log, and [`Json`], the events themselves, go to stdout: `kiln run | tee log` holds all.
+//! - [`Console`] redraws its live lines, so it goes to stderr, and is chosen only where both streams are terminals.
+//! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
+
+mod choice;
+mod console;
+mod duration;
+mod json;
+mod line_writer;
+mod live;
+mod outputs;
+mod plain;
+pub mod plan;
+mod sentence;
+pub mod show;
+mod sink;
+mod style;
+mod summary;
+mod summary_text;
+mod text;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod screen;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod story;
+
+pub use choice::{Output, Settings, reports_of_run};
+pub use console::Console;
+pub use duration::human;
+pub use json::Json;
+pub use plain::Plain;
+pub use sink::{Report, Reports};
+pub use style::Style;
