@@ -1,0 +1,206 @@
+//! CloudWatch: alarms and metrics.
+//!
+//! Every request record of the interface `cloudwatch` is an [`Operation`]; [`DescribeAlarmsRequest`] is the plainest.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::types as sdk;
+
+use super::clients::Clients;
+use super::error::{AwsError, ErrorKind, invalid};
+use super::limits::{batch, gather};
+use super::names::{self, Given};
+use super::operation::{Action, Operation, RetryClass, Token};
+use super::values::{decimal, instant, millis, signed};
+use crate::plugin::bindings::kiln::aws::cloudwatch::{
+    Alarm, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetMetricDataRequest, GetMetricDataResponse,
+};
+use crate::plugin::bindings::kiln::aws::types::Pair;
+use crate::policy::Place;
+use crate::types::Arn;
+
+impl Operation for DescribeAlarmsRequest {
+    type Output = DescribeAlarmsResponse;
+    const ACTION: Action = Action::read("cloudwatch:DescribeAlarms");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        let arn = |given: &String| names::arn(at, "cloudwatch", given, |name| format!("alarm:{name}"));
+        self.alarm_names.iter().map(arn).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("alarms", &self.alarm_names, 100)?;
+        let asked = self.alarm_names.iter().map(|given| asked_alarm(given)).collect::<Result<Vec<_>, _>>()?;
+        let request = aws
+            .cloudwatch()
+            .describe_alarms()
+            .set_alarm_names(Some(asked.iter().map(|(name, _)| name.clone()).collect()))
+            // Without the types, CloudWatch leaves composite alarms out.
+            .alarm_types(sdk::AlarmType::MetricAlarm)
+            .alarm_types(sdk::AlarmType::CompositeAlarm);
+        let mut alarms = gather("alarms", request.into_paginator().send(), |page| {
+            let metric = page.metric_alarms.unwrap_or_default().into_iter().map(metric_alarm);
+            metric.chain(page.composite_alarms.unwrap_or_default().into_iter().map(composite_alarm)).collect()
+        })
+        .await?;
+        // CloudWatch takes names only. An alarm that was named by an ARN is that one, not the one of its name here.
+        let asked_for = |alarm: &Alarm| {
+            asked
+                .iter()
+                .any(|(name, arn)| *name == alarm.name && arn.as_ref().is_none_or(|arn| arn.as_str() == alarm.arn))
+        };
+        alarms.retain(asked_for);
+        alarms.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(DescribeAlarmsResponse { alarms })
+    }
+}
+
+/// The name of an alarm that a stage asks for, and its ARN where it was given as one.
+fn asked_alarm(given: &str) -> Result<(String, Option<Arn>), AwsError> {
+    match Given::from(given) {
+        Given::Name("") => Err(invalid("the name of an alarm is empty")),
+        Given::Name(name) => Ok((name.to_owned(), None)),
+        Given::Arn(arn) => match arn.resource().strip_prefix("alarm:") {
+            Some(name) => Ok((name.to_owned(), Some(arn.clone()))),
+            None => Err(invalid(format_args!("{given:?} is not the ARN of an alarm"))),
+        },
+    }
+}
+
+fn metric_alarm(alarm: sdk::MetricAlarm) -> Alarm {
+    let description = watched(&alarm);
+    Alarm {
+        name: alarm.alarm_name.unwrap_or_default(),
+        arn: alarm.alarm_arn.unwrap_or_default(),
+        state: alarm.state_value.map_or_else(String::new, |state| state.as_str().to_owned()),
+        reason: alarm.state_reason.unwrap_or_default(),
+        since: millis(alarm.state_updated_timestamp),
+        composite: false,
+        description,
+    }
+}
+
+/// `Sum of AWS/ApplicationELB HTTPCode_Target_5XX_Count (LoadBalancer=app/web) GreaterThanThreshold 5`.
+fn watched(alarm: &sdk::MetricAlarm) -> String {
+    let mut words = Vec::new();
+    match (&alarm.metric_name, &alarm.metrics) {
+        (Some(metric), _) => {
+            let statistic = alarm.statistic.as_ref().map(|statistic| statistic.as_str());
+            if let Some(statistic) = statistic.or(alarm.extended_statistic.as_deref()) {
+                words.push(format!("{statistic} of"));
+            }
+            words.extend(alarm.namespace.clone());
+            words.push(metric.clone());
+            words.extend(dimensions(alarm.dimensions.as_deref().unwrap_or_default()));
+        }
+        // Metric maths: what the alarm compares is the query that returns data.
+        (None, Some(queries)) => {
+            words.extend(queries.iter().find(|query| query.return_data != Some(false)).map(queried))
+        }
+        (None, None) => {}
+    }
+    words.extend(alarm.comparison_operator.as_ref().map(|operator| operator.as_str().to_owned()));
+    words.extend(alarm.threshold.and_then(decimal));
+    words.join(" ")
+}
+
+fn dimensions(dimensions: &[sdk::Dimension]) -> Option<String> {
+    let pair = |dimension: &sdk::Dimension| {
+        format!("{}={}", dimension.name.as_deref().unwrap_or_default(), dimension.value.as_deref().unwrap_or_default())
+    };
+    let pairs: Vec<String> = dimensions.iter().map(pair).collect();
+    (!pairs.is_empty()).then(|| format!("({})", pairs.join(", ")))
+}
+
+fn queried(query: &sdk::MetricDataQuery) -> String {
+    let stat = query.metric_stat.as_ref();
+    let metric = stat.and_then(|stat| stat.metric.as_ref()).and_then(|metric| metric.metric_name.as_deref());
+    query.expression.as_deref().or(metric).or(query.label.as_deref()).unwrap_or("metric maths").to_owned()
+}
+
+fn composite_alarm(alarm: sdk::CompositeAlarm) -> Alarm {
+    Alarm {
+        name: alarm.alarm_name.unwrap_or_default(),
+        arn: alarm.alarm_arn.unwrap_or_default(),
+        state: alarm.state_value.map_or_else(String::new, |state| state.as_str().to_owned()),
+        reason: alarm.state_reason.unwrap_or_default(),
+        since: millis(alarm.state_updated_timestamp),
+        composite: true,
+        description: alarm.alarm_rule.unwrap_or_default(),
+    }
+}
+
+impl Operation for GetMetricDataRequest {
+    type Output = GetMetricDataResponse;
+    const ACTION: Action = Action::read("cloudwatch:GetMetricData");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, _: &Place) -> Vec<Arn> {
+        Vec::new()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        if !matches!(self.period, 1 | 5 | 10 | 30) && (self.period == 0 || !self.period.is_multiple_of(60)) {
+            return Err(invalid(format_args!("{} s is no period: those are 1, 5, 10, 30 or n * 60", self.period)));
+        }
+        if self.start >= self.end {
+            return Err(invalid("the first instant is not before the last"));
+        }
+        let dimension = |Pair { name, value }: &Pair| sdk::Dimension::builder().name(name).value(value).build();
+        let metric = sdk::Metric::builder()
+            .namespace(&self.namespace)
+            .metric_name(&self.metric)
+            .set_dimensions(Some(self.dimensions.iter().map(dimension).collect()))
+            .build();
+        let stat = sdk::MetricStat::builder()
+            .metric(metric)
+            .period(signed("the period", self.period)?)
+            .stat(&self.statistic)
+            .build();
+        let request = aws
+            .cloudwatch()
+            .get_metric_data()
+            .metric_data_queries(sdk::MetricDataQuery::builder().id("m").metric_stat(stat).return_data(true).build())
+            .start_time(instant("the first instant", self.start)?)
+            .end_time(instant("the last instant", self.end)?)
+            .scan_by(sdk::ScanBy::TimestampAscending);
+        let mut refusal = None;
+        let points = gather("points", request.into_paginator().send(), |page| {
+            let mut points = Vec::new();
+            for result in page.metric_data_results.unwrap_or_default() {
+                refusal = refusal.take().or_else(|| failed(&result));
+                points.extend(series(result));
+            }
+            points
+        })
+        .await?;
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+        // A page may repeat the point at which the page before it ended.
+        let points: BTreeMap<u64, String> = points.into_iter().collect();
+        let points = points.into_iter().map(|(timestamp, value)| DataPoint { timestamp, value }).collect();
+        Ok(GetMetricDataResponse { points })
+    }
+}
+
+/// The error of a series that CloudWatch could not read, which must not look like one without data.
+fn failed(result: &sdk::MetricDataResult) -> Option<AwsError> {
+    let (kind, code) = match result.status_code.as_ref()?.as_str() {
+        "InternalError" => (ErrorKind::Unavailable, "InternalError"),
+        "Forbidden" => (ErrorKind::AccessDenied, "Forbidden"),
+        _ => return None,
+    };
+    let messages = result.messages.as_deref().unwrap_or_default().iter().filter_map(|message| message.value.as_deref());
+    let messages = messages.collect::<Vec<_>>().join("; ");
+    let message = if messages.is_empty() { "CloudWatch could not read the metric".to_owned() } else { messages };
+    Some(AwsError { kind, code: code.to_owned(), message, operation: String::new(), request_id: None })
+}
+
+fn series(result: sdk::MetricDataResult) -> Vec<(u64, String)> {
+    let values = result.values.unwrap_or_default();
+    let points = result.timestamps.unwrap_or_default().into_iter().zip(values);
+    // What is not a number is no measurement.
+    points.filter_map(|(timestamp, value)| Some((millis(Some(timestamp))?, decimal(value)?))).collect()
+}

@@ -1,0 +1,259 @@
+//! CodeBuild: projects and their builds.
+//!
+//! Every request record of the interface `codebuild` is an [`Operation`]; [`StartBuildRequest`] is the one that changes most.
+
+use aws_sdk_codebuild::types as sdk;
+
+use super::clients::Clients;
+use super::error::{AwsError, from_sdk, invalid};
+use super::limits::{batch, first};
+use super::names::{self, Given};
+use super::operation::{Action, Operation, RetryClass, Token};
+use super::values::{count, incomplete, millis, signed, size};
+use crate::plugin::bindings::kiln::aws::codebuild::{
+    BatchGetBuildsRequest, BatchGetBuildsResponse, BatchGetProjectsRequest, BatchGetProjectsResponse, Build, Cache,
+    EnvironmentVariable, ExportedVariable, ListBuildsForProjectRequest, ListBuildsForProjectResponse, Phase, Project,
+    StartBuildRequest, StartBuildResponse, StopBuildRequest, StopBuildResponse, VariableSource,
+};
+use crate::policy::Place;
+use crate::types::Arn;
+
+/// The most builds or projects that one request may name.
+const MOST: usize = 100;
+
+/// What a project's name may hold besides letters and digits.
+const PROJECT: &str = "-_";
+
+fn project_arn(at: &Place, project: &str) -> Arn {
+    names::arn(at, "codebuild", project, |name| format!("project/{name}"))
+}
+
+/// The project of a build: IAM knows no permission on a single build. A build's id is `PROJECT:UUID`, the resource of
+/// its ARN `build/PROJECT:UUID`.
+fn project_of_build(at: &Place, build: &str) -> Arn {
+    let project = |id: &str| format!("project/{}", id.rsplit_once(':').map_or(id, |(project, _)| project));
+    match Given::from(build) {
+        Given::Name(id) => names::here(at, "codebuild", &project(id)),
+        Given::Arn(arn) => match arn.resource().strip_prefix("build/") {
+            Some(id) => names::beside(&arn, &project(id)),
+            None => arn,
+        },
+    }
+}
+
+fn check_build(given: &str) -> Result<(), AwsError> {
+    names::check("a build", given, "-_:")?;
+    let arn = Given::from(given);
+    let id = match &arn {
+        Given::Name(id) => Some(*id),
+        Given::Arn(arn) => arn.resource().strip_prefix("build/"),
+    };
+    match id.and_then(|id| id.split_once(':')) {
+        Some((project, uuid)) if !project.is_empty() && !uuid.is_empty() && !uuid.contains(':') => Ok(()),
+        _ => Err(invalid(format_args!("{given:?} is not the id of a build: those are PROJECT:UUID"))),
+    }
+}
+
+impl Operation for StartBuildRequest {
+    type Output = StartBuildResponse;
+    const ACTION: Action = Action::write("codebuild:StartBuild");
+    const RETRY: RetryClass = RetryClass::Token;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![project_arn(at, &self.project)]
+    }
+
+    async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
+        names::check("a project", &self.project, PROJECT)?;
+        let timeout = match self.timeout_minutes {
+            Some(minutes) if !(5..=2160).contains(&minutes) => {
+                return Err(invalid(format_args!("a build may take 5 to 2160 minutes, not {minutes}")));
+            }
+            minutes => minutes.map(|minutes| signed("the build's time", minutes)).transpose()?,
+        };
+        let variables = self.environment.iter().map(variable).collect::<Result<Vec<_>, _>>()?;
+        let output = aws
+            .codebuild()
+            .start_build()
+            .project_name(&self.project)
+            .idempotency_token(token.as_str())
+            .set_source_version(self.source_version.clone())
+            .set_environment_variables_override((!variables.is_empty()).then_some(variables))
+            .set_cache_override(self.cache.as_ref().map(cache_override).transpose()?)
+            .set_buildspec_override(self.buildspec.clone())
+            .set_timeout_in_minutes_override(timeout)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        Ok(StartBuildResponse { build: answered(output.build_value)? })
+    }
+}
+
+fn variable(variable: &EnvironmentVariable) -> Result<sdk::EnvironmentVariable, AwsError> {
+    let source = match variable.source {
+        VariableSource::Plaintext => sdk::EnvironmentVariableType::Plaintext,
+        VariableSource::ParameterStore => sdk::EnvironmentVariableType::ParameterStore,
+        VariableSource::SecretsManager => sdk::EnvironmentVariableType::SecretsManager,
+    };
+    sdk::EnvironmentVariable::builder()
+        .name(&variable.name)
+        .value(&variable.value)
+        .r#type(source)
+        .build()
+        .map_err(invalid)
+}
+
+fn cache_override(cache: &Cache) -> Result<sdk::ProjectCache, AwsError> {
+    let modes: Vec<_> = cache.modes.iter().map(|mode| sdk::CacheMode::from(mode.as_str())).collect();
+    sdk::ProjectCache::builder()
+        .r#type(sdk::CacheType::from(cache.cache_type.as_str()))
+        .set_location(cache.location.clone())
+        .set_modes((!modes.is_empty()).then_some(modes))
+        .build()
+        .map_err(invalid)
+}
+
+/// The build of an answer that must hold one.
+fn answered(value: Option<sdk::Build>) -> Result<Build, AwsError> {
+    value.map(build).ok_or_else(|| incomplete("a build"))
+}
+
+fn build(build: sdk::Build) -> Build {
+    let logs = build.logs;
+    let exported = |variable: sdk::ExportedEnvironmentVariable| ExportedVariable {
+        name: variable.name.unwrap_or_default(),
+        value: variable.value.unwrap_or_default(),
+    };
+    let (log_group, log_stream, log_link) =
+        logs.map_or((None, None, None), |logs| (logs.group_name, logs.stream_name, logs.deep_link));
+    Build {
+        id: build.id.unwrap_or_default(),
+        arn: build.arn.unwrap_or_default(),
+        project: build.project_name.unwrap_or_default(),
+        status: build.build_status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        current_phase: build.current_phase,
+        resolved_source_version: build.resolved_source_version,
+        source_version: build.source_version,
+        phases: build.phases.unwrap_or_default().into_iter().map(phase).collect(),
+        log_group,
+        log_stream,
+        log_link,
+        exported: build.exported_environment_variables.unwrap_or_default().into_iter().map(exported).collect(),
+        started: millis(build.start_time),
+        ended: millis(build.end_time),
+    }
+}
+
+fn phase(phase: sdk::BuildPhase) -> Phase {
+    let message = |context: sdk::PhaseContext| {
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty());
+        match (present(context.status_code), present(context.message)) {
+            (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+            (code, message) => code.or(message),
+        }
+    };
+    Phase {
+        name: phase.phase_type.map_or_else(String::new, |name| name.as_str().to_owned()),
+        status: phase.phase_status.map(|status| status.as_str().to_owned()),
+        seconds: phase.duration_in_seconds.map(size),
+        messages: phase.contexts.unwrap_or_default().into_iter().filter_map(message).collect(),
+    }
+}
+
+impl Operation for BatchGetBuildsRequest {
+    type Output = BatchGetBuildsResponse;
+    const ACTION: Action = Action::read("codebuild:BatchGetBuilds");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.ids.iter().map(|id| project_of_build(at, id)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("builds", &self.ids, MOST)?;
+        self.ids.iter().try_for_each(|id| check_build(id))?;
+        let request = aws.codebuild().batch_get_builds().set_ids(Some(self.ids.clone()));
+        let output = request.send().await.map_err(from_sdk)?;
+        Ok(BatchGetBuildsResponse {
+            builds: output.builds.unwrap_or_default().into_iter().map(build).collect(),
+            not_found: output.builds_not_found.unwrap_or_default(),
+        })
+    }
+}
+
+impl Operation for StopBuildRequest {
+    type Output = StopBuildResponse;
+    const ACTION: Action = Action::write("codebuild:StopBuild");
+    const RETRY: RetryClass = RetryClass::Natural;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![project_of_build(at, &self.id)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_build(&self.id)?;
+        let output = aws.codebuild().stop_build().id(&self.id).send().await.map_err(from_sdk)?;
+        Ok(StopBuildResponse { build: answered(output.build_value)? })
+    }
+}
+
+impl Operation for ListBuildsForProjectRequest {
+    type Output = ListBuildsForProjectResponse;
+    const ACTION: Action = Action::read("codebuild:ListBuildsForProject");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![project_arn(at, &self.project)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        names::check("a project", &self.project, PROJECT)?;
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if !(1..=1000).contains(&limit) {
+            return Err(invalid(format_args!("1 to 1000 builds can be listed, not {limit}")));
+        }
+        let request = aws.codebuild().list_builds_for_project().project_name(&self.project);
+        let pages = request.sort_order(sdk::SortOrderType::Descending).into_paginator().send();
+        let ids = first(limit, pages, |page| page.ids.unwrap_or_default()).await?;
+        Ok(ListBuildsForProjectResponse { ids })
+    }
+}
+
+impl Operation for BatchGetProjectsRequest {
+    type Output = BatchGetProjectsResponse;
+    const ACTION: Action = Action::read("codebuild:BatchGetProjects");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.names.iter().map(|name| project_arn(at, name)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("projects", &self.names, MOST)?;
+        self.names.iter().try_for_each(|name| names::check("a project", name, PROJECT))?;
+        let request = aws.codebuild().batch_get_projects().set_names(Some(self.names.clone()));
+        let output = request.send().await.map_err(from_sdk)?;
+        Ok(BatchGetProjectsResponse {
+            projects: output.projects.unwrap_or_default().into_iter().map(project).collect(),
+            not_found: output.projects_not_found.unwrap_or_default(),
+        })
+    }
+}
+
+fn project(project: sdk::Project) -> Project {
+    let cache = |cache: sdk::ProjectCache| Cache {
+        cache_type: cache.r#type.as_str().to_owned(),
+        location: cache.location,
+        modes: cache.modes.unwrap_or_default().iter().map(|mode| mode.as_str().to_owned()).collect(),
+    };
+    let source = project.source;
+    Project {
+        name: project.name.unwrap_or_default(),
+        arn: project.arn.unwrap_or_default(),
+        source_type: source.as_ref().map_or_else(String::new, |source| source.r#type.as_str().to_owned()),
+        source_location: source.and_then(|source| source.location),
+        cache: project.cache.map(cache),
+        encryption_key: project.encryption_key,
+        timeout_minutes: project.timeout_in_minutes.map_or(0, count),
+    }
+}

@@ -1,0 +1,401 @@
+//! Elastic Container Registry: repositories, images, scans.
+//!
+//! Every request record of the interface `ecr` is an [`Operation`]; [`DescribeImagesRequest`] is the plainest.
+
+use std::fmt::Display;
+
+use aws_sdk_ecr::types as sdk;
+
+use super::clients::Clients;
+use super::error::{AwsError, from_sdk, invalid};
+use super::limits::{batch, gather};
+use super::names::{self, Given};
+use super::operation::{Action, Operation, RetryClass, Token};
+use super::values::{millis, size};
+use crate::plugin::bindings::kiln::aws::ecr::{
+    BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
+    BatchGetRepositoryScanningConfigurationRequest, BatchGetRepositoryScanningConfigurationResponse,
+    DescribeImageScanFindingsRequest, DescribeImageScanFindingsResponse, DescribeImagesRequest, DescribeImagesResponse,
+    DescribeRepositoriesRequest, DescribeRepositoriesResponse, Finding, Image, ImageDetail, ImageFailure, ImageId,
+    PutImageRequest, PutImageResponse, Repository, ScanningConfiguration, StartImageScanRequest,
+    StartImageScanResponse,
+};
+use crate::policy::Place;
+use crate::types::{Arn, Digest};
+
+/// The most images or repositories that one request may name.
+const MOST: usize = 100;
+
+fn repository_arn(at: &Place, repository: &str) -> Arn {
+    names::arn(at, "ecr", repository, |name| format!("repository/{name}"))
+}
+
+/// A repository as ECR wants it: the registry (an account) where it was named by an ARN, and the name.
+fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), AwsError> {
+    names::check("a repository", given, "-_./")?;
+    let arn = match Given::from(given) {
+        Given::Name(name) => return Ok((None, name.to_owned())),
+        Given::Arn(arn) => arn,
+    };
+    let Some(name) = arn.resource().strip_prefix("repository/") else {
+        return Err(invalid(format_args!("{given:?} is not the ARN of a repository")));
+    };
+    // ECR takes no ARN, hence no region: a repository elsewhere would silently become the one of that name here.
+    let region = aws.ecr().config().region().map(AsRef::as_ref).unwrap_or_default();
+    if arn.region() != region {
+        return Err(invalid(format_args!("{given:?} is in another region than the stage, which acts in {region}")));
+    }
+    Ok((Some(arn.account().to_owned()), name.to_owned()))
+}
+
+fn identifier(id: &ImageId) -> Result<sdk::ImageIdentifier, AwsError> {
+    if id.digest.is_none() && id.tag.is_none() {
+        return Err(invalid("an image is named neither by digest nor by tag"));
+    }
+    Ok(sdk::ImageIdentifier::builder().set_image_digest(id.digest.clone()).set_image_tag(id.tag.clone()).build())
+}
+
+fn identifiers(ids: &[ImageId]) -> Result<Vec<sdk::ImageIdentifier>, AwsError> {
+    ids.iter().map(identifier).collect()
+}
+
+fn image_id(id: Option<sdk::ImageIdentifier>) -> ImageId {
+    id.map_or(ImageId { digest: None, tag: None }, |id| ImageId { digest: id.image_digest, tag: id.image_tag })
+}
+
+fn failures(failures: Option<Vec<sdk::ImageFailure>>) -> Vec<ImageFailure> {
+    let failure = |failure: sdk::ImageFailure| ImageFailure {
+        id: image_id(failure.image_id),
+        code: failure.failure_code.map_or_else(String::new, |code| code.as_str().to_owned()),
+        reason: failure.failure_reason.unwrap_or_default(),
+    };
+    failures.unwrap_or_default().into_iter().map(failure).collect()
+}
+
+impl Operation for DescribeRepositoriesRequest {
+    type Output = DescribeRepositoriesResponse;
+    const ACTION: Action = Action::read("ecr:DescribeRepositories");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.names.iter().map(|name| repository_arn(at, name)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("repositories", &self.names, MOST)?;
+        let (registry, names) = repositories(aws, &self.names)?;
+        let request = aws.ecr().describe_repositories().set_registry_id(registry).set_repository_names(Some(names));
+        let repositories = gather("repositories", request.into_paginator().send(), |page| {
+            page.repositories.unwrap_or_default().into_iter().map(described_repository).collect()
+        })
+        .await?;
+        Ok(DescribeRepositoriesResponse { repositories })
+    }
+}
+
+/// Several repositories of one registry: ECR takes a single one for all of them.
+fn repositories(aws: &Clients, given: &[String]) -> Result<(Option<String>, Vec<String>), AwsError> {
+    let split = given.iter().map(|given| repository(aws, given)).collect::<Result<Vec<_>, _>>()?;
+    let registry = split.first().and_then(|(registry, _)| registry.clone());
+    if split.iter().any(|(other, _)| *other != registry) {
+        return Err(invalid("the repositories of one request must all be names, or all be ARNs of one account"));
+    }
+    Ok((registry, split.into_iter().map(|(_, name)| name).collect()))
+}
+
+fn described_repository(repository: sdk::Repository) -> Repository {
+    let encryption = repository.encryption_configuration;
+    Repository {
+        name: repository.repository_name.unwrap_or_default(),
+        arn: repository.repository_arn.unwrap_or_default(),
+        uri: repository.repository_uri.unwrap_or_default(),
+        tag_mutability: repository.image_tag_mutability.map_or_else(String::new, |value| value.as_str().to_owned()),
+        scan_on_push: repository.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push),
+        encryption_type: encryption.as_ref().map_or("AES256", |by| by.encryption_type.as_str()).to_owned(),
+        kms_key: encryption.and_then(|by| by.kms_key),
+    }
+}
+
+impl Operation for DescribeImagesRequest {
+    type Output = DescribeImagesResponse;
+    const ACTION: Action = Action::read("ecr:DescribeImages");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        let (registry, name) = repository(aws, &self.repository)?;
+        let mut request = aws.ecr().describe_images().set_registry_id(registry).repository_name(name);
+        if self.images.is_empty() {
+            request = request.max_results(1000);
+            if let Some(status) = &self.tag_status {
+                let status = sdk::TagStatus::from(status.as_str());
+                request = request.filter(sdk::DescribeImagesFilter::builder().tag_status(status).build());
+            }
+        } else {
+            batch("images", &self.images, MOST)?;
+            if self.tag_status.is_some() {
+                return Err(invalid("a tag status cannot be asked for together with named images"));
+            }
+            request = request.set_image_ids(Some(identifiers(&self.images)?));
+        }
+        let images = gather("images", request.into_paginator().send(), |page| {
+            page.image_details.unwrap_or_default().into_iter().map(described_image).collect()
+        })
+        .await?;
+        Ok(DescribeImagesResponse { images })
+    }
+}
+
+fn described_image(image: sdk::ImageDetail) -> ImageDetail {
+    ImageDetail {
+        digest: image.image_digest.unwrap_or_default(),
+        tags: image.image_tags.unwrap_or_default(),
+        pushed: millis(image.image_pushed_at),
+        last_pulled: millis(image.last_recorded_pull_time),
+        size: image.image_size_in_bytes.map_or(0, size),
+        media_type: image.image_manifest_media_type,
+        scan_status: image.image_scan_status.and_then(|scan| scan.status).map(|status| status.as_str().to_owned()),
+    }
+}
+
+impl Operation for BatchGetImageRequest {
+    type Output = BatchGetImageResponse;
+    const ACTION: Action = Action::read("ecr:BatchGetImage");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("images", &self.images, MOST)?;
+        let (registry, name) = repository(aws, &self.repository)?;
+        // No accepted media types are given: ECR then answers each manifest as it holds it, unconverted.
+        let output = aws
+            .ecr()
+            .batch_get_image()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .set_image_ids(Some(identifiers(&self.images)?))
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let image = |image: sdk::Image| Image {
+            id: image_id(image.image_id),
+            manifest: image.image_manifest.unwrap_or_default(),
+            media_type: image.image_manifest_media_type,
+        };
+        Ok(BatchGetImageResponse {
+            images: output.images.unwrap_or_default().into_iter().map(image).collect(),
+            failures: failures(output.failures),
+        })
+    }
+}
+
+impl Operation for PutImageRequest {
+    type Output = PutImageResponse;
+    const ACTION: Action = Action::write("ecr:PutImage");
+    const RETRY: RetryClass = RetryClass::Natural;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        let (registry, name) = repository(aws, &self.repository)?;
+        let sent = aws
+            .ecr()
+            .put_image()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .image_manifest(&self.manifest)
+            .set_image_manifest_media_type(self.media_type.clone())
+            .set_image_tag(self.tag.clone())
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(PutImageResponse { id: image_id(output.image.and_then(|image| image.image_id)) }),
+            // ECR holds exactly this manifest under this tag: what was asked for is so, whoever did it.
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_image_already_exists_exception()) => {
+                let digest = Some(Digest::of(self.manifest.as_bytes()).to_string());
+                Ok(PutImageResponse { id: ImageId { digest, tag: self.tag.clone() } })
+            }
+            Err(error) => Err(from_sdk(error)),
+        }
+    }
+}
+
+impl Operation for BatchDeleteImageRequest {
+    type Output = BatchDeleteImageResponse;
+    const ACTION: Action = Action::write("ecr:BatchDeleteImage");
+    const RETRY: RetryClass = RetryClass::Natural;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("images", &self.images, MOST)?;
+        let (registry, name) = repository(aws, &self.repository)?;
+        let output = aws
+            .ecr()
+            .batch_delete_image()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .set_image_ids(Some(identifiers(&self.images)?))
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let deleted = output.image_ids.unwrap_or_default().into_iter().map(|id| image_id(Some(id))).collect();
+        Ok(BatchDeleteImageResponse { deleted, failures: failures(output.failures) })
+    }
+}
+
+impl Operation for StartImageScanRequest {
+    type Output = StartImageScanResponse;
+    const ACTION: Action = Action::write("ecr:StartImageScan");
+    const RETRY: RetryClass = RetryClass::Natural;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        let (registry, name) = repository(aws, &self.repository)?;
+        let output = aws
+            .ecr()
+            .start_image_scan()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .image_id(identifier(&self.image)?)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        Ok(StartImageScanResponse { status: scan_status(output.image_scan_status).0 })
+    }
+}
+
+/// A scan's status and AWS's explanation of it.
+fn scan_status(status: Option<sdk::ImageScanStatus>) -> (String, Option<String>) {
+    let Some(status) = status else { return (String::new(), None) };
+    (status.status.map_or_else(String::new, |status| status.as_str().to_owned()), status.description)
+}
+
+impl Operation for DescribeImageScanFindingsRequest {
+    type Output = DescribeImageScanFindingsResponse;
+    const ACTION: Action = Action::read("ecr:DescribeImageScanFindings");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![repository_arn(at, &self.repository)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        let (registry, name) = repository(aws, &self.repository)?;
+        let request = aws
+            .ecr()
+            .describe_image_scan_findings()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .image_id(identifier(&self.image)?)
+            .max_results(1000);
+        let (mut status, mut status_description, mut completed) = (String::new(), None, None);
+        let findings = gather("findings", request.into_paginator().send(), |page| {
+            // The last page is the newest word on where the scan stands.
+            (status, status_description) = scan_status(page.image_scan_status);
+            let Some(scan) = page.image_scan_findings else { return Vec::new() };
+            completed = millis(scan.image_scan_completed_at).or(completed);
+            let basic = scan.findings.unwrap_or_default().into_iter().map(basic_finding);
+            // What Inspector calls closed has been mended: it is a finding no longer.
+            let enhanced = scan.enhanced_findings.unwrap_or_default().into_iter();
+            let enhanced = enhanced.filter(|finding| finding.status.as_deref() != Some("CLOSED"));
+            basic.chain(enhanced.map(enhanced_finding)).collect()
+        })
+        .await?;
+        Ok(DescribeImageScanFindingsResponse { status, status_description, completed, findings })
+    }
+}
+
+fn basic_finding(finding: sdk::ImageScanFinding) -> Finding {
+    let attributes = finding.attributes.unwrap_or_default();
+    let attribute = |key| attributes.iter().find(|attribute| attribute.key == key).and_then(|a| a.value.as_deref());
+    Finding {
+        id: finding.name.unwrap_or_default(),
+        severity: finding.severity.map_or_else(String::new, |severity| severity.as_str().to_owned()),
+        package: attribute("package_name").map(|name| package(name, attribute("package_version"))),
+        fixed_in: None,
+        description: finding.description.unwrap_or_default(),
+        uri: finding.uri,
+    }
+}
+
+fn enhanced_finding(finding: sdk::EnhancedImageScanFinding) -> Finding {
+    let details = finding.package_vulnerability_details;
+    let packages = details.as_ref().and_then(|details| details.vulnerable_packages.as_deref()).unwrap_or_default();
+    let package = packages.iter().filter_map(|vulnerable| {
+        let name = vulnerable.name.as_deref()?;
+        Some(package(name, vulnerable.version.as_deref()))
+    });
+    // Inspector writes `NotAvailable` where there is no such version.
+    let fixed = packages.iter().filter_map(|vulnerable| vulnerable.fixed_in_version.clone());
+    let fixed = fixed.filter(|version| version != "NotAvailable");
+    let (package, fixed_in) = (distinct(package), distinct(fixed));
+    let (id, uri) = details.map_or((None, None), |details| (details.vulnerability_id, details.source_url));
+    Finding {
+        id: id.or(finding.title).unwrap_or_default(),
+        severity: finding.severity.unwrap_or_default(),
+        package,
+        fixed_in,
+        description: finding.description.unwrap_or_default(),
+        uri,
+    }
+}
+
+fn package(name: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
+}
+
+/// Each of `texts` once, in one line.
+fn distinct<T: Display + PartialEq>(texts: impl Iterator<Item = T>) -> Option<String> {
+    let mut seen = Vec::new();
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    let texts: Vec<String> = seen.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+impl Operation for BatchGetRepositoryScanningConfigurationRequest {
+    type Output = BatchGetRepositoryScanningConfigurationResponse;
+    const ACTION: Action = Action::read("ecr:BatchGetRepositoryScanningConfiguration");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.repositories.iter().map(|name| repository_arn(at, name)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("repositories", &self.repositories, 25)?;
+        let (registry, names) = repositories(aws, &self.repositories)?;
+        if registry.is_some() {
+            return Err(invalid(
+                "ECR tells scanning configurations of the stage's own account only: give names, not ARNs",
+            ));
+        }
+        let request = aws.ecr().batch_get_repository_scanning_configuration().set_repository_names(Some(names));
+        let output = request.send().await.map_err(from_sdk)?;
+        let configuration = |configuration: sdk::RepositoryScanningConfiguration| ScanningConfiguration {
+            repository: configuration.repository_name.unwrap_or_default(),
+            scan_on_push: configuration.scan_on_push,
+            frequency: configuration.scan_frequency.map_or_else(String::new, |value| value.as_str().to_owned()),
+        };
+        let configurations =
+            output.scanning_configurations.unwrap_or_default().into_iter().map(configuration).collect();
+        Ok(BatchGetRepositoryScanningConfigurationResponse { configurations })
+    }
+}

@@ -1,0 +1,107 @@
+//! Names of things within a cluster, and the ARNs that they have.
+//!
+//! There is no type of its own here: [`arn`] says what a name means, [`check`] refuses what ECS could read differently.
+
+use aws_sdk_ecs::types as sdk;
+
+use crate::aws::error::{AwsError, invalid};
+use crate::aws::names::{self, Given};
+use crate::plugin::bindings::kiln::aws::ecs::Failure;
+use crate::policy::Place;
+use crate::types::Arn;
+
+/// What names in ECS may hold besides letters and digits.
+pub(super) const NAME: &str = "-_";
+
+/// The ARN of a thing of `kind` in a cluster: `KIND/CLUSTER/NAME`, in the cluster's account and region.
+pub(super) fn arn(at: &Place, kind: &str, cluster: &str, given: &str) -> Arn {
+    let name = match Given::from(given) {
+        Given::Arn(arn) => return arn,
+        Given::Name(name) => name,
+    };
+    match Given::from(cluster) {
+        Given::Name(cluster) => names::here(at, "ecs", &format!("{kind}/{cluster}/{name}")),
+        Given::Arn(arn) => names::beside(&arn, &format!("{kind}/{}/{name}", cluster_name(&arn))),
+    }
+}
+
+/// The name in a cluster's ARN.
+fn cluster_name(arn: &Arn) -> &str {
+    arn.resource().strip_prefix("cluster/").unwrap_or(arn.resource())
+}
+
+/// Refuse what is no cluster.
+pub(super) fn check_cluster(cluster: &str) -> Result<(), AwsError> {
+    names::check("a cluster", cluster, NAME)?;
+    match Given::from(cluster) {
+        Given::Arn(_) => names::check_arn("cluster", cluster),
+        Given::Name(_) => Ok(()),
+    }
+}
+
+/// Refuse what is no `kind`, or one of another cluster: the permission was checked against its ARN, while ECS might look
+/// for its name in `cluster`.
+pub(super) fn check(kind: &str, cluster: &str, given: &str) -> Result<(), AwsError> {
+    check_cluster(cluster)?;
+    names::check(&format!("a {kind}"), given, NAME)?;
+    let Given::Arn(arn) = Given::from(given) else { return Ok(()) };
+    names::check_arn(kind, given)?;
+    let cluster_arn = Given::from(cluster);
+    let expected = match &cluster_arn {
+        Given::Name(name) => name,
+        Given::Arn(arn) => cluster_name(arn),
+    };
+    match arn.resource().split('/').collect::<Vec<_>>().as_slice() {
+        // Before 2018, ARNs did not hold the cluster.
+        [_, _] => Ok(()),
+        [_, of, _] if *of == expected => Ok(()),
+        _ => Err(invalid(format_args!("{given:?} is not in the cluster {expected}"))),
+    }
+}
+
+/// What ECS could not find, or not tell.
+pub(super) fn failures(failures: Option<Vec<sdk::Failure>>) -> Vec<Failure> {
+    let failure = |failure: sdk::Failure| Failure {
+        arn: failure.arn.unwrap_or_default(),
+        reason: match (failure.reason, failure.detail) {
+            (Some(reason), Some(detail)) => format!("{reason}: {detail}"),
+            (reason, detail) => reason.or(detail).unwrap_or_default(),
+        },
+    };
+    failures.unwrap_or_default().into_iter().map(failure).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::canned::here;
+
+    const CLUSTER: &str = "arn:aws:ecs:eu-west-1:222222222222:cluster/prod";
+
+    #[test]
+    fn a_name_is_in_its_clusters_account_and_region() {
+        let arn = |cluster: &str, given: &str| arn(&here(), "task", cluster, given).to_string();
+        assert_eq!(arn("web", "0a1b"), "arn:aws:ecs:us-west-2:111111111111:task/web/0a1b");
+        assert_eq!(arn(CLUSTER, "0a1b"), "arn:aws:ecs:eu-west-1:222222222222:task/prod/0a1b");
+        let other = "arn:aws:ecs:us-east-1:333333333333:task/x/y";
+        assert_eq!(arn(CLUSTER, other), other);
+    }
+
+    #[test]
+    fn an_arn_of_another_cluster_or_kind_is_refused() {
+        let refusal =
+            |cluster: &str, given: &str| check("service", cluster, given).map_err(|error| error.message).err();
+        let service = |resource: &str| format!("arn:aws:ecs:us-west-2:111111111111:{resource}");
+        assert_eq!(refusal("web", "web"), None);
+        assert_eq!(refusal("web", &service("service/web/api")), None);
+        assert_eq!(refusal("web", &service("service/api")), None);
+        assert_eq!(refusal(CLUSTER, &service("service/prod/api")), None);
+        assert!(
+            refusal("web", &service("service/other/api")).is_some_and(|m| m.ends_with("is not in the cluster web"))
+        );
+        assert!(refusal("web", &service("task/web/api")).is_some_and(|m| m.ends_with("is not the ARN of a service")));
+        assert!(refusal("", "web").is_some(), "ECS would take the cluster `default`");
+        assert!(refusal(&service("service/web"), "web").is_some());
+        assert!(refusal("web", "web/api").is_some());
+    }
+}

@@ -1,0 +1,189 @@
+//! Service deployments, and the service revisions that they bring.
+//!
+//! Every request record about them is an [`Operation`]; [`DescribeServiceDeploymentsRequest`] is the one that is polled.
+
+use aws_sdk_ecs::types as sdk;
+
+use super::cluster::{self, check, failures};
+use crate::aws::clients::Clients;
+use crate::aws::error::{AwsError, from_sdk, invalid};
+use crate::aws::limits::batch;
+use crate::aws::names::{self, check_arn};
+use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::values::{count, incomplete, millis};
+use crate::plugin::bindings::kiln::aws::ecs::{
+    DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
+    DescribeServiceRevisionsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ServiceDeployment,
+    ServiceDeploymentBrief, ServiceRevision, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
+};
+use crate::plugin::bindings::kiln::aws::types::Pair;
+use crate::policy::Place;
+use crate::types::Arn;
+
+/// The most deployments or revisions that one request may name.
+const MOST: usize = 20;
+
+const DEPLOYMENT: &str = "service-deployment";
+const REVISION: &str = "service-revision";
+
+/// Deployments and revisions have no names, only ARNs. What is none is checked as if it were a name.
+fn arn(at: &Place, kind: &str, given: &str) -> Arn {
+    names::arn(at, "ecs", given, |name| format!("{kind}/{name}"))
+}
+
+impl Operation for ListServiceDeploymentsRequest {
+    type Output = ListServiceDeploymentsResponse;
+    const ACTION: Action = Action::read("ecs:ListServiceDeployments");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![cluster::arn(at, "service", &self.cluster, &self.service)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check("service", &self.cluster, &self.service)?;
+        // One page holds as many as may be asked for.
+        let limit = i32::try_from(self.limit).ok().filter(|limit| (1..=100).contains(limit));
+        let Some(limit) = limit else {
+            return Err(invalid(format_args!("1 to 100 service deployments can be listed, not {}", self.limit)));
+        };
+        let request = aws.ecs().list_service_deployments().cluster(&self.cluster).service(&self.service);
+        let output = request.max_results(limit).send().await.map_err(from_sdk)?;
+        let mut deployments: Vec<_> = output.service_deployments.unwrap_or_default().into_iter().map(brief).collect();
+        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
+        Ok(ListServiceDeploymentsResponse { deployments })
+    }
+}
+
+fn brief(deployment: sdk::ServiceDeploymentBrief) -> ServiceDeploymentBrief {
+    ServiceDeploymentBrief {
+        arn: deployment.service_deployment_arn.unwrap_or_default(),
+        status: deployment.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        created: millis(deployment.created_at),
+        target_revision: deployment.target_service_revision_arn,
+    }
+}
+
+impl Operation for DescribeServiceDeploymentsRequest {
+    type Output = DescribeServiceDeploymentsResponse;
+    const ACTION: Action = Action::read("ecs:DescribeServiceDeployments");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.arns.iter().map(|given| arn(at, DEPLOYMENT, given)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("service deployments", &self.arns, MOST)?;
+        self.arns.iter().try_for_each(|given| check_arn(DEPLOYMENT, given))?;
+        let request = aws.ecs().describe_service_deployments().set_service_deployment_arns(Some(self.arns.clone()));
+        let output = request.send().await.map_err(from_sdk)?;
+        Ok(DescribeServiceDeploymentsResponse {
+            deployments: output.service_deployments.unwrap_or_default().into_iter().map(deployment).collect(),
+            failures: failures(output.failures),
+        })
+    }
+}
+
+fn deployment(deployment: sdk::ServiceDeployment) -> ServiceDeployment {
+    let target = deployment.target_service_revision.as_ref();
+    let breaker = deployment.deployment_circuit_breaker;
+    // The breaker counts failures for rolling deployments, whether or not it is enabled.
+    let failed_tasks = breaker.as_ref().map_or(0, |breaker| count(breaker.failure_count));
+    let sources = deployment.source_service_revisions.unwrap_or_default();
+    let (rollback_revision, rollback_reason) =
+        deployment.rollback.map_or((None, None), |rollback| (rollback.service_revision_arn, rollback.reason));
+    ServiceDeployment {
+        target_revision: target.and_then(|revision| revision.arn.clone()),
+        arn: deployment.service_deployment_arn.unwrap_or_default(),
+        status: deployment.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        status_reason: deployment.status_reason,
+        source_revisions: sources.into_iter().filter_map(|revision| revision.arn).collect(),
+        rollback_revision,
+        rollback_reason,
+        circuit_breaker: breaker.and_then(|breaker| breaker.status).map(|status| status.as_str().to_owned()),
+        failed_tasks,
+        triggered_alarms: deployment.alarms.and_then(|alarms| alarms.triggered_alarm_names).unwrap_or_default(),
+        started: millis(deployment.started_at),
+        finished: millis(deployment.finished_at).or(millis(deployment.stopped_at)),
+    }
+}
+
+impl Operation for DescribeServiceRevisionsRequest {
+    type Output = DescribeServiceRevisionsResponse;
+    const ACTION: Action = Action::read("ecs:DescribeServiceRevisions");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.arns.iter().map(|given| arn(at, REVISION, given)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("service revisions", &self.arns, MOST)?;
+        self.arns.iter().try_for_each(|given| check_arn(REVISION, given))?;
+        let request = aws.ecs().describe_service_revisions().set_service_revision_arns(Some(self.arns.clone()));
+        let output = request.send().await.map_err(from_sdk)?;
+        Ok(DescribeServiceRevisionsResponse {
+            revisions: output.service_revisions.unwrap_or_default().into_iter().map(revision).collect(),
+            failures: failures(output.failures),
+        })
+    }
+}
+
+fn revision(revision: sdk::ServiceRevision) -> ServiceRevision {
+    let images = revision.container_images.unwrap_or_default();
+    let digest = |image: sdk::ContainerImage| Some(Pair { name: image.container_name?, value: image.image_digest? });
+    ServiceRevision {
+        arn: revision.service_revision_arn.unwrap_or_default(),
+        task_definition: revision.task_definition.unwrap_or_default(),
+        digests: images.into_iter().filter_map(digest).collect(),
+    }
+}
+
+impl Operation for StopServiceDeploymentRequest {
+    type Output = StopServiceDeploymentResponse;
+    const ACTION: Action = Action::write("ecs:StopServiceDeployment");
+    const RETRY: RetryClass = RetryClass::Unsafe;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![arn(at, DEPLOYMENT, &self.arn)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_arn(DEPLOYMENT, &self.arn)?;
+        let output = aws
+            .ecs()
+            .stop_service_deployment()
+            .service_deployment_arn(&self.arn)
+            .stop_type(sdk::StopServiceDeploymentStopType::from(self.stop_type.as_str()))
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let arn = output.service_deployment_arn.ok_or_else(|| incomplete("the service deployment"))?;
+        Ok(StopServiceDeploymentResponse { arn })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_with_next_to_nothing_is_still_one() {
+        let deployment = deployment(sdk::ServiceDeployment::builder().status("MUSING".into()).build());
+        assert_eq!((deployment.status.as_str(), deployment.failed_tasks), ("MUSING", 0));
+        assert_eq!((deployment.target_revision, deployment.circuit_breaker), (None, None));
+    }
+
+    #[test]
+    fn a_container_whose_digest_is_not_resolved_is_left_out() {
+        let image = |name: &str| sdk::ContainerImage::builder().container_name(name);
+        let revision = revision(
+            sdk::ServiceRevision::builder()
+                .container_images(image("app").image_digest("sha256:0a").build())
+                .container_images(image("proxy").build())
+                .build(),
+        );
+        assert_eq!(revision.digests, [Pair { name: "app".to_owned(), value: "sha256:0a".to_owned() }]);
+    }
+}

@@ -1,0 +1,205 @@
+//! Services: what they run and how to change it.
+//!
+//! Every request record about services is an [`Operation`]; [`UpdateServiceRequest`] is the one that deploys.
+
+use aws_sdk_ecs::types as sdk;
+
+use super::cluster::{self, check, check_cluster, failures};
+use crate::aws::clients::Clients;
+use crate::aws::error::{AwsError, from_sdk, invalid};
+use crate::aws::limits::{batch, gather};
+use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::values::{count, incomplete, millis, signed};
+use crate::plugin::bindings::kiln::aws::ecs::{
+    Deployment, DescribeServicesRequest, DescribeServicesResponse, ListServicesRequest, ListServicesResponse,
+    RollingConfiguration, Service, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
+};
+use crate::policy::Place;
+use crate::types::Arn;
+
+impl Operation for DescribeServicesRequest {
+    type Output = DescribeServicesResponse;
+    const ACTION: Action = Action::read("ecs:DescribeServices");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        self.services.iter().map(|given| cluster::arn(at, "service", &self.cluster, given)).collect()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        batch("services", &self.services, 10)?;
+        self.services.iter().try_for_each(|given| check("service", &self.cluster, given))?;
+        let request = aws.ecs().describe_services().cluster(&self.cluster).set_services(Some(self.services.clone()));
+        let output = request.send().await.map_err(from_sdk)?;
+        Ok(DescribeServicesResponse {
+            services: output.services.unwrap_or_default().into_iter().map(service).collect(),
+            failures: failures(output.failures),
+        })
+    }
+}
+
+fn service(service: sdk::Service) -> Service {
+    // Both are left out of answers where they are the default.
+    let controller = service.deployment_controller.as_ref().map_or("ECS", |controller| controller.r#type.as_str());
+    let configuration = service.deployment_configuration.as_ref();
+    let strategy = configuration.and_then(|configuration| configuration.strategy.as_ref());
+    let event = |event: sdk::ServiceEvent| ServiceEvent {
+        timestamp: millis(event.created_at).unwrap_or(0),
+        message: event.message.unwrap_or_default(),
+    };
+    Service {
+        deployment_controller: controller.to_owned(),
+        strategy: strategy.map_or("ROLLING", |strategy| strategy.as_str()).to_owned(),
+        name: service.service_name.unwrap_or_default(),
+        arn: service.service_arn.unwrap_or_default(),
+        status: service.status.unwrap_or_default(),
+        task_definition: service.task_definition.unwrap_or_default(),
+        desired: count(service.desired_count),
+        running: count(service.running_count),
+        pending: count(service.pending_count),
+        deployments: deployments(service.deployments.unwrap_or_default()),
+        events: service.events.unwrap_or_default().into_iter().map(event).collect(),
+        current_service_deployment: service.current_service_deployment,
+    }
+}
+
+/// The primary deployment first; the others in AWS's order.
+fn deployments(deployments: Vec<sdk::Deployment>) -> Vec<Deployment> {
+    let mut deployments: Vec<Deployment> = deployments.into_iter().map(deployment).collect();
+    deployments.sort_by_key(|deployment| deployment.status != "PRIMARY");
+    deployments
+}
+
+fn deployment(deployment: sdk::Deployment) -> Deployment {
+    Deployment {
+        id: deployment.id.unwrap_or_default(),
+        status: deployment.status.unwrap_or_default(),
+        task_definition: deployment.task_definition.unwrap_or_default(),
+        desired: count(deployment.desired_count),
+        pending: count(deployment.pending_count),
+        running: count(deployment.running_count),
+        failed: count(deployment.failed_tasks),
+        rollout_state: deployment.rollout_state.map(|state| state.as_str().to_owned()),
+        rollout_reason: deployment.rollout_state_reason,
+        created: millis(deployment.created_at),
+    }
+}
+
+impl Operation for ListServicesRequest {
+    type Output = ListServicesResponse;
+    const ACTION: Action = Action::read("ecs:ListServices");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, _: &Place) -> Vec<Arn> {
+        Vec::new()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_cluster(&self.cluster)?;
+        let pages = aws.ecs().list_services().cluster(&self.cluster).max_results(100).into_paginator().send();
+        let arns = gather("services", pages, |page| page.service_arns.unwrap_or_default()).await?;
+        Ok(ListServicesResponse { arns })
+    }
+}
+
+impl Operation for UpdateServiceRequest {
+    type Output = UpdateServiceResponse;
+    const ACTION: Action = Action::write("ecs:UpdateService");
+    const RETRY: RetryClass = RetryClass::Unsafe;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![cluster::arn(at, "service", &self.cluster, &self.service)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check("service", &self.cluster, &self.service)?;
+        super::task_definitions::check_revision(&self.task_definition)?;
+        let output = aws
+            .ecs()
+            .update_service()
+            .cluster(&self.cluster)
+            .service(&self.service)
+            .task_definition(&self.task_definition)
+            .set_desired_count(self.desired_count.map(|count| signed("the number of tasks", count)).transpose()?)
+            .set_deployment_configuration(self.rolling.as_ref().map(rolling).transpose()?)
+            .force_new_deployment(self.force_new_deployment)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let service = output.service.map(service).ok_or_else(|| incomplete("the service"))?;
+        Ok(UpdateServiceResponse { service })
+    }
+}
+
+fn rolling(rolling: &RollingConfiguration) -> Result<sdk::DeploymentConfiguration, AwsError> {
+    let percent = |what, percent: Option<u32>| percent.map(|percent| signed(what, percent)).transpose();
+    let has_alarms = !rolling.alarms.is_empty();
+    let alarms = sdk::DeploymentAlarms::builder()
+        .set_alarm_names(Some(rolling.alarms.clone()))
+        .enable(has_alarms)
+        .rollback(has_alarms && rolling.rollback)
+        .build()
+        .map_err(invalid)?;
+    let breaker = sdk::DeploymentCircuitBreaker::builder()
+        .enable(rolling.circuit_breaker)
+        .rollback(rolling.circuit_breaker && rolling.rollback)
+        .build();
+    Ok(sdk::DeploymentConfiguration::builder()
+        .strategy(sdk::DeploymentStrategy::Rolling)
+        .set_minimum_healthy_percent(percent("the lower limit of running tasks", rolling.minimum_healthy_percent)?)
+        .set_maximum_percent(percent("the upper limit of running tasks", rolling.maximum_percent)?)
+        .deployment_circuit_breaker(breaker)
+        .alarms(alarms)
+        .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_with_next_to_nothing_is_still_one() {
+        let service = service(sdk::Service::builder().running_count(-1).build());
+        assert_eq!((service.name.as_str(), service.running), ("", 0));
+        assert_eq!((service.deployment_controller.as_str(), service.strategy.as_str()), ("ECS", "ROLLING"));
+    }
+
+    #[test]
+    fn states_that_aws_adds_travel_as_they_are() {
+        let strategy = sdk::DeploymentStrategy::from("SIDEWAYS");
+        let service = service(
+            sdk::Service::builder()
+                .deployment_configuration(sdk::DeploymentConfiguration::builder().strategy(strategy).build())
+                .deployments(sdk::Deployment::builder().status("ACTIVE").rollout_state("PONDERING".into()).build())
+                .deployments(sdk::Deployment::builder().status("PRIMARY").build())
+                .build(),
+        );
+        assert_eq!(service.strategy, "SIDEWAYS");
+        let states: Vec<_> =
+            service.deployments.iter().map(|d| (d.status.as_str(), d.rollout_state.as_deref())).collect();
+        assert_eq!(states, [("PRIMARY", None), ("ACTIVE", Some("PONDERING"))]);
+    }
+
+    #[test]
+    fn no_rollback_without_something_that_fails_a_deployment() {
+        let configuration = |circuit_breaker, alarms: &[&str]| {
+            let alarms = alarms.iter().map(ToString::to_string).collect();
+            rolling(&RollingConfiguration {
+                minimum_healthy_percent: Some(100),
+                maximum_percent: None,
+                circuit_breaker,
+                rollback: true,
+                alarms,
+            })
+            .map(|c| {
+                let breaker = c.deployment_circuit_breaker.map(|breaker| (breaker.enable, breaker.rollback));
+                let alarms = c.alarms.map(|alarms| (alarms.alarm_names, alarms.enable, alarms.rollback));
+                (c.minimum_healthy_percent, c.maximum_percent, breaker, alarms)
+            })
+        };
+        let quiet = (Some(100), None, Some((false, false)), Some((vec![], false, false)));
+        assert_eq!(configuration(false, &[]), Ok(quiet));
+        let loud = (Some(100), None, Some((true, true)), Some((vec!["web-5xx".to_owned()], true, true)));
+        assert_eq!(configuration(true, &["web-5xx"]), Ok(loud));
+    }
+}

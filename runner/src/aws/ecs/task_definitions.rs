@@ -1,0 +1,205 @@
+//! Task definitions, read and registered without losing a field that this version of the SDK does not know.
+//!
+//! Every request record about them is an [`Operation`]; [`RegisterTaskDefinitionRequest`] is the one that makes one.
+
+use aws_sdk_ecs::types as sdk;
+use serde_json::{Map, Value, json};
+
+use super::cluster::NAME;
+use crate::aws::clients::Clients;
+use crate::aws::error::{AwsError, from_sdk, invalid};
+use crate::aws::names::{self, Given};
+use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::raw_json::RawJson;
+use crate::aws::values::{count, incomplete};
+use crate::plugin::bindings::kiln::aws::ecs::{
+    Container, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeTaskDefinitionRequest,
+    DescribeTaskDefinitionResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, TaskDefinition,
+};
+use crate::plugin::bindings::kiln::aws::types::Pair;
+use crate::policy::Place;
+use crate::types::Arn;
+
+/// The tag that holds the client token: `RegisterTaskDefinition` has no field for one, and a resumed run must find what
+/// it registered.
+pub(crate) const TOKEN_TAG: &str = "kiln:token";
+
+/// What an answer says of a task definition, and the input of `RegisterTaskDefinition` does not take.
+const DESCRIPTIVE: [&str; 9] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+];
+
+/// Refuse what is no task definition.
+fn check(given: &str) -> Result<(), AwsError> {
+    names::check("a task definition", given, "-_:")?;
+    match Given::from(given) {
+        Given::Arn(_) => names::check_arn("task-definition", given),
+        Given::Name(_) => Ok(()),
+    }
+}
+
+/// Refuse what is not one revision of a task definition: a family alone means whichever is newest.
+pub(super) fn check_revision(given: &str) -> Result<(), AwsError> {
+    check(given)?;
+    let arn = Given::from(given);
+    let name = match &arn {
+        Given::Name(name) => name,
+        Given::Arn(arn) => arn.resource(),
+    };
+    match name.split_once(':') {
+        Some((_, revision)) if revision.parse::<u32>().is_ok() => Ok(()),
+        _ => Err(invalid(format_args!("{given:?} does not name a revision of a task definition: FAMILY:REVISION"))),
+    }
+}
+
+fn task_definition(
+    definition: Option<sdk::TaskDefinition>,
+    tags: Option<Vec<sdk::Tag>>,
+    answer: Option<Value>,
+) -> Result<TaskDefinition, AwsError> {
+    let definition = definition.ok_or_else(|| incomplete("the task definition"))?;
+    let Some(mut document) = answer.and_then(|mut answer| answer.get_mut("taskDefinition").map(Value::take)) else {
+        return Err(incomplete("the task definition's document"));
+    };
+    document.sort_all_objects();
+    let container = |container: sdk::ContainerDefinition| Container {
+        name: container.name.unwrap_or_default(),
+        image: container.image.unwrap_or_default(),
+    };
+    let tag = |tag: sdk::Tag| Pair { name: tag.key.unwrap_or_default(), value: tag.value.unwrap_or_default() };
+    Ok(TaskDefinition {
+        arn: definition.task_definition_arn.unwrap_or_default(),
+        family: definition.family.unwrap_or_default(),
+        revision: count(definition.revision),
+        status: definition.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        containers: definition.container_definitions.unwrap_or_default().into_iter().map(container).collect(),
+        document: document.to_string(),
+        tags: tags.unwrap_or_default().into_iter().map(tag).collect(),
+    })
+}
+
+impl Operation for DescribeTaskDefinitionRequest {
+    type Output = DescribeTaskDefinitionResponse;
+    const ACTION: Action = Action::read("ecs:DescribeTaskDefinition");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, _: &Place) -> Vec<Arn> {
+        Vec::new()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check(&self.task_definition)?;
+        let json = RawJson::received();
+        let output = aws
+            .ecs()
+            .describe_task_definition()
+            .task_definition(&self.task_definition)
+            .include(sdk::TaskDefinitionField::Tags)
+            .customize()
+            .interceptor(json.clone())
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let task_definition = task_definition(output.task_definition, output.tags, json.answer())?;
+        Ok(DescribeTaskDefinitionResponse { task_definition })
+    }
+}
+
+/// A document that can be registered, and its family.
+fn registrable(document: &str) -> Result<(Map<String, Value>, String), AwsError> {
+    let value: Value = serde_json::from_str(document)
+        .map_err(|error| invalid(format_args!("the task definition's document is not JSON: {error}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(invalid("the task definition's document is not a JSON object"));
+    };
+    let family = match object.get("family") {
+        Some(Value::String(family)) => family.clone(),
+        _ => return Err(invalid("the task definition's document has no text `family`")),
+    };
+    names::check("a family", &family, NAME)?;
+    if !matches!(object.get("containerDefinitions"), Some(Value::Array(containers)) if !containers.is_empty()) {
+        return Err(invalid("the task definition's document has no list `containerDefinitions`, or an empty one"));
+    }
+    object.retain(|field, _| !DESCRIPTIVE.contains(&field.as_str()));
+    Ok((object, family))
+}
+
+/// The document's own tags, replaced and joined by `tags`, and the token.
+fn tagged(own: Option<Value>, tags: &[Pair], token: &Token) -> Result<Value, AwsError> {
+    let mut all: Map<String, Value> = Map::new();
+    match own {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(own)) => {
+            for tag in own {
+                let Some(Value::String(key)) = tag.get("key") else {
+                    return Err(invalid("a tag of the task definition's document has no text `key`"));
+                };
+                all.insert(key.clone(), tag.get("value").cloned().unwrap_or_else(|| json!("")));
+            }
+        }
+        Some(_) => return Err(invalid("`tags` of the task definition's document is not a list")),
+    }
+    all.extend(tags.iter().map(|tag| (tag.name.clone(), json!(tag.value))));
+    all.insert(TOKEN_TAG.to_owned(), json!(token.as_str()));
+    Ok(all.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect())
+}
+
+impl Operation for RegisterTaskDefinitionRequest {
+    type Output = RegisterTaskDefinitionResponse;
+    const ACTION: Action = Action::write("ecs:RegisterTaskDefinition");
+    const RETRY: RetryClass = RetryClass::Unsafe;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        // A document without a family is refused before it is sent; no permission is meant to match this one.
+        let family = registrable(&self.document).map_or_else(|_| String::new(), |(_, family)| family);
+        vec![names::here(at, "ecs", &format!("task-definition/{family}:*"))]
+    }
+
+    async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
+        let (mut document, family) = registrable(&self.document)?;
+        let tags = tagged(document.remove("tags"), &self.tags, token)?;
+        document.insert("tags".to_owned(), tags);
+        let mut document = Value::Object(document);
+        document.sort_all_objects();
+        let json = RawJson::sending(document.to_string());
+        let output = aws
+            .ecs()
+            .register_task_definition()
+            .family(family)
+            .container_definitions(sdk::ContainerDefinition::builder().build())
+            .customize()
+            .interceptor(json.clone())
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let task_definition = task_definition(output.task_definition, output.tags, json.answer())?;
+        Ok(RegisterTaskDefinitionResponse { task_definition })
+    }
+}
+
+impl Operation for DeregisterTaskDefinitionRequest {
+    type Output = DeregisterTaskDefinitionResponse;
+    const ACTION: Action = Action::write("ecs:DeregisterTaskDefinition");
+    const RETRY: RetryClass = RetryClass::Natural;
+
+    fn resources(&self, _: &Place) -> Vec<Arn> {
+        Vec::new()
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_revision(&self.task_definition)?;
+        let request = aws.ecs().deregister_task_definition().task_definition(&self.task_definition);
+        let output = request.send().await.map_err(from_sdk)?;
+        let definition = output.task_definition.ok_or_else(|| incomplete("the task definition"))?;
+        let status = definition.status.map_or_else(String::new, |status| status.as_str().to_owned());
+        Ok(DeregisterTaskDefinitionResponse { status })
+    }
+}

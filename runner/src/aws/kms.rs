@@ -1,0 +1,131 @@
+//! Key Management Service: descriptions of keys, encryption of small texts.
+//!
+//! Every request record of the interface `kms` is an [`Operation`]; [`DecryptRequest`] is the one whose answer is secret.
+
+use std::collections::HashMap;
+
+use aws_sdk_kms::primitives::Blob;
+use serde_json::{Value, json};
+
+use super::clients::Clients;
+use super::error::{AwsError, from_sdk, invalid};
+use super::names;
+use super::operation::{Action, Operation, RetryClass, Token};
+use super::values::incomplete;
+use crate::plugin::bindings::kiln::aws::kms::{
+    DecryptRequest, DecryptResponse, DescribeKeyRequest, DescribeKeyResponse, EncryptRequest, EncryptResponse,
+};
+use crate::plugin::bindings::kiln::aws::types::Pair;
+use crate::policy::Place;
+use crate::types::{Arn, Digest};
+
+fn key_arn(at: &Place, given: &str) -> Arn {
+    names::arn(at, "kms", given, |id| if id.starts_with("alias/") { id.to_owned() } else { format!("key/{id}") })
+}
+
+fn check_key(given: &str) -> Result<(), AwsError> {
+    // Only an alias has slashes, the first of them behind `alias`.
+    names::check("a key", given, if given.starts_with("alias/") { "-_/" } else { "-" })
+}
+
+fn context(pairs: &[Pair]) -> Result<Option<HashMap<String, String>>, AwsError> {
+    let mut context = HashMap::new();
+    for pair in pairs {
+        if context.insert(pair.name.clone(), pair.value.clone()).is_some() {
+            return Err(invalid(format_args!("the encryption context has {:?} twice", pair.name)));
+        }
+    }
+    Ok((!context.is_empty()).then_some(context))
+}
+
+impl Operation for DescribeKeyRequest {
+    type Output = DescribeKeyResponse;
+    const ACTION: Action = Action::read("kms:DescribeKey");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![key_arn(at, &self.key_id)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_key(&self.key_id)?;
+        let output = aws.kms().describe_key().key_id(&self.key_id).send().await.map_err(from_sdk)?;
+        let key = output.key_metadata.ok_or_else(|| incomplete("the key"))?;
+        Ok(DescribeKeyResponse {
+            key_id: key.key_id,
+            arn: key.arn.unwrap_or_default(),
+            key_state: key.key_state.map_or_else(String::new, |state| state.as_str().to_owned()),
+            key_manager: key.key_manager.map_or_else(String::new, |manager| manager.as_str().to_owned()),
+            key_usage: key.key_usage.map_or_else(String::new, |usage| usage.as_str().to_owned()),
+            key_spec: key.key_spec.map_or_else(String::new, |spec| spec.as_str().to_owned()),
+            enabled: key.enabled,
+        })
+    }
+}
+
+impl Operation for EncryptRequest {
+    type Output = EncryptResponse;
+    const ACTION: Action = Action::read("kms:Encrypt");
+    const RETRY: RetryClass = RetryClass::Read;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![key_arn(at, &self.key_id)]
+    }
+
+    fn journaled(&self) -> Result<Value, serde_json::Error> {
+        Ok(json!({
+            "key_id": self.key_id,
+            "plaintext": Digest::of(&self.plaintext).as_str(),
+            "encryption_context": serde_json::to_value(&self.encryption_context)?,
+        }))
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_key(&self.key_id)?;
+        if !(1..=4096).contains(&self.plaintext.len()) {
+            return Err(invalid(format_args!("KMS encrypts 1 to 4096 bytes, not {}", self.plaintext.len())));
+        }
+        let output = aws
+            .kms()
+            .encrypt()
+            .key_id(&self.key_id)
+            .plaintext(Blob::new(self.plaintext.clone()))
+            .set_encryption_context(context(&self.encryption_context)?)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        Ok(EncryptResponse {
+            ciphertext: output.ciphertext_blob.ok_or_else(|| incomplete("the ciphertext"))?.into_inner(),
+            key_id: output.key_id.unwrap_or_default(),
+        })
+    }
+}
+
+impl Operation for DecryptRequest {
+    type Output = DecryptResponse;
+    const ACTION: Action = Action::read("kms:Decrypt");
+    const RETRY: RetryClass = RetryClass::Read;
+    const SECRET_OUTPUT: bool = true;
+    const REVEALS: bool = true;
+
+    fn resources(&self, at: &Place) -> Vec<Arn> {
+        vec![key_arn(at, &self.key_id)]
+    }
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        check_key(&self.key_id)?;
+        let output = aws
+            .kms()
+            .decrypt()
+            .key_id(&self.key_id)
+            .ciphertext_blob(Blob::new(self.ciphertext.clone()))
+            .set_encryption_context(context(&self.encryption_context)?)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        Ok(DecryptResponse {
+            plaintext: output.plaintext.ok_or_else(|| incomplete("the plaintext"))?.into_inner(),
+            key_id: output.key_id.unwrap_or_default(),
+        })
+    }
+}
