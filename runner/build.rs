@@ -1,1 +1,63 @@
-fn main() {}
+//! Puts the standard plugins into the binary: every component in `target/plugins`, which `cargo xtask plugins` writes.
+//!
+//! It never builds a guest. Where there are none yet, the binary simply carries none.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=KILN_PLUGINS_DIR");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR for build scripts")?);
+    let directory = match env::var_os("KILN_PLUGINS_DIR") {
+        Some(given) => {
+            let given = PathBuf::from(given);
+            if !given.is_absolute() || !given.is_dir() {
+                return Err(
+                    format!("KILN_PLUGINS_DIR={} must be the absolute path of a directory", given.display()).into()
+                );
+            }
+            given
+        }
+        None => {
+            let directory = target_directory(&out)?.join("plugins");
+            // Cargo takes a path that does not exist for changed, each time.
+            fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+            directory
+        }
+    };
+    // The directory itself: a plugin that comes or goes. Each file: a plugin that changes.
+    println!("cargo::rerun-if-changed={}", directory.display());
+
+    let mut components = Vec::new();
+    for entry in fs::read_dir(&directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            println!("cargo::rerun-if-changed={}", path.display());
+            components.push(path);
+        }
+    }
+    // So that the same plugins give the same binary.
+    components.sort();
+
+    let mut code = String::from("pub(crate) static STANDARD: &[(&str, &[u8])] = &[\n");
+    for path in components {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a plugin's file name is not UTF-8")?;
+        let file = path.to_str().ok_or("the path of the plugins is not UTF-8")?;
+        writeln!(code, "    ({name:?}, include_bytes!({file:?})),")?;
+    }
+    code.push_str("];\n");
+    fs::write(out.join("standard_plugins.rs"), code)?;
+    Ok(())
+}
+
+/// The root of the target directory, wherever it is: cargo marks it with `CACHEDIR.TAG`.
+fn target_directory(out: &Path) -> Result<PathBuf, String> {
+    out.ancestors()
+        .find(|ancestor| ancestor.join("CACHEDIR.TAG").is_file())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| format!("none of the directories above {} is a cargo target directory", out.display()))
+}

@@ -1,2 +1,53 @@
-//! Tasks of the workspace.
-fn main() {}
+//! Tasks of the workspace: `cargo xtask plugins | demo | test`.
+//! Each task is a module; this one only chooses.
+
+mod demo;
+mod error;
+mod layout;
+mod plugins;
+mod python;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::TaskError;
+use crate::layout::Layout;
+use crate::step::Terminal;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of the workspace", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the plugins to components in target/plugins.
+    Plugins {
+        /// As they are published: smaller, and longer to build.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build everything and run pipelines/web-service.toml on the simulator.
+    Demo,
+    /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
+    Test,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new();
+    let done = Layout::find().and_then(|layout| match arguments.task {
+        Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
+        Task::Demo => demo::run(&layout, &terminal),
+        Task::Test => test::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
+    });
+    done.unwrap_or_else(|error: TaskError| {
+        terminal.error(&error);
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,74 @@
+//! Write stages of kiln pipelines: a plugin is one type that implements [`Stage`].
+//!
+//! ```ignore
+//! use kiln_plugin::{Failure, JsonSchema, Permission, Plan, Stage};
+//!
+//! struct Greet;
+//!
+//! impl Stage for Greet {
+//!     const NAME: &'static str = "greet";
+//!     const SUMMARY: &'static str = "Says who is greeting";
+//!     type Config = Config;       // serde::Deserialize + JsonSchema
+//!     type Outputs = Outputs;     // serde::Serialize + JsonSchema
+//!     …
+//! }
+//!
+//! kiln_plugin::export!(Greet);
+//! ```
+//!
+//! - [`aws`] holds one module a service: each function is one AWS call, which the host authorises, journals and sends.
+//! - [`poll`] waits for something with the host's clock and the stage's deadline.
+//! - [`Failure`] says why a stage failed, in the words of a person who has to act on it.
+//! - [`Known`] is a config value that may not be known while planning.
+//! - A plugin must be deterministic: no clock, randomness, file or network but through the host. When a run is resumed, the
+//!   plugin runs again against the record of its own calls.
+//!
+//! The crate also builds for the machine that you work on, so that decisions can be tested there; only calling the host
+//! needs the sandbox. `docs/plugin-authors.md` tells the whole story.
+
+#[doc(hidden)]
+pub mod bindings;
+mod duration;
+mod failure;
+mod image;
+mod instant;
+mod known;
+mod panic;
+mod permission;
+mod plan;
+mod polling;
+mod stage;
+
+pub mod log;
+pub mod memory;
+pub mod schema;
+
+#[doc(hidden)]
+pub mod lifecycle;
+
+pub use duration::{Duration, InvalidDuration};
+pub use failure::{During, Failure, FailureKind};
+pub use image::{EcrRepository, ImageReference, InvalidImage, PinnedImage};
+pub use instant::{Date, Instant, InvalidDate};
+pub use known::Known;
+pub use permission::Permission;
+pub use plan::{Change, ChangeAction, Plan};
+pub use polling::{Look, poll, poll_within};
+pub use schemars::JsonSchema;
+pub use stage::Stage;
+
+pub use bindings::kiln::stage::{context, progress, secrets, timer};
+
+/// AWS, one module a service, one function an operation. Requests and answers are plain records.
+pub mod aws {
+    pub use crate::bindings::kiln::aws::types::{Error, ErrorKind, Pair};
+    pub use crate::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+}
+
+/// What [`export!`] expands to needs these paths; they are no part of the interface.
+#[doc(hidden)]
+pub mod exported {
+    pub use crate::bindings::exports::kiln::stage::lifecycle::Guest;
+    pub use crate::bindings::kiln::stage::types::Description;
+    pub use schemars;
+}

@@ -1,0 +1,42 @@
+//! Everything that must pass before a change is merged.
+//! The main function is [`run`].
+
+use crate::error::TaskError;
+use crate::layout::Layout;
+use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
+use crate::{plugins, python};
+
+const NO_CARGO: &str = "install Rust from https://rustup.rs";
+
+/// Run it all; the first step that fails ends it.
+pub(crate) fn run(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError> {
+    terminal.heading("format");
+    for workspace in [layout.root.clone(), layout.guests()] {
+        succeed(cargo().current_dir(workspace).args(["fmt", "--all", "--check"]), NO_CARGO)?;
+    }
+    plugins::build(layout, terminal, false)?;
+    plugins::test(layout, terminal)?;
+    build_host(layout, terminal)?;
+    let python = python::ensure(layout, terminal)?;
+
+    terminal.heading("test suite");
+    let mut command = cargo();
+    command.current_dir(&layout.root).env("KILN_BIN", layout.kiln()).env("KILN_PYTHON", python);
+    if succeeds_quietly(cargo().args(["nextest", "--version"])) {
+        command.args(["nextest", "run", "--workspace"]);
+    } else {
+        terminal.line("cargo-nextest is not installed (`cargo install cargo-nextest --locked`): using `cargo test`, which is slower");
+        // `--all-targets` is what was built already; it leaves out doc tests, of which there are none.
+        command.args(["test", "--workspace", "--all-targets"]);
+    }
+    succeed(&mut command, NO_CARGO)?;
+    terminal.heading("all passed");
+    Ok(())
+}
+
+/// Build the host and its tests in one selection of packages: another selection would build the AWS SDK again, because
+/// cargo unites the features of what is selected.
+pub(crate) fn build_host(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError> {
+    terminal.heading("host: build");
+    succeed(cargo().current_dir(&layout.root).args(["build", "--workspace", "--all-targets"]), NO_CARGO)
+}
