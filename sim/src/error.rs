@@ -1,0 +1,52 @@
+//! Errors as AWS answers them.
+//!
+//! The main type is [`AwsError`]; the wire layer writes it in the form of the caller's protocol.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+/// An error of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AwsError {
+    /// AWS's code, such as `ResourceNotFoundException`.
+    pub(crate) code: Cow<'static, str>,
+    /// The error's shape in the service model, where it is not named as the code (CloudWatch).
+    pub(crate) shape: Option<&'static str>,
+    /// AWS's message.
+    pub(crate) message: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// Further members of the error's shape.
+    pub(crate) members: Map<String, Value>,
+}
+
+impl AwsError {
+    /// The caller's mistake: HTTP status 400.
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), shape: None, message: message.into(), status: 400, members: Map::new() }
+    }
+
+    /// Another HTTP status.
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The shape's name, where the service model names it otherwise than its code.
+    pub(crate) fn shape(mut self, shape: &'static str) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// A further member of the error's shape.
+    pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Whether the service is at fault, not the caller.
+    pub(crate) fn is_server_fault(&self) -> bool {
+        self.status >= 500
+    }
+}

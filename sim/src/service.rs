@@ -1,0 +1,120 @@
+//! What a service offers: a table of operations.
+//!
+//! The main type is [`Service`], built by one `service()` function per service.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::wire::http::Body;
+
+type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
+
+/// Whether an operation changes the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Access {
+    /// It looks.
+    Read,
+    /// It changes something: counted as an effect.
+    Write,
+}
+
+/// One operation.
+pub(crate) struct Operation {
+    /// The API's name, such as `DescribeImages`.
+    pub(crate) name: &'static str,
+    /// The IAM action, such as `ecr:DescribeImages`.
+    pub(crate) action: String,
+    pub(crate) access: Access,
+    pub(crate) handler: Handler,
+}
+
+/// A service.
+pub(crate) struct Service {
+    /// The IAM prefix, which is also botocore's name: `ecr`, `cloudwatch`.
+    pub(crate) name: &'static str,
+    /// The service in the scope of a signature: `ecr`, `monitoring`.
+    pub(crate) signing_name: &'static str,
+    /// What stands before the dot in `X-Amz-Target`.
+    pub(crate) target: &'static str,
+    /// The XML namespace of Query answers.
+    pub(crate) namespace: &'static str,
+    /// The code of the error that answers an input without a required member.
+    pub(crate) invalid_input: &'static str,
+    pub(crate) operations: Vec<Operation>,
+}
+
+impl Service {
+    /// A service that speaks JSON with this target prefix.
+    pub(crate) fn new(name: &'static str, target: &'static str) -> Self {
+        let (namespace, invalid_input) = ("", "ValidationException");
+        Self { name, signing_name: name, target, namespace, invalid_input, operations: Vec::new() }
+    }
+
+    /// Signed under another name than the IAM prefix.
+    pub(crate) fn signed_as(mut self, signing_name: &'static str) -> Self {
+        self.signing_name = signing_name;
+        self
+    }
+
+    /// The service also speaks Query, with this XML namespace.
+    pub(crate) fn xml(mut self, namespace: &'static str) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Another code than `ValidationException` for an input without a required member.
+    pub(crate) fn invalid_input(mut self, code: &'static str) -> Self {
+        self.invalid_input = code;
+        self
+    }
+
+    /// An operation that looks.
+    pub(crate) fn read<I, O, F>(self, name: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize,
+        F: Fn(&mut Ctx<'_>, I) -> Result<O, AwsError> + Send + Sync + 'static,
+    {
+        self.with(name, Access::Read, handler)
+    }
+
+    /// An operation that changes something.
+    pub(crate) fn write<I, O, F>(self, name: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize,
+        F: Fn(&mut Ctx<'_>, I) -> Result<O, AwsError> + Send + Sync + 'static,
+    {
+        self.with(name, Access::Write, handler)
+    }
+
+    fn with<I, O, F>(mut self, name: &'static str, access: Access, handler: F) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize,
+        F: Fn(&mut Ctx<'_>, I) -> Result<O, AwsError> + Send + Sync + 'static,
+    {
+        let invalid_input = self.invalid_input;
+        let handler: Handler = Box::new(move |ctx, body| {
+            let input = body.to::<I>(invalid_input)?;
+            let output = handler(ctx, input)?;
+            serde_json::to_value(output).map_err(|error| {
+                AwsError::new("InternalFailure", format!("the simulator's answer: {error}")).status(500)
+            })
+        });
+        self.operations.push(Operation { name, action: format!("{}:{name}", self.name), access, handler });
+        self
+    }
+
+    pub(crate) fn operation(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+}
+
+/// The output of an operation that answers nothing.
+#[derive(Serialize)]
+pub(crate) struct Empty {}

@@ -1,0 +1,8 @@
+//! The services: one file each, named as its interface in `wit`.
+
+pub(crate) mod kms;
+mod registry;
+pub(crate) mod secretsmanager;
+pub(crate) mod sts;
+
+pub(crate) use registry::all;

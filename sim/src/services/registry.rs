@@ -1,0 +1,11 @@
+//! The list of all services.
+//!
+//! The main function is [`all`]: a service that is not in it is not offered.
+
+use crate::service::Service;
+use crate::services::{kms, secretsmanager, sts};
+
+/// Every service that the simulator offers.
+pub(crate) fn all() -> Vec<Service> {
+    vec![sts::service(), secretsmanager::service(), kms::service()]
+}

@@ -1,0 +1,246 @@
+//! Values of secrets: creating, reading and replacing them.
+//!
+//! The main functions are [`create_secret`], [`get_secret_value`], [`put_secret_value`] and [`update_secret`].
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::Tag;
+use super::store::{CURRENT, Payload, Secret, find_living};
+use crate::clock::Timestamp;
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::wire::value::Blob;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateSecret {
+    name: String,
+    client_request_token: Option<String>,
+    description: Option<String>,
+    kms_key_id: Option<String>,
+    secret_binary: Option<Blob>,
+    secret_string: Option<String>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Written {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    version_id: Option<String>,
+    version_stages: Option<Vec<String>>,
+}
+
+pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<Written, AwsError> {
+    let CreateSecret { name, client_request_token: token, .. } = input;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    if name.is_empty() || name.len() > 512 || !name.chars().all(fits) {
+        let message = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: \
+            -/_+=.@!";
+        return Err(AwsError::new("ValidationException", message));
+    }
+    let value = Payload::of(input.secret_string, input.secret_binary)?;
+    let token = checked(token)?;
+    if let Some(secret) = ctx.place().secretsmanager.secrets.get(&name) {
+        let made = token.as_ref().and_then(|token| secret.versions.get(token));
+        if made.is_some_and(|made| Some(&made.value) == value.as_ref()) {
+            let written = Written { arn: secret.arn.clone(), name, version_id: token.clone(), version_stages: None };
+            ctx.token = token;
+            ctx.unchanged();
+            return Ok(written);
+        }
+        if secret.deletion.is_some() {
+            let message =
+                "You can't create this secret because a secret with this name is already scheduled for deletion.";
+            return Err(AwsError::new("InvalidRequestException", message));
+        }
+        let message = format!("The operation failed because the secret {name} already exists.");
+        return Err(AwsError::new("ResourceExistsException", message));
+    }
+
+    let mut secret = Secret::new(ctx, &name);
+    secret.description = input.description;
+    secret.kms_key_id = input.kms_key_id;
+    secret.tags = input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+    let arn = secret.arn.clone();
+    let version_id = match value {
+        Some(value) => {
+            let id = version_id(ctx, token, &arn);
+            secret.put(&id, value, &[CURRENT.to_owned()], ctx.now());
+            Some(id)
+        }
+        None => None,
+    };
+    ctx.token.clone_from(&version_id);
+    ctx.place().secretsmanager.secrets.insert(name.clone(), secret);
+    ctx.touch(arn.clone());
+    Ok(Written { arn, name, version_id, version_stages: None })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct GetSecretValue {
+    secret_id: String,
+    version_id: Option<String>,
+    version_stage: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SecretValue {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    version_id: String,
+    secret_string: Option<String>,
+    secret_binary: Option<Blob>,
+    version_stages: Vec<String>,
+    created_date: Timestamp,
+}
+
+pub(super) fn get_secret_value(ctx: &mut Ctx<'_>, input: GetSecretValue) -> Result<SecretValue, AwsError> {
+    let now = ctx.now();
+    let secret = find_living(ctx, &input.secret_id)?;
+    let missing = |what: String| {
+        let message = format!("Secrets Manager can't find the specified secret value for {what}");
+        AwsError::new("ResourceNotFoundException", message)
+    };
+    let (id, version) = match (&input.version_id, &input.version_stage) {
+        (Some(id), stage) => {
+            let found = secret.versions.get_key_value(id).ok_or_else(|| missing(format!("VersionId: {id}")))?;
+            if stage.as_ref().is_some_and(|stage| !found.1.stages.contains(stage)) {
+                let message = "You provided a VersionStage that is not associated to the provided VersionId.";
+                return Err(AwsError::new("InvalidRequestException", message));
+            }
+            found
+        }
+        (None, stage) => {
+            let stage = stage.as_deref().unwrap_or(CURRENT);
+            secret.version_with(stage).ok_or_else(|| missing(format!("staging label: {stage}")))?
+        }
+    };
+    let (secret_string, secret_binary) = match version.value.clone() {
+        Payload::Text(text) => (Some(text), None),
+        Payload::Binary(binary) => (None, Some(binary)),
+    };
+    let output = SecretValue {
+        arn: secret.arn.clone(),
+        name: secret.name.clone(),
+        version_id: id.clone(),
+        secret_string,
+        secret_binary,
+        version_stages: version.stages.iter().cloned().collect(),
+        created_date: version.created,
+    };
+    secret.accessed = Some(now);
+    Ok(output)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PutSecretValue {
+    secret_id: String,
+    client_request_token: Option<String>,
+    secret_binary: Option<Blob>,
+    secret_string: Option<String>,
+    version_stages: Option<Vec<String>>,
+}
+
+pub(super) fn put_secret_value(ctx: &mut Ctx<'_>, input: PutSecretValue) -> Result<Written, AwsError> {
+    let token = checked(input.client_request_token)?;
+    let value = Payload::of(input.secret_string, input.secret_binary)?.ok_or_else(|| {
+        AwsError::new("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+    })?;
+    let stages = input.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
+    let arn = find_living(ctx, &input.secret_id)?.arn.clone();
+    let id = version_id(ctx, token, &arn);
+    write_version(ctx, &arn, &id, value, &stages)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct UpdateSecret {
+    secret_id: String,
+    client_request_token: Option<String>,
+    description: Option<String>,
+    kms_key_id: Option<String>,
+    secret_binary: Option<Blob>,
+    secret_string: Option<String>,
+}
+
+pub(super) fn update_secret(ctx: &mut Ctx<'_>, input: UpdateSecret) -> Result<Written, AwsError> {
+    let token = checked(input.client_request_token)?;
+    let value = Payload::of(input.secret_string, input.secret_binary)?;
+    let now = ctx.now();
+    let secret = find_living(ctx, &input.secret_id)?;
+    let (arn, name) = (secret.arn.clone(), secret.name.clone());
+    let written = match value {
+        Some(value) => {
+            let id = version_id(ctx, token, &arn);
+            let Written { version_id, .. } = write_version(ctx, &arn, &id, value, &[CURRENT.to_owned()])?;
+            Written { arn: arn.clone(), name, version_id, version_stages: None }
+        }
+        None => {
+            ctx.touch(arn.clone());
+            Written { arn: arn.clone(), name, version_id: None, version_stages: None }
+        }
+    };
+    let described = input.description.is_some() || input.kms_key_id.is_some();
+    let secret = find_living(ctx, &arn)?;
+    secret.description = input.description.or_else(|| secret.description.take());
+    secret.kms_key_id = input.kms_key_id.or_else(|| secret.kms_key_id.take());
+    if described {
+        secret.changed = now;
+    }
+    Ok(written)
+}
+
+/// Add a version, unless the same one is there: its id is the client token.
+fn write_version(
+    ctx: &mut Ctx<'_>,
+    arn: &str,
+    id: &str,
+    value: Payload,
+    stages: &[String],
+) -> Result<Written, AwsError> {
+    ctx.token = Some(id.to_owned());
+    let now = ctx.now();
+    let secret = find_living(ctx, arn)?;
+    let name = secret.name.clone();
+    let known = secret.versions.get(id).map(|known| (known.value == value, known.stages.iter().cloned().collect()));
+    let version_stages = match known {
+        Some((true, stages)) => {
+            ctx.unchanged();
+            stages
+        }
+        Some((false, _)) => {
+            let message = format!("A resource with the ID you requested already exists: version {id}.");
+            return Err(AwsError::new("ResourceExistsException", message));
+        }
+        None => {
+            secret.put(id, value, stages, now);
+            stages.to_vec()
+        }
+    };
+    ctx.touch(arn);
+    let version_stages = Some(version_stages);
+    Ok(Written { arn: arn.to_owned(), name, version_id: Some(id.to_owned()), version_stages })
+}
+
+/// The client token, if it has the length of a version id.
+pub(super) fn checked(token: Option<String>) -> Result<Option<String>, AwsError> {
+    match token {
+        Some(token) if !(32..=64).contains(&token.len()) => {
+            Err(AwsError::new("InvalidParameterException", "ClientRequestToken must be 32-64 characters long."))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The client token, or else a fresh id.
+pub(super) fn version_id(ctx: &mut Ctx<'_>, token: Option<String>, arn: &str) -> String {
+    token.unwrap_or_else(|| ctx.world.ids.uuid(&format!("secretsmanager/version/{arn}")))
+}

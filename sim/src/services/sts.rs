@@ -1,0 +1,275 @@
+//! Security Token Service: roles, sessions, and who calls.
+//!
+//! The main types are [`State`], the roles and sessions of all accounts, and [`RoleSeed`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::ids;
+use crate::service::Service;
+use crate::world::{Caller, World};
+use crate::worldfile::{Problems, Span};
+
+const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const CHAINED_LIMIT: u64 = 3600;
+
+/// Roles and sessions.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct State {
+    /// By ARN. Where there is none in an account, every role of it can be assumed.
+    roles: BTreeMap<String, Role>,
+    /// By access key.
+    sessions: BTreeMap<String, Session>,
+    #[serde(skip)]
+    pub(crate) expire_credentials: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Role {
+    assumable: bool,
+    max_session: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Session {
+    #[serde(rename = "caller")]
+    identity: Caller,
+    role: String,
+    assumed_by: String,
+    /// The session policy, as it was given.
+    policy: Option<String>,
+    policy_arns: Vec<String>,
+    tags: BTreeMap<String, String>,
+    began: Timestamp,
+    expires: Timestamp,
+}
+
+/// A role in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RoleSeed {
+    name: String,
+    /// The account that has the role: the world's own unless told.
+    account: Option<String>,
+    /// Whether its trust policy lets callers in.
+    #[serde(default = "yes")]
+    assumable: bool,
+    /// `MaxSessionDuration`.
+    max_session: Option<Span>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Credentials that have expired.
+#[derive(Debug)]
+pub(crate) struct Expired;
+
+pub(crate) fn service() -> Service {
+    Service::new("sts", "")
+        .xml("https://sts.amazonaws.com/doc/2011-06-15/")
+        .invalid_input("ValidationError")
+        .read("GetCallerIdentity", get_caller_identity)
+        .read("AssumeRole", assume_role)
+}
+
+/// Put the roles of a world file into the world.
+pub(crate) fn plant(world: &mut World, seeds: &[RoleSeed], problems: &mut Problems) {
+    for seed in seeds {
+        let account = seed.account.clone().unwrap_or_else(|| world.home.account.clone());
+        let arn = format!("arn:{}:iam::{account}:role/{}", world.home.partition(), seed.name);
+        let max_session = seed.max_session.map_or(3600, |span| span.duration().as_secs());
+        if !(3600..=43_200).contains(&max_session) {
+            problems.add(&format!("roles: {}", seed.name), "`max-session` lies between 1h and 12h");
+        }
+        let role = Role { assumable: seed.assumable, max_session };
+        if world.sts.roles.insert(arn, role).is_some() {
+            problems.add(&format!("roles: {}", seed.name), "the role is there twice");
+        }
+    }
+}
+
+/// Who has this access key.
+pub(crate) fn identify(world: &World, access_key: &str) -> Result<Caller, Expired> {
+    match world.sts.sessions.get(access_key) {
+        Some(session) if world.sts.expire_credentials && session.expires <= world.now => Err(Expired),
+        Some(session) => Ok(session.identity.clone()),
+        None => Ok(Caller::stranger(&world.home.account, world.home.partition())),
+    }
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Identity {
+    user_id: String,
+    account: String,
+    arn: String,
+}
+
+fn get_caller_identity(ctx: &mut Ctx<'_>, _: Nothing) -> Result<Identity, AwsError> {
+    let Caller { account, arn, user_id } = ctx.caller.clone();
+    Ok(Identity { user_id, account, arn })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumeRole {
+    role_arn: String,
+    role_session_name: String,
+    duration_seconds: Option<u64>,
+    policy: Option<String>,
+    #[serde(default)]
+    policy_arns: Vec<PolicyArn>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+    source_identity: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PolicyArn {
+    arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumeRoleOutput {
+    credentials: Credentials,
+    assumed_role_user: AssumedRoleUser,
+    packed_policy_size: Option<u64>,
+    source_identity: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Credentials {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser {
+    assumed_role_id: String,
+    arn: String,
+}
+
+fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput, AwsError> {
+    let invalid = |message: String| AwsError::new("ValidationError", message);
+    let (account, name) = role_of(&input.role_arn).ok_or_else(|| invalid(format!("{} is invalid", input.role_arn)))?;
+    let session_name = input.role_session_name.as_str();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if !(2..=64).contains(&session_name.len()) || !session_name.chars().all(fits) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{session_name}' at 'roleSessionName' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern: [\\w+=,.@-]*"
+        )));
+    }
+    let known = ctx.world.sts.roles.get(&input.role_arn);
+    let closed = ctx.world.sts.roles.keys().any(|arn| role_of(arn).is_some_and(|(owner, _)| owner == account));
+    let longest = match known {
+        Some(role) if role.assumable => role.max_session,
+        None if !closed => 43_200,
+        Some(_) | None => return Err(ctx.access_denied("AccessDenied", &input.role_arn)),
+    };
+    let seconds = input.duration_seconds.unwrap_or(3600);
+    if seconds < 900 {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: \
+             Member must have value greater than or equal to 900"
+        )));
+    }
+    if ctx.caller.is_session() && seconds > CHAINED_LIMIT {
+        return Err(invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining".into(),
+        ));
+    }
+    if seconds > longest {
+        let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        return Err(invalid(message.into()));
+    }
+    if let Some(policy) = &input.policy {
+        check_policy(policy)?;
+    }
+
+    let partition = ctx.at.partition();
+    let fresh = &mut ctx.scope.world.ids;
+    let kind = format!("sts/{}/{session_name}", input.role_arn);
+    let access_key_id = format!("ASIA{}", fresh.characters(&kind, ALPHABET, 16));
+    let secret_access_key = fresh.hex(&kind, 40);
+    let session_token = format!("{}{}", fresh.hex(&kind, 64), fresh.hex(&kind, 64));
+    // A role's unique id does not change from session to session.
+    let role_id = format!("AROA{:.17}", ids::sha256(input.role_arn.as_bytes()).to_uppercase());
+    let identity = Caller {
+        arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session_name}"),
+        user_id: format!("{role_id}:{session_name}"),
+        account,
+    };
+    let expiration = ctx.now() + Duration::from_secs(seconds);
+    let packed_policy_size = input.policy.as_ref().map(|policy| (policy.len() as u64 * 100).div_ceil(4096));
+    let session = Session {
+        identity: identity.clone(),
+        role: input.role_arn,
+        assumed_by: ctx.caller.arn.clone(),
+        policy: input.policy,
+        policy_arns: input.policy_arns.into_iter().map(|policy| policy.arn).collect(),
+        tags: input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        began: ctx.now(),
+        expires: expiration,
+    };
+    ctx.world.sts.sessions.insert(access_key_id.clone(), session);
+    Ok(AssumeRoleOutput {
+        credentials: Credentials { access_key_id, secret_access_key, session_token, expiration },
+        assumed_role_user: AssumedRoleUser { assumed_role_id: identity.user_id, arn: identity.arn },
+        packed_policy_size,
+        source_identity: input.source_identity,
+    })
+}
+
+fn check_policy(policy: &str) -> Result<(), AwsError> {
+    if policy.len() > 2048 {
+        let message = format!(
+            "Packed policy consumes {}% of allotted space, please use smaller policy.",
+            (policy.len() * 100).div_ceil(2048)
+        );
+        return Err(AwsError::new("PackedPolicyTooLarge", message));
+    }
+    let document: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(policy);
+    match document {
+        Ok(document) if document.contains_key("Statement") => Ok(()),
+        Ok(_) => Err(AwsError::new("MalformedPolicyDocument", "Syntax errors in policy.")),
+        Err(_) => Err(AwsError::new("MalformedPolicyDocument", "This policy contains invalid Json")),
+    }
+}
+
+/// Account and name (without its path) of a role's ARN.
+fn role_of(arn: &str) -> Option<(String, String)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "iam", "", account, resource] if account.len() == 12 => {
+            let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
+            (!name.is_empty()).then(|| ((*account).to_owned(), name.to_owned()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,206 @@
+//! The simulator: requests in, responses out.
+//!
+//! The main type is [`Simulator`]; [`Simulator::dispatch`] is its one entrance.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Request, Response};
+use hyper::body::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::{Clock, Timestamp};
+use crate::ctx::{Ctx, Scope};
+use crate::error::AwsError;
+use crate::faults::Strike;
+use crate::inspect;
+use crate::service::{Access, Operation, Service};
+use crate::services::{self, sts};
+use crate::wire::http::{Call, Disturbance, Protocol, read, write};
+use crate::world::{Effect, PlaceKey, World};
+use crate::worldfile::WorldFile;
+
+/// A simulated AWS. Clones are the same one.
+#[derive(Clone)]
+pub struct Simulator(Arc<Inner>);
+
+struct Inner {
+    services: Vec<Service>,
+    clock: Clock,
+    world: Mutex<World>,
+}
+
+/// An operation that the simulator offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OperationInfo {
+    /// The service, by its IAM prefix, which is botocore's name for it too.
+    pub service: String,
+    /// The API's name.
+    pub operation: String,
+    /// The IAM action.
+    pub action: String,
+    /// Whether it changes the world.
+    pub write: bool,
+}
+
+impl Simulator {
+    /// The world of a file, at the clock's instant.
+    pub fn new(file: WorldFile, clock: Clock) -> Self {
+        let world = Mutex::new(file.world(clock.now()));
+        Self(Arc::new(Inner { services: services::all(), clock, world }))
+    }
+
+    /// Serve a request. Extensions of the response may hold a [`Disturbance`], which whoever sends it must obey.
+    pub async fn dispatch(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if let Some(page) = request.uri().path().strip_prefix("/_kiln/") {
+            return inspect::answer(self, page);
+        }
+        let call = match read(&self.0.services, &request) {
+            Ok(call) => call,
+            Err(refusal) => {
+                tracing::warn!(code = %refusal.error.code, message = %refusal.error.message, "refused a request");
+                let id = self.world().ids.uuid("request");
+                return write(&refusal.protocol, "", "", &id, Err(refusal.error));
+            }
+        };
+        let Some(operation) = call.service.operation(&call.operation) else {
+            return self.unknown(&call);
+        };
+        let strike = self.world().faults.strike(&operation.action);
+        match strike {
+            None => self.serve(&call, operation),
+            Some(Strike::Refuse(error)) => {
+                let id = self.request_id(operation);
+                respond(&call, &id, Err(error))
+            }
+            Some(Strike::Delay(delay)) => {
+                self.0.clock.sleep(delay).await;
+                self.serve(&call, operation)
+            }
+            Some(Strike::Reset) => disturbed(Response::new(Bytes::new()), Disturbance::Reset),
+            Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation), Disturbance::Reset),
+            Some(Strike::Truncate) => disturbed(self.serve(&call, operation), Disturbance::Truncated),
+        }
+    }
+
+    /// Every write that happened so far.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.world().effects.clone()
+    }
+
+    /// Every operation that is offered.
+    pub fn operations(&self) -> Vec<OperationInfo> {
+        let of = |service: &Service, operation: &Operation| OperationInfo {
+            service: service.name.to_owned(),
+            operation: operation.name.to_owned(),
+            action: operation.action.clone(),
+            write: operation.access == Access::Write,
+        };
+        let services = self.0.services.iter();
+        services.flat_map(|service| service.operations.iter().map(move |operation| of(service, operation))).collect()
+    }
+
+    /// The world as JSON, without the values of secrets and keys.
+    pub fn state(&self) -> Value {
+        match serde_json::to_value(&*self.world()) {
+            Ok(state) => crate::wire::json::plain(&state),
+            Err(error) => Value::from(format!("the state cannot be written: {error}")),
+        }
+    }
+
+    /// The simulator's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Let everything happen that is due by now, and tell when the next thing is due.
+    pub fn advance(&self) -> Option<Timestamp> {
+        let now = self.0.clock.now();
+        self.lock().advance_to(now)
+    }
+
+    /// The world, advanced to now.
+    fn world(&self) -> MutexGuard<'_, World> {
+        let now = self.0.clock.now();
+        let mut world = self.lock();
+        world.advance_to(now);
+        world
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request_id(&self, operation: &Operation) -> String {
+        self.world().ids.uuid(&format!("request/{}", operation.action))
+    }
+
+    fn serve(&self, call: &Call<'_>, operation: &Operation) -> Response<Bytes> {
+        let mut world = self.world();
+        let request_id = world.ids.uuid(&format!("request/{}", operation.action));
+        let outcome = answer(&mut world, call, operation, &request_id);
+        drop(world);
+        if let Err(error) = &outcome {
+            tracing::debug!(action = operation.action, code = %error.code, message = error.message, "answered an error");
+        }
+        respond(call, &request_id, outcome)
+    }
+
+    fn unknown(&self, call: &Call<'_>) -> Response<Bytes> {
+        let action = format!("{}:{}", call.service.name, call.operation);
+        tracing::warn!(action, "an operation was asked for that the simulator does not offer");
+        let mut world = self.world();
+        let request_id = world.ids.uuid("request");
+        let message = format!("the simulator does not offer {action}");
+        world.unknown_operations.insert(action);
+        let error = match call.protocol {
+            Protocol::Json { .. } => AwsError::new("UnknownOperationException", message),
+            Protocol::Cbor => AwsError::new("UnknownOperationException", message).status(404),
+            Protocol::Query => AwsError::new("InvalidAction", message),
+        };
+        respond(call, &request_id, Err(error))
+    }
+}
+
+/// Run the handler, and write its effect down.
+fn answer(world: &mut World, call: &Call<'_>, operation: &Operation, request_id: &str) -> Result<Value, AwsError> {
+    let caller = match sts::identify(world, &call.signature.access_key) {
+        Ok(caller) => caller,
+        Err(sts::Expired) => {
+            let code = match call.protocol {
+                Protocol::Json { .. } | Protocol::Cbor => "ExpiredTokenException",
+                Protocol::Query => "ExpiredToken",
+            };
+            return Err(AwsError::new(code, "The security token included in the request is expired").status(403));
+        }
+    };
+    let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
+    let mut ctx = Ctx::new(Scope { world, at }, caller, &operation.action, call.body.fingerprint());
+    let output = (operation.handler)(&mut ctx, &call.body)?;
+    let Ctx { scope, caller, resources, token, changed, .. } = ctx;
+    if operation.access == Access::Write && changed {
+        let effect = Effect {
+            seq: scope.world.effects.len() as u64 + 1,
+            at: scope.world.now,
+            account: scope.at.account,
+            region: scope.at.region,
+            action: operation.action.clone(),
+            resources,
+            token,
+            caller: caller.arn,
+            request_id: request_id.to_owned(),
+        };
+        scope.world.effects.push(effect);
+    }
+    Ok(output)
+}
+
+fn respond(call: &Call<'_>, request_id: &str, outcome: Result<Value, AwsError>) -> Response<Bytes> {
+    write(&call.protocol, &call.operation, call.service.namespace, request_id, outcome)
+}
+
+fn disturbed(mut response: Response<Bytes>, disturbance: Disturbance) -> Response<Bytes> {
+    response.extensions_mut().insert(disturbance);
+    response
+}

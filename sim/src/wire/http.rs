@@ -1,0 +1,223 @@
+//! HTTP requests to calls, and answers to HTTP responses, whatever the protocol.
+//!
+//! The main functions are [`read`] and [`write`].
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use hyper::body::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::query::Form;
+use super::value::{canonical, without_nulls};
+use super::{cbor, json, query};
+use crate::error::AwsError;
+use crate::ids;
+use crate::service::Service;
+
+/// What a server or connector must do to a response instead of sending it whole: found among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disturbance {
+    /// End the connection without an answer.
+    Reset,
+    /// Send the headers and half of the body, then end the connection.
+    Truncated,
+}
+
+/// How the caller speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Json { content_type: HeaderValue },
+    Query,
+    Cbor,
+}
+
+/// Whose signature a request bears, and for where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub(crate) access_key: String,
+    pub(crate) region: String,
+    pub(crate) service: String,
+}
+
+/// An input, before it is typed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Body {
+    Document(Value),
+    Form(Form),
+}
+
+impl Body {
+    /// The typed input; `invalid` is the service's code for a missing member.
+    pub(crate) fn to<T: DeserializeOwned>(&self, invalid: &'static str) -> Result<T, AwsError> {
+        let read = match self {
+            Body::Document(value) => T::deserialize(value).map_err(|error| error.to_string()),
+            Body::Form(form) => form.to().map_err(|error| error.to_string()),
+        };
+        read.map_err(|reason| {
+            let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            match missing {
+                Some(member) => AwsError::new(
+                    invalid,
+                    format!(
+                        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: \
+                         Member must not be null"
+                    ),
+                ),
+                None => AwsError::new("SerializationException", reason),
+            }
+        })
+    }
+
+    /// A digest that is the same for equal inputs.
+    pub(crate) fn fingerprint(&self) -> String {
+        let value = match self {
+            Body::Document(value) => canonical(value),
+            Body::Form(form) => canonical(&form.to_value()),
+        };
+        ids::sha256(value.to_string().as_bytes())
+    }
+}
+
+/// A call of an operation.
+pub(crate) struct Call<'s> {
+    pub(crate) service: &'s Service,
+    pub(crate) operation: String,
+    pub(crate) signature: Signature,
+    pub(crate) protocol: Protocol,
+    pub(crate) body: Body,
+}
+
+/// A request that is no call.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) protocol: Protocol,
+    pub(crate) error: AwsError,
+}
+
+/// The call that a request makes.
+pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) -> Result<Call<'s>, Refusal> {
+    let headers = request.headers();
+    let protocol = protocol(headers);
+    let refuse = |error| Refusal { protocol: protocol.clone(), error };
+    let signature = signature(headers).map_err(refuse)?;
+    let Some(service) = services.iter().find(|service| service.signing_name == signature.service) else {
+        let message = format!("the simulator does not offer the service {}", signature.service);
+        return Err(refuse(AwsError::new("UnknownOperationException", message).status(404)));
+    };
+    let unknown = |what: &str| refuse(AwsError::new("UnknownOperationException", what));
+    let (operation, body) = match &protocol {
+        Protocol::Json { .. } => {
+            let target = header(headers, "x-amz-target").unwrap_or_default();
+            let operation = target
+                .strip_prefix(service.target)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .ok_or_else(|| unknown(&format!("{target} is no operation of {}", service.name)))?;
+            let body = json::read(request.body()).map_err(refuse)?;
+            (operation.to_owned(), Body::Document(without_nulls(body)))
+        }
+        Protocol::Cbor => {
+            let operation = request.uri().path().rsplit_once("/operation/").map(|(_, operation)| operation);
+            let operation = operation.ok_or_else(|| unknown("the path names no operation"))?;
+            let body = cbor::read(request.body()).map_err(refuse)?;
+            (operation.to_owned(), Body::Document(without_nulls(body)))
+        }
+        Protocol::Query => {
+            let (action, form) = Form::parse(request.body()).map_err(refuse)?;
+            let action = action.ok_or_else(|| {
+                refuse(AwsError::new("MissingAction", "The request is missing an action or a required parameter."))
+            })?;
+            (action, Body::Form(form))
+        }
+    };
+    Ok(Call { service, operation, signature, protocol, body })
+}
+
+/// The response that an outcome makes.
+pub(crate) fn write(
+    protocol: &Protocol,
+    operation: &str,
+    namespace: &str,
+    request_id: &str,
+    outcome: Result<Value, AwsError>,
+) -> Response<Bytes> {
+    let outcome = outcome.map(without_nulls);
+    let status = match &outcome {
+        Ok(_) => StatusCode::OK,
+        Err(error) => StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST),
+    };
+    let mut headers = HeaderMap::new();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    let body = match protocol {
+        Protocol::Json { content_type } => {
+            headers.insert(CONTENT_TYPE, content_type.clone());
+            match &outcome {
+                Ok(output) => json::write(output),
+                Err(error) => json::write_error(error),
+            }
+        }
+        Protocol::Cbor => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cbor"));
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+            match &outcome {
+                Ok(output) => cbor::write(output),
+                Err(error) => {
+                    // The code that this service had when it spoke Query only.
+                    let side = if error.is_server_fault() { "Receiver" } else { "Sender" };
+                    if let Ok(code) = HeaderValue::from_str(&format!("{};{side}", error.code)) {
+                        headers.insert("x-amzn-query-error", code);
+                    }
+                    cbor::write_error(error)
+                }
+            }
+        }
+        Protocol::Query => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+            match &outcome {
+                Ok(output) => query::write(operation, namespace, request_id, output),
+                Err(error) => query::write_error(namespace, request_id, error),
+            }
+        }
+    };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn protocol(headers: &HeaderMap) -> Protocol {
+    if header(headers, "smithy-protocol") == Some("rpc-v2-cbor") {
+        return Protocol::Cbor;
+    }
+    if headers.contains_key("x-amz-target") {
+        let json = HeaderValue::from_static("application/x-amz-json-1.1");
+        return Protocol::Json { content_type: headers.get(CONTENT_TYPE).cloned().unwrap_or(json) };
+    }
+    Protocol::Query
+}
+
+/// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
+fn signature(headers: &HeaderMap) -> Result<Signature, AwsError> {
+    let Some(authorization) = header(headers, AUTHORIZATION.as_str()) else {
+        return Err(AwsError::new("MissingAuthenticationTokenException", "Missing Authentication Token").status(403));
+    };
+    let scope = authorization.split_once("Credential=").and_then(|(_, rest)| rest.split([',', ' ']).next());
+    let parts: Vec<&str> = scope.unwrap_or_default().split('/').collect();
+    match parts.as_slice() {
+        [access_key, _date, region, service, "aws4_request"] => Ok(Signature {
+            access_key: (*access_key).to_owned(),
+            region: (*region).to_owned(),
+            service: (*service).to_owned(),
+        }),
+        _ => Err(AwsError::new(
+            "IncompleteSignatureException",
+            format!("Authorization header requires 'Credential' parameter. Authorization={authorization}"),
+        )),
+    }
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

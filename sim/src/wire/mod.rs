@@ -1,0 +1,7 @@
+//! AWS's wire protocols: the one place where bytes become typed requests, and answers bytes.
+
+pub(crate) mod cbor;
+pub(crate) mod http;
+pub(crate) mod json;
+pub(crate) mod query;
+pub(crate) mod value;

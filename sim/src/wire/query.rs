@@ -1,0 +1,290 @@
+//! AWS Query: forms like `Tags.member.1.Key=a` in, XML out, instants in ISO 8601.
+//!
+//! The main type is [`Form`], which serde reads typed inputs from.
+
+use std::collections::BTreeMap;
+
+use quick_xml::escape::escape;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Map, Value};
+
+use super::value::{Seen, look};
+use crate::error::AwsError;
+
+/// A form's fields as a tree.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Form {
+    Text(String),
+    Node(BTreeMap<String, Form>),
+}
+
+impl Form {
+    /// Read a body; `Action` and `Version` are left out of the tree.
+    pub(crate) fn parse(body: &[u8]) -> Result<(Option<String>, Form), AwsError> {
+        let malformed = |reason: String| AwsError::new("MalformedQueryString", reason);
+        let fields: Vec<(String, String)> =
+            serde_urlencoded::from_bytes(body).map_err(|error| malformed(error.to_string()))?;
+        let mut action = None;
+        let mut root = Form::Node(BTreeMap::new());
+        for (name, text) in fields {
+            match name.as_str() {
+                "Action" => action = Some(text),
+                "Version" => {}
+                path => root
+                    .insert(path, text)
+                    .map_err(|()| malformed(format!("the field {path} is both a value and a structure")))?,
+            }
+        }
+        Ok((action, root))
+    }
+
+    fn insert(&mut self, path: &str, text: String) -> Result<(), ()> {
+        let Form::Node(children) = self else { return Err(()) };
+        match path.split_once('.') {
+            None => match children.insert(path.to_owned(), Form::Text(text)) {
+                Some(Form::Node(_)) => Err(()),
+                Some(Form::Text(_)) | None => Ok(()),
+            },
+            Some((head, rest)) => {
+                children.entry(head.to_owned()).or_insert_with(|| Form::Node(BTreeMap::new())).insert(rest, text)
+            }
+        }
+    }
+
+    /// The typed input.
+    pub(crate) fn to<T: DeserializeOwned>(&self) -> Result<T, de::value::Error> {
+        T::deserialize(Field(self))
+    }
+
+    /// As JSON, to compare two requests.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Form::Text(text) => Value::from(text.as_str()),
+            Form::Node(children) => {
+                Value::Object(children.iter().map(|(name, child)| (name.clone(), child.to_value())).collect())
+            }
+        }
+    }
+}
+
+/// One field, as serde reads it: everything is text until a number is wanted.
+#[derive(Clone, Copy)]
+struct Field<'a>(&'a Form);
+
+impl<'a> Field<'a> {
+    fn text(self) -> Result<&'a str, de::value::Error> {
+        match self.0 {
+            Form::Text(text) => Ok(text),
+            Form::Node(_) => Err(de::Error::custom("a structure stands where a value should")),
+        }
+    }
+
+    /// The items of a list, `member.1`, `member.2`, …, in the order of their numbers.
+    fn items(self) -> Result<Vec<Field<'a>>, de::value::Error> {
+        let children = match self.0 {
+            // An empty list is sent as an empty value.
+            Form::Text(text) if text.is_empty() => return Ok(Vec::new()),
+            Form::Text(_) => return Err(de::Error::custom("a value stands where a list should")),
+            Form::Node(children) => children,
+        };
+        let Some(Form::Node(members)) = children.get("member").or_else(|| children.get("entry")) else {
+            return Err(de::Error::custom("a list has members named `member.N`"));
+        };
+        let mut items = Vec::new();
+        for (number, item) in members {
+            let number: u32 = number.parse().map_err(|_| de::Error::custom("a list's members are numbered"))?;
+            items.push((number, Field(item)));
+        }
+        items.sort_by_key(|(number, _)| *number);
+        Ok(items.into_iter().map(|(_, item)| item).collect())
+    }
+}
+
+impl<'a> IntoDeserializer<'a, de::value::Error> for Field<'a> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! parsed {
+    ($($method:ident $visit:ident $type:ty),* $(,)?) => {$(
+        fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            let text = self.text()?;
+            let value: $type = text
+                .parse()
+                .map_err(|_| de::Error::custom(format!("{text:?} is not a {}", stringify!($type))))?;
+            visitor.$visit(value)
+        }
+    )*};
+}
+
+impl<'a> Deserializer<'a> for Field<'a> {
+    type Error = de::value::Error;
+
+    parsed! {
+        deserialize_bool visit_bool bool,
+        deserialize_i8 visit_i8 i8, deserialize_i16 visit_i16 i16, deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64, deserialize_u8 visit_u8 u8, deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32, deserialize_u64 visit_u64 u64, deserialize_f32 visit_f32 f32,
+        deserialize_f64 visit_f64 f64,
+    }
+
+    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Form::Text(text) => visitor.visit_borrowed_str(text),
+            Form::Node(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_seq(SeqDeserializer::new(self.items()?.into_iter()))
+    }
+
+    fn deserialize_struct<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Form::Text(text) if text.is_empty() => {
+                visitor.visit_map(MapDeserializer::new(std::iter::empty::<(&str, Field<'a>)>()))
+            }
+            Form::Text(_) => Err(de::Error::custom("a value stands where a structure should")),
+            Form::Node(children) => visitor
+                .visit_map(MapDeserializer::new(children.iter().map(|(name, child)| (name.as_str(), Field(child))))),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.deserialize_struct("", &[], visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_enum(self.text()?.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        <V: Visitor<'a>>
+        char str string bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+/// An answer's body.
+pub(crate) fn write(operation: &str, namespace: &str, request_id: &str, value: &Value) -> Vec<u8> {
+    let mut xml = format!("<{operation}Response xmlns=\"{}\">", escape(namespace));
+    element(&mut xml, &format!("{operation}Result"), value);
+    let metadata = Value::Object(Map::from_iter([("RequestId".to_owned(), Value::from(request_id))]));
+    element(&mut xml, "ResponseMetadata", &metadata);
+    xml.push_str(&format!("</{operation}Response>"));
+    xml.into_bytes()
+}
+
+/// An error's body.
+pub(crate) fn write_error(namespace: &str, request_id: &str, error: &AwsError) -> Vec<u8> {
+    let mut members = Map::new();
+    members.insert("Type".to_owned(), Value::from(if error.is_server_fault() { "Receiver" } else { "Sender" }));
+    members.insert("Code".to_owned(), Value::from(error.code.as_ref()));
+    members.insert("Message".to_owned(), Value::from(error.message.as_str()));
+    members.extend(error.members.clone());
+    let mut xml = format!("<ErrorResponse xmlns=\"{}\">", escape(namespace));
+    element(&mut xml, "Error", &Value::Object(members));
+    element(&mut xml, "RequestId", &Value::from(request_id));
+    xml.push_str("</ErrorResponse>");
+    xml.into_bytes()
+}
+
+fn element(xml: &mut String, name: &str, value: &Value) {
+    xml.push_str(&format!("<{name}>"));
+    match look(value) {
+        Seen::Timestamp(instant) => xml.push_str(&instant.to_string()),
+        Seen::Blob(base64) => xml.push_str(base64),
+        Seen::Plain(Value::Null) => {}
+        Seen::Plain(Value::Bool(flag)) => xml.push_str(if *flag { "true" } else { "false" }),
+        Seen::Plain(Value::Number(number)) => xml.push_str(&number.to_string()),
+        Seen::Plain(Value::String(text)) => xml.push_str(&escape(text.as_str())),
+        Seen::Plain(Value::Array(items)) => items.iter().for_each(|item| element(xml, "member", item)),
+        Seen::Plain(Value::Object(members)) => members.iter().for_each(|(name, member)| element(xml, name, member)),
+    }
+    xml.push_str(&format!("</{name}>"));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "PascalCase")]
+    struct Input {
+        name: String,
+        seconds: Option<i64>,
+        threshold: Option<f64>,
+        enabled: Option<bool>,
+        #[serde(default)]
+        tags: Vec<Tag>,
+        #[serde(default)]
+        names: Vec<String>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag {
+        key: String,
+        value: String,
+    }
+
+    #[test]
+    fn a_form_becomes_a_typed_input() -> Result<(), Box<dyn std::error::Error>> {
+        let body = b"Action=Put&Version=1&Name=a%20b&Seconds=900&Threshold=1.5&Enabled=true&Names=\
+            &Tags.member.2.Key=k2&Tags.member.2.Value=v2&Tags.member.1.Key=k1&Tags.member.1.Value=";
+        let (action, form) = Form::parse(body).map_err(|error| error.message)?;
+        let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into() };
+        assert_eq!(action.as_deref(), Some("Put"));
+        assert_eq!(
+            form.to::<Input>()?,
+            Input {
+                name: "a b".into(),
+                seconds: Some(900),
+                threshold: Some(1.5),
+                enabled: Some(true),
+                tags: vec![tag("k1", ""), tag("k2", "v2")],
+                names: vec![],
+            }
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn an_answer_becomes_xml() {
+        let xml = write("Get", "urn:x", "id-1", &json!({ "A": ["<1>", 2], "B": { "C": true } }));
+        assert_eq!(
+            String::from_utf8_lossy(&xml),
+            "<GetResponse xmlns=\"urn:x\"><GetResult><A><member>&lt;1&gt;</member><member>2</member></A>\
+             <B><C>true</C></B></GetResult><ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GetResponse>"
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! An account's region, and who calls there.
+//!
+//! The main type is [`Place`]: the state of every service in one account and region.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::services::{kms, secretsmanager};
+
+/// Which account and region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PlaceKey {
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+impl PlaceKey {
+    /// The partition that the region belongs to.
+    pub(crate) fn partition(&self) -> &'static str {
+        match self.region.as_str() {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+impl fmt::Display for PlaceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+impl Serialize for PlaceKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What the services hold in one account and region.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Place {
+    pub(crate) kms: kms::State,
+    pub(crate) secretsmanager: secretsmanager::State,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Caller {
+    pub(crate) account: String,
+    pub(crate) arn: String,
+    pub(crate) user_id: String,
+}
+
+impl Caller {
+    /// Whoever has keys that the simulator did not hand out: a user of the world's own account.
+    pub(crate) fn stranger(account: &str, partition: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            arn: format!("arn:{partition}:iam::{account}:user/kiln"),
+            user_id: "AIDAKILNSIMULATOR0000".to_owned(),
+        }
+    }
+
+    /// Whether this is a session of a role.
+    pub(crate) fn is_session(&self) -> bool {
+        self.arn.contains(":assumed-role/")
+    }
+}

@@ -1,0 +1,216 @@
+//! The file that says what there is at the start of a simulated world, and how it behaves.
+//!
+//! The main type is [`WorldFile`]. Each service defines its own part beside its state.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::clock::{Clock, Timestamp};
+use crate::faults::{FaultSeed, Faults};
+use crate::services::{kms, secretsmanager, sts};
+use crate::world::{PlaceKey, World};
+
+/// Why a world file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorldError {
+    /// It is no TOML, or not of the right form. The message shows the place.
+    #[error("the world file cannot be read: {0}")]
+    Syntax(String),
+    /// It is well-formed, and contradicts itself: one line a problem.
+    #[error("the world file does not make sense:\n{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+/// A world file that was read and checked.
+#[derive(Debug, Clone)]
+pub struct WorldFile(File);
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    /// Where everything belongs that does not say otherwise, and whoever has keys that the simulator did not hand out.
+    account: String,
+    region: String,
+    /// Two worlds of one seed hand out the same ids.
+    #[serde(default)]
+    seed: u64,
+    /// How many times as fast as real time, where the caller does not decide.
+    #[serde(default = "real_time")]
+    scale: f64,
+    /// The instant at which the world begins, where the caller does not decide.
+    start: Option<Timestamp>,
+    /// Whether calls with expired credentials are refused. Wants a client on the same clock.
+    #[serde(default)]
+    expire_credentials: bool,
+    #[serde(default)]
+    roles: Vec<sts::RoleSeed>,
+    #[serde(default)]
+    secrets: Vec<secretsmanager::SecretSeed>,
+    #[serde(default)]
+    keys: Vec<kms::KeySeed>,
+    #[serde(default)]
+    faults: Vec<FaultSeed>,
+}
+
+fn real_time() -> f64 {
+    1.0
+}
+
+impl WorldFile {
+    /// Read a world file, and tell everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<WorldFile, WorldError> {
+        let file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
+        let (_, problems) = file.plant(Timestamp(0));
+        if problems.0.is_empty() { Ok(WorldFile(file)) } else { Err(WorldError::Invalid(problems.0)) }
+    }
+
+    /// The world's own account.
+    pub fn account(&self) -> &str {
+        &self.0.account
+    }
+
+    /// The world's own region.
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// How many times as fast as real time the file wants the world to run.
+    pub fn scale(&self) -> f64 {
+        self.0.scale
+    }
+
+    /// The instant at which the file wants the world to begin: milliseconds since the Unix epoch.
+    pub fn start(&self) -> Option<u64> {
+        self.0.start.map(|start| start.0)
+    }
+
+    /// A clock that begins at the file's `start`, or else at `epoch` (milliseconds since the Unix epoch), and runs at the
+    /// file's `scale`.
+    pub fn clock(&self, epoch: u64) -> Clock {
+        Clock::new(self.start().unwrap_or(epoch), self.0.scale)
+    }
+
+    /// The world at its beginning.
+    pub(crate) fn world(&self, now: Timestamp) -> World {
+        let (world, problems) = self.0.plant(now);
+        // INVARIANT: `parse` made this same world, and refused a file with problems.
+        for problem in problems.0 {
+            tracing::error!(problem, "a checked world file has a problem");
+        }
+        world
+    }
+}
+
+impl File {
+    fn plant(&self, now: Timestamp) -> (World, Problems) {
+        let mut problems = Problems::default();
+        let home = PlaceKey { account: self.account.clone(), region: self.region.clone() };
+        if !(self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())) {
+            problems.add("account", "an AWS account is 12 digits");
+        }
+        if self.region.split('-').count() < 3 {
+            problems.add("region", "regions look like `us-west-2`");
+        }
+        if !(self.scale.is_finite() && self.scale > 0.0) {
+            problems.add("scale", "it must be a positive number");
+        }
+        let mut world = World::new(home, self.seed, now);
+        world.faults = Faults::plant(&self.faults, &mut problems);
+        world.sts.expire_credentials = self.expire_credentials;
+        sts::plant(&mut world, &self.roles, &mut problems);
+        kms::plant(&mut world, &self.keys, &mut problems);
+        secretsmanager::plant(&mut world, &self.secrets, &mut problems);
+        (world, problems)
+    }
+}
+
+/// What is wrong with a world file.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<String>);
+
+impl Problems {
+    /// Say what is wrong, and where.
+    pub(crate) fn add(&mut self, place: &str, problem: impl fmt::Display) {
+        self.0.push(format!("{place}: {problem}"));
+    }
+}
+
+/// A length of time, written as `500ms`, `10s`, `5m`, `1h30m` or `30d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(Duration);
+
+impl Span {
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a duration such as `500ms`, `10s`, `5m`, `1h30m` or `30d`");
+        let mut total: u64 = 0;
+        let mut rest = text;
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+            let (number, tail) = rest.split_at(digits);
+            let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at(unit);
+            let millis = match unit {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return Err(wrong()),
+            };
+            let number: u64 = number.parse().map_err(|_| wrong())?;
+            total = number.checked_mul(millis).and_then(|more| total.checked_add(more)).ok_or_else(wrong)?;
+            rest = tail;
+        }
+        Ok(Span(Duration::from_millis(total)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "a test may fail")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_read_and_nonsense_is_refused() {
+        let millis = |text: &str| text.parse::<Span>().map(|span| span.duration().as_millis()).ok();
+        assert_eq!(millis("1h30m"), Some(5_400_000));
+        assert_eq!(millis("500ms"), Some(500));
+        assert_eq!(millis("30d"), Some(2_592_000_000));
+        for wrong in ["", "10", "s", "-1s", "1 s", "1y", "99999999999999999999s"] {
+            assert_eq!(millis(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_problem_of_a_file_is_told_at_once() {
+        let text = "account = '1'\nregion = 'x'\n[[faults]]\noperation = 'x'\nkind = 'delay'";
+        let Err(WorldError::Invalid(problems)) = WorldFile::parse(text) else { panic!("it is refused") };
+        assert_eq!(problems.len(), 4, "{problems:?}");
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_line() {
+        let text = "account = '111111111111'\nregion = 'us-west-2'\nspeed = 3";
+        let Err(WorldError::Syntax(message)) = WorldFile::parse(text) else { panic!("it is refused") };
+        assert!(message.contains("line 3") && message.contains("speed"), "{message}");
+    }
+}

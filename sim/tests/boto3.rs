@@ -1,0 +1,29 @@
+//! Drives every operation that the simulator offers through boto3, so that botocore parses each answer.
+//!
+//! It wants a Python with boto3: `KILN_PYTHON`, or `python3`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use kiln_sim::{Clock, Simulator, WorldFile, serve};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_drives_every_operation() -> Result<(), Box<dyn std::error::Error>> {
+    let file = WorldFile::parse(include_str!("coverage.world.toml"))?;
+    let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    let simulator = Simulator::new(file, Clock::new(u64::try_from(epoch)?, 600.0));
+    let server = serve(simulator.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let url = server.url();
+    let Output { status, stdout, stderr } = tokio::task::spawn_blocking(move || {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python/coverage.py");
+        let python = std::env::var("KILN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        Command::new(python).arg(script).arg(url).output()
+    })
+    .await??;
+    let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{said}");
+    assert!(!simulator.effects().is_empty(), "writes are counted");
+    server.shutdown().await;
+    Ok(())
+}
