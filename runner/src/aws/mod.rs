@@ -20,4 +20,4 @@ pub mod secretsmanager;
 pub mod sts;
 
 #[cfg(test)]
-mod canned;
+mod tests;
