@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails is a failed test")]
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +66,7 @@ pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    hang_up: bool,
 }
 
 impl Answer {
@@ -81,7 +82,12 @@ impl Answer {
 
     fn json(status: u16, body: Value) -> Self {
         let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
-        Self { status, headers, body: body.to_string().into_bytes() }
+        Self { status, headers, body: body.to_string().into_bytes(), hang_up: false }
+    }
+
+    /// The connection ends where the answer should begin.
+    pub(crate) fn hang_up() -> Self {
+        Self { hang_up: true, ..Self::ok(Value::Null) }
     }
 
     /// What CloudWatch's protocol answers. An instant is written `{"epoch": SECONDS}`.
@@ -89,7 +95,12 @@ impl Answer {
         let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
         let mut bytes = Vec::new();
         encode(body, &mut bytes);
-        Self { status, headers: headers.map(|(name, value)| (name, value.to_owned())).into(), body: bytes }
+        Self {
+            status,
+            headers: headers.map(|(name, value)| (name, value.to_owned())).into(),
+            body: bytes,
+            hang_up: false,
+        }
     }
 }
 
@@ -215,7 +226,7 @@ async fn answer(
     request: Request<Incoming>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     // The JSON protocols name the operation in a header, CBOR at the end of the path.
     let operation = match head.headers.get("x-amz-target") {
@@ -226,6 +237,9 @@ async fn answer(
     asked.lock().unwrap().push(Asked { operation, text });
     let answer = answers.lock().unwrap().pop_front();
     let answer = answer.unwrap_or_else(|| Answer::error(400, "NoAnswerLeft"));
+    if answer.hang_up {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
     let mut response = Response::builder().status(answer.status).header("x-amzn-requestid", "request-1");
     for (name, value) in answer.headers {
         response = response.header(name, value);

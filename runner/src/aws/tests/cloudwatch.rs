@@ -110,6 +110,9 @@ fn a_series_comes_oldest_first_over_all_pages() {
         let points = [point(60_000, "1000000000000000000000"), point(120_000, "0.1"), point(180_000, "3")];
         assert_eq!(output.points, points);
         assert_eq!(asked.len(), 2);
+        for word in ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", "app/web", "p99", "TimestampAscending"] {
+            assert!(asked[0].text.contains(word), "{word} was not asked for");
+        }
     });
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::canned::{Answer, Canned, failed, hermetic, refused};
 use crate::aws::error::ErrorKind;
+use crate::aws::operation::Operation;
 use crate::plugin::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
 fn images() -> ecr::DescribeImagesRequest {
@@ -52,6 +53,45 @@ fn every_service_has_errors_of_the_right_kind() {
 
         let whoami = sts::GetCallerIdentityRequest { reserved: false };
         assert!(failed(&whoami, Answer::error(403, "any")).await.is_some());
+    });
+}
+
+/// How often `operation` is sent when the first answer is `answer`, and what comes of it.
+async fn attempts<O: Operation>(operation: &O, answer: Answer) -> (usize, Option<ErrorKind>) {
+    let aws = Canned::with([answer]).await;
+    let error = aws.send(operation).await.err().map(|error| error.kind);
+    (aws.asked().len(), error)
+}
+
+#[test]
+fn what_has_no_token_is_not_sent_again_while_its_outcome_is_open() {
+    hermetic(async {
+        let (cluster, service, task_definition) = ("web".to_owned(), "web".to_owned(), "web:8".to_owned());
+        let (desired_count, rolling, force_new_deployment) = (None, None, false);
+        let update = ecs::UpdateServiceRequest {
+            cluster,
+            service,
+            task_definition,
+            desired_count,
+            rolling,
+            force_new_deployment,
+        };
+        let document = r#"{"family": "web", "containerDefinitions": [{"name": "app"}]}"#.to_owned();
+        let register = ecs::RegisterTaskDefinitionRequest { document, tags: vec![] };
+        let arn = "arn:aws:ecs:us-west-2:111111111111:service-deployment/web/web/abc".to_owned();
+        let stop = ecs::StopServiceDeploymentRequest { arn, stop_type: "ROLLBACK".to_owned() };
+
+        let open = (1, Some(ErrorKind::Unavailable));
+        assert_eq!(attempts(&update, Answer::hang_up()).await, open);
+        assert_eq!(attempts(&update, Answer::error(500, "ServerException")).await, open);
+        assert_eq!(attempts(&update, Answer::error(503, "ServiceUnavailable")).await, open);
+        assert_eq!(attempts(&register, Answer::hang_up()).await, open);
+        assert_eq!(attempts(&stop, Answer::error(500, "ServerException")).await, open);
+        // Throttled is not done: it is sent again, and meets the end of the canned answers.
+        assert_eq!(attempts(&update, Answer::error(400, "ThrottlingException")).await, (2, Some(ErrorKind::Other)));
+        // What can be asked twice is.
+        assert_eq!(attempts(&images(), Answer::hang_up()).await, (2, Some(ErrorKind::Other)));
+        assert_eq!(attempts(&images(), Answer::error(500, "ServerException")).await, (2, Some(ErrorKind::Other)));
     });
 }
 
