@@ -5,6 +5,7 @@ pub mod clients;
 pub mod error;
 mod limits;
 mod names;
+mod once;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
@@ -20,4 +21,4 @@ pub mod secretsmanager;
 pub mod sts;
 
 #[cfg(test)]
-mod canned;
+mod tests;
