@@ -1,1 +1,10 @@
-//! Fixtures of the whole-program tests.
+//! Fixtures of the whole-program tests: a simulated account, the real binary, what came of a run.
+//!
+//! The main types are [`Account`], a simulated AWS on loopback, and [`Kiln`], a command line to be run in it.
+
+mod account;
+pub mod component;
+mod kiln;
+
+pub use account::{Account, world};
+pub use kiln::{Kiln, Outcome, repository};

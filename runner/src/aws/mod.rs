@@ -1,6 +1,7 @@
 //! AWS: one module a service, named as its WIT file, and the one way through which every call goes.
 
 pub mod bind;
+pub(crate) mod call;
 pub mod clients;
 pub mod error;
 mod limits;

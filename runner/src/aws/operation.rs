@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use super::clients::Clients;
 use super::error::AwsError;
+pub use crate::journal::RetryClass;
 use crate::policy::Place;
 use crate::types::Arn;
 
 /// An AWS operation with its input.
 pub trait Operation: Serialize + fmt::Debug + Send + Sync {
     /// What AWS answers: a WIT record.
-    type Output: Serialize + DeserializeOwned + fmt::Debug + Send;
+    type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync;
 
     /// IAM's own name for it, and whether it can change anything.
     const ACTION: Action;
@@ -64,20 +65,6 @@ impl Action {
     pub const fn write(name: &'static str) -> Self {
         Self { name, write: true }
     }
-}
-
-/// What makes it safe to send a request again when its outcome is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryClass {
-    /// It changes nothing.
-    Read,
-    /// AWS recognises it by a client token.
-    Token,
-    /// The same request again is harmless, or what it made is found by its key.
-    Natural,
-    /// It must be looked up first.
-    Unsafe,
 }
 
 /// A client token: derived from the run, the stage, the attempt and the call, never random, so that a resumed run sends
