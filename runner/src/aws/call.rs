@@ -175,9 +175,12 @@ impl Caller {
             request_id: None,
         };
         if authority == Authority::Plugin {
-            self.grants
-                .allows(O::ACTION.name, &operation.resources(&self.place))
-                .map_err(|denied| refuse(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;
+            let own = (O::ACTION.name, operation.resources(&self.place));
+            for (action, resources) in std::iter::once(own).chain(operation.requires(&self.place)) {
+                self.grants
+                    .allows(action, &resources)
+                    .map_err(|denied| refuse(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;
+            }
             if O::REVEALS && !self.reveal {
                 let message = format!("{} shows plaintext to the stage, which needs `reveal = true`", O::ACTION.name);
                 return Err(refuse(ErrorKind::Denied, "NotRevealed", message));

@@ -36,6 +36,11 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync {
     /// What the permission is checked against. Empty for an action that IAM does not tie to a resource.
     fn resources(&self, at: &Place) -> Vec<Arn>;
 
+    /// Further access that IAM checks for the same call, such as `iam:PassRole`: an action and what it is checked against.
+    fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
+
     /// The request as the journal keeps it. Overridden where the input holds what must not be written down.
     fn journaled(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(self)

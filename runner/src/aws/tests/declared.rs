@@ -177,3 +177,22 @@ fn a_document_without_a_family_matches_no_permission_by_accident() {
         assert_eq!(declared(request), "ecs:RegisterTaskDefinition write Unsafe ~task-definition/:*");
     }
 }
+
+#[test]
+fn registering_a_task_definition_passes_its_roles() {
+    let document = r#"{"family":"web","containerDefinitions":[{"name":"app"}],
+        "taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::222222222222:role/other"}"#;
+    let operation = ecs::RegisterTaskDefinitionRequest { document: text(document), tags: vec![] };
+    let required: Vec<String> = operation
+        .requires(&here())
+        .into_iter()
+        .map(|(action, on)| format!("{action} {}", on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
+        .collect();
+    assert_eq!(
+        required,
+        [
+            "ecs:TagResource arn:aws:ecs:us-west-2:111111111111:task-definition/web:*",
+            "iam:PassRole arn:aws:iam::111111111111:role/web-task arn:aws:iam::222222222222:role/other",
+        ]
+    );
+}
