@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kiln_sim::{Clock, Effect, Server, Simulator, WorldFile};
 use tokio::runtime::Runtime;
 
-use crate::kiln::{Kiln, repository};
+use crate::kiln::Kiln;
+use crate::world::World;
 
 /// How many times as fast as the world's clock those of tests go: half an hour takes three seconds.
 const SCALE: f64 = 600.0;
@@ -21,22 +22,15 @@ pub struct Account {
     scale: f64,
 }
 
-/// The world of `pipelines/web-service.toml`, with `more` at its end: tables in it replace nothing, they join.
-pub fn world(more: &str) -> String {
-    let path = repository().join("pipelines/web-service.world.toml");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    format!("{text}\n{more}\n")
-}
-
 impl Account {
-    /// The account of a world file's text.
-    pub fn of(world: &str) -> Self {
+    /// The account of a world.
+    pub fn of(world: &World) -> Self {
         Self::at_scale(world, SCALE)
     }
 
-    /// The account of a world file's text, with a clock of another pace.
-    pub fn at_scale(world: &str, scale: f64) -> Self {
-        let file = WorldFile::parse(world).unwrap_or_else(|error| panic!("the test's world: {error}"));
+    /// The account of a world, with a clock of another pace.
+    pub fn at_scale(world: &World, scale: f64) -> Self {
+        let file = WorldFile::parse(&world.text()).unwrap_or_else(|error| panic!("the test's world: {error}"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

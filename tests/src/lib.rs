@@ -5,6 +5,8 @@
 mod account;
 pub mod component;
 mod kiln;
+mod world;
 
-pub use account::{Account, world};
-pub use kiln::{Kiln, Outcome, repository};
+pub use account::Account;
+pub use kiln::{Kiln, Outcome, Running, repository};
+pub use world::World;
