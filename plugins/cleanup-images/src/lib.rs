@@ -7,9 +7,7 @@ mod in_use;
 mod registry;
 mod verdict;
 
-use kiln_plugin::{
-    ChangeAction, Failure, FailureKind, Instant, Permission, Plan, Stage, context, log, progress, timer,
-};
+use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, context, log, progress, timer};
 
 pub use crate::config::{Config, Outputs};
 use crate::registry::Contents;
@@ -79,22 +77,28 @@ impl Stage for CleanupImages {
         let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
         let mut deleted = Vec::new();
         let mut failures = Vec::new();
-        for batch in doomed.chunks(BATCH) {
+        // Wholes in calls before those of their parts: ECR deletes no part of what is still there.
+        let is_whole = |decision: &Decision| contents.parts.contains_key(&decision.digest);
+        let batches = doomed.chunk_by(|a, b| is_whole(a) == is_whole(b)).flat_map(|group| group.chunks(BATCH));
+        for batch in batches {
             progress::report(&progress::Status {
                 message: format!("deleting images of {}", config.repository),
                 done: u32::try_from(deleted.len()).ok(),
                 total: u32::try_from(doomed.len()).ok(),
             });
-            // What is used may have changed since the decision: look again right before each deletion.
-            let in_use = in_use::find(&config, &contents).map_err(|failure| untouched(failure, deleted.len()))?;
-            let (spared, batch): (Vec<&Decision>, Vec<&Decision>) =
-                batch.iter().partition(|decision| contents.uses(&in_use, &decision.digest).is_some());
-            for decision in spared {
-                log::warn(format!("{} is in use since a moment ago: kept", decision.name(&config.repository)));
+            // The world may have changed since the decision: look again right before each deletion.
+            let now = Contents::read(&config.repository).map_err(|failure| unfinished(failure, deleted.len()))?;
+            let in_use = in_use::find(&config, &now).map_err(|failure| unfinished(failure, deleted.len()))?;
+            let mut still_doomed = Vec::new();
+            for decision in batch {
+                match verdict::spared(decision, &now, &in_use) {
+                    Some(reason) => log::warn(format!("{} is kept: {reason}", decision.name(&config.repository))),
+                    None => still_doomed.push(*decision),
+                }
             }
-            let outcome =
-                registry::delete(&config.repository, &batch).map_err(|failure| untouched(failure, deleted.len()))?;
-            for decision in batch.iter().filter(|decision| outcome.deleted.contains(&decision.digest)) {
+            let outcome = registry::delete(&config.repository, &still_doomed)
+                .map_err(|failure| unfinished(failure, deleted.len()))?;
+            for decision in still_doomed.iter().filter(|decision| outcome.deleted.contains(&decision.digest)) {
                 log::info(format!("deleted {}: {}", decision.name(&config.repository), decision.reason));
             }
             deleted.extend(outcome.deleted);
@@ -113,22 +117,17 @@ impl Stage for CleanupImages {
 
 /// Find out what is in use, and decide.
 fn decide(config: &Config, contents: &Contents) -> Result<Vec<Decision>, Failure> {
-    let in_use = in_use::find(config, contents).map_err(|failure| untouched(failure, 0))?;
+    let in_use = in_use::find(config, contents).map_err(|failure| unfinished(failure, 0))?;
     let of_this_run = in_use::references(&context::images_of_this_run(), contents);
     Ok(verdict::decide(config, contents, &in_use, &of_this_run, Instant(timer::now())))
 }
 
 /// A failure that ends the stage before it was through: it says how far it came.
-fn untouched(failure: Failure, deleted: usize) -> Failure {
-    let help = match (failure.kind, deleted) {
-        (FailureKind::Denied, 0) => return failure.detail("nothing was deleted"),
-        (_, 0) => "Nothing was deleted: kiln deletes only while it knows what is in use.".to_owned(),
-        (_, deleted) => format!("{deleted} images were deleted before; the rest was left alone."),
-    };
-    match failure.help {
-        Some(_) => failure.detail(help),
-        None => failure.help(help),
-    }
+fn unfinished(failure: Failure, deleted: usize) -> Failure {
+    failure.detail(match deleted {
+        0 => "nothing was deleted: kiln deletes only while it knows what is in use".to_owned(),
+        deleted => format!("{deleted} images were deleted before; the rest was left alone"),
+    })
 }
 
 /// A size for people.

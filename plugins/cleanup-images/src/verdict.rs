@@ -103,6 +103,17 @@ pub(crate) fn decide(
     decisions
 }
 
+/// Why an image that was to go stays after all, given the repository and the uses right before its deletion.
+pub(crate) fn spared(decision: &Decision, contents: &Contents, in_use: &Uses) -> Option<String> {
+    if let Some(reason) = contents.uses(in_use, &decision.digest) {
+        return Some(format!("since a moment ago, {reason}"));
+    }
+    let now = contents.images.iter().find(|image| image.digest == decision.digest);
+    // Somebody who gives it another tag means to use it. Whoever deleted it did no harm; the deletion says so.
+    now.filter(|now| now.tags.iter().any(|tag| !decision.tags.contains(tag)))
+        .map(|now| format!("it was tagged anew a moment ago ({})", now.tags.join(", ")))
+}
+
 /// The newest images that could go, as many as are kept.
 fn newest<'a>(config: &Config, contents: &'a Contents, is_part: &BTreeSet<&str>) -> BTreeMap<&'a str, String> {
     let could_go = |image: &&ImageDetail| {
@@ -303,6 +314,17 @@ pub(crate) mod tests {
         contents.parts.insert("list2".to_owned(), vec!["arm".to_owned()]);
         let config = Config { keep_tags: vec!["v2".to_owned()], ..config() };
         assert_eq!(doomed(&config, &contents, &Uses::new()), ["list", "x86"]);
+    }
+
+    #[test]
+    fn what_came_into_use_or_was_tagged_anew_is_spared() {
+        let before = contents(vec![image("a", &["v1"], 9)]);
+        let decisions = decide(&config(), &before, &Uses::new(), &Uses::new(), Instant(1000 * DAY));
+        let spared = |contents: &Contents, uses: &Uses| decisions.first().and_then(|d| spared(d, contents, uses));
+        assert_eq!(spared(&before, &Uses::new()), None);
+        assert_eq!(spared(&contents(Vec::new()), &Uses::new()), None, "somebody was quicker");
+        assert!(spared(&before, &uses(&["a"])).is_some());
+        assert!(spared(&contents(vec![image("a", &["v1", "live"], 9)]), &Uses::new()).is_some());
     }
 
     #[test]
