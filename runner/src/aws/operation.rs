@@ -78,8 +78,8 @@ impl Action {
 pub struct Token(String);
 
 impl Token {
-    /// A token that was derived.
-    pub(crate) fn new(text: String) -> Self {
+    /// A token that was derived; `crate::journal::token` derives them.
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 
