@@ -28,7 +28,7 @@ const SHAPES: &[Shape] = &[
         looks_like: "a private key",
         pattern: r"(?s)(?<secret>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z))",
     },
-    Shape { looks_like: "an AWS access key id", pattern: r"\b(?<secret>(?:AKIA|ASIA)[A-Z0-9]{16})\b" },
+    Shape { looks_like: "an AWS access key id", pattern: r"(?<secret>(?:AKIA|ASIA)[A-Z0-9]{16})" },
     Shape {
         looks_like: "an AWS secret access key",
         pattern: r#"(?i)(?:aws|secret)[a-z0-9_."' -]*(?:key|secret|token)["']?\s*[=:]\s*["']{0,3}(?<secret>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,

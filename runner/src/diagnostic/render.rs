@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::literal_secret::{literal_secrets, masked};
 use super::problem::{Diagnostic, Severity};
-use super::source::{SourceFile, escape, is_hidden, visible};
+use super::source::{SourceFile, is_hidden, symbol, visible};
 
 /// More than this many problems help nobody at once.
 const SHOWN: usize = 100;
@@ -92,7 +92,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile) -> Group<'a> {
             group = group.element(snippet);
         }
         None => {
-            group = group.element(annotate_snippets::Origin::path(visible(&source.name)));
+            group = group.element(Origin::path(visible(&source.name)));
         }
     }
     match &diagnostic.help {
@@ -101,25 +101,22 @@ fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile) -> Group<'a> {
     }
 }
 
-/// The lines that a diagnostic speaks of, with hidden characters written out.
+/// The lines that a diagnostic speaks of, with a symbol in the place of every hidden character.
 struct Window {
     text: String,
     first_line: usize,
-    /// Where the window begins in the source.
-    start: usize,
-    /// Offsets behind hidden characters (in the source, from the window's start) and by how much their spelling is
-    /// longer than they are, added up.
-    growth: Vec<(usize, usize)>,
+    /// Pairs of offsets, in the source and in `text`: from the first on, both run in step.
+    offsets: Vec<(usize, usize)>,
 }
 
 impl Window {
     /// Where a span of the source is found in the window's text.
     fn place(&self, span: &Range<usize>) -> Range<usize> {
         let at = |offset: usize| {
-            let offset = offset.saturating_sub(self.start);
-            let passed = self.growth.partition_point(|(behind, _)| *behind <= offset);
-            let grown = passed.checked_sub(1).and_then(|last| self.growth.get(last)).map_or(0, |(_, grown)| *grown);
-            (offset + grown).min(self.text.len())
+            let passed = self.offsets.partition_point(|(source, _)| *source <= offset);
+            let (source, shown) =
+                passed.checked_sub(1).and_then(|last| self.offsets.get(last)).copied().unwrap_or_default();
+            (shown + offset - source).min(self.text.len())
         };
         at(span.start)..at(span.end)
     }
@@ -130,23 +127,19 @@ fn window(diagnostic: &Diagnostic, source: &SourceFile) -> Option<Window> {
     let start = source.line_start(spans.iter().map(|span| span.start).min()?);
     let end = source.line_end(spans.iter().map(|span| span.end).max()?);
     let (first_line, _) = source.position(start);
-    let mut text = String::with_capacity(end - start);
-    let mut growth = Vec::new();
-    let mut grown = 0;
+    let mut window = Window { text: String::with_capacity(end - start), first_line, offsets: vec![(start, 0)] };
     let raw = source.text.get(start..end)?;
     for (offset, c) in raw.char_indices() {
         // The end of a Windows line is no surprise to anybody.
         let ends_line = c == '\r' && matches!(raw.as_bytes().get(offset + 1), Some(b'\n') | None);
-        if is_hidden(c) && !ends_line {
-            let spelling = escape(c);
-            grown += spelling.len() - c.len_utf8();
-            growth.push((offset + c.len_utf8(), grown));
-            text.push_str(&spelling);
+        if is_hidden(c) {
+            window.text.push(if ends_line { ' ' } else { symbol(c) });
+            window.offsets.push((start + offset + c.len_utf8(), window.text.len()));
         } else {
-            text.push(if ends_line { ' ' } else { c });
+            window.text.push(c);
         }
     }
-    Some(Window { text, first_line, start, growth })
+    Some(window)
 }
 
 fn without_secrets(source: &SourceFile) -> Cow<'_, SourceFile> {
@@ -191,16 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn hidden_characters_are_written_out_and_the_marks_stay_in_place() {
+    fn hidden_characters_become_symbols_and_the_marks_stay_in_place() {
         let source = source("a = \"x\u{202E}\x1b[2Jy\" # end\n");
         let here = source.text.find('y').unwrap_or_default();
         let shown = render(&[Diagnostic::error("c", "bad \x1b[31m name").at(here..here + 1, "this")], &source, false);
         insta::assert_snapshot!(shown, @r#"
         error[c]: bad \u{001B}[31m name
-         --> pipelines/web.toml:1:23
+         --> pipelines/web.toml:1:12
           |
-        1 | a = "x\u{202E}\u{001B}[2Jy" # end
-          |                          ^ this
+        1 | a = "x�␛[2Jy" # end
+          |            ^ this
         "#);
         assert!(!shown.contains('\x1b') && !shown.contains('\u{202E}'));
     }

@@ -98,6 +98,17 @@ pub(crate) fn escape(c: char) -> String {
     format!("\\u{{{:04X}}}", c as u32)
 }
 
+/// What is shown in the place of a hidden character where each must take as much room as it did: Unicode's picture of a
+/// control character, or the sign for "something that cannot be shown".
+pub(crate) fn symbol(c: char) -> char {
+    match u32::from(c) {
+        code @ 0..=0x1F => char::from_u32(0x2400 + code),
+        0x7F => Some('\u{2421}'),
+        _ => None,
+    }
+    .unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,6 +80,8 @@ pub(crate) enum Setting {
     Text(Template),
     /// A reference to a secret, by its name.
     Secret(String),
+    /// Text that was refused; no checked pipeline has it.
+    Refused,
     /// A list.
     List(Vec<Setting>),
     /// A table, in the order of the file.
@@ -104,7 +106,7 @@ impl Setting {
     /// The secrets that it names.
     pub(crate) fn secrets(&self) -> BTreeSet<String> {
         match self {
-            Self::Literal(_) | Self::Text(_) => BTreeSet::new(),
+            Self::Literal(_) | Self::Text(_) | Self::Refused => BTreeSet::new(),
             Self::Secret(name) => BTreeSet::from([name.clone()]),
             Self::List(items) => items.iter().flat_map(Self::secrets).collect(),
             Self::Table(entries) => entries.iter().flat_map(|(_, value)| value.secrets()).collect(),
@@ -123,6 +125,10 @@ impl<'a> Evaluation<'a, '_> {
         match setting {
             Setting::Literal(value) => value.clone(),
             Setting::Secret(name) => Value::String(format!("{SECRET_PREFIX}{name}")),
+            Setting::Refused => {
+                self.unknown.push(pointer.to_owned());
+                Value::Null
+            }
             Setting::Text(template) => match template.evaluate(self.lookup) {
                 Ok(value) => value,
                 Err((Fault::Unknown(what), _)) => {

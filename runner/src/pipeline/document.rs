@@ -53,9 +53,21 @@ impl Document {
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         let mut diagnostics = Vec::new();
         let mut damaged = false;
+        // Where a table's header stands a second time, its keys do as well: the header's own error says it all.
+        let mut repeated_table = 0..0;
         for error in errors.iter().take(TOLD) {
             let duplicate = error.message() == "duplicate key";
             damaged |= !duplicate;
+            if let Some(span) = error.span().filter(|_| duplicate) {
+                if repeated_table.contains(&span.start) {
+                    continue;
+                }
+                let line = source.text.get(source.line_start(span.start)..).unwrap_or_default();
+                if line.trim_start().starts_with('[') {
+                    let rest = source.text.get(span.end..).unwrap_or_default();
+                    repeated_table = span.end..span.end + rest.find("\n[").unwrap_or(rest.len());
+                }
+            }
             diagnostics.push(syntax_error(error, source));
         }
         damaged |= errors.len() > TOLD;
@@ -133,6 +145,11 @@ impl Node {
             Content::List(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),
             Content::Scalar(_) => None,
         }
+    }
+
+    /// Whether it is a table without anything in it.
+    pub(crate) fn is_empty_table(&self) -> bool {
+        matches!(&self.content, Content::Table(entries) if entries.is_empty())
     }
 
     /// The value, as JSON.

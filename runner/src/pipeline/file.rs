@@ -11,32 +11,32 @@ use serde_json::{Map, Value};
 
 /// A kiln pipeline: stages that build, check and deploy immutable infrastructure on AWS.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(title = "kiln pipeline")]
 pub(crate) struct File {
     /// The pipeline as a whole.
     #[schemars(required)]
     pub(crate) pipeline: Option<PipelineTable>,
     /// Values that are given when the pipeline is run: `${inputs.NAME}`.
-    #[schemars(with = "Option<BTreeMap<String, InputTable>>")]
+    #[serde(default)]
     pub(crate) inputs: BTreeMap<String, InputTable>,
     /// Secrets in AWS Secrets Manager, by reference: `${secrets.NAME}`.
-    #[schemars(with = "Option<BTreeMap<String, SecretTable>>")]
+    #[serde(default)]
     pub(crate) secrets: BTreeMap<String, SecretTable>,
     /// The accounts that stages deploy to.
-    #[schemars(with = "Option<BTreeMap<String, EnvironmentTable>>")]
+    #[serde(default)]
     pub(crate) environments: BTreeMap<String, EnvironmentTable>,
     /// Stage plugins beside those that kiln carries.
-    #[schemars(with = "Option<BTreeMap<String, PluginTable>>")]
+    #[serde(default)]
     pub(crate) plugins: BTreeMap<String, PluginTable>,
     /// The stages, by name. A stage runs as soon as all that it refers to has run.
-    #[schemars(with = "Option<BTreeMap<String, StageTable>>", required)]
-    pub(crate) stages: BTreeMap<String, StageTable>,
+    #[schemars(required)]
+    pub(crate) stages: Option<BTreeMap<String, StageTable>>,
 }
 
 /// The pipeline as a whole.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Pipeline")]
 pub(crate) struct PipelineTable {
     /// The pipeline's name: lower-case letters, digits, `-` and `_`, a letter first.
@@ -56,7 +56,7 @@ pub(crate) struct PipelineTable {
 
 /// A value that is given when the pipeline is run. Without a default it must be given.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Input")]
 pub(crate) struct InputTable {
     /// What the input is for, in a sentence.
@@ -65,6 +65,7 @@ pub(crate) struct InputTable {
     #[serde(rename = "type")]
     pub(crate) kind: Option<InputType>,
     /// Its value where none is given. A text may use `${env.NAME}`.
+    #[serde(default)]
     #[schemars(schema_with = "scalar")]
     pub(crate) default: Option<Value>,
     /// A regular expression that the whole of the text must match.
@@ -73,7 +74,7 @@ pub(crate) struct InputTable {
 
 /// A secret in AWS Secrets Manager.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Secret")]
 pub(crate) struct SecretTable {
     /// The secret's name or ARN.
@@ -89,7 +90,7 @@ pub(crate) struct SecretTable {
 
 /// An account that stages deploy to.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Environment")]
 pub(crate) struct EnvironmentTable {
     /// The AWS account: 12 digits, in quotes.
@@ -105,7 +106,7 @@ pub(crate) struct EnvironmentTable {
 
 /// A stage plugin: a WebAssembly component.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Plugin")]
 pub(crate) struct PluginTable {
     /// The component's file, relative to the pipeline file.
@@ -117,7 +118,7 @@ pub(crate) struct PluginTable {
 
 /// A stage: one piece of work, done by a plugin.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Stage")]
 pub(crate) struct StageTable {
     /// The plugin that does it: one that kiln carries, or one of `[plugins]`.
@@ -145,7 +146,7 @@ pub(crate) struct StageTable {
 
 /// Whether and when a stage is tried again.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Retry")]
 pub(crate) struct RetryTable {
     /// Attempts in all, the first one counted.
@@ -219,6 +220,11 @@ pub fn json_schema() -> Value {
 }
 
 fn without_null(schema: &mut schemars::Schema) {
+    // The width of an integer of Rust says nothing to a reader; the limits that matter are there.
+    schema.remove("format");
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");
         if let [only] = types.as_slice() {
@@ -238,7 +244,10 @@ fn without_null(schema: &mut schemars::Schema) {
     if let [Value::Object(only)] = kept.as_slice() {
         schema.remove("anyOf");
         for (key, value) in only {
-            schema.insert(key.clone(), value.clone());
+            // What the field says of itself goes before what its type says.
+            if schema.get(key).is_none() {
+                schema.insert(key.clone(), value.clone());
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::expression::{Expression, Fault, Lookup, Problem, end_of_expression, to_text};
 
 /// Text with expressions in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template {
     parts: Vec<Part>,
 }
@@ -74,9 +74,9 @@ impl Template {
                 }
                 at = end + 1;
             } else {
-                // Up to the next dollar, or over one that begins nothing.
-                let length = rest.get(1..).and_then(|rest| rest.find('$')).map_or(rest.len(), |next| next + 1);
-                let length = (length..=rest.len()).find(|length| rest.is_char_boundary(*length)).unwrap_or(rest.len());
+                // Up to the next dollar; one that stands here begins nothing.
+                let next = rest.char_indices().skip(1).find(|(_, c)| *c == '$');
+                let length = next.map_or(rest.len(), |(next, _)| next);
                 literal.push_str(rest.get(..length).unwrap_or_default());
                 at += length;
             }

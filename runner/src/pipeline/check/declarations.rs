@@ -93,7 +93,7 @@ impl Check<'_, '_> {
                     code => advice(code),
                 };
                 let help = help.or_else(|| error.text.contains('*').then(|| WILDCARD.to_owned()));
-                let diagnostic = Diagnostic::error(code, error.to_string()).at(self.places.value(path), error.reason);
+                let diagnostic = Diagnostic::error(code, error.to_string()).at(self.places.value(path), "");
                 self.diagnostics.push(diagnostic.maybe_help(help));
                 None
             }
@@ -245,7 +245,8 @@ const WILDCARD: &str = "kiln wants every name written out: what a wildcard means
 
 /// What is wrong with a name, if anything is.
 pub(super) fn invalid_name(name: &str, what: &str) -> Option<Diagnostic> {
-    let error = name.parse::<StageName>().err()?;
+    // An empty key was reported when the file was read.
+    let error = name.parse::<StageName>().err().filter(|_| !name.is_empty())?;
     let help = match valid_name(name) {
         Some(valid) => format!("call it `{valid}`"),
         None => "use lower-case ASCII letters, digits, `-` and `_`, beginning with a letter".to_owned(),

@@ -13,7 +13,7 @@ use super::structure;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::catalog::{Catalog, Contracts};
 use crate::pipeline::config::{Phase, Scope};
-use crate::pipeline::document::Document;
+use crate::pipeline::document::{Document, Node};
 use crate::pipeline::model::Pipeline;
 use crate::pipeline::text::inspect;
 use crate::types::Digest;
@@ -49,7 +49,12 @@ fn read(source: &SourceFile, catalog: &dyn Catalog, values: Option<&Values>) -> 
     if !inspection.parseable {
         return Err(sorted(diagnostics));
     }
-    let (document, syntax) = Document::parse(source);
+    let (document, mut syntax) = Document::parse(source);
+    // The parser stumbles over what was just told in better words.
+    let told: Vec<Range<usize>> = diagnostics.iter().filter_map(Diagnostic::span).collect();
+    syntax.retain(|found| {
+        !found.span().is_some_and(|span| told.iter().any(|told| told.start < span.end && span.start < told.end))
+    });
     let damage: Vec<Range<usize>> =
         syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
     diagnostics.extend(syntax);
@@ -87,7 +92,7 @@ fn build(
     let declarations = declarations(&file, &standard, &places, diagnostics);
     let before = diagnostics.len();
     let inputs = inputs(&file.inputs, values, declarations.region.as_ref(), &places, diagnostics);
-    if file.stages.is_empty() && document.at(&["stages"]).is_some() {
+    if document.at(&["stages"]).is_some_and(Node::is_empty_table) {
         diagnostics.push(
             Diagnostic::error("no-stages", "the pipeline has no stages")
                 .at(places.key(&["stages"]), "")
@@ -99,19 +104,21 @@ fn build(
     // Where an input has no value, the values that use it are left alone: its own problem says enough.
     let phase = if values.is_some() && diagnostics.len() == before { Phase::Plan } else { Phase::Check };
     let all_variables = values.map_or(&nothing, |values| &values.env);
-    let scope = declarations.name.as_ref().zip(declarations.region.as_ref()).map(|(pipeline, region)| Scope {
+    // What was refused is replaced by something else, so that the stages are still looked at.
+    let name = declarations.name.clone().or_else(|| "unknown".parse().ok())?;
+    let region = declarations.region.clone().or_else(|| "us-east-1".parse().ok())?;
+    let scope = Scope {
         inputs: &inputs,
         env: all_variables,
-        pipeline,
+        pipeline: &name,
         run: None,
-        region,
+        region: &region,
         account: None,
         outputs: &outputs,
         phase,
-    });
+    };
     let mut contracts = Contracts::new(catalog);
-    let (stages, variables) =
-        stages(&file, &declarations, scope.as_ref(), &standard, &mut contracts, &places, diagnostics);
+    let (stages, variables) = stages(&file, &declarations, &scope, &standard, &mut contracts, &places, diagnostics);
     let env = all_variables.iter().filter(|(name, _)| variables.contains(*name));
     let env = env.map(|(name, value)| (name.clone(), value.clone())).collect();
     let table = file.pipeline?;

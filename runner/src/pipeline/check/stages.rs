@@ -17,11 +17,11 @@ use crate::pipeline::config::{Scope, View};
 use crate::pipeline::duration::Span;
 use crate::pipeline::expression::{Expression, Kind, Reference, Root};
 use crate::pipeline::file::{File, InputTable, InputType, OnFailure, RetryTable, StageTable};
-use crate::pipeline::model::Stage;
+use crate::pipeline::model::{Environment, Stage};
 use crate::pipeline::retry::Retry;
 use crate::pipeline::suggest::did_you_mean;
 use crate::pipeline::template::Template;
-use crate::types::StageName;
+use crate::types::{EnvironmentName, StageName};
 
 const HOUR: Span = Span::from_secs(3600);
 const BACKOFF: Span = Span::from_secs(5);
@@ -63,15 +63,17 @@ pub(super) struct References<'p, 'd> {
 pub(super) fn stages(
     file: &File,
     declarations: &Declarations,
-    scope: Option<&Scope<'_>>,
+    scope: &Scope<'_>,
     standard: &[String],
     contracts: &mut Contracts<'_>,
     places: &Places<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Stage>, BTreeSet<String>) {
+    let nothing = BTreeMap::new();
+    let tables = file.stages.as_ref().unwrap_or(&nothing);
     let mut plugins = BTreeMap::new();
     let mut known = BTreeMap::new();
-    for (name, table) in &file.stages {
+    for (name, table) in tables {
         let plugin = plugin(name, table, declarations, standard, contracts, places, diagnostics);
         known.insert(name.clone(), plugin.as_ref().map(|(_, contract)| Arc::clone(contract)));
         plugins.insert(name.as_str(), plugin);
@@ -79,7 +81,7 @@ pub(super) fn stages(
     let mut variables = BTreeSet::new();
     let mut drafts = Vec::new();
     for name in places.document.keys(&["stages"]) {
-        let Some((name, table)) = file.stages.get_key_value(name) else { continue };
+        let Some((name, table)) = tables.get_key_value(name) else { continue };
         let mut references = References {
             places,
             declarations,
@@ -93,10 +95,8 @@ pub(super) fn stages(
         drafts.push(draft(name, table, plugin, &mut references, diagnostics));
         variables.append(&mut references.variables);
     }
-    if let Some(scope) = scope {
-        for draft in &drafts {
-            draft.check_values(declarations, scope, places, diagnostics);
-        }
+    for draft in &drafts {
+        draft.check_values(declarations, scope, places, diagnostics);
     }
     let order = in_order(&drafts, places, diagnostics);
     let default = file.pipeline.as_ref().and_then(|pipeline| pipeline.on_failure).unwrap_or_default();
@@ -193,7 +193,7 @@ fn span(
             let field = path.last().copied().unwrap_or_default();
             diagnostics.push(
                 Diagnostic::error("invalid-duration", error.to_string())
-                    .at(places.value(path), error.reason)
+                    .at(places.value(path), "")
                     .help(format!("write `{field} = \"{default}\"`, with the units d, h, m, s and ms")),
             );
             default.get()
@@ -454,13 +454,13 @@ impl Draft<'_> {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         let Some((_, contract)) = &self.plugin else { return };
-        let environment =
-            self.table.environment.as_ref().and_then(|name| declarations.environments.get(name)?.as_ref());
+        // An environment that was refused is replaced by another, so that the rest of the config is still looked at.
+        let stand_in = stand_in();
+        let environment = self.table.environment.as_ref().and_then(|name| match declarations.environments.get(name) {
+            Some(Some(declared)) => Some(declared),
+            Some(None) | None => stand_in.as_ref(),
+        });
         let environment = environment.map(|(name, environment)| (name, environment));
-        // An environment that was refused has no values to look at.
-        if self.table.environment.is_some() && environment.is_none() {
-            return;
-        }
         self.config.check(contract, &View { scope: *scope, environment }, places, diagnostics);
     }
 
@@ -485,6 +485,11 @@ impl Draft<'_> {
             contract,
         })
     }
+}
+
+fn stand_in() -> Option<(EnvironmentName, Environment)> {
+    let account = "000000000000".parse().ok()?;
+    Some(("unknown".parse().ok()?, Environment { account, role: None, region: None, external_id: None }))
 }
 
 /// The order in which stages run; circles are reported.

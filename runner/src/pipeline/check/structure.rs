@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::places::{Places, table_name};
+use super::with::is_there;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::document::segments;
 use crate::pipeline::file::{File, json_schema};
@@ -22,7 +23,8 @@ pub(super) fn read(places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> Fi
         }
     };
     let findings = schema.check(&json, &[]);
-    for finding in &findings {
+    for finding in findings.iter().filter(|finding| !is_there(finding, &segments(&finding.pointer), places, &findings))
+    {
         diagnostics.push(describe(finding, places));
     }
     for finding in &findings {
@@ -50,6 +52,7 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
         Some((field, table)) => (*field, table_name(table)),
         None => ("", table_name(&[])),
     };
+    let description = finding.description.as_ref().map(|text| format!("`{field}`: {text}"));
     match &finding.problem {
         Problem::Unknown { key, known } => {
             let inner: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
@@ -85,7 +88,7 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
                 }
                 ("string", Some(raw)) if wants("array") => Some(format!("write a list: `{field} = [{raw}]`")),
                 ("array", _) if wants("object") => Some(format!("write `[{field}.NAME]`, with one pair of brackets")),
-                _ => finding.description.clone(),
+                _ => description,
             };
             let message = format!("`{field}` of {table} must be {}, not {}", types(expected), article(found));
             Diagnostic::error("wrong-type", message).at(span, format!("this is {}", article(found))).maybe_help(help)
@@ -97,17 +100,17 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
                 nearest(given, options.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`?"));
             Diagnostic::error("invalid-value", format!("`{field}` of {table} must be {}", one_of(options)))
                 .at(places.value(&path), "not one of them")
-                .maybe_help(meant.or_else(|| finding.description.clone()))
+                .maybe_help(meant.or_else(|| description))
         }
         Problem::Pattern { pattern } => {
             Diagnostic::error("invalid-value", format!("`{field}` of {table} does not match the pattern {pattern}"))
                 .at(places.value(&path), "")
-                .maybe_help(finding.description.clone())
+                .maybe_help(description)
         }
         Problem::Other { sentence } => {
             Diagnostic::error("invalid-value", format!("`{field}` of {table} is not valid: {sentence}"))
                 .at(places.value(&path), "")
-                .maybe_help(finding.description.clone())
+                .maybe_help(description)
         }
     }
 }

@@ -68,8 +68,11 @@ impl<'a> Config<'a> {
         for (pointer, text, kind) in &self.typed {
             self.check_type(contract, pointer, text, *kind, &unknown, places, diagnostics);
         }
-        for finding in contract.config.check(&config, &unknown) {
-            diagnostics.push(self.describe(&finding, contract, places));
+        let findings = contract.config.check(&config, &unknown);
+        for finding in &findings {
+            if !is_there(finding, &path(self.stage, &finding.pointer), places, &findings) {
+                diagnostics.push(self.describe(finding, contract, places));
+            }
         }
     }
 
@@ -104,14 +107,10 @@ impl<'a> Config<'a> {
         diagnostics.push(
             Diagnostic::error("type-mismatch", message)
                 .at(places.value(&path), format!("this is {}", kind.article()))
-                .maybe_help(
-                    contract
-                        .config
-                        .at(pointer)
-                        .and_then(|schema| schema.get("description"))
-                        .and_then(Value::as_str)
-                        .map(str::to_owned),
-                ),
+                .maybe_help(contract.config.description(pointer).map(|text| {
+                    let field = path.iter().rfind(|segment| segment.parse::<usize>().is_err());
+                    format!("`{}`: {text}", field.copied().unwrap_or_default())
+                })),
         );
     }
 
@@ -129,7 +128,8 @@ impl<'a> Config<'a> {
         let mut at: Vec<&str> = whole.iter().map(String::as_str).collect();
         let name = self.name(&finding.pointer);
         let plugin = &contract.name;
-        let description = finding.description.clone();
+        let field = at.iter().rfind(|segment| segment.parse::<usize>().is_err()).copied().unwrap_or_default();
+        let description = finding.description.as_ref().map(|text| format!("`{field}`: {text}"));
         match &finding.problem {
             Problem::Unknown { key, known } => {
                 at.push(key);
@@ -174,6 +174,19 @@ impl<'a> Config<'a> {
             }
         }
     }
+}
+
+/// Whether what is said to be missing stands in the file after all: refused, or misspelt. Both are told elsewhere.
+pub(super) fn is_there(finding: &Finding, path: &[String], places: &Places<'_>, all: &[Finding]) -> bool {
+    let Problem::Missing { key, .. } = &finding.problem else { return false };
+    let misspelt = |other: &Finding| match &other.problem {
+        Problem::Unknown { key: wrong, known } => {
+            other.pointer == finding.pointer && nearest(wrong, known.iter().map(String::as_str)) == Some(key)
+        }
+        _ => false,
+    };
+    let path: Vec<&str> = path.iter().map(String::as_str).chain([key.as_str()]).collect();
+    places.document.at(&path).is_some() || all.iter().any(misspelt)
 }
 
 /// The path in the document of a pointer into a stage's `with`.
@@ -248,26 +261,24 @@ impl Reader<'_, '_, '_, '_> {
                 for problem in problems {
                     self.diagnostics.push(self.references.places.problem(&path, text, 0, problem));
                 }
-                return Setting::Text(Template::default());
+                return Setting::Refused;
             }
         };
         if let Some(secret) = template.lone().and_then(|slot| slot.expression.secret()) {
             self.references.secret(secret, &path, self.diagnostics);
             return Setting::Secret(secret.to_owned());
         }
+        let before = self.diagnostics.len();
         for slot in template.slots() {
-            let kind = self.references.expression(
-                &slot.expression,
-                text,
-                slot.span.start + 2,
-                &path,
-                self.needed,
-                self.diagnostics,
-            );
+            let (expression, offset) = (&slot.expression, slot.span.start + 2);
+            let kind = self.references.expression(expression, text, offset, &path, self.needed, self.diagnostics);
             match template.lone() {
-                Some(_) => self.typed.push((pointer.to_owned(), slot.expression.text().to_owned(), kind)),
+                Some(_) => self.typed.push((pointer.to_owned(), expression.text().to_owned(), kind)),
                 None => self.typed.push((pointer.to_owned(), text.to_owned(), Kind::String)),
             }
+        }
+        if self.diagnostics.len() > before {
+            return Setting::Refused;
         }
         Setting::Text(template)
     }
