@@ -44,7 +44,7 @@ fn default_poll() -> Duration {
 }
 
 /// What to do where the tag exists already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnExistingTag {
     /// Refuse: a tag names one image for ever.

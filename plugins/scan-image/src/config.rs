@@ -35,9 +35,9 @@ fn default_poll() -> Duration {
 /// How severe a finding is, the worst first.
 ///
 /// Findings that nobody has rated yet (`UNTRIAGED`, `UNDEFINED`) and informational ones are shown; they close the gate only
-/// where it is at its strictest, `low`, and informational ones not even there. A severity that this plugin does not know closes every gate: it may be
-/// worse than critical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
+/// where it is at its strictest, `low`, and informational ones not even there. A severity that this plugin does not know
+/// closes every gate: it may be worse than critical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The worst.
@@ -77,7 +77,7 @@ pub struct Accepted {
 }
 
 /// Which scan must have looked at the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScanType {
     /// Whichever the registry uses.
