@@ -10,6 +10,7 @@ mod once;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
+mod retry;
 mod values;
 
 pub mod cloudwatch;
