@@ -35,7 +35,7 @@ pub(crate) fn did_you_mean<'a>(
     match nearest(wrong, candidates.iter().copied()) {
         Some(candidate) => Some(format!("did you mean `{candidate}`?")),
         None if candidates.is_empty() => None,
-        None if candidates.len() <= 12 => {
+        None if candidates.len() <= 24 => {
             let list: Vec<String> = candidates.iter().map(|candidate| format!("`{candidate}`")).collect();
             Some(format!("{what}: {}", list.join(", ")))
         }

@@ -42,6 +42,35 @@ fn deep_headers_below_each_limit_are_no_matter() {
 }
 
 #[test]
+fn expressions_at_every_limit_fit_on_the_stack() {
+    let chain = "true ? true : ".repeat(60);
+    let texts = [
+        format!("{}true{}", "(".repeat(8), ")".repeat(8)),
+        format!("{}true{}", "(".repeat(9), ")".repeat(9)),
+        format!("{}true{}", "[1].all(x, ".repeat(8), ")".repeat(8)),
+        format!("{}[0]", "[".repeat(24)),
+        format!("{}true", "!".repeat(250)),
+        format!("{}1 > 0", "-".repeat(250)),
+        format!("{}1 > 0", "1 + ".repeat(120)),
+        format!("{chain}true"),
+        format!("{}true{}", "(true ? true : ".repeat(8), ")".repeat(8)),
+        format!("{}{chain}true{}", "(true ? true : ".repeat(8), ")".repeat(8)),
+        format!("{}true{}", "(true ? true : true && !".repeat(8), ")".repeat(8)),
+        format!("{}true", "true && ".repeat(120)),
+        format!("has({}c)", "stages.a.kept.".to_owned() + &"b.".repeat(120)),
+        "[".repeat(1000),
+        "{".repeat(1000),
+        "a?".repeat(500),
+    ];
+    for text in texts {
+        let _ = checked(&with_stage(&format!(
+            "[stages.a]\nplugin = \"cleanup-images\"\nwith = {{ repository = \"r\", keep = 1 }}\n\
+             [stages.b]\nplugin = \"cleanup-images\"\nwhen = \"{text}\"\nwith = {{ repository = \"r\", keep = 1 }}"
+        )));
+    }
+}
+
+#[test]
 fn a_thousand_errors_are_told_in_good_time() {
     let mut text = PIPELINE.to_owned();
     for stage in 0..1000 {
