@@ -271,7 +271,7 @@ impl<'a> Walk<'a> {
         let mut full = vec![root_name];
         full.extend(path);
         let Some(root) = Root::of(root_name) else {
-            let span = self.span_of_path(&full[..1]);
+            let span = self.span_of_path(&[root_name]);
             let help = did_you_mean(root_name, Root::ALL.into_iter().map(|(name, _)| name), "values come from")
                 .map(|help| format!("{help}; text stands in quotes, '{root_name}'"));
             return self.problem("unknown-reference", span, format!("`{root_name}` means nothing here"), help);
