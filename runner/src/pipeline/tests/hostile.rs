@@ -81,7 +81,7 @@ fn a_thousand_errors_are_told_in_good_time() {
     assert_eq!(found.len(), 3000);
     let shown = render(&found, &source(&text), false);
     assert!(shown.contains("and 2900 more"));
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_thousand_stages_are_checked_in_good_time() {
     let begin = Instant::now();
     let pipeline = checked(&text).map_err(|found| render(&found, &source(&text), false));
     assert_eq!(pipeline.map(|pipeline| pipeline.stages.len()), Ok(1000));
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
 
 #[test]
