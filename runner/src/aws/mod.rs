@@ -6,7 +6,6 @@ pub mod clients;
 pub mod error;
 mod limits;
 mod names;
-mod once;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
