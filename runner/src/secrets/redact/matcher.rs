@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use zeroize::Zeroizing;
 
 use super::forms::{Fray, forms};
@@ -161,7 +161,11 @@ impl Automaton {
         forms.sort_by(|one, two| one.bytes.cmp(&two.bytes));
         forms.dedup_by(|one, two| one.bytes == two.bytes);
         let longest = forms.iter().map(|form| form.bytes.len()).max().unwrap_or_default();
-        let search = AhoCorasick::new(forms.iter().map(|form| form.bytes.as_slice())).map_err(|e| e.to_string())?;
+        // Of the kinds there are, the one that is quick to build and small: one is built for each secret of a run.
+        let search = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(forms.iter().map(|form| form.bytes.as_slice()))
+            .map_err(|error| error.to_string())?;
         Ok(Self { search, forms, longest })
     }
 

@@ -1,6 +1,7 @@
 //! Masks secrets in lines that come one by one, also where a secret is split over several of them.
 //!
-//! The main type is [`StreamRedactor`]. It holds a line back only while its end could be the beginning of a secret.
+//! The main type is [`StreamRedactor`]. It holds a line back only while its end could be the beginning of a secret. Give it
+//! [sanitised](super::sanitise()) lines: what is removed later could have stood in the middle of one.
 
 use std::collections::VecDeque;
 
