@@ -1,10 +1,12 @@
 //! AWS: one module a service, named as its WIT file, and the one way through which every call goes.
 
 pub mod bind;
+pub(crate) mod call;
 pub mod clients;
 pub mod error;
 mod limits;
 mod names;
+mod once;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
@@ -20,4 +22,4 @@ pub mod secretsmanager;
 pub mod sts;
 
 #[cfg(test)]
-mod canned;
+mod tests;

@@ -6,6 +6,7 @@ use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::names::{self, Given};
+use crate::aws::once::Once;
 use crate::plugin::bindings::kiln::aws::ecs::Failure;
 use crate::policy::Place;
 use crate::types::Arn;
@@ -59,6 +60,11 @@ pub(super) fn check(kind: &str, cluster: &str, given: &str) -> Result<(), AwsErr
     }
 }
 
+/// For operations of class `Unsafe`: they are sent once.
+pub(super) fn once() -> aws_sdk_ecs::config::Builder {
+    aws_sdk_ecs::config::Builder::new().retry_classifier(Once)
+}
+
 /// What ECS could not find, or not tell.
 pub(super) fn failures(failures: Option<Vec<sdk::Failure>>) -> Vec<Failure> {
     let failure = |failure: sdk::Failure| Failure {
@@ -74,7 +80,7 @@ pub(super) fn failures(failures: Option<Vec<sdk::Failure>>) -> Vec<Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::canned::here;
+    use crate::aws::tests::canned::here;
 
     const CLUSTER: &str = "arn:aws:ecs:eu-west-1:222222222222:cluster/prod";
 

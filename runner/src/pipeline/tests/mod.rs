@@ -1,0 +1,7 @@
+//! Whole pipelines, good and bad, against a fake catalog.
+
+mod bad;
+mod fake;
+mod good;
+mod hostile;
+mod schema;
