@@ -1,6 +1,9 @@
 //! The services: one file each, named as its interface in `wit`.
 
+pub(crate) mod codebuild;
+pub(crate) mod ecr;
 pub(crate) mod kms;
+pub(crate) mod logs;
 mod registry;
 pub(crate) mod secretsmanager;
 pub(crate) mod sts;

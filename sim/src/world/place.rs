@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{kms, secretsmanager};
+use crate::services::{codebuild, ecr, kms, logs, secretsmanager};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +42,10 @@ impl Serialize for PlaceKey {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Place {
+    pub(crate) codebuild: codebuild::State,
+    pub(crate) ecr: ecr::State,
     pub(crate) kms: kms::State,
+    pub(crate) logs: logs::State,
     pub(crate) secretsmanager: secretsmanager::State,
 }
 
