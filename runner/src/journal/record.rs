@@ -68,6 +68,9 @@ pub struct RunStart {
     pub source: Digest,
     /// The inputs with their values, defaults included.
     pub inputs: BTreeMap<String, Value>,
+    /// The environment variables that the pipeline refers to: a resumed run sees the same.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     /// The plugins by the names that the pipeline gives them.
     pub plugins: BTreeMap<String, Digest>,
     /// The hash of the engine's configuration, as wasmtime gives it: another one might compute something else.

@@ -241,6 +241,7 @@ fn run_start(
         file: source.file.clone(),
         source: pipeline.source_digest.clone(),
         inputs: pipeline.inputs.clone(),
+        env: pipeline.env.clone(),
         plugins: digests,
         engine: plugins.engine().configuration_hash(),
         account: account.clone(),

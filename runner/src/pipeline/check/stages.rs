@@ -145,6 +145,9 @@ fn plugin(
     }
 }
 
+/// The host journals its own calls under this name.
+const RESERVED: &str = crate::run::HOST;
+
 fn draft<'a>(
     name: &'a str,
     table: &'a StageTable,
@@ -155,6 +158,13 @@ fn draft<'a>(
     let places = references.places;
     if let Some(diagnostic) = invalid_name(name, "a stage's name") {
         diagnostics.push(diagnostic.at(places.key(&["stages", name]), ""));
+    }
+    if name == RESERVED {
+        diagnostics.push(
+            Diagnostic::error("invalid-name", format!("{name:?} cannot be a stage's name: it is reserved"))
+                .at(places.key(&["stages", name]), "")
+                .help("kiln's own calls are journaled under it; choose another"),
+        );
     }
     if let Some(environment) = &table.environment
         && !references.declarations.environments.contains_key(environment)
