@@ -56,7 +56,7 @@ impl Severity {
 pub(super) fn found(all: &[FindingSeed], repository: &str, image: &Image) -> Vec<FindingSeed> {
     let concerns = |finding: &&FindingSeed| {
         wildcard(&finding.repository, repository)
-            && match finding.image.as_str() {
+            && match finding.tag.as_str() {
                 "built" => image.built,
                 digest if digest.starts_with("sha256:") => image.digest == digest,
                 "*" => true,

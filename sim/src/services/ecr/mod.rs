@@ -14,8 +14,7 @@ mod seed;
 mod store;
 mod table;
 
-#[expect(unused_imports, reason = "ECS starts tasks by it")]
-pub(crate) use pull::pullable;
+pub(crate) use pull::{is_built, pullable};
 pub(crate) use push::push;
 pub(crate) use scans::{Event, happen};
 pub(crate) use seed::{FindingSeed, RepositorySeed, plant};

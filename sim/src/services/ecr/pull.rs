@@ -1,30 +1,49 @@
 //! Pulling images, as ECS does when it starts a task.
 //!
-//! The main function is [`pullable`].
+//! The main functions are [`pullable`] and [`is_built`].
 
-use super::store::ImageId;
-use crate::ctx::Scope;
+use super::store::{Image, ImageId};
+use crate::world::{PlaceKey, World};
 
 /// The digest of the image that an image name means, where it is in this account and region's own registry; none where
-/// it is not. Where the image is not there: the words with which ECS stops the task. A pull that succeeds is recorded.
-pub(crate) fn pullable(scope: &mut Scope<'_>, image: &str) -> Result<Option<String>, String> {
-    let now = scope.now();
-    let domain = if scope.at.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let registry = format!("{}.dkr.ecr.{}.{domain}/", scope.at.account, scope.at.region);
-    let Some(name) = image.strip_prefix(&registry) else { return Ok(None) };
-    let (repository, id) = parse(name);
+/// it is not. Where the image is not there: the words with which ECS stops the task.
+pub(crate) fn pullable(world: &World, at: &PlaceKey, image: &str) -> Result<Option<String>, String> {
     let missing = || {
         format!(
             "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: \
              {image}: not found"
         )
     };
-    let held = scope.place().ecr.repositories.get_mut(repository).ok_or_else(missing)?;
-    let digest = held.image(&id).map(|image| image.digest.clone()).ok_or_else(missing)?;
-    if let Some(image) = held.images.get_mut(&digest) {
-        image.pulled = Some(now);
+    match find(world, at, image) {
+        Found::Elsewhere => Ok(None),
+        Found::Nothing => Err(missing()),
+        Found::Image(image) => Ok(Some(image.digest.clone())),
     }
-    Ok(Some(digest))
+}
+
+/// Whether a build of this world pushed the image of this name.
+pub(crate) fn is_built(world: &World, at: &PlaceKey, image: &str) -> bool {
+    match find(world, at, image) {
+        Found::Image(image) => image.built,
+        Found::Elsewhere | Found::Nothing => false,
+    }
+}
+
+/// What an image name means.
+enum Found<'w> {
+    /// It is not of this registry.
+    Elsewhere,
+    Nothing,
+    Image(&'w Image),
+}
+
+fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> Found<'w> {
+    let domain = if at.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let registry = format!("{}.dkr.ecr.{}.{domain}/", at.account, at.region);
+    let Some(name) = image.strip_prefix(&registry) else { return Found::Elsewhere };
+    let (repository, id) = parse(name);
+    let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
+    repository.and_then(|repository| repository.image(&id)).map_or(Found::Nothing, Found::Image)
 }
 
 /// `NAME`, `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`, of which the digest counts; the tag is `latest` where neither

@@ -117,7 +117,7 @@ pub(crate) struct FindingSeed {
     pub(super) repository: String,
     /// A tag, in which `*` stands for anything; a digest; `built` for the images that builds push; or `*` for all.
     #[serde(default = "all")]
-    pub(super) image: String,
+    pub(super) tag: String,
     pub(super) severity: Severity,
     /// Such as `CVE-2026-0001`.
     pub(super) id: String,

@@ -1,0 +1,186 @@
+"""ECR."""
+
+import base64
+import hashlib
+import json
+
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def manifest(name, size=1000):
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": size, "digest": f"sha256:{name}"}
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1, "digest": "sha256:c"}
+    return json.dumps({"schemaVersion": 2, "mediaType": DOCKER, "config": config, "layers": [layer]})
+
+
+def digest(text):
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def drive(aws):
+    ecr = aws.client("ecr")
+    repositories(aws, ecr)
+    images(aws, ecr)
+    scans(aws, ecr)
+    planted(aws, ecr)
+
+
+def repositories(aws, ecr):
+    made = ecr.create_repository(repositoryName="team/web", tags=[{"Key": "team", "Value": "web"}])["repository"]
+    uri = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/team/web"
+    assert made["repositoryUri"] == uri and made["imageTagMutability"] == "MUTABLE", made
+    assert made["encryptionConfiguration"] == {"encryptionType": "AES256"}, made
+    aws.refused("RepositoryAlreadyExistsException", ecr.create_repository, repositoryName="team/web")
+    aws.refused("InvalidParameterException", ecr.create_repository, repositoryName="Team")
+    aws.refused("InvalidParameterException", ecr.create_repository)
+    words = aws.refused("RepositoryNotFoundException", ecr.describe_repositories, repositoryNames=["absent"])
+    assert words == f"The repository with name 'absent' does not exist in the registry with id '{aws.account}'", words
+    assert ecr.describe_repositories(repositoryNames=["team/web"])["repositories"] == [made]
+    pages = list(ecr.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1}))
+    names = [repository["repositoryName"] for page in pages for repository in page["repositories"]]
+    assert "team/web" in names and "planted" in names and len(pages) == len(names), names
+
+    arn = made["repositoryArn"]
+    ecr.tag_resource(resourceArn=arn, tags=[{"Key": "stage", "Value": "test"}])
+    ecr.untag_resource(resourceArn=arn, tagKeys=["team"])
+    assert ecr.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "stage", "Value": "test"}]
+    token = ecr.get_authorization_token()["authorizationData"][0]
+    assert base64.b64decode(token["authorizationToken"]).startswith(b"AWS:"), token
+    assert token["proxyEndpoint"] == f"https://{aws.account}.dkr.ecr.{aws.region}.amazonaws.com", token
+
+
+def images(aws, ecr):
+    web = {"repositoryName": "team/web"}
+    one, two = manifest("one"), manifest("two", 2000)
+    put = ecr.put_image(**web, imageManifest=one, imageTag="v1")["image"]
+    assert put["imageId"] == {"imageDigest": digest(one), "imageTag": "v1"}, put
+    assert put["imageManifestMediaType"] == DOCKER, put
+    aws.refused("ImageAlreadyExistsException", ecr.put_image, **web, imageManifest=one, imageTag="v1")
+    aws.refused("ImageAlreadyExistsException", ecr.put_image, **web, imageManifest=one)
+    aws.refused("ImageDigestDoesNotMatchException", ecr.put_image, **web, imageManifest=two, imageDigest=digest(one))
+    aws.refused("InvalidParameterException", ecr.put_image, **web, imageManifest="{")
+    ecr.put_image(**web, imageManifest=one, imageTag="latest", imageDigest=digest(one))
+    ecr.put_image(**web, imageManifest=two, imageTag="latest")
+    found = ecr.describe_images(**web)["imageDetails"]
+    tags = {image["imageDigest"]: image.get("imageTags") for image in found}
+    assert tags == {digest(one): ["v1"], digest(two): ["latest"]}, "the tag moved"
+    assert {image["imageSizeInBytes"] for image in found} == {1001, 2001}, found
+
+    ecr.put_image_tag_mutability(**web, imageTagMutability="IMMUTABLE")
+    words = aws.refused("ImageTagAlreadyExistsException", ecr.put_image, **web, imageManifest=two, imageTag="v1")
+    assert "'v1'" in words and "immutable" in words, words
+    ecr.put_image_tag_mutability(
+        **web, imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "latest*"}],
+    )
+    ecr.put_image(**web, imageManifest=one, imageTag="latest")
+    aws.refused("ImageTagAlreadyExistsException", ecr.put_image, **web, imageManifest=two, imageTag="v1")
+    ecr.put_image_tag_mutability(**web, imageTagMutability="MUTABLE")
+
+    gone = digest("absent")
+    got = ecr.batch_get_image(**web, imageIds=[{"imageTag": "v1"}, {"imageDigest": gone}, {}])
+    assert [image["imageManifest"] for image in got["images"]] == [one], got
+    codes = [failure["failureCode"] for failure in got["failures"]]
+    assert codes == ["ImageNotFound", "MissingDigestAndTag"], got
+    untagged = ecr.describe_images(**web, filter={"tagStatus": "UNTAGGED"})["imageDetails"]
+    assert [image["imageDigest"] for image in untagged] == [digest(two)], untagged
+    tagged = ecr.describe_images(**web, filter={"tagStatus": "TAGGED"})["imageDetails"]
+    assert sorted(tagged[0]["imageTags"]) == ["latest", "v1"] and "lastRecordedPullTime" in tagged[0], tagged
+    words = aws.refused("ImageNotFoundException", ecr.describe_images, **web, imageIds=[{"imageTag": "v9"}])
+    assert "imageTag:'v9'" in words, words
+
+    lists = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": digest(two), "size": 1}]})
+    missing = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": gone, "size": 1}]})
+    aws.refused("ReferencedImagesNotFoundException", ecr.put_image, **web, imageManifest=missing)
+    ecr.put_image(**web, imageManifest=lists, imageTag="multi")
+    pages = ecr.get_paginator("list_images").paginate(**web, PaginationConfig={"PageSize": 3})
+    ids = [(image["imageDigest"], image.get("imageTag")) for page in pages for image in page["imageIds"]]
+    expected = {(digest(one), "v1"), (digest(one), "latest"), (digest(two), None), (digest(lists), "multi")}
+    assert len(ids) == 4 and set(ids) == expected, ids
+
+    delete = lambda *ids: ecr.batch_delete_image(**web, imageIds=list(ids))
+    held = delete({"imageDigest": digest(two)})
+    assert held["failures"][0]["failureCode"] == "ImageReferencedByManifestList" and not held["imageIds"], held
+    effects = len(aws.effects("ecr:BatchDeleteImage"))
+    only = delete({"imageTag": "latest"}, {"imageTag": "absent"}, {"imageDigest": digest(one), "imageTag": "no"})
+    assert only["imageIds"] == [{"imageDigest": digest(one), "imageTag": "latest"}], only
+    assert [failure["failureCode"] for failure in only["failures"]] == ["ImageNotFound", "ImageTagDoesNotMatchDigest"], only
+    delete({"imageTag": "absent"})
+    assert len(aws.effects("ecr:BatchDeleteImage")) == effects + 1, "nothing deleted is no effect"
+    all_of_it = delete({"imageDigest": digest(lists)})
+    assert all_of_it["imageIds"] == [{"imageDigest": digest(lists), "imageTag": "multi"}], all_of_it
+    delete({"imageTag": "v1"})
+    left = [image["imageDigest"] for image in ecr.describe_images(**web)["imageDetails"]]
+    assert left == [digest(two)], "an image goes with its last tag"
+
+    words = aws.refused("RepositoryNotEmptyException", ecr.delete_repository, **web)
+    assert "still contains images" in words, words
+    ecr.delete_repository(**web, force=True)
+    aws.refused("RepositoryNotFoundException", ecr.list_images, **web)
+
+
+def scans(aws, ecr):
+    ecr.create_repository(repositoryName="scanned")
+    scanned = {"repositoryName": "scanned"}
+    ecr.put_image(**scanned, imageManifest=manifest("one"), imageTag="v1")
+    image = {"imageTag": "v1"}
+    aws.refused("ScanNotFoundException", ecr.describe_image_scan_findings, **scanned, imageId=image)
+    started = ecr.start_image_scan(**scanned, imageId=image)
+    assert started["imageScanStatus"]["status"] == "IN_PROGRESS", started
+    words = aws.refused("LimitExceededException", ecr.start_image_scan, **scanned, imageId=image)
+    assert "quota" in words, words
+    done = aws.until(lambda: finished(ecr, "scanned", image))
+    assert done["imageScanStatus"]["status"] == "COMPLETE", done
+    assert done["imageScanFindings"]["findingSeverityCounts"] == {"LOW": 1}, done
+    assert [finding["name"] for finding in done["imageScanFindings"]["findings"]] == ["CVE-2026-0002"], done
+
+    def how():
+        answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=["scanned", "absent"])
+        assert answer["failures"][0]["failureCode"] == "REPOSITORY_NOT_FOUND", answer
+        return answer["scanningConfigurations"][0]
+
+    assert how()["scanFrequency"] == "MANUAL" and not how()["scanOnPush"], how()
+    ecr.put_image_scanning_configuration(**scanned, imageScanningConfiguration={"scanOnPush": True})
+    assert how()["scanFrequency"] == "SCAN_ON_PUSH" and how()["scanOnPush"], how()
+    ecr.put_image(**scanned, imageManifest=manifest("two"), imageTag="v2")
+    aws.until(lambda: finished(ecr, "scanned", {"imageTag": "v2"}))
+
+    assert ecr.get_registry_scanning_configuration()["scanningConfiguration"] == {"scanType": "BASIC", "rules": []}
+    filters = [{"filter": "scan*", "filterType": "WILDCARD"}]
+    rule = {"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": filters}
+    aws.refused("InvalidParameterException", ecr.put_registry_scanning_configuration, scanType="BASIC", rules=[rule])
+    ecr.put_registry_scanning_configuration(scanType="ENHANCED", rules=[rule])
+    assert how()["scanFrequency"] == "CONTINUOUS_SCAN" and how()["appliedScanFilters"] == filters, how()
+    active = aws.until(lambda: finished(ecr, "scanned", image))
+    assert active["imageScanStatus"]["status"] == "ACTIVE" and "findings" not in active["imageScanFindings"], active
+    finding = active["imageScanFindings"]["enhancedFindings"][0]
+    assert finding["packageVulnerabilityDetails"]["vulnerabilityId"] == "CVE-2026-0002", finding
+    aws.refused("ValidationException", ecr.start_image_scan, **scanned, imageId=image)
+    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
+
+
+def finished(ecr, repository, image):
+    answer = ecr.describe_image_scan_findings(repositoryName=repository, imageId=image)
+    return answer if answer["imageScanStatus"]["status"] not in ("IN_PROGRESS", "PENDING") else None
+
+
+def planted(aws, ecr):
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName="planted", PaginationConfig={"PageSize": 4})
+    images = sorted((image for page in pages for image in page["imageDetails"]), key=lambda image: image["imagePushedAt"])
+    tags = [image.get("imageTags") for image in images]
+    assert tags == [["release-1"], ["release-2"], None, ["release-3"], ["release-4"], ["release-5"]], tags
+    assert (images[-1]["imagePushedAt"] - images[-2]["imagePushedAt"]).days == 7, images
+    assert images[2]["imageSizeInBytes"] == 12_345_678, images
+    for image in ecr.batch_get_image(repositoryName="planted", imageIds=[{"imageTag": "release-5"}])["images"]:
+        assert digest(image["imageManifest"]) == image["imageId"]["imageDigest"], "a digest is that of the manifest"
+    newest = finished(ecr, "planted", {"imageTag": "release-5"})["imageScanFindings"]
+    assert newest["findingSeverityCounts"] == {"HIGH": 1, "LOW": 1}, newest
+    attributes = {entry["key"]: entry["value"] for entry in newest["findings"][0]["attributes"]}
+    assert attributes["package_name"] == "openssl" and attributes["package_version"] == "3.0.1", attributes
+    first = ecr.describe_image_scan_findings(repositoryName="planted", imageId={"imageTag": "release-5"}, maxResults=1)
+    rest = ecr.describe_image_scan_findings(
+        repositoryName="planted", imageId={"imageTag": "release-5"}, maxResults=1, nextToken=first["nextToken"]
+    )
+    names = [page["imageScanFindings"]["findings"][0]["name"] for page in (first, rest)]
+    assert names == ["CVE-2026-0001", "CVE-2026-0002"] and "nextToken" not in rest, names
