@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::clock::{Clock, Timestamp};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{kms, secretsmanager, sts};
+use crate::services::{cloudwatch, ecs, kms, secretsmanager, sts};
 use crate::world::{PlaceKey, World};
 
 /// Why a world file cannot be used.
@@ -50,6 +50,14 @@ struct File {
     secrets: Vec<secretsmanager::SecretSeed>,
     #[serde(default)]
     keys: Vec<kms::KeySeed>,
+    #[serde(default)]
+    clusters: Vec<ecs::ClusterSeed>,
+    #[serde(default)]
+    services: Vec<ecs::ServiceSeed>,
+    #[serde(default)]
+    task_behaviours: Vec<ecs::BehaviourSeed>,
+    #[serde(default)]
+    alarms: Vec<cloudwatch::AlarmSeed>,
     #[serde(default)]
     faults: Vec<FaultSeed>,
 }
@@ -122,6 +130,8 @@ impl File {
         sts::plant(&mut world, &self.roles, &mut problems);
         kms::plant(&mut world, &self.keys, &mut problems);
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
+        cloudwatch::plant(&mut world, &self.alarms, &mut problems);
+        ecs::plant(&mut world, &self.clusters, &self.services, &self.task_behaviours, &mut problems);
         (world, problems)
     }
 }

@@ -1,5 +1,7 @@
 //! The services: one file each, named as its interface in `wit`.
 
+pub(crate) mod cloudwatch;
+pub(crate) mod ecs;
 pub(crate) mod kms;
 mod registry;
 pub(crate) mod secretsmanager;

@@ -3,9 +3,9 @@
 //! The main function is [`all`]: a service that is not in it is not offered.
 
 use crate::service::Service;
-use crate::services::{kms, secretsmanager, sts};
+use crate::services::{cloudwatch, ecs, kms, secretsmanager, sts};
 
 /// Every service that the simulator offers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![sts::service(), secretsmanager::service(), kms::service()]
+    vec![sts::service(), secretsmanager::service(), kms::service(), ecs::service(), cloudwatch::service()]
 }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
-use crate::services::secretsmanager;
+use crate::services::{cloudwatch, ecs, secretsmanager};
 use crate::world::PlaceKey;
 
 /// What can happen by itself: one variant a service.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
+    CloudWatch(cloudwatch::Event),
+    Ecs(ecs::Event),
     SecretsManager(secretsmanager::Event),
 }
 
@@ -19,6 +21,8 @@ impl Event {
     /// Let it happen.
     pub(crate) fn happen(self, scope: &mut Scope<'_>) {
         match self {
+            Event::CloudWatch(event) => cloudwatch::happen(scope, event),
+            Event::Ecs(event) => ecs::happen(scope, event),
             Event::SecretsManager(event) => secretsmanager::happen(scope, event),
         }
     }

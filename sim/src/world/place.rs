@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{kms, secretsmanager};
+use crate::services::{cloudwatch, ecs, kms, secretsmanager};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +42,8 @@ impl Serialize for PlaceKey {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Place {
+    pub(crate) cloudwatch: cloudwatch::State,
+    pub(crate) ecs: ecs::State,
     pub(crate) kms: kms::State,
     pub(crate) secretsmanager: secretsmanager::State,
 }
