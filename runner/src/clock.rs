@@ -33,6 +33,11 @@ impl Clock {
         self.epoch + (self.origin.elapsed().as_secs_f64() * self.scale * 1000.0) as u64
     }
 
+    /// How many times as fast as the world this clock goes.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
     /// How long the world takes to see `duration` pass on this clock.
     pub fn real(&self, duration: Duration) -> Duration {
         duration.div_f64(self.scale)

@@ -94,12 +94,12 @@ async fn exchange(simulator: Simulator, request: Request<Incoming>) -> Result<Re
     let response = simulator.dispatch(Request::from_parts(parts, body.to_bytes())).await;
     let (mut parts, body) = response.into_parts();
     match parts.extensions.remove::<Disturbance>() {
-        None => Ok(Response::from_parts(parts, Answer { data: Some(body), broken: false })),
+        None => Ok(Response::from_parts(parts, Answer::new(body, false))),
         Some(Disturbance::Reset) => Err(ConnectionEnds),
         Some(Disturbance::Truncated) => {
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             let half = body.slice(..body.len() / 2);
-            Ok(Response::from_parts(parts, Answer { data: Some(half), broken: true }))
+            Ok(Response::from_parts(parts, Answer::new(half, true)))
         }
     }
 }
@@ -119,6 +119,14 @@ impl From<Infallible> for ConnectionEnds {
 struct Answer {
     data: Option<Bytes>,
     broken: bool,
+    /// Whether the data had a moment to leave before the break.
+    flushed: bool,
+}
+
+impl Answer {
+    fn new(data: Bytes, broken: bool) -> Self {
+        Self { data: Some(data), broken, flushed: false }
+    }
 }
 
 impl Body for Answer {
@@ -127,8 +135,14 @@ impl Body for Answer {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ConnectionEnds>>> {
+        if self.data.is_none() && self.broken && !self.flushed {
+            // An error at once would throw away what hyper has not sent yet; it sends while the body makes it wait.
+            self.flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(match self.data.take() {
             Some(data) => Some(Ok(Frame::data(data))),
             None if self.broken => Some(Err(ConnectionEnds)),

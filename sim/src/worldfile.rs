@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::clock::{Clock, Timestamp};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{cloudwatch, ecs, kms, secretsmanager, sts};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
 use crate::world::{PlaceKey, World};
 
 /// Why a world file cannot be used.
@@ -50,6 +50,12 @@ struct File {
     secrets: Vec<secretsmanager::SecretSeed>,
     #[serde(default)]
     keys: Vec<kms::KeySeed>,
+    #[serde(default)]
+    repositories: Vec<ecr::RepositorySeed>,
+    #[serde(default)]
+    findings: Vec<ecr::FindingSeed>,
+    #[serde(default)]
+    projects: Vec<codebuild::ProjectSeed>,
     #[serde(default)]
     clusters: Vec<ecs::ClusterSeed>,
     #[serde(default)]
@@ -130,6 +136,8 @@ impl File {
         sts::plant(&mut world, &self.roles, &mut problems);
         kms::plant(&mut world, &self.keys, &mut problems);
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
+        ecr::plant(&mut world, &self.repositories, &self.findings, &mut problems);
+        codebuild::plant(&mut world, &self.projects, &mut problems);
         cloudwatch::plant(&mut world, &self.alarms, &mut problems);
         ecs::plant(&mut world, &self.clusters, &self.services, &self.task_behaviours, &mut problems);
         (world, problems)

@@ -1,1 +1,12 @@
-//! Fixtures of the whole-program tests.
+//! Fixtures of the whole-program tests: a simulated account, the real binary, what came of a run.
+//!
+//! The main types are [`Account`], a simulated AWS on loopback, and [`Kiln`], a command line to be run in it.
+
+mod account;
+pub mod component;
+mod kiln;
+mod world;
+
+pub use account::Account;
+pub use kiln::{Kiln, Outcome, Running, repository};
+pub use world::World;

@@ -1,1 +1,6 @@
-//! The whole-program tests, one binary.
+//! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
+
+mod commands;
+mod emulators;
+mod failures;
+mod web_service;

@@ -15,7 +15,7 @@ use crate::hold::{Hold, Observed};
 pub struct VerifyAlarms;
 
 /// What an alarm without data means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InsufficientData {
     /// It closes the gate: nothing says that all is well.

@@ -16,7 +16,6 @@ pub trait Call {
 }
 
 /// Make `$state`, which implements [`Call`], the host of every AWS interface.
-#[cfg_attr(not(test), expect(unused_macros, reason = "until the state of stages is bound"))]
 macro_rules! bind {
     ($state:ty) => {
         impl $crate::plugin::bindings::kiln::aws::types::Host for $state {}
@@ -73,7 +72,6 @@ macro_rules! bind {
     };
 }
 
-#[cfg_attr(not(test), expect(unused_macros, reason = "until the state of stages is bound"))]
 macro_rules! bind_interface {
     ($state:ty, $interface:ident { $($function:ident($request:ident),)* }) => {
         impl $crate::plugin::bindings::kiln::aws::$interface::Host for $state {
@@ -94,7 +92,6 @@ macro_rules! bind_interface {
     };
 }
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "until the state of stages is bound"))]
 pub(crate) use {bind, bind_interface};
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
@@ -42,7 +44,7 @@ impl Connection {
         let endpoint = endpoint.map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
@@ -55,6 +57,21 @@ impl Connection {
             loader = loader.endpoint_url(endpoint);
         }
         Self { sdk: loader.load().await }
+    }
+
+    /// A simulator or emulator at `endpoint`, which takes any credentials: nothing of this machine's configuration is read.
+    pub fn to_simulator(region: &Region, endpoint: &str) -> Self {
+        let anyone = aws_credential_types::Credentials::new("test", "test", None, None, "simulator");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(anyone))
+            .identity_cache(IdentityCache::lazy().build())
+            .retry_config(RetryConfig::disabled())
+            .http_client(http_client(Some(endpoint)))
+            .endpoint_url(endpoint)
+            .build();
+        Self { sdk }
     }
 
     /// Clients in `region`, as the runner itself or in `role`. The role's credentials are fetched at the first call and
@@ -73,8 +90,8 @@ impl Connection {
             }
             let provider = provider.build().await;
             sdk = sdk
-                .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(provider))
-                .identity_cache(aws_config::identity::IdentityCache::lazy().build());
+                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .identity_cache(IdentityCache::lazy().build());
         }
         Clients::new(sdk.build())
     }

@@ -1,6 +1,7 @@
 //! AWS: one module a service, named as its WIT file, and the one way through which every call goes.
 
 pub mod bind;
+pub(crate) mod call;
 pub mod clients;
 pub mod error;
 mod limits;
@@ -8,6 +9,7 @@ mod names;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
+mod retry;
 mod values;
 
 pub mod cloudwatch;
@@ -20,4 +22,4 @@ pub mod secretsmanager;
 pub mod sts;
 
 #[cfg(test)]
-mod canned;
+mod tests;

@@ -69,7 +69,7 @@ pub(crate) fn check_arn(kind: &str, given: &str) -> Result<(), AwsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::canned::here as place;
+    use crate::aws::tests::canned::here as place;
 
     const QUEUE: &str = "arn:aws:sqs:eu-west-1:222222222222:jobs";
 

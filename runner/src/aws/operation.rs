@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use super::clients::Clients;
 use super::error::AwsError;
+pub use crate::journal::RetryClass;
 use crate::policy::Place;
 use crate::types::Arn;
 
 /// An AWS operation with its input.
 pub trait Operation: Serialize + fmt::Debug + Send + Sync {
     /// What AWS answers: a WIT record.
-    type Output: Serialize + DeserializeOwned + fmt::Debug + Send;
+    type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync;
 
     /// IAM's own name for it, and whether it can change anything.
     const ACTION: Action;
@@ -34,6 +35,11 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync {
 
     /// What the permission is checked against. Empty for an action that IAM does not tie to a resource.
     fn resources(&self, at: &Place) -> Vec<Arn>;
+
+    /// Further access that IAM checks for the same call, such as `iam:PassRole`: an action and what it is checked against.
+    fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
 
     /// The request as the journal keeps it. Overridden where the input holds what must not be written down.
     fn journaled(&self) -> Result<Value, serde_json::Error> {
@@ -66,28 +72,14 @@ impl Action {
     }
 }
 
-/// What makes it safe to send a request again when its outcome is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryClass {
-    /// It changes nothing.
-    Read,
-    /// AWS recognises it by a client token.
-    Token,
-    /// The same request again is harmless, or what it made is found by its key.
-    Natural,
-    /// It must be looked up first.
-    Unsafe,
-}
-
 /// A client token: derived from the run, the stage, the attempt and the call, never random, so that a resumed run sends
 /// the same again. 36 characters: it fits every token field of AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// A token that was derived.
-    pub(crate) fn new(text: String) -> Self {
+    /// A token that was derived; `crate::journal::token` derives them.
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 

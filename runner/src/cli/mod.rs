@@ -1,1 +1,19 @@
-//! (in work)
+//! The command line: one file a subcommand.
+
+mod aws;
+mod check;
+mod completions;
+mod dispatch;
+mod document;
+mod exit;
+mod load;
+mod plan;
+mod plugin;
+mod run;
+mod schema;
+mod show;
+mod signals;
+mod sim;
+
+pub use dispatch::main;
+pub use exit::Exit;

@@ -11,6 +11,7 @@ mod list;
 mod reader;
 mod record;
 mod token;
+mod view;
 mod writer;
 
 #[cfg(test)]
@@ -26,4 +27,5 @@ pub use record::{
     Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd, UndoStart, Verdict,
 };
 pub use token::token;
+pub use view::view;
 pub use writer::{Journal, SizeWarning};

@@ -392,6 +392,11 @@ impl Record {
         }
     }
 
+    /// Whether a record of this kind says how its run stands: run-start, reconciled, stuck, run-end, run-resume.
+    pub(super) fn tells_state(kind: u16) -> bool {
+        matches!(kind, 1 | 8 | 13 | 14 | 15)
+    }
+
     /// Whether the record begins work that could as well be refused. What ends or undoes work that has begun is taken
     /// even by a full journal.
     pub(super) fn begins_work(&self) -> bool {

@@ -1,1 +1,34 @@
-//! (in work)
+//! TOML text becomes a checked pipeline; every problem of the file is reported at once.
+//!
+//! The main type is [`Pipeline`], which [`load`] makes. Everything here is pure: no clock, no network, no task. The way of
+//! the data, which is also the order in which to read:
+//!
+//! - `text`: what is refused before parsing; `document`: the TOML tree with the place of every part.
+//! - `file`: the structs of the file and its JSON Schema; `schema`: checks any value against any schema.
+//! - `expression` and `template`: `${…}`; `config`: a stage's `with` and what it is worth.
+//! - `check`: all that a file must satisfy; `model`: what comes out.
+
+mod catalog;
+mod check;
+mod config;
+mod document;
+mod duration;
+mod expression;
+mod file;
+mod model;
+mod retry;
+mod schema;
+mod suggest;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Catalog, CatalogError, PluginContract, PluginSource};
+pub use check::{Values, check, load};
+pub use config::{Evaluated, EvaluationError, Phase, SECRET_PREFIX, Scope};
+pub use duration::{InvalidDuration, Span};
+pub use file::{Jitter, OnFailure, json_schema};
+pub use model::{Environment, Pipeline, SecretReference, Stage};
+pub use retry::Retry;

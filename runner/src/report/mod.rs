@@ -33,7 +33,7 @@ mod story;
 
 pub use choice::{Output, Settings, reports_of_run};
 pub use console::Console;
-pub use duration::human;
+pub use duration::{duration, human};
 pub use json::Json;
 pub use plain::Plain;
 pub use sink::{Report, Reports};

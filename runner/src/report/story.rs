@@ -12,7 +12,7 @@ use crate::types::StageName;
 /// When every story begins.
 pub(crate) const START: u64 = 1_795_453_200_000;
 pub(crate) const RUN: &str = "019a9c1e-7a00-7c3e-8f00-5a5b5c5d5e5f";
-const JOURNAL: &str = ".kiln/runs/019a9c1e-7a00-7c3e-8f00-5a5b5c5d5e5f.journal";
+const JOURNAL: &str = ".kiln/runs/019a9c1e-7a00-7c3e-8f00-5a5b5c5d5e5f";
 const DIGEST: &str = "sha256:3f1c9a2b7d10e4aa5c6b8d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c";
 
 /// The image that the stories build.

@@ -1,5 +1,6 @@
-//! Secrets: where they may be seen, and where never.
-//!
-//! The main type is [`redact::Redactor`], which every sink of text goes through.
+//! Secrets: by reference wherever AWS resolves them itself, masked wherever they could show.
 
 pub mod redact;
+mod vault;
+
+pub use vault::{ResolveError, SecretHandle, Vault, secret_name};

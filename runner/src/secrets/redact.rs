@@ -5,6 +5,7 @@
 //! is that a stage does not get the bytes in the first place.
 
 mod forms;
+mod masked;
 mod matcher;
 mod sanitise;
 mod stream;

@@ -3,9 +3,18 @@
 //! The main function is [`all`]: a service that is not in it is not offered.
 
 use crate::service::Service;
-use crate::services::{cloudwatch, ecs, kms, secretsmanager, sts};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
 /// Every service that the simulator offers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![sts::service(), secretsmanager::service(), kms::service(), ecs::service(), cloudwatch::service()]
+    vec![
+        sts::service(),
+        secretsmanager::service(),
+        kms::service(),
+        ecr::service(),
+        codebuild::service(),
+        logs::service(),
+        ecs::service(),
+        cloudwatch::service(),
+    ]
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{cloudwatch, ecs, kms, secretsmanager};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,8 +43,11 @@ impl Serialize for PlaceKey {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Place {
     pub(crate) cloudwatch: cloudwatch::State,
+    pub(crate) codebuild: codebuild::State,
+    pub(crate) ecr: ecr::State,
     pub(crate) ecs: ecs::State,
     pub(crate) kms: kms::State,
+    pub(crate) logs: logs::State,
     pub(crate) secretsmanager: secretsmanager::State,
 }
 

@@ -74,7 +74,7 @@ pub(super) fn failures(failures: Option<Vec<sdk::Failure>>) -> Vec<Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::canned::here;
+    use crate::aws::tests::canned::here;
 
     const CLUSTER: &str = "arn:aws:ecs:eu-west-1:222222222222:cluster/prod";
 

@@ -132,6 +132,16 @@ fn registrable(document: &str) -> Result<(Map<String, Value>, String), AwsError>
     Ok((object, family))
 }
 
+/// The roles that the document hands to ECS. A role may be given by its ARN or its name.
+fn roles(document: &Map<String, Value>, at: &Place) -> Vec<Arn> {
+    let given = ["taskRoleArn", "executionRoleArn"].iter().filter_map(|field| document.get(*field)?.as_str());
+    let role = |given: &str| match Given::from(given) {
+        Given::Arn(arn) => arn,
+        Given::Name(name) => Arn::new(&at.partition, "iam", "", at.account.as_str(), &format!("role/{name}")),
+    };
+    given.filter(|given| !given.is_empty()).map(role).collect()
+}
+
 /// The document's own tags, replaced and joined by `tags`, and the token.
 fn tagged(own: Option<Value>, tags: &[Pair], token: &Token) -> Result<Value, AwsError> {
     let mut all: Map<String, Value> = Map::new();
@@ -161,6 +171,16 @@ impl Operation for RegisterTaskDefinitionRequest {
         // A document without a family is refused before it is sent; no permission is meant to match this one.
         let family = registrable(&self.document).map_or_else(|_| String::new(), |(_, family)| family);
         vec![names::here(at, "ecs", &format!("task-definition/{family}:*"))]
+    }
+
+    fn requires(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        // It always has tags, because it has the token's.
+        let mut required = vec![("ecs:TagResource", self.resources(at))];
+        let roles = registrable(&self.document).map(|(document, _)| roles(&document, at)).unwrap_or_default();
+        if !roles.is_empty() {
+            required.push(("iam:PassRole", roles));
+        }
+        required
     }
 
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {

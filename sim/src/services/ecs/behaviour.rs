@@ -47,14 +47,14 @@ pub(super) struct Crash {
 
 impl Behaviour {
     /// The container that it befalls in tasks of this definition, if it matches them.
-    fn container_of(&self, scope: &Scope<'_>, definition: &Definition) -> Option<String> {
+    fn container_of(&self, scope: &mut Scope<'_>, definition: &Definition) -> Option<String> {
         let containers = definition.containers();
         let family = self.family.as_ref().is_none_or(|family| *family == definition.family);
         let revision = self.from_revision.is_none_or(|revision| definition.revision >= revision);
         if !family || !revision {
             return None;
         }
-        let by_image = |image: &str| {
+        let mut by_image = |image: &str| {
             self.image.as_ref().is_none_or(|part| image.contains(part.as_str()))
                 && self.digest.as_ref().is_none_or(|digest| image::pull(scope, image).as_ref() == Ok(digest))
         };

@@ -4,18 +4,13 @@
 
 use crate::ctx::Scope;
 use crate::ids;
-use crate::world::{PlaceKey, World};
-
-/// The digest that ECR resolves, none where the image is not of a repository here; else the text of the pull's error.
-// ECR: `use crate::services::ecr::pullable;` stands in this function's place once that service is here.
-fn pullable(_world: &World, _at: &PlaceKey, _image: &str) -> Result<Option<String>, String> {
-    Ok(None)
-}
+use crate::services::ecr::pullable;
+use crate::world::PlaceKey;
 
 /// The digest of an image, or the text of the error that pulling it ends with. An image of another registry always can
 /// be pulled; where its text names no digest, it has one that is made of its text.
-pub(super) fn pull(scope: &Scope<'_>, image: &str) -> Result<String, String> {
-    let resolved = pullable(scope.world, &scope.at, image)?;
+pub(super) fn pull(scope: &mut Scope<'_>, image: &str) -> Result<String, String> {
+    let resolved = pullable(scope, image)?;
     Ok(resolved.or_else(|| named_digest(image)).unwrap_or_else(|| format!("sha256:{}", ids::sha256(image.as_bytes()))))
 }
 
@@ -25,14 +20,14 @@ fn named_digest(image: &str) -> Option<String> {
 
 /// An image of a world file as a task definition names it. `web:release-41` is of the repository `web` of this account,
 /// and is named by the digest that ECR has for it; whatever names a registry is left as it is.
-pub(super) fn planted(scope: &Scope<'_>, given: &str) -> Result<String, String> {
+pub(super) fn planted(scope: &mut Scope<'_>, given: &str) -> Result<String, String> {
     let registry = given.split_once('/').map(|(registry, _)| registry);
     if registry.is_some_and(|registry| registry.contains(['.', ':'])) {
         return Ok(given.to_owned());
     }
-    let PlaceKey { account, region } = &scope.at;
+    let PlaceKey { account, region } = scope.at.clone();
     let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{given}");
-    match pullable(scope.world, &scope.at, &image)? {
+    match pullable(scope, &image)? {
         Some(digest) => {
             let repository = given.split(['@', ':']).next().unwrap_or(given);
             Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{repository}@{digest}"))

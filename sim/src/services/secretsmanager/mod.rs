@@ -9,3 +9,4 @@ mod values;
 pub(crate) use rotation::{Event, happen};
 pub(crate) use store::{SecretSeed, State, plant};
 pub(crate) use table::service;
+pub(crate) use values::fetch;

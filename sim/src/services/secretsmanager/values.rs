@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::Tag;
-use super::store::{CURRENT, Payload, Secret, find_living};
+use super::store::{CURRENT, Payload, Secret, Version, find_living};
 use crate::clock::Timestamp;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::wire::value::Blob;
 
@@ -104,24 +104,7 @@ pub(super) struct SecretValue {
 pub(super) fn get_secret_value(ctx: &mut Ctx<'_>, input: GetSecretValue) -> Result<SecretValue, AwsError> {
     let now = ctx.now();
     let secret = find_living(ctx, &input.secret_id)?;
-    let missing = |what: String| {
-        let message = format!("Secrets Manager can't find the specified secret value for {what}");
-        AwsError::new("ResourceNotFoundException", message)
-    };
-    let (id, version) = match (&input.version_id, &input.version_stage) {
-        (Some(id), stage) => {
-            let found = secret.versions.get_key_value(id).ok_or_else(|| missing(format!("VersionId: {id}")))?;
-            if stage.as_ref().is_some_and(|stage| !found.1.stages.contains(stage)) {
-                let message = "You provided a VersionStage that is not associated to the provided VersionId.";
-                return Err(AwsError::new("InvalidRequestException", message));
-            }
-            found
-        }
-        (None, stage) => {
-            let stage = stage.as_deref().unwrap_or(CURRENT);
-            secret.version_with(stage).ok_or_else(|| missing(format!("staging label: {stage}")))?
-        }
-    };
+    let (id, version) = choose(secret, input.version_id.as_deref(), input.version_stage.as_deref())?;
     let (secret_string, secret_binary) = match version.value.clone() {
         Payload::Text(text) => (Some(text), None),
         Payload::Binary(binary) => (None, Some(binary)),
@@ -137,6 +120,48 @@ pub(super) fn get_secret_value(ctx: &mut Ctx<'_>, input: GetSecretValue) -> Resu
     };
     secret.accessed = Some(now);
     Ok(output)
+}
+
+/// The version that an id or a stage means; the current one where neither is said.
+fn choose<'s>(
+    secret: &'s Secret,
+    version_id: Option<&str>,
+    stage: Option<&str>,
+) -> Result<(&'s String, &'s Version), AwsError> {
+    let missing = |what: String| {
+        let message = format!("Secrets Manager can't find the specified secret value for {what}");
+        AwsError::new("ResourceNotFoundException", message)
+    };
+    let Some(id) = version_id else {
+        let stage = stage.unwrap_or(CURRENT);
+        return secret.version_with(stage).ok_or_else(|| missing(format!("staging label: {stage}")));
+    };
+    let found = secret.versions.get_key_value(id).ok_or_else(|| missing(format!("VersionId: {id}")))?;
+    if stage.is_some_and(|stage| !found.1.stages.contains(stage)) {
+        let message = "You provided a VersionStage that is not associated to the provided VersionId.";
+        return Err(AwsError::new("InvalidRequestException", message));
+    }
+    Ok(found)
+}
+
+/// The text of a secret, as a service fetches it that was given a reference.
+pub(crate) fn fetch(
+    scope: &mut Scope<'_>,
+    secret_id: &str,
+    version_id: Option<&str>,
+    stage: Option<&str>,
+) -> Result<String, AwsError> {
+    let now = scope.now();
+    let secret = find_living(scope, secret_id)?;
+    let value = choose(secret, version_id, stage)?.1.value.clone();
+    secret.accessed = Some(now);
+    match value {
+        Payload::Text(text) => Ok(text),
+        Payload::Binary(_) => {
+            let message = "The secret value is binary, and a string is needed.";
+            Err(AwsError::new("InvalidRequestException", message))
+        }
+    }
 }
 
 #[derive(Deserialize)]

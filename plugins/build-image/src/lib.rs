@@ -1,0 +1,259 @@
+//! Builds a container image with CodeBuild and answers the digest that ECR holds for its tag.
+//! The main type is [`BuildImage`]; what a build and an image mean is decided in `build` and `published`.
+
+mod build;
+mod config;
+mod published;
+mod variables;
+
+use kiln_plugin::aws::codebuild::{
+    BatchGetBuildsRequest, BatchGetProjectsRequest, Build, Cache, StartBuildRequest, StopBuildRequest,
+    batch_get_builds, batch_get_projects, start_build, stop_build,
+};
+use kiln_plugin::aws::ecr::{
+    DescribeImagesRequest, DescribeRepositoriesRequest, ImageDetail, ImageId, Repository, describe_images,
+    describe_repositories,
+};
+use kiln_plugin::aws::logs::{GetLogEventsRequest, get_log_events};
+use kiln_plugin::aws::{Error, ErrorKind};
+use kiln_plugin::{
+    ChangeAction, Duration, During, Failure, Look, Permission, PinnedImage, Plan, Stage, log, memory, poll, poll_within,
+};
+use serde::{Deserialize, Serialize};
+
+pub use crate::config::{CacheConfig, CacheMode, CacheType, Config, OnExistingTag, Outputs};
+
+/// The plugin.
+pub struct BuildImage;
+
+/// What an undo and a later attempt must know.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    build: String,
+}
+
+const MEMORY: &str = "build";
+/// How much of the end of a failed build's log is shown.
+const LOG_LINES: u32 = 30;
+
+impl Stage for BuildImage {
+    const NAME: &'static str = "build-image";
+    const SUMMARY: &'static str =
+        "Builds a container image with CodeBuild and answers the digest that ECR holds for its tag";
+    const UNDOABLE: bool = true;
+    type Config = Config;
+    type Outputs = Outputs;
+
+    fn permissions() -> Vec<Permission> {
+        let project = "project/${with.project}";
+        let repository = "repository/${with.repository}";
+        vec![
+            Permission::new("ecr:DescribeRepositories", "to find the repository that the image goes to")
+                .on("ecr", repository),
+            Permission::new("ecr:DescribeImages", "to see what the tag names before and after the build")
+                .on("ecr", repository),
+            Permission::new("codebuild:BatchGetProjects", "to see while planning that the project exists")
+                .on("codebuild", project),
+            Permission::new("codebuild:StartBuild", "to start the build").on("codebuild", project),
+            Permission::new("codebuild:BatchGetBuilds", "to follow the build").on("codebuild", project),
+            Permission::new("codebuild:StopBuild", "to stop the build when the stage is undone")
+                .on("codebuild", project),
+            Permission::new("logs:GetLogEvents", "to show the end of the log of a build that failed")
+                .on("logs", "log-group:/aws/codebuild/${with.project}:*"),
+        ]
+    }
+
+    fn plan(config: Config) -> Result<Plan, Failure> {
+        config.check()?;
+        let repository = repository(&config.repository)?;
+        let existing = image(&config.repository, by_tag(&config.tag))?;
+        if let Some(existing) = existing {
+            let outputs = reuse(&config, &repository, &existing)?;
+            let plan = Plan::new(format!("takes the image that {}:{} names already", config.repository, config.tag));
+            let detail = format!("the tag {} exists, and `on-existing-tag` says reuse", config.tag);
+            return Ok(plan.change(ChangeAction::Keep, format!("image {}", outputs.image), detail).outputs(&outputs));
+        }
+        let request = BatchGetProjectsRequest { names: vec![config.project.clone()] };
+        let projects =
+            batch_get_projects(&request).during(format!("looking for the project {}", config.project))?.projects;
+        let project = projects.into_iter().find(|project| project.name == config.project).ok_or_else(|| {
+            Failure::not_found(format!("CodeBuild has no project {}", config.project))
+                .help("Correct `project`, or create it: kiln starts builds but makes no projects.")
+        })?;
+        let source = match &config.source_version {
+            Some(version) => format!("{version} of {}", project.source_type),
+            None => format!("the default branch of {}", project.source_type),
+        };
+        let with = variables::outline(&config.environment);
+        Ok(Plan::new(format!("builds {}:{} with project {}", config.repository, config.tag, config.project))
+            .change(ChangeAction::Start, format!("build of project {}", config.project), format!("{source}{with}"))
+            .change(
+                ChangeAction::Create,
+                format!("image {}:{}", config.repository, config.tag),
+                "pushed by the build; the tag does not exist yet",
+            ))
+    }
+
+    fn run(config: Config) -> Result<Outputs, Failure> {
+        config.check()?;
+        let repository = repository(&config.repository)?;
+        let id = match build_of_earlier_attempt()? {
+            Some(id) => id,
+            None => {
+                if let Some(existing) = image(&config.repository, by_tag(&config.tag))? {
+                    let outputs = reuse(&config, &repository, &existing)?;
+                    log::info(format!("the tag {} exists already: taking its image {}", config.tag, outputs.digest));
+                    return Ok(outputs);
+                }
+                start(&config, &repository)?
+            }
+        };
+        let build = follow(&id, config.poll)?;
+        if let Some(failure) = build::failure(&build) {
+            return Err(failure.details(log_tail(&build)));
+        }
+
+        let tagged = image(&config.repository, by_tag(&config.tag))?;
+        let digest = published::judge(&config.repository, &config.tag, &build, tagged.as_ref())?;
+        let by_digest = ImageId { digest: Some(digest.clone()), tag: None };
+        published::still_named(&config.tag, &digest, image(&config.repository, by_digest)?.as_ref())?;
+        let image = PinnedImage::of(&repository.uri, &digest).map_err(|error| Failure::internal(error.to_string()))?;
+        Ok(Outputs {
+            image,
+            repository: config.repository,
+            digest,
+            tag: config.tag,
+            build_id: Some(build.id),
+            source_version: build.resolved_source_version,
+        })
+    }
+
+    fn undo(config: Config) -> Result<String, Failure> {
+        let Some(Remembered { build: id }) = memory::recall(MEMORY)? else {
+            return Ok("no build was started".to_owned());
+        };
+        let Some(build) = get(&id)? else {
+            return Ok(format!("build {id} does not exist any more"));
+        };
+        if build::ended(&build.status).is_some() {
+            return Ok(format!("build {id} had ended already ({}); what it pushed stays", build.status));
+        }
+        stop_build(&StopBuildRequest { id: id.clone() }).during(format!("stopping build {id}"))?;
+        let limit = Duration::from_secs(300);
+        let status = poll_within(limit, config.poll, &format!("the end of build {id}"), || {
+            let build = get(&id)?;
+            Ok(match build {
+                Some(build) if build::ended(&build.status).is_none() => Look::waiting("the build is being stopped"),
+                Some(build) => Look::Done(build.status),
+                None => Look::Done("gone".to_owned()),
+            })
+        })?;
+        Ok(format!("build {id} was stopped ({status})"))
+    }
+}
+
+/// The build that an earlier attempt of this stage started, where it is still of use.
+fn build_of_earlier_attempt() -> Result<Option<String>, Failure> {
+    let Some(Remembered { build: id }) = memory::recall(MEMORY)? else {
+        return Ok(None);
+    };
+    let status = get(&id)?.map(|build| build.status).unwrap_or_default();
+    if matches!(status.as_str(), "IN_PROGRESS" | "SUCCEEDED") {
+        log::info(format!("following build {id} of an earlier attempt ({status})"));
+        return Ok(Some(id));
+    }
+    Ok(None)
+}
+
+fn start(config: &Config, repository: &Repository) -> Result<String, Failure> {
+    let request = StartBuildRequest {
+        project: config.project.clone(),
+        source_version: config.source_version.clone(),
+        environment: variables::of_build(&config.environment, repository, &config.tag)?,
+        cache: config.cache.as_ref().map(|cache| Cache {
+            cache_type: cache.cache_type.as_aws().to_owned(),
+            location: cache.location.clone(),
+            modes: cache.modes.iter().map(|mode| mode.as_aws().to_owned()).collect(),
+        }),
+        buildspec: config.buildspec.clone(),
+        timeout_minutes: config.timeout_minutes,
+    };
+    let build = start_build(&request).during(format!("starting a build of project {}", config.project))?.build;
+    memory::remember(MEMORY, &Remembered { build: build.id.clone() })?;
+    log::info(format!("started build {}", build.id));
+    Ok(build.id)
+}
+
+fn follow(id: &str, every: Duration) -> Result<Build, Failure> {
+    poll(every, &format!("build {id}"), || {
+        Ok(match get(id)? {
+            Some(build) if build::ended(&build.status).is_some() => Look::Done(build),
+            Some(build) => Look::Waiting(build::status(&build)),
+            // A build can be read a moment after it was started.
+            None => Look::waiting("waiting for the build to appear"),
+        })
+    })
+    .map_err(|failure| match failure.help {
+        Some(_) => failure,
+        None => failure.help("The build goes on; `kiln undo` stops it."),
+    })
+}
+
+fn get(id: &str) -> Result<Option<Build>, Failure> {
+    let request = BatchGetBuildsRequest { ids: vec![id.to_owned()] };
+    let builds = batch_get_builds(&request).during(format!("looking at build {id}"))?.builds;
+    Ok(builds.into_iter().find(|build| build.id == id))
+}
+
+/// The end of a build's log. A log that cannot be read must not hide why the build failed.
+fn log_tail(build: &Build) -> Vec<String> {
+    let (Some(group), Some(stream)) = (&build.log_group, &build.log_stream) else {
+        return vec!["the build has no log in CloudWatch".to_owned()];
+    };
+    let request = GetLogEventsRequest { log_group: group.clone(), log_stream: stream.clone(), limit: LOG_LINES };
+    match get_log_events(&request) {
+        Ok(response) => build::log_lines(&response.events, build.log_link.as_deref()),
+        Err(error) => vec![format!("the log {group} {stream} could not be read: {}: {}", error.code, error.message)],
+    }
+}
+
+fn repository(name: &str) -> Result<Repository, Failure> {
+    let request = DescribeRepositoriesRequest { names: vec![name.to_owned()] };
+    let repositories =
+        describe_repositories(&request).during(format!("looking for the repository {name}"))?.repositories;
+    repositories.into_iter().find(|repository| repository.name == name).ok_or_else(|| {
+        Failure::not_found(format!("ECR has no repository {name}")).help("Correct `repository`, or create it.")
+    })
+}
+
+fn by_tag(tag: &str) -> ImageId {
+    ImageId { digest: None, tag: Some(tag.to_owned()) }
+}
+
+/// One image; none where the repository has no such image.
+fn image(repository: &str, id: ImageId) -> Result<Option<ImageDetail>, Failure> {
+    let named = id.tag.clone().or_else(|| id.digest.clone()).unwrap_or_default();
+    let request = DescribeImagesRequest { repository: repository.to_owned(), images: vec![id], tag_status: None };
+    match describe_images(&request) {
+        Ok(response) => Ok(response.images.into_iter().next()),
+        Err(Error { kind: ErrorKind::NotFound, code, .. }) if code == "ImageNotFoundException" => Ok(None),
+        Err(error) => Err(error).during(format!("looking for the image {repository} {named}")),
+    }
+}
+
+/// The outputs where the tag exists already; a failure where the config does not say reuse.
+fn reuse(config: &Config, repository: &Repository, existing: &ImageDetail) -> Result<Outputs, Failure> {
+    published::may_reuse(config.on_existing_tag, &config.repository, &config.tag, existing)?;
+    let image =
+        PinnedImage::of(&repository.uri, &existing.digest).map_err(|error| Failure::internal(error.to_string()))?;
+    Ok(Outputs {
+        image,
+        repository: config.repository.clone(),
+        digest: existing.digest.clone(),
+        tag: config.tag.clone(),
+        build_id: None,
+        source_version: None,
+    })
+}
+
+kiln_plugin::export!(BuildImage);

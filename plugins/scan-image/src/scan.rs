@@ -1,0 +1,144 @@
+//! What the status of a scan means.
+//! The main function is [`step`]. No findings is good news only where a scan has looked.
+
+use kiln_plugin::aws::ecr::DescribeImageScanFindingsResponse;
+use kiln_plugin::{Failure, FailureKind, PinnedImage};
+
+use crate::ScanType;
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Look again.
+    Wait,
+    /// The findings are there.
+    Over,
+}
+
+/// Whether Inspector scans the image by itself, so that no scan is to be started.
+pub(crate) fn is_enhanced(scan_type: ScanType, frequency: &str) -> bool {
+    match scan_type {
+        ScanType::Enhanced => true,
+        ScanType::Basic => false,
+        ScanType::Auto => frequency == "CONTINUOUS_SCAN",
+    }
+}
+
+/// What the status says. A failure where the scan ended without an answer.
+pub(crate) fn step(
+    image: &PinnedImage,
+    scan_type: ScanType,
+    found: &DescribeImageScanFindingsResponse,
+) -> Result<Step, Failure> {
+    let why = found.status_description.as_deref();
+    match (found.status.as_str(), scan_type) {
+        ("PENDING" | "IN_PROGRESS", _) => Ok(Step::Wait),
+        ("COMPLETE", ScanType::Auto | ScanType::Basic) | ("ACTIVE", ScanType::Auto | ScanType::Enhanced) => {
+            Ok(Step::Over)
+        }
+        ("COMPLETE", ScanType::Enhanced) => Err(Failure::rejected(format!(
+            "{} has only a basic scan, and `type` demands an enhanced one",
+            image.brief()
+        ))
+        .help("Turn on enhanced scanning (Inspector) for the repository, or say `type = \"auto\"`.")),
+        ("ACTIVE", ScanType::Basic) => Err(Failure::rejected(format!(
+            "{} is scanned by Inspector, and `type` demands a basic scan",
+            image.brief()
+        ))
+        .help("Say `type = \"enhanced\"` or `\"auto\"`.")),
+        ("FAILED", _) => {
+            Err(ended(FailureKind::Failed, image, "failed", why).help("See what ECR says, and scan the image again."))
+        }
+        ("UNSUPPORTED_IMAGE", _) => Err(unsupported(image, why)),
+        ("SCAN_ELIGIBILITY_EXPIRED", _) => {
+            Err(ended(FailureKind::Rejected, image, "is out of date: Inspector scans the image no more", why)
+                .help("Build the image again, or lengthen the time for which Inspector scans images."))
+        }
+        ("FINDINGS_UNAVAILABLE", _) => Err(ended(FailureKind::Rejected, image, "has no findings to show", why)
+            .help("Nobody knows whether the image is clean. Scan it again.")),
+        ("LIMIT_EXCEEDED", _) => {
+            Err(ended(FailureKind::Unavailable, image, "met a limit of AWS", why).help("Run it again later."))
+        }
+        // What AWS adds is waited for: the deadline decides, and the failure names it.
+        _ => Ok(Step::Wait),
+    }
+}
+
+/// The image is of a sort that cannot be scanned.
+pub(crate) fn unsupported(image: &PinnedImage, why: Option<&str>) -> Failure {
+    ended(FailureKind::Rejected, image, "is impossible: ECR cannot scan images of this kind", why)
+        .help("Nobody knows whether the image is clean. Build it on a base that ECR supports.")
+}
+
+fn ended(kind: FailureKind, image: &PinnedImage, what: &str, why: Option<&str>) -> Failure {
+    Failure::new(kind, format!("the scan of {} {what}", image.brief())).details(why.map(str::to_owned))
+}
+
+/// Time ran out before any scan began: the image was never scanned, and that is the answer.
+pub(crate) fn never_began(image: &PinnedImage, failure: Failure) -> Failure {
+    if failure.kind != FailureKind::TimedOut {
+        return failure;
+    }
+    Failure::rejected(format!("{} was never scanned", image.brief()))
+        .help("See that the repository is scanned (ECR's scan on push, or Inspector with a filter that matches it); no findings is no good news where nobody looked.")
+        .detail(failure.message)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn image() -> PinnedImage {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        match PinnedImage::of("111111111111.dkr.ecr.us-west-2.amazonaws.com/web", digest) {
+            Ok(image) => image,
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    fn found(status: &str) -> DescribeImageScanFindingsResponse {
+        DescribeImageScanFindingsResponse {
+            status: status.to_owned(),
+            status_description: Some("because".to_owned()),
+            completed: None,
+            findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_status_is_decided() {
+        for (status, scan_type, expected) in [
+            ("PENDING", ScanType::Auto, Ok(Step::Wait)),
+            ("IN_PROGRESS", ScanType::Basic, Ok(Step::Wait)),
+            ("COMPLETE", ScanType::Auto, Ok(Step::Over)),
+            ("COMPLETE", ScanType::Basic, Ok(Step::Over)),
+            ("COMPLETE", ScanType::Enhanced, Err(FailureKind::Rejected)),
+            ("ACTIVE", ScanType::Auto, Ok(Step::Over)),
+            ("ACTIVE", ScanType::Enhanced, Ok(Step::Over)),
+            ("ACTIVE", ScanType::Basic, Err(FailureKind::Rejected)),
+            ("FAILED", ScanType::Auto, Err(FailureKind::Failed)),
+            ("UNSUPPORTED_IMAGE", ScanType::Auto, Err(FailureKind::Rejected)),
+            ("SCAN_ELIGIBILITY_EXPIRED", ScanType::Auto, Err(FailureKind::Rejected)),
+            ("FINDINGS_UNAVAILABLE", ScanType::Auto, Err(FailureKind::Rejected)),
+            ("LIMIT_EXCEEDED", ScanType::Auto, Err(FailureKind::Unavailable)),
+            ("IMAGE_ARCHIVED", ScanType::Auto, Ok(Step::Wait)),
+        ] {
+            assert_eq!(step(&image(), scan_type, &found(status)).map_err(|failure| failure.kind), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_type_is_found_by_itself() {
+        assert!(is_enhanced(ScanType::Auto, "CONTINUOUS_SCAN"));
+        assert!(!is_enhanced(ScanType::Auto, "SCAN_ON_PUSH"));
+        assert!(is_enhanced(ScanType::Enhanced, "MANUAL"));
+        assert!(!is_enhanced(ScanType::Basic, "CONTINUOUS_SCAN"));
+    }
+
+    #[test]
+    fn an_image_that_was_never_scanned_is_rejected() {
+        let late = Failure::timed_out("the scan was not done; last seen: waiting for Inspector to begin its scan");
+        assert_eq!(never_began(&image(), late).kind, FailureKind::Rejected);
+        assert_eq!(never_began(&image(), Failure::denied("no")).kind, FailureKind::Denied, "another failure stays");
+    }
+}

@@ -1,0 +1,248 @@
+//! An AWS that answers what a test tells it to, and remembers what it was asked.
+//!
+//! The main type is [`Canned`]; [`hermetic`] gives a test credentials that mean nothing.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails is a failed test")]
+
+use std::collections::VecDeque;
+use std::io;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::aws::clients::{Clients, Connection};
+use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::operation::{Operation, Token};
+use crate::policy::Place;
+
+/// The access key by which a test knows that it runs in its own process.
+const KEY: &str = "AKIAKILNTESTS0000000";
+
+/// The client token of every operation that [`Canned::send`] sends.
+pub(crate) const TOKEN: &str = "00000000-1111-2222-3333-444444444444";
+
+/// Where test stages act.
+pub(crate) fn here() -> Place {
+    Place {
+        partition: "aws".to_owned(),
+        region: "us-west-2".parse().unwrap(),
+        account: "111111111111".parse().unwrap(),
+    }
+}
+
+/// Run `test` with dummy credentials and nothing of the developer's own AWS configuration. The SDK reads both from the
+/// environment, which a process cannot change safely: the calling test is run once more, in a process of its own.
+pub(crate) fn hermetic(test: impl Future<Output = ()>) {
+    if std::env::var("AWS_ACCESS_KEY_ID").is_ok_and(|key| key == KEY) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+        return;
+    }
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(variable);
+    }
+    let output = command
+        .args([name, "--exact", "--nocapture"])
+        .envs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "none"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let passed = output.status.success() && stdout.contains("test result: ok. 1 passed");
+    assert!(passed, "in its own process, {name} failed:\n{stdout}{stderr}");
+}
+
+/// One answer.
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    hang_up: bool,
+}
+
+impl Answer {
+    /// What the JSON protocols answer.
+    pub(crate) fn ok(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
+    /// An error of the JSON protocols.
+    pub(crate) fn error(status: u16, code: &str) -> Self {
+        Self::json(status, json!({ "__type": format!("com.amazonaws.any#{code}"), "message": "because" }))
+    }
+
+    fn json(status: u16, body: Value) -> Self {
+        let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
+        Self { status, headers, body: body.to_string().into_bytes(), hang_up: false }
+    }
+
+    /// The connection ends where the answer should begin.
+    pub(crate) fn hang_up() -> Self {
+        Self { hang_up: true, ..Self::ok(Value::Null) }
+    }
+
+    /// What CloudWatch's protocol answers. An instant is written `{"epoch": SECONDS}`.
+    pub(crate) fn cbor(status: u16, body: &Value) -> Self {
+        let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
+        let mut bytes = Vec::new();
+        encode(body, &mut bytes);
+        Self {
+            status,
+            headers: headers.map(|(name, value)| (name, value.to_owned())).into(),
+            body: bytes,
+            hang_up: false,
+        }
+    }
+}
+
+/// Encode `value` as CBOR (RFC 8949).
+fn encode(value: &Value, into: &mut Vec<u8>) {
+    let head = |major: u8, length: usize, into: &mut Vec<u8>| {
+        into.push(major << 5 | 26);
+        into.extend(u32::try_from(length).unwrap().to_be_bytes());
+    };
+    match value {
+        Value::Null => into.push(0xf6),
+        Value::Bool(truth) => into.push(if *truth { 0xf5 } else { 0xf4 }),
+        Value::Number(number) => {
+            into.push(0xfb);
+            into.extend(number.as_f64().unwrap().to_be_bytes());
+        }
+        Value::String(text) => {
+            head(3, text.len(), into);
+            into.extend(text.as_bytes());
+        }
+        Value::Array(items) => {
+            head(4, items.len(), into);
+            items.iter().for_each(|item| encode(item, into));
+        }
+        Value::Object(fields) if fields.contains_key("epoch") => {
+            into.push(0xc1);
+            encode(&fields["epoch"], into);
+        }
+        Value::Object(fields) => {
+            head(5, fields.len(), into);
+            for (name, field) in fields {
+                encode(&json!(name), into);
+                encode(field, into);
+            }
+        }
+    }
+}
+
+/// What AWS was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The operation, without the service: `DescribeImages`.
+    pub(crate) operation: String,
+    /// The body, byte for byte.
+    pub(crate) text: String,
+}
+
+impl Asked {
+    /// The body.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+/// An AWS with answers in store.
+pub(crate) struct Canned {
+    clients: Clients,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Canned {
+    /// An AWS that gives `answers`, one a request, in this order. Beyond them it is broken.
+    pub(crate) async fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(accept(listener, answers, asked.clone()));
+        let Place { region, .. } = here();
+        let clients = Connection::load(&region, Some(&endpoint)).await.clients(&region, None).await;
+        Self { clients, asked }
+    }
+
+    /// Send `operation` as the call path does.
+    pub(crate) async fn send<O: Operation>(&self, operation: &O) -> Result<O::Output, AwsError> {
+        operation.send(&self.clients, &Token::new(TOKEN.to_owned())).await
+    }
+
+    /// All that was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Send `operation` to an AWS with `answers`, expecting success; also answers what AWS was asked.
+pub(crate) async fn sent<O: Operation>(
+    operation: &O,
+    answers: impl IntoIterator<Item = Answer>,
+) -> (O::Output, Vec<Asked>) {
+    let aws = Canned::with(answers).await;
+    match aws.send(operation).await {
+        Ok(output) => (output, aws.asked()),
+        Err(error) => panic!("{error:?} after {:?}", aws.asked()),
+    }
+}
+
+/// The kind and code of the error that `answer` makes of `operation`.
+pub(crate) async fn failed<O: Operation>(operation: &O, answer: Answer) -> Option<(ErrorKind, String)> {
+    let aws = Canned::with([answer]).await;
+    aws.send(operation).await.err().map(|error| (error.kind, error.code))
+}
+
+/// The message with which `operation` is refused before anything is sent.
+pub(crate) async fn refused<O: Operation>(operation: &O) -> String {
+    let aws = Canned::with([]).await;
+    let error = aws.send(operation).await.unwrap_err();
+    assert!(aws.asked().is_empty(), "it was sent: {:?}", aws.asked());
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    error.message
+}
+
+async fn accept(listener: TcpListener, answers: Arc<Mutex<VecDeque<Answer>>>, asked: Arc<Mutex<Vec<Asked>>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (answers, asked) = (answers.clone(), asked.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, answers.clone(), asked.clone()));
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    // The JSON protocols name the operation in a header, CBOR at the end of the path.
+    let operation = match head.headers.get("x-amz-target") {
+        Some(target) => target.to_str().unwrap().rsplit('.').next().unwrap().to_owned(),
+        None => head.uri.path().rsplit('/').next().unwrap().to_owned(),
+    };
+    let text = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
+    asked.lock().unwrap().push(Asked { operation, text });
+    let answer = answers.lock().unwrap().pop_front();
+    let answer = answer.unwrap_or_else(|| Answer::error(400, "NoAnswerLeft"));
+    if answer.hang_up {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    let mut response = Response::builder().status(answer.status).header("x-amzn-requestid", "request-1");
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    Ok(response.body(Full::new(Bytes::from(answer.body))).unwrap())
+}

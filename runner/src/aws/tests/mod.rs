@@ -1,0 +1,14 @@
+//! Operations against canned answers of AWS, over HTTP on the loopback interface.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+pub(crate) mod canned;
+
+mod cloudwatch;
+mod codebuild;
+mod declared;
+mod ecr;
+mod ecs;
+mod errors;
+mod secrets;
+mod task_definitions;

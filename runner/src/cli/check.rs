@@ -1,0 +1,40 @@
+//! `kiln check`: what is wrong with a pipeline file.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use super::dispatch::Global;
+use super::document::{write, write_json};
+use super::exit::Exit;
+use super::load::{PipelineFile, shown};
+use crate::report::Output;
+
+/// Check a pipeline file.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+}
+
+impl Check {
+    pub(super) fn execute(&self, global: &Global) -> Exit {
+        let pipeline = match self.pipeline.check(global) {
+            Ok(pipeline) => pipeline,
+            Err(exit) => return exit,
+        };
+        let file = shown(&self.pipeline.path);
+        if global.output == Output::Json {
+            let stages: Vec<_> = pipeline
+                .stages
+                .iter()
+                .map(|stage| json!({ "name": stage.name, "needs": stage.needs, "environment": stage.environment }))
+                .collect();
+            return write_json(Exit::Done, &json!({ "file": file, "pipeline": pipeline.name, "stages": stages }));
+        }
+        write(Exit::Done, |out| {
+            writeln!(out, "{file}: pipeline `{}`, {} stages, no problems", pipeline.name, pipeline.stages.len())
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! Arguments, and the subcommand that they name.
+//!
+//! The main function is [`main`].
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use super::exit::Exit;
+use super::{check, completions, plan, plugin, run, schema, show, sim};
+use crate::report::Output;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done
+  1    the run or the plan failed: a stage said no, or could not do its work
+  2    the input is wrong: arguments, the pipeline file, a plugin; nothing was sent to AWS
+  3    the run could not begin or was given up: credentials, network, disk
+  130  ended by SIGINT (Ctrl-C), in order
+  143  ended by SIGTERM, in order
+
+Begin with `kiln check pipeline.toml`, look at `kiln plan pipeline.toml`, then `kiln run pipeline.toml`.";
+
+/// Fires immutable infrastructure: runs pipelines whose stages are sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, after_help = AFTER_HELP, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// What is written: live lines, plain lines, or JSON for scripts
+    #[arg(long, global = true, value_enum, default_value_t = Output::Auto, env = "KILN_OUTPUT")]
+    pub(super) output: Output,
+    /// Show debug lines and every AWS call; twice: the runner's own trace too
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Where journals are kept
+    #[arg(long, global = true, value_name = "DIR", default_value = ".kiln", env = "KILN_STATE_DIR")]
+    pub(super) state_dir: PathBuf,
+    /// Where compiled plugins are cached [default: kiln/ under the user's cache directory]
+    #[arg(long, global = true, value_name = "DIR", env = "KILN_CACHE_DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a pipeline file: everything that is wrong with it, at once, without asking AWS
+    Check(check::Check),
+    /// Show what a run would do: reads are real, every write is refused
+    Plan(plan::Plan),
+    /// Run a pipeline
+    Run(run::Run),
+    /// Print what the journal of a run holds
+    Show(show::Show),
+    /// List and inspect plugins
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Serve a simulated AWS on this machine, to try pipelines against
+    Sim(sim::Sim),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(schema::Schema),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// Do what `arguments` say.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Printing fails only where nobody reads.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
+        }
+    };
+    start_trace(arguments.global.verbose);
+    let global = &arguments.global;
+    match arguments.command {
+        Command::Check(command) => command.execute(global),
+        Command::Plan(command) => on_runtime(command.execute(global)),
+        Command::Run(command) => on_runtime(command.execute(global)),
+        Command::Show(command) => command.execute(global),
+        Command::Plugin(command) => command.execute(global),
+        Command::Sim(command) => on_runtime(command.execute(global)),
+        Command::Schema(command) => command.execute(),
+        Command::Completions(command) => command.execute::<Arguments>(),
+    }
+    .into()
+}
+
+fn on_runtime(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => complain(&format!("cannot start the runtime: {error}"), None, Exit::Environment),
+    }
+}
+
+/// The runner's own trace, for whoever looks into a problem of kiln. The SDK's is left out: it would show requests.
+fn start_trace(verbose: u8) {
+    let filter = match (std::env::var("KILN_LOG"), verbose) {
+        (Ok(directives), _) => EnvFilter::new(directives),
+        (Err(_), 0 | 1) => return,
+        (Err(_), _) => EnvFilter::new("kiln_runner=trace,kiln_sim=debug"),
+    };
+    let filter = DENIED.iter().fold(filter, |filter, target| match format!("{target}=off").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
+    // A second subscriber in one process changes nothing.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}
+
+/// Targets whose events may hold request bodies and credentials.
+const DENIED: [&str; 8] = [
+    "aws_config",
+    "aws_runtime",
+    "aws_sigv4",
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "aws_smithy_http_client",
+    "hyper",
+    "hyper_util",
+];
+
+/// Say on stderr what went wrong and what to do, and answer `exit`.
+pub(super) fn complain(message: &str, help: Option<&str>, exit: Exit) -> Exit {
+    let mut text = format!("error: {message}\n");
+    if let Some(help) = help {
+        text.push_str(&format!("  help: {help}\n"));
+    }
+    // Where stderr is closed there is nobody to tell.
+    let _ = io::stderr().write_all(text.as_bytes());
+    exit
+}

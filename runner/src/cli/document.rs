@@ -1,0 +1,32 @@
+//! Writing a command's answer to stdout.
+//!
+//! The main function is [`write`].
+
+use std::io::{self, ErrorKind, Write};
+
+use super::dispatch::complain;
+use super::exit::Exit;
+
+/// Write to stdout with `render`, then answer `exit`. A reader that closes early (`| head`) is no error.
+pub(super) fn write(exit: Exit, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Exit {
+    let mut text = Vec::new();
+    let written = render(&mut text).and_then(|()| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&text)?;
+        stdout.flush()
+    });
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write to stdout: {error}"), None, Exit::Environment)
+        }
+        Ok(()) | Err(_) => exit,
+    }
+}
+
+/// Write a value as JSON for people and scripts alike.
+pub(super) fn write_json(exit: Exit, value: &impl serde::Serialize) -> Exit {
+    write(exit, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}

@@ -1,0 +1,113 @@
+//! Reads a pipeline file and the plugins that it names, and shows all that is wrong with them.
+//!
+//! The main type is [`PipelineFile`].
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::dispatch::{Global, complain};
+use super::document::write_json;
+use super::exit::Exit;
+use crate::diagnostic::{self, Diagnostic, SourceFile};
+use crate::pipeline::{self, Pipeline, Values};
+use crate::plugin::{Engine, Plugins};
+use crate::report::Output;
+use crate::run::RunSource;
+
+/// Which pipeline, with which inputs.
+#[derive(Debug, Args)]
+pub(super) struct PipelineFile {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub(super) path: PathBuf,
+    /// An input of the pipeline; may be given again
+    #[arg(long = "input", short = 'i', value_name = "NAME=VALUE", value_parser = parse_input)]
+    inputs: Vec<(String, String)>,
+}
+
+fn parse_input(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// A pipeline that was loaded, and what it was loaded from.
+pub(super) struct Loaded {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) source: RunSource,
+}
+
+impl PipelineFile {
+    /// Read and check the file with the inputs; what is wrong is shown.
+    pub(super) fn load(&self, global: &Global) -> Result<Loaded, Exit> {
+        let (source, plugins) = self.read(global)?;
+        let env: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let values = Values { inputs: self.inputs.iter().cloned().collect(), env };
+        let pipeline = pipeline::load(&source, plugins.as_ref(), &values)
+            .map_err(|problems| show(&problems, &source, global.output))?;
+        let source = RunSource { file: source.name, text: source.text };
+        Ok(Loaded { pipeline: Arc::new(pipeline), plugins, source })
+    }
+
+    /// Read and check the file without values for its inputs.
+    pub(super) fn check(&self, global: &Global) -> Result<Pipeline, Exit> {
+        let (source, plugins) = self.read(global)?;
+        pipeline::check(&source, plugins.as_ref()).map_err(|problems| show(&problems, &source, global.output))
+    }
+
+    fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
+        let plugins = open_plugins(global)?;
+        let bytes = std::fs::read(&self.path)
+            .map_err(|error| complain(&format!("cannot read {}: {error}", self.path.display()), None, Exit::Input))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let message = format!("{} is not UTF-8 text: the byte at offset {at} is not", self.path.display());
+            complain(&message, Some("save the file as UTF-8"), Exit::Input)
+        })?;
+        Ok((SourceFile { name: self.path.display().to_string(), text }, plugins))
+    }
+}
+
+/// The engine and the plugins.
+pub(super) fn open_plugins(global: &Global) -> Result<Arc<Plugins>, Exit> {
+    let cache = global.cache_dir.clone().or_else(user_cache);
+    let cache = cache.and_then(|directory| std::path::absolute(directory).ok());
+    let engine = Engine::new(cache.as_deref())
+        .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))?;
+    Ok(Arc::new(Plugins::new(engine)))
+}
+
+/// The user's cache directory by the XDG rules. Where there is none (a build machine without a home), nothing is cached.
+fn user_cache() -> Option<PathBuf> {
+    let named = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    std::fs::create_dir_all(base.join("kiln")).ok()?;
+    Some(base.join("kiln").join("components"))
+}
+
+fn show(problems: &[Diagnostic], source: &SourceFile, output: Output) -> Exit {
+    if output == Output::Json {
+        return write_json(Exit::Input, &diagnostic::to_json(problems, source));
+    }
+    let text = diagnostic::render(problems, source, coloured());
+    // Where stderr is closed there is nobody to tell.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    Exit::Input
+}
+
+fn coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// A path as messages show it.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,50 @@
+//! `kiln plan`: what a run would do.
+
+use clap::Args;
+
+use super::aws::Aws;
+use super::dispatch::{Global, complain};
+use super::document::{write, write_json};
+use super::exit::Exit;
+use super::load::PipelineFile;
+use super::signals;
+use crate::report::{Output, Reports, Style, plan as view};
+use crate::run::{self, HostStop, Interrupter, RunError};
+
+/// Show what a run would do.
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    #[command(flatten)]
+    aws: Aws,
+}
+
+impl Plan {
+    pub(super) async fn execute(self, global: &Global) -> Exit {
+        let loaded = match self.pipeline.load(global) {
+            Ok(loaded) => loaded,
+            Err(exit) => return exit,
+        };
+        let (interrupter, control) = Interrupter::new();
+        if let Err(error) = signals::watch(interrupter) {
+            return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
+        }
+        let watched = control.clone();
+        let report = Box::new(Reports::new(Vec::new()));
+        let options = self.aws.options(global, &loaded, self.aws.clock(), control, report, None).await;
+        let plan = match run::plan(loaded.pipeline, loaded.plugins, options).await {
+            Ok(plan) => plan,
+            Err(RunError::GivenUp(HostStop::Interrupted)) => {
+                return signals::exit_of(&watched.interrupted().unwrap_or_default());
+            }
+            Err(error) => return complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
+        };
+        let exit = if plan.failed() { Exit::Failed } else { Exit::Done };
+        match global.output {
+            Output::Json => write_json(exit, &plan),
+            Output::Auto => write(exit, |out| view::render(&plan, Style::of_stdout(), out)),
+            Output::Plain => write(exit, |out| view::render(&plan, Style::of_stdout().colourless(), out)),
+        }
+    }
+}

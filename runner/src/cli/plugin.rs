@@ -1,0 +1,135 @@
+//! `kiln plugin`: which plugins there are, and what one is.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::dispatch::{Global, complain};
+use super::document::{write, write_json};
+use super::exit::Exit;
+use super::load::open_plugins;
+use crate::pipeline::PluginSource;
+use crate::plugin::{Plugin as Loaded, standard_names};
+use crate::report::Output;
+
+/// List and inspect plugins.
+#[derive(Debug, Subcommand)]
+pub(super) enum Plugin {
+    /// List the standard plugins, which this binary carries
+    List,
+    /// Say what a plugin is: its config, outputs, permissions, imports and digest
+    Inspect {
+        /// A standard plugin's name, or the path of a component
+        plugin: String,
+    },
+}
+
+impl Plugin {
+    pub(super) fn execute(&self, global: &Global) -> Exit {
+        let result = match self {
+            Self::List => list(global),
+            Self::Inspect { plugin } => inspect(plugin, global),
+        };
+        result.unwrap_or_else(|exit| exit)
+    }
+}
+
+fn load(source: &PluginSource, global: &Global) -> Result<Arc<Loaded>, Exit> {
+    open_plugins(global)?
+        .load(source)
+        .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Input))
+}
+
+fn list(global: &Global) -> Result<Exit, Exit> {
+    let mut plugins = Vec::new();
+    for name in standard_names() {
+        plugins.push(load(&PluginSource::Standard(name.to_owned()), global)?);
+    }
+    if global.output == Output::Json {
+        let plugins: Vec<_> = plugins
+            .iter()
+            .map(|plugin| {
+                let said = &plugin.description;
+                json!({ "name": said.name, "version": said.version, "summary": said.summary, "digest": plugin.digest })
+            })
+            .collect();
+        return Ok(write_json(Exit::Done, &plugins));
+    }
+    Ok(write(Exit::Done, |out| {
+        if plugins.is_empty() {
+            writeln!(out, "this binary carries no plugins; build it with `cargo xtask plugins` first")?;
+        }
+        for plugin in &plugins {
+            let said = &plugin.description;
+            writeln!(out, "{:<16} {:<8} {}", said.name, said.version, said.summary)?;
+        }
+        Ok(())
+    }))
+}
+
+fn inspect(named: &str, global: &Global) -> Result<Exit, Exit> {
+    let source = if standard_names().contains(&named) {
+        PluginSource::Standard(named.to_owned())
+    } else if named.contains('/') || named.ends_with(".wasm") {
+        PluginSource::File { name: named.to_owned(), path: PathBuf::from(named), digest: None }
+    } else {
+        // The error that comes of it knows which name is meant.
+        PluginSource::Standard(named.to_owned())
+    };
+    let plugin = load(&source, global)?;
+    let said = &plugin.description;
+    if global.output == Output::Json {
+        let permissions: Vec<_> = said
+            .permissions
+            .iter()
+            .map(|asked| json!({ "action": asked.action, "resources": asked.resources, "reason": asked.reason }))
+            .collect();
+        return Ok(write_json(
+            Exit::Done,
+            &json!({
+                "name": said.name, "version": said.version, "summary": said.summary, "digest": plugin.digest,
+                "undoable": said.undoable, "imports": plugin.imports, "permissions": permissions,
+                "config": said.config_schema, "outputs": said.output_schema,
+            }),
+        ));
+    }
+    Ok(write(Exit::Done, |out| {
+        writeln!(out, "{} {}\n{}\n", said.name, said.version, said.summary)?;
+        writeln!(out, "digest    {}", plugin.digest)?;
+        writeln!(out, "undo      {}", if said.undoable { "yes" } else { "there is nothing to undo" })?;
+        writeln!(out, "imports   {}", plugin.imports.join("\n          "))?;
+        writeln!(out, "\nwith")?;
+        properties(out, &said.config_schema)?;
+        writeln!(out, "\noutputs")?;
+        properties(out, &said.output_schema)?;
+        writeln!(out, "\npermissions")?;
+        for asked in &said.permissions {
+            writeln!(out, "  {:<44} {}", asked.action, asked.reason)?;
+            for resource in &asked.resources {
+                writeln!(out, "    on {resource}")?;
+            }
+        }
+        Ok(())
+    }))
+}
+
+/// The properties of an object schema, a line each.
+fn properties(out: &mut Vec<u8>, schema: &serde_json::Value) -> std::io::Result<()> {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(|names| names.as_array())
+        .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
+        .unwrap_or_default();
+    let Some(properties) = schema.get("properties").and_then(|properties| properties.as_object()) else {
+        return writeln!(out, "  (none)");
+    };
+    for (name, property) in properties {
+        let described = property.get("description").and_then(|text| text.as_str()).unwrap_or_default();
+        let mark = if required.contains(&name.as_str()) { " (required)" } else { "" };
+        writeln!(out, "  {:<28} {}", format!("{name}{mark}"), described.replace('\n', " "))?;
+    }
+    Ok(())
+}

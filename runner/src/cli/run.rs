@@ -1,0 +1,59 @@
+//! `kiln run`: run a pipeline.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::aws::Aws;
+use super::dispatch::{Global, complain};
+use super::exit::Exit;
+use super::load::PipelineFile;
+use super::signals;
+use crate::event::RunOutcome;
+use crate::report::{Settings, reports_of_run};
+use crate::run::{self, Interrupter};
+
+/// Run a pipeline.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    #[command(flatten)]
+    aws: Aws,
+    /// How many stages may be at work at once [default: as the pipeline says, or all that can]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_parallel: Option<u32>,
+    /// Plain lines show a stage's progress at most once in this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    progress_interval: u64,
+}
+
+impl Run {
+    pub(super) async fn execute(self, global: &Global) -> Exit {
+        let loaded = match self.pipeline.load(global) {
+            Ok(loaded) => loaded,
+            Err(exit) => return exit,
+        };
+        let (interrupter, control) = Interrupter::new();
+        if let Err(error) = signals::watch(interrupter) {
+            return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
+        }
+        let settings = Settings {
+            output: global.output,
+            verbose: global.verbose > 0,
+            interval: Duration::from_secs(self.progress_interval),
+        };
+        let clock = self.aws.clock();
+        let report = Box::new(reports_of_run(&settings, clock));
+        let max_parallel = self.max_parallel.map(|limit| limit as usize);
+        let options = self.aws.options(global, &loaded, clock, control, report, max_parallel).await;
+        match run::run(loaded.pipeline, loaded.plugins, loaded.source, options).await {
+            Ok(summary) => match (summary.outcome, summary.signal) {
+                (RunOutcome::Done, _) => Exit::Done,
+                (RunOutcome::Failed, _) => Exit::Failed,
+                (RunOutcome::Interrupted, signal) => signals::exit_of(&signal.unwrap_or_default()),
+            },
+            Err(error) => complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Finds the value of every input: what is given, else the environment, else its default.
+//!
+//! The main function is [`inputs`].
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Number, Value};
+
+use super::declarations::invalid_name;
+use super::load::Values;
+use super::places::Places;
+use crate::diagnostic::Diagnostic;
+use crate::pipeline::expression::{Fault, Found, Lookup, Root};
+use crate::pipeline::file::{InputTable, InputType};
+use crate::pipeline::schema::{article, type_name};
+use crate::pipeline::suggest::did_you_mean;
+use crate::pipeline::template::Template;
+use crate::types::Region;
+
+/// The values of the inputs, as far as they are known. Without `values`, that is those of defaults that need none.
+pub(super) fn inputs(
+    tables: &BTreeMap<String, InputTable>,
+    values: Option<&Values>,
+    region: Option<&Region>,
+    places: &Places<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Value> {
+    let mut known = BTreeMap::new();
+    for name in places.document.keys(&["inputs"]) {
+        let Some(table) = tables.get(name) else { continue };
+        let mut input = Input { name, table, values, region, places, diagnostics };
+        if let Some(value) = input.value() {
+            known.insert(name.to_owned(), value);
+        }
+    }
+    for name in values.into_iter().flat_map(|values| values.inputs.keys()) {
+        if !tables.contains_key(name) {
+            let names = tables.keys().map(String::as_str);
+            let help =
+                did_you_mean(name, names, "the inputs are").or_else(|| Some("the pipeline has no inputs".to_owned()));
+            let message = format!("`--input {name}=…` gives an input that the pipeline does not have");
+            diagnostics.push(Diagnostic::error("unknown-input", message).maybe_help(help));
+        }
+    }
+    known
+}
+
+/// The environment variable that gives an input.
+pub(super) fn variable(name: &str) -> String {
+    format!("KILN_INPUT_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+struct Input<'a, 'd> {
+    name: &'a str,
+    table: &'a InputTable,
+    values: Option<&'a Values>,
+    region: Option<&'a Region>,
+    places: &'a Places<'a>,
+    diagnostics: &'d mut Vec<Diagnostic>,
+}
+
+/// What a default may refer to.
+struct Outside<'a> {
+    env: Option<&'a BTreeMap<String, String>>,
+    region: Option<&'a Region>,
+}
+
+impl Lookup for Outside<'_> {
+    fn find(&self, root: Root, names: &[&str]) -> Found {
+        match (root, names) {
+            (Root::Env, [name]) => match self.env.map(|env| env.get(*name)) {
+                Some(Some(value)) => Found::Value(Value::String(value.clone())),
+                Some(None) => Found::Absent(format!("the environment variable `{name}` is not set")),
+                None => Found::Unknown(String::new()),
+            },
+            (Root::Region, []) => match self.region {
+                Some(region) => Found::Value(Value::String(region.as_str().to_owned())),
+                None => Found::Unknown(String::new()),
+            },
+            (root, _) => Found::Absent(format!("a default cannot use {}", root.form())),
+        }
+    }
+}
+
+impl<'a> Input<'a, '_> {
+    fn kind(&self) -> InputType {
+        self.table.kind.unwrap_or_default()
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        let key = self.places.key(&["inputs", self.name]);
+        if let Some(diagnostic) = invalid_name(self.name, "an input's name") {
+            self.diagnostics.push(diagnostic.at(key.clone(), ""));
+        }
+        let pattern = self.pattern();
+        let default = self.default();
+        let (value, origin) = match self.given() {
+            Some((text, origin)) => match convert(&text, self.kind()) {
+                Ok(value) => (value, origin),
+                Err(why) => {
+                    let message = format!("{origin} is not {}: {why}", self.wanted());
+                    self.diagnostics
+                        .push(Diagnostic::error("invalid-input", message).at(key, "the input is declared here"));
+                    return None;
+                }
+            },
+            None => (default?, "the default".to_owned()),
+        };
+        if let (Some((pattern, text)), Value::String(value)) = (pattern, &value)
+            && !pattern.is_match(value)
+        {
+            let message = format!("{origin} of the input `{}` does not match its pattern", self.name);
+            self.diagnostics.push(
+                Diagnostic::error("invalid-input", message)
+                    .at(self.places.value(&["inputs", self.name, "pattern"]), "the whole value must match this")
+                    .help(match &self.table.description {
+                        Some(description) => format!("the input is: {description}"),
+                        None => format!("give a value that matches {text}"),
+                    }),
+            );
+            return None;
+        }
+        Some(value)
+    }
+
+    /// What was given for the run, and how.
+    fn given(&self) -> Option<(String, String)> {
+        let values = self.values?;
+        if let Some(text) = values.inputs.get(self.name) {
+            return Some((text.clone(), format!("the value of `--input {}=…`", self.name)));
+        }
+        let variable = variable(self.name);
+        values
+            .env
+            .get(&variable)
+            .map(|text| (text.clone(), format!("the value of the environment variable {variable}")))
+    }
+
+    fn pattern(&mut self) -> Option<(Regex, &'a str)> {
+        let text = self.table.pattern.as_deref()?;
+        let path = ["inputs", self.name, "pattern"];
+        if self.kind() != InputType::String {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "conflicting-fields",
+                    format!("the input `{}` has a pattern, and is no string", self.name),
+                )
+                .at(self.places.key(&path), "patterns are for text")
+                .help("remove `pattern`, or `type`"),
+            );
+            return None;
+        }
+        match Regex::new(&format!("^(?:{text})$")) {
+            Ok(pattern) => Some((pattern, text)),
+            Err(error) => {
+                // The crate's message draws the pattern over several lines; its last one says what is wrong.
+                let error = error.to_string();
+                let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                self.diagnostics.push(
+                    Diagnostic::error("invalid-pattern", "the pattern is not a regular expression")
+                        .at(self.places.value(&path), why)
+                        .help("write it in single quotes, so that TOML leaves its backslashes alone"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The default's value. Where the input needs one and has none, that is said here.
+    fn default(&mut self) -> Option<Value> {
+        let path = ["inputs", self.name, "default"];
+        let Some(default) = &self.table.default else {
+            if self.values.is_some() && self.given().is_none() {
+                self.missing(None);
+            }
+            return None;
+        };
+        let Value::String(text) = default else {
+            let fits = matches!(
+                (self.kind(), default),
+                (InputType::Number, Value::Number(_)) | (InputType::Bool, Value::Bool(_))
+            );
+            if !fits {
+                let is = article(type_name(default));
+                let message = format!("the default of the input `{}` must be {}, not {is}", self.name, self.wanted());
+                let help = match self.kind() {
+                    InputType::String => format!("put it in quotes, or add `type = \"{}\"`", type_for(default)),
+                    InputType::Number | InputType::Bool => "correct the default, or the type".to_owned(),
+                };
+                self.diagnostics.push(
+                    Diagnostic::error("wrong-type", message)
+                        .at(self.places.value(&path), format!("this is {is}"))
+                        .help(help),
+                );
+                return None;
+            }
+            return Some(default.clone());
+        };
+        let template = match Template::parse(text) {
+            Ok(template) => template,
+            Err(problems) => {
+                for problem in problems {
+                    self.diagnostics.push(self.places.problem(&path, text, 0, problem));
+                }
+                return None;
+            }
+        };
+        if !self.allowed(&template, text) {
+            return None;
+        }
+        if template.slots().next().is_some() && self.given().is_some() {
+            return None;
+        }
+        let outside = Outside { env: self.values.map(|values| &values.env), region: self.region };
+        match template.evaluate(&outside) {
+            Ok(Value::String(text)) => match convert(&text, self.kind()) {
+                Ok(value) => Some(value),
+                Err(why) => {
+                    let message = format!("the default of the input `{}` is not {}: {why}", self.name, self.wanted());
+                    self.diagnostics.push(Diagnostic::error("wrong-type", message).at(self.places.value(&path), ""));
+                    None
+                }
+            },
+            Ok(value) => match (self.kind(), &value) {
+                (InputType::Number, Value::Number(_)) | (InputType::Bool, Value::Bool(_)) => Some(value),
+                _ => {
+                    let is = article(type_name(&value));
+                    let message =
+                        format!("the default of the input `{}` must be {}, not {is}", self.name, self.wanted());
+                    self.diagnostics.push(Diagnostic::error("wrong-type", message).at(self.places.value(&path), ""));
+                    None
+                }
+            },
+            Err((Fault::Unknown(_), _)) => None,
+            Err((Fault::Failed(why), _)) => {
+                if self.given().is_none() {
+                    self.missing(Some(why));
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether a default refers only to what is there before a run.
+    fn allowed(&mut self, template: &Template, text: &str) -> bool {
+        let path = ["inputs", self.name, "default"];
+        let mut fine = true;
+        for slot in template.slots() {
+            for reference in slot.expression.references() {
+                if !matches!(reference.root, Root::Env | Root::Region) {
+                    fine = false;
+                    let span = self.places.inside(&path, text, &slot.place(&reference.span));
+                    self.diagnostics.push(
+                        Diagnostic::error(
+                            "unknown-reference",
+                            format!("a default cannot use {}", reference.root.form()),
+                        )
+                        .at(span, "this is not there yet when inputs get their values")
+                        .help("a default may use env.NAME and region"),
+                    );
+                }
+            }
+        }
+        fine
+    }
+
+    fn missing(&mut self, why: Option<String>) {
+        let name = self.name;
+        let description = self.table.description.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let label = match why {
+            Some(why) => format!("its default does not help: {why}"),
+            None => "it has no default".to_owned(),
+        };
+        self.diagnostics.push(
+            Diagnostic::error("missing-input", format!("the input `{name}` has no value{description}"))
+                .at(self.places.key(&["inputs", name]), label)
+                .help(format!("give `--input {name}=…`, or set {}", variable(name))),
+        );
+    }
+
+    fn wanted(&self) -> &'static str {
+        match self.kind() {
+            InputType::String => "a string",
+            InputType::Number => "a number",
+            InputType::Bool => "a boolean",
+        }
+    }
+}
+
+fn type_for(value: &Value) -> &'static str {
+    if value.is_boolean() { "bool" } else { "number" }
+}
+
+/// A text as a value of an input's type.
+fn convert(text: &str, kind: InputType) -> Result<Value, &'static str> {
+    match kind {
+        InputType::String => Ok(Value::String(text.to_owned())),
+        InputType::Number => {
+            let integer = text.parse::<i64>().ok().map(Number::from);
+            let number = integer.or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
+            number.map(Value::Number).ok_or("write digits, such as 3 or 0.5")
+        }
+        InputType::Bool => text.parse::<bool>().map(Value::Bool).map_err(|_| "write true or false"),
+    }
+}

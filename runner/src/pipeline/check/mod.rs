@@ -1,0 +1,14 @@
+//! Makes a checked pipeline of a file, or says all that is wrong with it.
+//!
+//! The main function is [`load`].
+
+mod declarations;
+mod inputs;
+mod load;
+mod order;
+mod places;
+mod stages;
+mod structure;
+mod with;
+
+pub use load::{Values, check, load};

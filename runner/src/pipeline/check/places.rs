@@ -1,0 +1,60 @@
+//! Says where things stand, for the messages of the checks.
+//!
+//! The main type is [`Places`].
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::pipeline::document::Document;
+use crate::pipeline::expression::Problem;
+
+/// A document beside its text.
+pub(super) struct Places<'a> {
+    pub(super) source: &'a SourceFile,
+    pub(super) document: &'a Document,
+}
+
+impl Places<'_> {
+    /// Where a value stands.
+    pub(super) fn value(&self, path: &[&str]) -> Range<usize> {
+        self.document.span(path)
+    }
+
+    /// Where a key stands.
+    pub(super) fn key(&self, path: &[&str]) -> Range<usize> {
+        self.document.key_span(path)
+    }
+
+    /// Where a part of a text stands: exactly, where the text is written as it is read, else the whole text.
+    pub(super) fn inside(&self, path: &[&str], decoded: &str, inner: &Range<usize>) -> Range<usize> {
+        let span = self.document.span(path);
+        let raw = self.source.text.get(span.clone()).unwrap_or_default();
+        let quotes = match raw.as_bytes() {
+            [b'"', b'"', b'"', ..] | [b'\'', b'\'', b'\'', ..] => 3,
+            _ => 1,
+        };
+        let Some(written) = raw.get(quotes..raw.len().saturating_sub(quotes)) else { return span };
+        // A newline right behind long quotes is not part of the text.
+        let skipped = match quotes {
+            3 if written.starts_with("\r\n") => 2,
+            3 if written.starts_with('\n') => 1,
+            _ => 0,
+        };
+        if written.get(skipped..) != Some(decoded) {
+            return span;
+        }
+        let base = span.start + quotes + skipped;
+        base + inner.start..base + inner.end
+    }
+
+    /// A problem of an expression, in a text at a path. `offset` is where the text that was read begins in the text.
+    pub(super) fn problem(&self, path: &[&str], decoded: &str, offset: usize, problem: Problem) -> Diagnostic {
+        let span = self.inside(path, decoded, &(problem.span.start + offset..problem.span.end + offset));
+        Diagnostic::error(problem.code, problem.message).at(span, "").maybe_help(problem.help)
+    }
+}
+
+/// A table's name as it stands in its header.
+pub(super) fn table_name(path: &[&str]) -> String {
+    if path.is_empty() { "the file".to_owned() } else { format!("`[{}]`", path.join(".")) }
+}

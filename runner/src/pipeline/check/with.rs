@@ -1,0 +1,285 @@
+//! Checks the config of one stage: its expressions, and its values against the plugin's schema.
+//!
+//! The main type is [`Config`].
+
+use serde_json::{Map, Value};
+
+use super::places::Places;
+use super::stages::{Needed, References};
+use crate::diagnostic::Diagnostic;
+use crate::pipeline::catalog::Contract;
+use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, View};
+use crate::pipeline::document::{join, segments};
+use crate::pipeline::expression::Kind;
+use crate::pipeline::schema::{Finding, Problem, article, one_of, types};
+use crate::pipeline::suggest::{did_you_mean, nearest};
+use crate::pipeline::template::Template;
+
+/// The config of one stage, while it is checked.
+pub(super) struct Config<'a> {
+    pub(super) stage: &'a str,
+    pub(super) setting: Setting,
+    /// What stands alone in its place, with its type: `(pointer, expression, type)`.
+    typed: Vec<(String, String, Kind)>,
+}
+
+impl<'a> Config<'a> {
+    /// Read a stage's `with`.
+    pub(super) fn read(
+        stage: &'a str,
+        with: Option<&Map<String, Value>>,
+        references: &mut References<'_, '_>,
+        needed: &mut Vec<Needed>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut reader = Reader { stage, references, needed, diagnostics, typed: Vec::new() };
+        let setting = match with {
+            Some(with) => reader.table(with, ""),
+            None => Setting::Table(Vec::new()),
+        };
+        let typed = reader.typed;
+        Self { stage, setting, typed }
+    }
+
+    /// Check the values, as far as they are known.
+    pub(super) fn check(
+        &self,
+        contract: &Contract,
+        view: &View<'_>,
+        places: &Places<'_>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let (Evaluated { config, mut unknown }, failures) = self.setting.evaluate(view);
+        for (pointer, text, kind) in &self.typed {
+            self.check_type(contract, pointer, text, *kind, &unknown, places, diagnostics);
+        }
+        for failure in failures {
+            let path = path(self.stage, &failure.pointer);
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let text = text_at(places, &path);
+            diagnostics.push(
+                Diagnostic::error(
+                    "expression-failed",
+                    format!("`{}` has no value: {}", failure.slot.expression.text(), failure.reason),
+                )
+                .at(places.inside(&path, &text, &failure.slot.span), "")
+                .help("correct the expression, or guard it with has(…) ? … : …"),
+            );
+            // Nothing more is to be said about a value that does not exist.
+            unknown.push(failure.pointer);
+        }
+        let findings = contract.config.check(&config, &unknown);
+        for finding in &findings {
+            if !is_there(finding, &path(self.stage, &finding.pointer), places, &findings) {
+                diagnostics.push(self.describe(finding, contract, places));
+            }
+        }
+    }
+
+    /// The type of a value that is not known yet.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one sentence")]
+    fn check_type(
+        &self,
+        contract: &Contract,
+        pointer: &str,
+        text: &str,
+        kind: Kind,
+        unknown: &[String],
+        places: &Places<'_>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let Some(expected) = contract.config.types_at(pointer) else { return };
+        let number = |kind| matches!(kind, Kind::Integer | Kind::Number);
+        let fits = |name: &&str| {
+            let wanted = Kind::of_schema(name);
+            wanted == kind || (number(wanted) && number(kind))
+        };
+        // A known value is checked as it is.
+        if kind == Kind::Any || expected.iter().any(|name| fits(&name)) || !unknown.iter().any(|other| other == pointer)
+        {
+            return;
+        }
+        let path = path(self.stage, pointer);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        let message =
+            format!("{} must be {}, but `{text}` is {}", self.name(pointer), types(&expected), kind.article());
+        diagnostics.push(
+            Diagnostic::error("type-mismatch", message)
+                .at(places.value(&path), format!("this is {}", kind.article()))
+                .maybe_help(contract.config.description(pointer).map(|text| {
+                    let field = path.iter().rfind(|segment| segment.parse::<usize>().is_err());
+                    format!("`{}`: {text}", field.copied().unwrap_or_default())
+                })),
+        );
+    }
+
+    /// How a value of the config is called.
+    fn name(&self, pointer: &str) -> String {
+        let names = segments(pointer);
+        match names.is_empty() {
+            true => format!("`with` of stage `{}`", self.stage),
+            false => format!("`{}` of stage `{}`", names.join("."), self.stage),
+        }
+    }
+
+    fn describe(&self, finding: &Finding, contract: &Contract, places: &Places<'_>) -> Diagnostic {
+        let whole = path(self.stage, &finding.pointer);
+        let mut at: Vec<&str> = whole.iter().map(String::as_str).collect();
+        let name = self.name(&finding.pointer);
+        let plugin = &contract.name;
+        let field = at.iter().rfind(|segment| segment.parse::<usize>().is_err()).copied().unwrap_or_default();
+        let description = finding.description.as_ref().map(|text| format!("`{field}`: {text}"));
+        match &finding.problem {
+            Problem::Unknown { key, known } => {
+                at.push(key);
+                let help = did_you_mean(key, known.iter().map(String::as_str), "its fields are");
+                Diagnostic::error(
+                    "unknown-config",
+                    format!("{name} has a field `{key}`, which the plugin `{plugin}` does not know"),
+                )
+                .at(places.key(&at), "unknown field")
+                .maybe_help(help)
+            }
+            Problem::Missing { key, description } => {
+                let what = description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+                Diagnostic::error("missing-config", format!("{name} has no `{key}`, which the plugin `{plugin}` needs"))
+                    .at(places.key(&at), format!("`{key}` is missing here"))
+                    .help(format!("add `{key}`{what}"))
+            }
+            Problem::Type { expected, found } => Diagnostic::error(
+                "invalid-config",
+                format!("{name} must be {}, not {}", types(expected), article(found)),
+            )
+            .at(places.value(&at), format!("this is {}", article(found)))
+            .maybe_help(description),
+            Problem::NotOneOf { options } => {
+                let given = text_at(places, &at);
+                let meant =
+                    nearest(&given, options.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`?"));
+                Diagnostic::error("invalid-config", format!("{name} must be {}", one_of(options)))
+                    .at(places.value(&at), "not one of them")
+                    .maybe_help(meant.or(description))
+            }
+            Problem::Pattern { pattern } => Diagnostic::error(
+                "invalid-config",
+                format!("{name} does not have the form that the plugin `{plugin}` wants"),
+            )
+            .at(places.value(&at), format!("this must match {pattern}"))
+            .maybe_help(description),
+            Problem::Other { sentence } => {
+                Diagnostic::error("invalid-config", format!("{name} is not valid: {sentence}"))
+                    .at(places.value(&at), "")
+                    .maybe_help(description)
+            }
+        }
+    }
+}
+
+/// Whether what is said to be missing stands in the file after all: refused, or misspelt. Both are told elsewhere.
+pub(super) fn is_there(finding: &Finding, path: &[String], places: &Places<'_>, all: &[Finding]) -> bool {
+    let Problem::Missing { key, .. } = &finding.problem else { return false };
+    let misspelt = |other: &Finding| match &other.problem {
+        Problem::Unknown { key: wrong, known } => {
+            other.pointer == finding.pointer && nearest(wrong, known.iter().map(String::as_str)) == Some(key)
+        }
+        _ => false,
+    };
+    let path: Vec<&str> = path.iter().map(String::as_str).chain([key.as_str()]).collect();
+    places.document.at(&path).is_some() || all.iter().any(misspelt)
+}
+
+/// The path in the document of a pointer into a stage's `with`.
+fn path(stage: &str, pointer: &str) -> Vec<String> {
+    let mut path = vec!["stages".to_owned(), stage.to_owned(), "with".to_owned()];
+    path.extend(segments(pointer));
+    path
+}
+
+fn text_at(places: &Places<'_>, path: &[&str]) -> String {
+    let value = places.document.at(path).map(|node| node.to_json());
+    value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+struct Reader<'a, 'r, 'p, 'd> {
+    stage: &'a str,
+    references: &'r mut References<'p, 'd>,
+    needed: &'r mut Vec<Needed>,
+    diagnostics: &'r mut Vec<Diagnostic>,
+    typed: Vec<(String, String, Kind)>,
+}
+
+impl Reader<'_, '_, '_, '_> {
+    fn setting(&mut self, value: &Value, pointer: &str) -> Setting {
+        match value {
+            Value::String(text) => self.text(text, pointer),
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                Setting::List(
+                    items.map(|(index, item)| self.setting(item, &join(pointer, &index.to_string()))).collect(),
+                )
+            }
+            Value::Object(map) => self.table(map, pointer),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Setting::Literal(value.clone()),
+        }
+    }
+
+    fn table(&mut self, map: &Map<String, Value>, pointer: &str) -> Setting {
+        let mut entries = Vec::with_capacity(map.len());
+        for (key, value) in map {
+            let inner = join(pointer, key);
+            if key.contains("${") {
+                let path = path(self.stage, &inner);
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                self.diagnostics.push(
+                    Diagnostic::error("expression-in-key", "keys cannot hold expressions")
+                        .at(self.references.places.key(&path), "this is taken as it stands")
+                        .help("write the key out; only values may hold `${…}`"),
+                );
+            }
+            entries.push((key.clone(), self.setting(value, &inner)));
+        }
+        Setting::Table(entries)
+    }
+
+    fn text(&mut self, text: &str, pointer: &str) -> Setting {
+        let path = path(self.stage, pointer);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        if let Some(name) = text.strip_prefix(SECRET_PREFIX) {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "secret-not-declared",
+                    format!("`{SECRET_PREFIX}` is how kiln hands a secret to a plugin"),
+                )
+                .at(self.references.places.value(&path), "")
+                .help(format!("declare the secret under `[secrets.NAME]` and write `${{secrets.{name}}}`")),
+            );
+        }
+        let template = match Template::parse(text) {
+            Ok(template) => template,
+            Err(problems) => {
+                for problem in problems {
+                    self.diagnostics.push(self.references.places.problem(&path, text, 0, problem));
+                }
+                return Setting::Refused;
+            }
+        };
+        if let Some(secret) = template.lone().and_then(|slot| slot.expression.secret()) {
+            self.references.secret(secret, &path, self.diagnostics);
+            return Setting::Secret(secret.to_owned());
+        }
+        let before = self.diagnostics.len();
+        for slot in template.slots() {
+            let (expression, offset) = (&slot.expression, slot.span.start + 2);
+            let kind = self.references.expression(expression, text, offset, &path, self.needed, self.diagnostics);
+            match template.lone() {
+                Some(_) => self.typed.push((pointer.to_owned(), expression.text().to_owned(), kind)),
+                None => self.typed.push((pointer.to_owned(), text.to_owned(), Kind::String)),
+            }
+        }
+        if self.diagnostics.len() > before {
+            return Setting::Refused;
+        }
+        Setting::Text(template)
+    }
+}

@@ -1,0 +1,215 @@
+//! A stage's `with`: a tree of values with expressions in it, and what it is worth in a run.
+//!
+//! The main types are [`Scope`], what expressions may see, and [`Evaluated`], what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::document::join;
+use super::expression::{Fault, Found, Lookup, Root};
+use super::model::Environment;
+use super::template::{Slot, Template};
+use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
+
+/// How a config value refers to a secret; the host resolves it.
+pub const SECRET_PREFIX: &str = "kiln-secret:";
+
+/// What expressions may see. The stage adds the account and region of its environment, where it has one.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The values of the inputs.
+    pub inputs: &'a BTreeMap<String, Value>,
+    /// The environment variables that the pipeline refers to.
+    pub env: &'a BTreeMap<String, String>,
+    /// The pipeline's name.
+    pub pipeline: &'a PipelineName,
+    /// The run's id, once there is a run.
+    pub run: Option<&'a RunId>,
+    /// The pipeline's region.
+    pub region: &'a Region,
+    /// The account of the runner's own credentials, once it is known.
+    pub account: Option<&'a AccountId>,
+    /// What finished stages have given; while planning, as much as is known of it.
+    pub outputs: &'a BTreeMap<StageName, Value>,
+    /// What it means that something is not there.
+    pub phase: Phase,
+}
+
+/// What it means that something is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Only the file is looked at: inputs, environment variables and outputs come later.
+    Check,
+    /// Outputs come later.
+    Plan,
+    /// Stages without outputs have not finished, or were skipped; an output that a finished stage did not give will not
+    /// come.
+    Run,
+}
+
+/// What a config is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluated {
+    /// The config. What is not known yet is a text such as `(known after build)`.
+    pub config: Value,
+    /// JSON pointers to what is not known yet.
+    pub unknown: Vec<String>,
+}
+
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{place}` of stage `{stage}` has no value: `{expression}`: {reason}")]
+pub struct EvaluationError {
+    /// The stage.
+    pub stage: StageName,
+    /// Where in the stage: `with.image`, `when`.
+    pub place: String,
+    /// The expression.
+    pub expression: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A config value before it is evaluated.
+#[derive(Debug, Clone)]
+pub(crate) enum Setting {
+    /// A number or a truth value.
+    Literal(Value),
+    /// Text, perhaps with expressions.
+    Text(Template),
+    /// A reference to a secret, by its name.
+    Secret(String),
+    /// Text that was refused; no checked pipeline has it.
+    Refused,
+    /// A list.
+    List(Vec<Setting>),
+    /// A table, in the order of the file.
+    Table(Vec<(String, Setting)>),
+}
+
+/// An expression that has no value, and the pointer to its place.
+pub(crate) struct Failure<'a> {
+    pub(crate) pointer: String,
+    pub(crate) slot: &'a Slot,
+    pub(crate) reason: String,
+}
+
+impl Setting {
+    /// What it is worth. Goes on behind failures, so that all of them are found.
+    pub(crate) fn evaluate(&self, lookup: &dyn Lookup) -> (Evaluated, Vec<Failure<'_>>) {
+        let mut evaluation = Evaluation { lookup, unknown: Vec::new(), failures: Vec::new() };
+        let config = evaluation.value(self, "");
+        (Evaluated { config, unknown: evaluation.unknown }, evaluation.failures)
+    }
+
+    /// The secrets that it names.
+    pub(crate) fn secrets(&self) -> BTreeSet<String> {
+        match self {
+            Self::Literal(_) | Self::Text(_) | Self::Refused => BTreeSet::new(),
+            Self::Secret(name) => BTreeSet::from([name.clone()]),
+            Self::List(items) => items.iter().flat_map(Self::secrets).collect(),
+            Self::Table(entries) => entries.iter().flat_map(|(_, value)| value.secrets()).collect(),
+        }
+    }
+}
+
+struct Evaluation<'a, 'l> {
+    lookup: &'l dyn Lookup,
+    unknown: Vec<String>,
+    failures: Vec<Failure<'a>>,
+}
+
+impl<'a> Evaluation<'a, '_> {
+    fn value(&mut self, setting: &'a Setting, pointer: &str) -> Value {
+        match setting {
+            Setting::Literal(value) => value.clone(),
+            Setting::Secret(name) => Value::String(format!("{SECRET_PREFIX}{name}")),
+            Setting::Refused => {
+                self.unknown.push(pointer.to_owned());
+                Value::Null
+            }
+            Setting::Text(template) => match template.evaluate(self.lookup) {
+                Ok(value) => value,
+                Err((Fault::Unknown(what), _)) => {
+                    self.unknown.push(pointer.to_owned());
+                    Value::String(what)
+                }
+                Err((Fault::Failed(reason), slot)) => {
+                    self.failures.push(Failure { pointer: pointer.to_owned(), slot, reason });
+                    Value::Null
+                }
+            },
+            Setting::List(items) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| self.value(item, &join(pointer, &index.to_string()))).collect()
+            }
+            Setting::Table(entries) => {
+                let entries = entries.iter().map(|(key, value)| (key.clone(), self.value(value, &join(pointer, key))));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+/// A scope as one stage sees it.
+pub(crate) struct View<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) environment: Option<(&'a EnvironmentName, &'a Environment)>,
+}
+
+const WITH_THE_RUN: &str = "(known when the run starts)";
+
+impl Lookup for View<'_> {
+    fn find(&self, root: Root, names: &[&str]) -> Found {
+        let scope = &self.scope;
+        let text = |text: &str| Found::Value(Value::String(text.to_owned()));
+        match (root, names) {
+            (Root::Inputs, [name]) => match scope.inputs.get(*name) {
+                Some(value) => Found::Value(value.clone()),
+                None if scope.phase == Phase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
+                None => Found::Absent(format!("the input `{name}` has no value")),
+            },
+            (Root::Env, [name]) => match scope.env.get(*name) {
+                Some(value) => text(value),
+                None if scope.phase == Phase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
+                None => Found::Absent(format!("the environment variable `{name}` is not set")),
+            },
+            (Root::Stages, [stage, output]) => {
+                let outputs = stage.parse::<StageName>().ok().and_then(|stage| scope.outputs.get(&stage));
+                match outputs.map(|outputs| outputs.get(*output)) {
+                    Some(Some(value)) => Found::Value(value.clone()),
+                    Some(None) if scope.phase == Phase::Run => Found::Absent(format!(
+                        "stage `{stage}` gave no output `{output}`; has(stages.{stage}.{output}) tells whether it did"
+                    )),
+                    Some(None) | None => Found::Unknown(format!("(known after {stage})")),
+                }
+            }
+            (Root::Run, ["id"]) => match scope.run {
+                Some(run) => text(run.as_str()),
+                None => Found::Unknown(WITH_THE_RUN.to_owned()),
+            },
+            (Root::Run, ["pipeline"]) => text(scope.pipeline.as_str()),
+            (Root::Environment, [name]) => match (self.environment, *name) {
+                (Some((own, _)), "name") => text(own.as_str()),
+                (Some((_, environment)), "account") => text(environment.account.as_str()),
+                (Some((_, environment)), "region") => {
+                    text(environment.region.as_ref().unwrap_or(scope.region).as_str())
+                }
+                _ => Found::Absent("the stage has no environment".to_owned()),
+            },
+            (Root::Region, []) => {
+                let own = self.environment.and_then(|(_, environment)| environment.region.as_ref());
+                text(own.unwrap_or(scope.region).as_str())
+            }
+            (Root::Account, []) => {
+                match self.environment.map(|(_, environment)| &environment.account).or(scope.account) {
+                    Some(account) => text(account.as_str()),
+                    None => Found::Unknown(WITH_THE_RUN.to_owned()),
+                }
+            }
+            (Root::Secrets, _) => Found::Absent("a secret is given by reference, alone".to_owned()),
+            (root, _) => Found::Absent(format!("write {}", root.form())),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A pipeline file as a tree that knows where each of its parts stands.
+//!
+//! The main type is [`Document`]. It keeps the file's order, and gives the parts as JSON to whoever needs only the values.
+
+use std::ops::Range;
+
+use serde_json::{Map, Number, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::text::{hidden_in, hidden_in_key};
+use crate::diagnostic::{Diagnostic, SourceFile};
+
+/// Syntax errors beyond this number are not told.
+const TOLD: usize = 50;
+
+/// A parsed TOML file.
+#[derive(Debug)]
+pub(crate) struct Document {
+    root: Node,
+    /// Whether the parser had to guess: what is missing may only be hidden behind a syntax error.
+    pub(crate) damaged: bool,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) span: Range<usize>,
+    pub(crate) content: Content,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// Text, a number, a truth value. Dates and times are text here: JSON has none.
+    Scalar(Value),
+    /// A list.
+    List(Vec<Node>),
+    /// A table, in the order of the file.
+    Table(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) value: Node,
+}
+
+impl Document {
+    /// Parse a text, as far as it can be parsed.
+    pub(crate) fn parse(source: &SourceFile) -> (Self, Vec<Diagnostic>) {
+        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        let mut diagnostics = Vec::new();
+        let mut damaged = false;
+        // Where a table's header stands a second time, its keys do as well: the header's own error says it all.
+        let mut repeated_table = 0..0;
+        for error in errors.iter().take(TOLD) {
+            let duplicate = error.message() == "duplicate key";
+            damaged |= !duplicate;
+            if let Some(span) = error.span().filter(|_| duplicate) {
+                if repeated_table.contains(&span.start) {
+                    continue;
+                }
+                let line = source.text.get(source.line_start(span.start)..).unwrap_or_default();
+                if line.trim_start().starts_with('[') {
+                    let rest = source.text.get(span.end..).unwrap_or_default();
+                    repeated_table = span.end..span.end + rest.find("\n[").unwrap_or(rest.len());
+                }
+            }
+            diagnostics.push(syntax_error(error, source));
+        }
+        damaged |= errors.len() > TOLD;
+        let root = Node { span: 0..source.text.len(), content: convert_table(table.get_ref(), &mut diagnostics) };
+        (Self { root, damaged }, diagnostics)
+    }
+
+    /// The values, as JSON. Numbers that JSON does not have are left out.
+    pub(crate) fn to_json(&self) -> Value {
+        self.root.to_json()
+    }
+
+    /// The value at a path.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(&self.root, |node, segment| node.child(segment))
+    }
+
+    /// Where the value at a path stands; the nearest thing around it where it does not.
+    pub(crate) fn span(&self, path: &[&str]) -> Range<usize> {
+        self.walk(path).1
+    }
+
+    /// Where the key at the end of a path stands; the nearest thing around it where it does not.
+    pub(crate) fn key_span(&self, path: &[&str]) -> Range<usize> {
+        self.walk(path).0
+    }
+
+    /// The keys of the table at a path, in the order of the file.
+    pub(crate) fn keys(&self, path: &[&str]) -> impl Iterator<Item = &str> {
+        let entries = match self.at(path).map(|node| &node.content) {
+            Some(Content::Table(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|entry| entry.key.as_str())
+    }
+
+    /// The spans of the key and of the value at a path.
+    fn walk(&self, path: &[&str]) -> (Range<usize>, Range<usize>) {
+        let mut node = &self.root;
+        let mut spans = (0..0, 0..0);
+        for segment in path {
+            match &node.content {
+                Content::Table(entries) => match entries.iter().find(|entry| entry.key == *segment) {
+                    Some(entry) => {
+                        node = &entry.value;
+                        // A table of a header spans the header alone, and one that is only implied spans nothing of
+                        // its own: the key says more.
+                        let whole = match &node.content {
+                            Content::Table(_) => entry.key_span.clone(),
+                            Content::Scalar(_) | Content::List(_) => node.span.clone(),
+                        };
+                        spans = (entry.key_span.clone(), whole);
+                    }
+                    None => return (spans.0.clone(), spans.0),
+                },
+                Content::List(_) => match node.child(segment) {
+                    Some(child) => {
+                        node = child;
+                        spans = (child.span.clone(), child.span.clone());
+                    }
+                    None => return spans,
+                },
+                Content::Scalar(_) => return spans,
+            }
+        }
+        spans
+    }
+}
+
+impl Node {
+    /// The member of a table or list.
+    pub(crate) fn child(&self, segment: &str) -> Option<&Node> {
+        match &self.content {
+            Content::Table(entries) => entries.iter().find(|entry| entry.key == segment).map(|entry| &entry.value),
+            Content::List(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),
+            Content::Scalar(_) => None,
+        }
+    }
+
+    /// Whether it is a table without anything in it.
+    pub(crate) fn is_empty_table(&self) -> bool {
+        matches!(&self.content, Content::Table(entries) if entries.is_empty())
+    }
+
+    /// The value, as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.content {
+            Content::Scalar(value) => value.clone(),
+            Content::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            Content::Table(entries) => {
+                let mut map = Map::new();
+                for entry in entries {
+                    // A number that JSON does not have became null, and was reported.
+                    if !matches!(entry.value.content, Content::Scalar(Value::Null)) {
+                        map.insert(entry.key.clone(), entry.value.to_json());
+                    }
+                }
+                Value::Object(map)
+            }
+        }
+    }
+}
+
+fn syntax_error(error: &toml::de::Error, source: &SourceFile) -> Diagnostic {
+    let span = source.clamp(&error.span().unwrap_or(source.text.len()..source.text.len()));
+    if error.message() == "duplicate key" {
+        let key = source.text.get(span.clone()).unwrap_or_default();
+        return Diagnostic::error("duplicate-key", format!("`{key}` is defined a second time"))
+            .at(span, "second definition")
+            .help("a key stands once in a table, and a table has one header: remove or rename one of them");
+    }
+    Diagnostic::error("syntax", format!("this is not TOML: {}", error.message())).at(span, "")
+}
+
+fn convert_table(table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -> Content {
+    let mut entries: Vec<Entry> = table
+        .iter()
+        .map(|(key, value)| {
+            let name = key.get_ref().as_ref();
+            if let Some(hidden) = hidden_in_key(name) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "control-character",
+                        format!("the key {name:?} holds the hidden character {hidden}"),
+                    )
+                    .at(key.span(), "a key must be readable")
+                    .help("name it with letters, digits and `-`"),
+                );
+            } else if name.is_empty() {
+                diagnostics.push(
+                    Diagnostic::error("invalid-name", "a key is empty")
+                        .at(key.span(), "an empty name")
+                        .help("name it with letters, digits and `-`"),
+                );
+            }
+            let value = convert(value.get_ref(), value.span(), diagnostics);
+            Entry { key: name.to_owned(), key_span: key.span(), value }
+        })
+        .collect();
+    // The parser's table is sorted by name; a pipeline is read in the order in which it is written.
+    entries.sort_by_key(|entry| entry.key_span.start);
+    Content::Table(entries)
+}
+
+fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Vec<Diagnostic>) -> Node {
+    let content = match value {
+        DeValue::String(text) => {
+            if let Some(hidden) = hidden_in(text) {
+                diagnostics.push(
+                    Diagnostic::error("control-character", format!("the text holds the hidden character {hidden}"))
+                        .at(span.clone(), "it comes from an escape in this text")
+                        .help("remove the escape; text in a pipeline must be readable"),
+                );
+            }
+            Content::Scalar(Value::String(text.as_ref().to_owned()))
+        }
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(integer) => Content::Scalar(Value::Number(integer.into())),
+            Err(_) => {
+                diagnostics.push(
+                    Diagnostic::error("invalid-number", "the number is too large")
+                        .at(span.clone(), "more than 64 bits")
+                        .help("numbers go from -9223372036854775808 to 9223372036854775807; put longer ones in quotes"),
+                );
+                Content::Scalar(Value::Null)
+            }
+        },
+        DeValue::Float(float) => match float.as_str().parse::<f64>().ok().and_then(Number::from_f64) {
+            Some(number) => Content::Scalar(Value::Number(number)),
+            None => {
+                diagnostics.push(
+                    Diagnostic::error("invalid-number", format!("`{}` is not a finite number", float.as_str()))
+                        .at(span.clone(), "neither `nan` nor `inf` means anything in a pipeline")
+                        .help("write a number, or leave the field out where it should have no limit"),
+                );
+                Content::Scalar(Value::Null)
+            }
+        },
+        DeValue::Boolean(boolean) => Content::Scalar(Value::Bool(*boolean)),
+        DeValue::Datetime(datetime) => Content::Scalar(Value::String(datetime.to_string())),
+        DeValue::Array(items) => {
+            Content::List(items.iter().map(|item| convert(item.get_ref(), item.span(), diagnostics)).collect())
+        }
+        DeValue::Table(table) => convert_table(table, diagnostics),
+    };
+    Node { span, content }
+}
+
+/// A JSON pointer's segments.
+pub(crate) fn segments(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+/// A JSON pointer one step further.
+pub(crate) fn join(pointer: &str, segment: &str) -> String {
+    format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_where_they_stand() {
+        let source = SourceFile::new("p.toml", "[b]\nx = [1, { y = 'z' }]\n[a.c]\nd = 1979-05-27\n");
+        let (document, diagnostics) = Document::parse(&source);
+        assert_eq!(diagnostics, vec![]);
+        assert_eq!(document.keys(&[]).collect::<Vec<_>>(), ["b", "a"]);
+        let text = |span: Range<usize>| source.text.get(span).unwrap_or_default().to_owned();
+        assert_eq!(text(document.span(&["b", "x", "1", "y"])), "'z'");
+        assert_eq!(text(document.key_span(&["b", "x"])), "x");
+        assert_eq!(text(document.span(&["a", "c", "missing"])), "c");
+        assert_eq!(
+            document.to_json(),
+            serde_json::json!({"b": {"x": [1, {"y": "z"}]}, "a": {"c": {"d": "1979-05-27"}}})
+        );
+    }
+
+    #[test]
+    fn pointers_are_taken_apart_and_put_together() {
+        assert_eq!(segments("/a~1b/0/c~0d"), ["a/b", "0", "c~d"]);
+        assert_eq!(join(&join("", "a/b"), "c~d"), "/a~1b/c~0d");
+        assert!(segments("").is_empty());
+    }
+}

@@ -1,0 +1,190 @@
+//! Lengths of time as people write them: `"500ms"`, `"90s"`, `"1h30m"`, `"30d"`.
+//!
+//! The main type is [`Span`].
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A length of time: more than nothing, at most 366 days, in whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(Duration);
+
+/// Why a text is not a length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a duration: {reason}")]
+pub struct InvalidDuration {
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// From the largest to the smallest, with their milliseconds.
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+const LONGEST: u64 = 366 * 86_400_000;
+
+impl Span {
+    /// Whole seconds; for defaults. Nothing becomes a millisecond, and more than the longest becomes the longest.
+    pub(crate) const fn from_secs(seconds: u64) -> Self {
+        let milliseconds = seconds.saturating_mul(1000);
+        Self(Duration::from_millis(match milliseconds {
+            0 => 1,
+            LONGEST.. => LONGEST,
+            other => other,
+        }))
+    }
+
+    /// As the standard library has it.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = InvalidDuration;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDuration> {
+        milliseconds(text)
+            .map(|total| Self(Duration::from_millis(total)))
+            .map_err(|reason| InvalidDuration { text: text.to_owned(), reason })
+    }
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    const FORM: &str = "write numbers with the units d, h, m, s and ms, such as \"30s\", \"10m\" or \"1h30m\"";
+    if text.is_empty() {
+        return Err(format!("it is empty; {FORM}"));
+    }
+    if text.starts_with('-') {
+        return Err("it is negative".to_owned());
+    }
+    let (mut rest, mut total, mut allowed) = (text, 0_u64, UNITS.as_slice());
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind.len() - behind.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let (unit, behind) = behind.split_at(letters);
+        if number.is_empty() {
+            return Err(FORM.to_owned());
+        }
+        if unit.is_empty() {
+            return Err(match behind.chars().next() {
+                None => format!("the number {number} has no unit; {FORM}"),
+                Some('.' | ',') => {
+                    "fractions are not understood: use a smaller unit, \"1h30m\" and not \"1.5h\"".to_owned()
+                }
+                Some(_) => FORM.to_owned(),
+            });
+        }
+        let Some(index) = allowed.iter().position(|(name, _)| *name == unit) else {
+            return Err(match UNITS.iter().any(|(name, _)| *name == unit) {
+                true => "its units must go from the largest to the smallest, each at most once".to_owned(),
+                false => format!("{unit:?} is not a unit; the units are d, h, m, s and ms"),
+            });
+        };
+        let worth = allowed.get(index).map_or(0, |(_, worth)| *worth);
+        allowed = allowed.get(index + 1..).unwrap_or_default();
+        total = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(worth))
+            .and_then(|part| total.checked_add(part))
+            .filter(|total| *total <= LONGEST)
+            .ok_or("it is longer than 366 days")?;
+        rest = behind;
+    }
+    match total {
+        0 => Err("it is zero; a duration must be longer than nothing".to_owned()),
+        total => Ok(total),
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // INVARIANT: at most LONGEST, which fits.
+        let mut left = u64::try_from(self.0.as_millis()).unwrap_or(LONGEST);
+        let mut out = String::new();
+        for (unit, worth) in UNITS {
+            let count = left / worth;
+            left %= worth;
+            if count > 0 {
+                out.push_str(&format!("{count}{unit}"));
+            }
+        }
+        f.pad(&out)
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = InvalidDuration;
+
+    fn try_from(text: String) -> Result<Self, InvalidDuration> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> String {
+        span.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let read = |text: &str| text.parse::<Span>().map(|span| span.get().as_millis()).ok();
+        assert_eq!(read("500ms"), Some(500));
+        assert_eq!(read("10s"), Some(10_000));
+        assert_eq!(read("1h30m"), Some(5_400_000));
+        assert_eq!(read("30d"), Some(2_592_000_000));
+        assert_eq!(read("1m0s"), Some(60_000));
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let why = |text: &str| text.parse::<Span>().map_err(|error| error.reason).err().unwrap_or_default();
+        insta::assert_snapshot!(
+            [
+                "",
+                "0s",
+                "-5m",
+                "5",
+                "1.5h",
+                "5 m",
+                "nan",
+                "inf",
+                "1h1h",
+                "1s1m",
+                "3w",
+                "400d",
+                "99999999999999999999d",
+                "m"
+            ]
+            .map(|text| format!("{text:24}{}", why(text)))
+            .join("\n"),
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(milliseconds in 1..=LONGEST) {
+            let span = Span(Duration::from_millis(milliseconds));
+            prop_assert_eq!(span.to_string().parse::<Span>(), Ok(span));
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(text in any::<String>()) {
+            let _ = text.parse::<Span>();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The one WebAssembly engine of a process, and what a guest may use of the machine.
+//!
+//! The main type is [`Engine`]; [`Limits`] are a stage's bounds.
+
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+
+use wasmtime::component::Linker;
+use wasmtime::{Cache, CacheConfig, Config, OptLevel, StoreLimits, StoreLimitsBuilder};
+
+use super::bindings::Stage;
+use super::error::PluginError;
+use crate::run::StageHost;
+
+/// What one stage may use of the machine. A guest that wants more is ended, and the run goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of linear memory.
+    pub memory: usize,
+    /// Elements of tables.
+    pub table_elements: usize,
+    /// WebAssembly instructions, roughly, from the stage's start to its end. Waiting costs none. A loop that never ends
+    /// meets it within seconds; polling every ten seconds for a day does not.
+    pub fuel: u64,
+    /// Bytes that one host call may carry from the guest to the host.
+    pub host_call_bytes: usize,
+    /// AWS calls.
+    pub calls: u32,
+    /// Log lines.
+    pub log_lines: u32,
+    /// Bytes of all log lines together.
+    pub log_bytes: usize,
+    /// Bytes of a stage's outputs.
+    pub output_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: 100_000,
+            fuel: 20_000_000_000,
+            host_call_bytes: 16 << 20,
+            calls: 100_000,
+            log_lines: 10_000,
+            log_bytes: 8 << 20,
+            output_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// After this much fuel a guest lets others run, so that a time-out can end it.
+    pub(crate) const YIELD_EVERY: u64 = 10_000_000;
+
+    pub(crate) fn store(&self) -> StoreLimits {
+        StoreLimitsBuilder::new()
+            .memory_size(self.memory)
+            .table_elements(self.table_elements)
+            .instances(32)
+            .memories(8)
+            .tables(32)
+            .trap_on_grow_failure(true)
+            .build()
+    }
+}
+
+/// The engine with the linker that every stage is linked by.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) linker: Linker<StageHost>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("configuration", &self.configuration_hash()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Make the engine. Compiled components are cached under `cache`, keyed by their content and the engine's
+    /// configuration; none means that nothing is cached.
+    pub fn new(cache: Option<&Path>) -> Result<Self, PluginError> {
+        let failed = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+        let mut config = Config::new();
+        config
+            .cranelift_opt_level(OptLevel::Speed)
+            // A guest is replayed against the record of its calls: what it computes must not depend on the machine.
+            .cranelift_nan_canonicalization(true)
+            .wasm_relaxed_simd(false)
+            // Fuel both bounds a guest and, by yielding, lets a time-out end it; no timer thread is needed.
+            .consume_fuel(true)
+            .max_wasm_stack(512 << 10)
+            .async_stack_size(1 << 20)
+            .memory_reservation(64 << 20)
+            .memory_guard_size(64 << 10)
+            .memory_reservation_for_growth(0);
+        if let Some(directory) = cache {
+            let mut cache = CacheConfig::new();
+            cache.with_directory(directory);
+            config.cache(Some(Cache::new(cache).map_err(failed)?));
+        }
+        let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
+        let mut linker = Linker::new(&wasmtime);
+        Stage::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |host: &mut StageHost| host)
+            .map_err(failed)?;
+        Ok(Self { wasmtime, linker })
+    }
+
+    /// Changes with whatever changes compiled code: the engine's version, its settings, the machine's features.
+    pub fn configuration_hash(&self) -> String {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}

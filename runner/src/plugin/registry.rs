@@ -1,0 +1,94 @@
+//! The plugins that a pipeline names: each loaded once.
+//!
+//! The main type is [`Plugins`], which is the pipeline's catalog.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::component::Plugin;
+use super::engine::Engine;
+use super::error::PluginError;
+use super::standard::{standard, standard_names};
+use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
+use crate::types::Digest;
+
+/// Loads plugins and keeps them.
+#[derive(Debug)]
+pub struct Plugins {
+    engine: Engine,
+    loaded: Mutex<BTreeMap<PluginSource, Arc<Plugin>>>,
+}
+
+impl Plugins {
+    /// Plugins of `engine`.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, loaded: Mutex::default() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The plugin that `source` names, loaded now or before.
+    pub fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, PluginError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plugin) = loaded.get(source) {
+            return Ok(Arc::clone(plugin));
+        }
+        let plugin = Arc::new(match source {
+            PluginSource::Standard(name) => self.load_standard(name)?,
+            PluginSource::File { name, path, digest } => {
+                let bytes = std::fs::read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
+                check_digest(name, digest.as_ref(), &bytes)?;
+                Plugin::compile(&self.engine, name, &bytes)?
+            }
+        });
+        loaded.insert(source.clone(), Arc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    fn load_standard(&self, name: &str) -> Result<Plugin, PluginError> {
+        match standard(name) {
+            Some(bytes) => Plugin::compile(&self.engine, name, bytes),
+            None => {
+                let closest = standard_names()
+                    .into_iter()
+                    .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                    .filter(|(distance, known)| *distance <= known.len() / 3)
+                    .min();
+                Err(PluginError::Unknown {
+                    name: name.to_owned(),
+                    suggestion: closest.map(|(_, known)| known.to_owned()),
+                })
+            }
+        }
+    }
+}
+
+fn check_digest(name: &str, expected: Option<&Digest>, bytes: &[u8]) -> Result<(), PluginError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let found = Digest::of(bytes);
+    if found == *expected {
+        return Ok(());
+    }
+    Err(PluginError::Digest { name: name.to_owned(), expected: expected.clone(), found })
+}
+
+impl Catalog for Plugins {
+    fn contract(&self, source: &PluginSource) -> Result<PluginContract, CatalogError> {
+        let plugin =
+            self.load(source).map_err(|error| CatalogError { message: error.to_string(), help: error.help() })?;
+        let description = &plugin.description;
+        Ok(PluginContract {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            config_schema: description.config_schema.clone(),
+            output_schema: description.output_schema.clone(),
+        })
+    }
+
+    fn standard_names(&self) -> Vec<String> {
+        standard_names().into_iter().map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,16 @@
+//! The plugins that the binary carries.
+//!
+//! The main function is [`standard`]. The components are built by `cargo xtask plugins`; a host that was built without
+//! them carries none.
+
+include!(concat!(env!("OUT_DIR"), "/standard_plugins.rs"));
+
+/// The bytes of a standard plugin.
+pub(crate) fn standard(name: &str) -> Option<&'static [u8]> {
+    STANDARD.iter().find(|(standard, _)| *standard == name).map(|(_, bytes)| *bytes)
+}
+
+/// The names of the standard plugins, sorted.
+pub fn standard_names() -> Vec<&'static str> {
+    STANDARD.iter().map(|(name, _)| *name).collect()
+}

@@ -1,0 +1,277 @@
+//! One attempt of a stage: a fresh sandbox, one call into the guest, and what came of it.
+//!
+//! The main type is [`Attempt`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmtime::Store;
+
+use super::context::RunContext;
+use super::host::{StageHost, WorkParts, trap_reason};
+use super::stage::millis;
+use super::stop::{HostStop, hard_stop};
+use crate::aws::call::{Caller, CallerParts};
+use crate::aws::clients::Clients;
+use crate::event::Failure;
+use crate::journal::Phase;
+use crate::pipeline::Stage;
+use crate::plugin::bindings::Stage as Guest;
+use crate::plugin::bindings::exports::kiln::stage::lifecycle;
+use crate::plugin::bindings::kiln::stage::context::Info;
+use crate::plugin::bindings::kiln::stage::types::{self, StagePlan};
+use crate::plugin::{Engine, Limits, Plugin};
+use crate::policy::{Grants, Place};
+
+/// An attempt: what it needs.
+pub(crate) struct Attempt<'a> {
+    pub(crate) run: &'a Arc<RunContext>,
+    pub(crate) engine: &'a Engine,
+    pub(crate) limits: Limits,
+    pub(crate) plugin: &'a Plugin,
+    pub(crate) stage: &'a Stage,
+    pub(crate) place: Place,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) grants: Grants,
+    /// The config as the guest gets it.
+    pub(crate) config: &'a Value,
+    /// Pointers to what of it is not known yet.
+    pub(crate) unknown: Vec<String>,
+    pub(crate) attempt: u32,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) deadline: u64,
+    /// What earlier attempts remembered.
+    pub(crate) memory: BTreeMap<String, String>,
+}
+
+/// What of the plugin to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Plan,
+    Run,
+    Undo,
+}
+
+/// What the guest answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Planned(StagePlan),
+    /// Its outputs, parsed and checked.
+    Done(Value),
+    Undone(String),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum AttemptError {
+    /// The stage failed.
+    Failed(Failure),
+    /// The run was told to end.
+    Interrupted,
+    /// The run cannot go on.
+    Fatal(HostStop),
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Attempted {
+    pub(crate) answer: Result<Answer, AttemptError>,
+    /// AWS calls made.
+    pub(crate) calls: u32,
+    /// What is remembered now.
+    pub(crate) memory: BTreeMap<String, String>,
+}
+
+impl Attempt<'_> {
+    /// Call into a fresh instance of the guest.
+    pub(crate) async fn perform(self, ask: Ask) -> Attempted {
+        let remembered = self.memory.clone();
+        let host = StageHost::working(self.limits, self.parts(ask));
+        let mut store = Store::new(&self.engine.wasmtime, host);
+        if let Err(error) = StageHost::limit(&mut store, &self.limits) {
+            let stop = HostStop::Defect(error.to_string());
+            return Attempted { answer: Err(AttemptError::Fatal(stop)), calls: 0, memory: remembered };
+        }
+        let ended = tokio::select! {
+            // A guest that ended by itself is heard, even where its time is over.
+            biased;
+            ended = self.invoke(&mut store, ask) => ended,
+            stop = hard_stop(&self.run.control, self.run.clock, self.deadline) => Err(self.stopped(stop)),
+        };
+        let answer = match ended {
+            Ok(Invoked::Outputs(text)) => self.check_outputs(&text).map(Answer::Done).map_err(AttemptError::Failed),
+            Ok(Invoked::Planned(plan)) => Ok(Answer::Planned(plan)),
+            Ok(Invoked::Undone(sentence)) => Ok(Answer::Undone(sentence)),
+            Err(error) => Err(error),
+        };
+        match store.into_data().into_work() {
+            Some(work) => {
+                let (calls, memory) = work.finish();
+                Attempted { answer, calls, memory }
+            }
+            None => Attempted { answer, calls: 0, memory: remembered },
+        }
+    }
+
+    fn parts(&self, ask: Ask) -> WorkParts {
+        let phase = if ask == Ask::Undo { Phase::Undo } else { Phase::Run };
+        let caller = Caller::new(CallerParts {
+            run: Arc::clone(self.run),
+            stage: self.stage.name.clone(),
+            attempt: self.attempt,
+            phase,
+            place: self.place.clone(),
+            clients: Arc::clone(&self.clients),
+            grants: self.grants.clone(),
+            reveal: self.stage.reveal,
+            read_only: ask == Ask::Plan,
+            maximum_calls: self.limits.calls,
+        });
+        WorkParts {
+            info: Info {
+                run_id: self.run.id.to_string(),
+                pipeline: self.run.pipeline.to_string(),
+                stage: self.stage.name.to_string(),
+                attempt: self.attempt,
+                environment: self.stage.environment.as_ref().map(ToString::to_string),
+                account: self.place.account.to_string(),
+                region: self.place.region.to_string(),
+                partition: self.place.partition.clone(),
+            },
+            unknown: self.unknown.clone(),
+            caller,
+            run: Arc::clone(self.run),
+            deadline: self.deadline,
+            reveal: self.stage.reveal,
+            secrets: self.stage.secrets.iter().cloned().collect::<BTreeSet<_>>(),
+            memory: self.memory.clone(),
+        }
+    }
+
+    async fn invoke(&self, store: &mut Store<StageHost>, ask: Ask) -> Result<Invoked, AttemptError> {
+        let config = self.config.to_string();
+        let guest = self.plugin.pre.instantiate_async(&mut *store).await.map_err(|error| self.trapped(&error))?;
+        let answered = call(&guest, store, ask, &config).await;
+        match answered.map_err(|error| self.trapped(&error))? {
+            Ok(invoked) => Ok(invoked),
+            Err(failure) => Err(AttemptError::Failed(failure_of(failure))),
+        }
+    }
+
+    /// The guest did not come to an answer of its own.
+    fn trapped(&self, error: &wasmtime::Error) -> AttemptError {
+        match error.downcast_ref::<HostStop>() {
+            Some(HostStop::Interrupted) => self.stopped(HostStop::Interrupted),
+            Some(HostStop::TimedOut) => self.stopped(HostStop::TimedOut),
+            Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
+            Some(HostStop::Defect(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
+            Some(HostStop::Limit(_) | HostStop::Misuse(_)) | None => AttemptError::Failed(Failure {
+                kind: "sandbox".to_owned(),
+                message: format!(
+                    "the plugin `{}` {} was ended: {}",
+                    self.plugin.description.name,
+                    self.plugin.description.version,
+                    trap_reason(error)
+                ),
+                help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
+                details: Vec::new(),
+            }),
+        }
+    }
+
+    fn stopped(&self, stop: HostStop) -> AttemptError {
+        match stop {
+            HostStop::TimedOut => AttemptError::Failed(Failure {
+                kind: "timed-out".to_owned(),
+                message: format!(
+                    "it was not done within its timeout of {}",
+                    crate::report::human(millis(self.stage.timeout))
+                ),
+                help: Some(format!("see how far it came, then raise `timeout` under [stages.{}]", self.stage.name)),
+                details: Vec::new(),
+            }),
+            HostStop::Interrupted => AttemptError::Interrupted,
+            other => AttemptError::Fatal(other),
+        }
+    }
+
+    fn check_outputs(&self, text: &str) -> Result<Value, Failure> {
+        let broken = |reason: String| Failure {
+            kind: "sandbox".to_owned(),
+            message: format!("the plugin `{}` answered outputs that {reason}", self.plugin.description.name),
+            help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
+            details: Vec::new(),
+        };
+        if text.len() > self.limits.output_bytes {
+            return Err(broken(format!("have {} bytes; at most {} are kept", text.len(), self.limits.output_bytes)));
+        }
+        let outputs: Value = serde_json::from_str(text).map_err(|error| broken(format!("are not JSON ({error})")))?;
+        if let Err(problems) = self.stage.check_outputs(&outputs) {
+            let mut failure = broken("break the schema that it declares".to_owned());
+            failure.details = problems;
+            return Err(failure);
+        }
+        let mut masked = outputs.clone();
+        self.run.redactor.json(&mut masked);
+        if masked != outputs {
+            return Err(Failure {
+                kind: "denied".to_owned(),
+                message: format!("the plugin `{}` answered a secret among its outputs", self.plugin.description.name),
+                help: Some("outputs are kept and shown; a secret travels only as a reference".to_owned()),
+                details: Vec::new(),
+            });
+        }
+        Ok(outputs)
+    }
+}
+
+enum Invoked {
+    Planned(StagePlan),
+    Outputs(String),
+    Undone(String),
+}
+
+async fn call(
+    guest: &Guest,
+    store: &mut Store<StageHost>,
+    ask: Ask,
+    config: &str,
+) -> wasmtime::Result<Result<Invoked, lifecycle::Failure>> {
+    let lifecycle = guest.kiln_stage_lifecycle();
+    Ok(match ask {
+        Ask::Plan => lifecycle.call_plan(store, config).await?.map(Invoked::Planned),
+        Ask::Run => lifecycle.call_run(store, config).await?.map(Invoked::Outputs),
+        Ask::Undo => lifecycle.call_undo(store, config).await?.map(Invoked::Undone),
+    })
+}
+
+/// A failure text may be long, but a report is read by people.
+const TEXT_BYTES: usize = 4_000;
+const DETAILS: usize = 200;
+
+fn failure_of(failure: types::Failure) -> Failure {
+    let kind = match failure.kind {
+        types::FailureKind::Config => "config",
+        types::FailureKind::Denied => "denied",
+        types::FailureKind::NotFound => "not-found",
+        types::FailureKind::Conflict => "conflict",
+        types::FailureKind::Rejected => "rejected",
+        types::FailureKind::Failed => "failed",
+        types::FailureKind::TimedOut => "timed-out",
+        types::FailureKind::Unavailable => "unavailable",
+        types::FailureKind::Internal => "internal",
+    };
+    let cut = |text: String| text.chars().take(TEXT_BYTES).collect::<String>();
+    Failure {
+        kind: kind.to_owned(),
+        message: cut(failure.message),
+        help: failure.help.map(cut),
+        details: failure.details.into_iter().take(DETAILS).map(cut).collect(),
+    }
+}
+
+/// Whether another attempt could end otherwise.
+pub(crate) fn is_worth_another_attempt(failure: &Failure) -> bool {
+    !matches!(failure.kind.as_str(), "config" | "denied" | "rejected" | "internal" | "sandbox")
+}

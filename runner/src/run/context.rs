@@ -1,0 +1,91 @@
+//! What all stages of a run share.
+//!
+//! The main type is [`RunContext`].
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::events::Events;
+use super::stop::{Control, HostStop};
+use crate::aws::clients::Clients;
+use crate::clock::Clock;
+use crate::journal::{Journal, Record};
+use crate::secrets::Vault;
+use crate::secrets::redact::Redactor;
+use crate::types::{PipelineName, RunId};
+
+/// What all stages of a run share.
+#[derive(Debug)]
+pub(crate) struct RunContext {
+    pub(crate) id: RunId,
+    pub(crate) pipeline: PipelineName,
+    /// None while planning: a plan leaves nothing behind.
+    pub(crate) journal: Option<Journal>,
+    pub(crate) events: Events,
+    pub(crate) redactor: Redactor,
+    pub(crate) secrets: Vault,
+    pub(crate) clock: Clock,
+    pub(crate) control: Control,
+    /// Clients with the runner's own credentials, in the pipeline's region.
+    pub(crate) own_clients: Arc<Clients>,
+    pub(crate) images: Mutex<BTreeSet<String>>,
+}
+
+impl RunContext {
+    /// Write a record, masked. It is durable with the next one that must be.
+    pub(crate) fn record(&self, record: &Record) -> Result<(), HostStop> {
+        if let Some(journal) = &self.journal {
+            journal.append(&self.masked(record)?)?;
+        }
+        Ok(())
+    }
+
+    /// Write a record, masked, and wait until it is durable.
+    pub(crate) async fn record_durable(&self, record: &Record) -> Result<(), HostStop> {
+        if let Some(journal) = &self.journal {
+            journal.append_durable(&self.masked(record)?).await?;
+        }
+        Ok(())
+    }
+
+    fn masked(&self, record: &Record) -> Result<Record, HostStop> {
+        self.redactor.masked(record).map_err(|error| HostStop::Defect(format!("a record cannot be masked: {error}")))
+    }
+
+    /// Wait until the clock shows `instant`, or until the run is told to end.
+    pub(crate) async fn sleep_until(&self, instant: u64) -> Result<(), HostStop> {
+        tokio::select! {
+            () = self.clock.sleep_until(instant) => Ok(()),
+            () = self.control.interruption() => Err(HostStop::Interrupted),
+        }
+    }
+
+    /// Wait for `duration` of the run's clock, or until the run is told to end.
+    pub(crate) async fn pause(&self, duration: std::time::Duration) -> Result<(), HostStop> {
+        self.sleep_until(self.clock.now().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))).await
+    }
+
+    /// Images by digest among the outputs of finished stages.
+    pub(crate) fn images(&self) -> Vec<String> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Note the images that a finished stage's outputs name.
+    pub(crate) fn note_images(&self, outputs: &Value) {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        collect_images(outputs, &mut images);
+    }
+}
+
+fn collect_images(value: &Value, images: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if text.contains("@sha256:") => {
+            images.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_images(item, images)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_images(field, images)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

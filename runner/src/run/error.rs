@@ -1,0 +1,81 @@
+//! Why a run could not begin, or had to be given up.
+//!
+//! The main type is [`RunError`]. A stage that fails is no such error: that is an outcome.
+
+use crate::aws::error::{AwsError, ErrorKind};
+use crate::journal::JournalError;
+use crate::plugin::PluginError;
+use crate::policy::PolicyError;
+use crate::secrets::ResolveError;
+use crate::types::{AccountId, EnvironmentName, InvalidName, StageName};
+
+use super::stop::HostStop;
+
+/// Why a run could not begin, or had to be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// AWS does not know the runner.
+    #[error("cannot find out whose credentials these are: {}: {}", _0.code, _0.message)]
+    Identity(AwsError),
+    /// AWS answered an account that is none.
+    #[error("AWS answered a caller identity that makes no sense: {0}")]
+    BadIdentity(#[from] InvalidName),
+    /// The pipeline is for another account.
+    #[error("environment `{environment}` is account {expected}, but the credentials belong to account {found}")]
+    WrongAccount {
+        /// The environment.
+        environment: EnvironmentName,
+        /// Its account.
+        expected: AccountId,
+        /// The credentials' account.
+        found: AccountId,
+    },
+    /// A secret cannot be had.
+    #[error("cannot get the pipeline's secrets: {0}")]
+    Secret(ResolveError),
+    /// A plugin cannot be used.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// A plugin declares permissions that make no sense.
+    #[error("stage `{stage}`: {source}")]
+    Policy {
+        /// The stage.
+        stage: StageName,
+        /// What is wrong with them.
+        source: PolicyError,
+    },
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The run was given up.
+    #[error("the run was given up: {0}")]
+    GivenUp(HostStop),
+}
+
+impl RunError {
+    /// What to do about it, where there is something to say.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Identity(error) if error.kind == ErrorKind::Unavailable => {
+                Some("check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned())
+            }
+            Self::Identity(_) => Some(
+                "kiln takes credentials as every AWS tool does: the environment, a profile (AWS_PROFILE), or the role of the \
+                 build or machine"
+                    .to_owned(),
+            ),
+            Self::WrongAccount { environment, .. } => Some(format!(
+                "use credentials of that account, or give the environment a role there: `role = \"arn:aws:iam::…\"` under \
+                 [environments.{environment}]"
+            )),
+            Self::Secret(ResolveError::Aws(error)) if error.kind == ErrorKind::AccessDenied => Some(
+                "allow the runner's role secretsmanager:GetSecretValue on the secret (and kms:Decrypt on its key)".to_owned(),
+            ),
+            Self::Secret(_) => Some("check `id`, `key` and version under [secrets]".to_owned()),
+            Self::Plugin(error) => error.help(),
+            Self::Policy { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
+            Self::Journal(_) => Some("nothing is sent that the journal does not hold; check the disk and `--state-dir`".to_owned()),
+            Self::BadIdentity(_) | Self::GivenUp(_) => None,
+        }
+    }
+}

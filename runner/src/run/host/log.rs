@@ -1,0 +1,60 @@
+//! `kiln:stage/log`: a stage's lines, masked and bounded.
+
+use super::state::{StageHost, Work};
+use crate::event::{EventKind, LogLevel};
+use crate::plugin::bindings::kiln::stage::log::{Host, Level};
+
+/// A longer line is cut.
+const LINE_BYTES: usize = 64 << 10;
+
+impl Host for StageHost {
+    async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let (lines, bytes) = (self.bounds.log_lines, self.bounds.log_bytes);
+        let work = self.work("log.write")?;
+        let level = match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        for line in cut(&message).split('\n') {
+            if work.log_lines >= lines || work.log_bytes + line.len() > bytes {
+                work.log_dropped += 1;
+                continue;
+            }
+            work.log_lines += 1;
+            work.log_bytes += line.len();
+            // A secret may be split over two lines: the stream holds back what could be the beginning of one.
+            for (level, line) in work.log.line(level, line) {
+                work.emit_line(level, line);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    fn emit_line(&self, level: LogLevel, message: String) {
+        self.run.events.emit(Some(self.caller.stage()), EventKind::StageLog { level, message });
+    }
+
+    /// Write out what was held back, and say how much was dropped.
+    pub(super) fn flush_log(&mut self) {
+        for (level, line) in self.log.finish() {
+            self.emit_line(level, line);
+        }
+        if self.log_dropped > 0 {
+            let message = format!("{} more lines were dropped: the stage wrote too much", self.log_dropped);
+            self.log_dropped = 0;
+            self.emit_line(LogLevel::Warn, message);
+        }
+    }
+}
+
+fn cut(message: &str) -> &str {
+    let mut end = message.len().min(LINE_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,31 @@
+//! `kiln:stage/memory`: what a stage must remember for its undo, kept in the journal.
+
+use super::state::{StageHost, stop};
+use crate::journal::{Record, Remember};
+use crate::plugin::bindings::kiln::stage::memory::Host;
+use crate::run::stop::HostStop;
+
+/// What one stage may remember, in bytes.
+const MAXIMUM_BYTES: usize = 256 << 10;
+
+impl Host for StageHost {
+    async fn remember(&mut self, name: String, value: String) -> wasmtime::Result<()> {
+        let work = self.work("memory.remember")?;
+        let held: usize = work.memory.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if held + name.len() + value.len() > MAXIMUM_BYTES {
+            return Err(stop(HostStop::Limit(format!(
+                "it remembered more than {} KiB; remember references, not contents",
+                MAXIMUM_BYTES >> 10
+            ))));
+        }
+        let call = work.caller.next_key().map_err(stop)?;
+        let record = Record::Remember(Remember { call, name: name.clone(), value: value.clone() });
+        work.run.record_durable(&record).await.map_err(stop)?;
+        work.memory.insert(name, value);
+        Ok(())
+    }
+
+    async fn recall(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.work("memory.recall")?.memory.get(&name).cloned())
+    }
+}

@@ -1,0 +1,12 @@
+//! What a stage's guest sees of the host: one file an interface of `kiln:stage`.
+
+mod context;
+mod log;
+mod memory;
+mod progress;
+mod secrets;
+mod state;
+mod timer;
+
+pub(crate) use state::WorkParts;
+pub use state::{StageHost, trap_reason};

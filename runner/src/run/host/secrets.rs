@@ -1,0 +1,48 @@
+//! `kiln:stage/secrets`: handles to secrets whose values stay with the host.
+
+use wasmtime::component::Resource;
+
+use super::state::{StageHost, stop};
+use crate::plugin::bindings::kiln::stage::secrets::{Host, HostSecret, SecretError};
+use crate::run::stop::HostStop;
+use crate::secrets::{SecretHandle, secret_name};
+
+impl Host for StageHost {
+    async fn open(&mut self, reference: String) -> wasmtime::Result<Result<Resource<SecretHandle>, SecretError>> {
+        let work = self.work("secrets.open")?;
+        let Some(name) = secret_name(&reference).filter(|name| work.secrets.contains(*name)) else {
+            return Ok(Err(SecretError::NotGranted));
+        };
+        let Some(handle) = work.run.secrets.handle(name) else {
+            return Ok(Err(SecretError::Unavailable));
+        };
+        let handle =
+            self.table.push(handle).map_err(|_| stop(HostStop::Limit("it holds too many handles".to_owned())))?;
+        Ok(Ok(handle))
+    }
+}
+
+impl HostSecret for StageHost {
+    async fn name(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&handle)?.name().to_owned())
+    }
+
+    async fn codebuild_reference(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&handle)?.codebuild_reference())
+    }
+
+    async fn ecs_reference(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&handle)?.ecs_reference())
+    }
+
+    async fn reveal(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<Result<String, SecretError>> {
+        let reveal = self.work("secret.reveal")?.reveal;
+        let handle = self.table.get(&handle)?;
+        Ok(if !reveal { Err(SecretError::NotRevealed) } else { handle.value().ok_or(SecretError::Unavailable) })
+    }
+
+    async fn drop(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}

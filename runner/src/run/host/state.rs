@@ -1,0 +1,172 @@
+//! The state behind a guest's host calls.
+//!
+//! The main type is [`StageHost`]: a store's data. While a plugin describes itself there is no work behind it, and every
+//! host call ends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, StoreLimits, Trap};
+
+use crate::aws::bind::Call;
+use crate::aws::call::Caller;
+use crate::aws::error::AwsError;
+use crate::aws::operation::Operation;
+use crate::event::LogLevel;
+use crate::journal::{LocalRead, Record};
+use crate::plugin::Limits;
+use crate::plugin::bindings::kiln::stage::context::Info;
+use crate::plugin::bindings::kiln::stage::types;
+use crate::run::context::RunContext;
+use crate::run::stop::HostStop;
+use crate::secrets::redact::StreamRedactor;
+
+/// A store's data.
+pub struct StageHost {
+    limits: StoreLimits,
+    pub(super) bounds: Limits,
+    pub(super) table: ResourceTable,
+    work: Option<Box<Work>>,
+}
+
+/// What is behind a guest that works, in one attempt of one phase.
+pub(crate) struct Work {
+    pub(super) info: Info,
+    pub(super) unknown: Vec<String>,
+    pub(super) caller: Caller,
+    pub(super) run: Arc<RunContext>,
+    pub(super) deadline: u64,
+    pub(super) reveal: bool,
+    /// The names of the secrets that the stage's config names.
+    pub(super) secrets: BTreeSet<String>,
+    pub(super) memory: BTreeMap<String, String>,
+    pub(super) status: Option<crate::plugin::bindings::kiln::stage::progress::Status>,
+    pub(super) log: StreamRedactor<LogLevel>,
+    pub(super) log_lines: u32,
+    pub(super) log_bytes: usize,
+    pub(super) log_dropped: u32,
+}
+
+/// What [`Work`] is made of.
+pub(crate) struct WorkParts {
+    pub(crate) info: Info,
+    pub(crate) unknown: Vec<String>,
+    pub(crate) caller: Caller,
+    pub(crate) run: Arc<RunContext>,
+    pub(crate) deadline: u64,
+    pub(crate) reveal: bool,
+    pub(crate) secrets: BTreeSet<String>,
+    pub(crate) memory: BTreeMap<String, String>,
+}
+
+impl StageHost {
+    /// A host that answers nothing.
+    pub(crate) fn describing(bounds: Limits) -> Self {
+        Self { limits: bounds.store(), bounds, table: table(), work: None }
+    }
+
+    /// A host that does a stage's work.
+    pub(crate) fn working(bounds: Limits, parts: WorkParts) -> Self {
+        let WorkParts { info, unknown, caller, run, deadline, reveal, secrets, memory } = parts;
+        let log = run.redactor.stream();
+        let work = Work {
+            info,
+            unknown,
+            caller,
+            run,
+            deadline,
+            reveal,
+            secrets,
+            memory,
+            status: None,
+            log,
+            log_lines: 0,
+            log_bytes: 0,
+            log_dropped: 0,
+        };
+        Self { limits: bounds.store(), bounds, table: table(), work: Some(Box::new(work)) }
+    }
+
+    /// Put a store of this host under its limits.
+    pub(crate) fn limit(store: &mut Store<Self>, bounds: &Limits) -> wasmtime::Result<()> {
+        store.limiter(|host| &mut host.limits);
+        store.set_fuel(bounds.fuel)?;
+        store.fuel_async_yield_interval(Some(Limits::YIELD_EVERY))?;
+        store.set_hostcall_fuel(bounds.host_call_bytes);
+        Ok(())
+    }
+
+    /// What is behind the guest. `function` names what it called.
+    pub(crate) fn work(&mut self, function: &str) -> wasmtime::Result<&mut Work> {
+        match &mut self.work {
+            Some(work) => Ok(work),
+            None => Err(stop(HostStop::Misuse(format!(
+                "`describe` called {function}; it must not ask the host for anything"
+            )))),
+        }
+    }
+
+    /// The work, when the guest has ended.
+    pub(crate) fn into_work(self) -> Option<Box<Work>> {
+        self.work
+    }
+}
+
+impl Work {
+    /// A value that the guest reads from the host, journaled so that a resumed run reads the same.
+    pub(super) fn local_read(&mut self, what: &str, value: Value) -> Result<(), HostStop> {
+        let call = self.caller.next_key()?;
+        self.run.record(&Record::LocalRead(LocalRead { call, what: what.to_owned(), value }))
+    }
+
+    /// End what the guest left open, and answer how many AWS calls it made and what is remembered.
+    pub(crate) fn finish(mut self) -> (u32, BTreeMap<String, String>) {
+        self.flush_log();
+        (self.caller.calls(), self.memory)
+    }
+}
+
+impl Call for StageHost {
+    async fn call<O: Operation>(&mut self, operation: O) -> wasmtime::Result<Result<O::Output, AwsError>> {
+        let work = self.work(O::ACTION.name)?;
+        work.caller.call(operation).await.map_err(stop)
+    }
+}
+
+crate::aws::bind::bind!(StageHost);
+
+impl types::Host for StageHost {}
+
+/// A guest may hold this many handles at once.
+const HANDLES: usize = 1_000;
+
+fn table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(HANDLES);
+    table
+}
+
+/// A stop as the trap that carries it through the guest.
+pub(super) fn stop(stop: HostStop) -> wasmtime::Error {
+    wasmtime::Error::new(stop)
+}
+
+/// What a person should read of a guest that was ended.
+pub fn trap_reason(error: &wasmtime::Error) -> String {
+    if let Some(stop) = error.downcast_ref::<HostStop>() {
+        return stop.to_string();
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => "it computed for too long without coming to an end (an endless loop?)".to_owned(),
+        // A guest's own stack lies in its linear memory: overflowing it shows as an access out of bounds.
+        Some(Trap::StackOverflow) => "stack overflow (endless recursion?)".to_owned(),
+        Some(Trap::MemoryOutOfBounds) => {
+            "it accessed memory out of bounds (a stack overflow shows like this, too)".to_owned()
+        }
+        Some(Trap::UnreachableCodeReached) => "it panicked or aborted; its log says more".to_owned(),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Who the runner is, and where and as whom each stage acts.
+//!
+//! The main functions are [`own_account`] and [`place_of`].
+
+use std::sync::Arc;
+
+use super::error::RunError;
+use crate::aws::call::Caller;
+use crate::aws::clients::{AssumedRole, Clients, Connection};
+use crate::event::EventKind;
+use crate::pipeline::{Environment, Pipeline, Stage};
+use crate::plugin::bindings::kiln::aws::sts::GetCallerIdentityRequest;
+use crate::policy::{Grants, Place};
+use crate::types::{AccountId, RunId};
+
+/// The account of the runner's own credentials.
+pub(crate) async fn own_account(caller: &mut Caller) -> Result<AccountId, RunError> {
+    let identity = caller
+        .call_as_host(GetCallerIdentityRequest { reserved: false })
+        .await
+        .map_err(RunError::GivenUp)?
+        .map_err(RunError::Identity)?;
+    Ok(identity.account.parse()?)
+}
+
+/// Refuse environments without a role that belong to another account.
+pub(crate) fn check_accounts(pipeline: &Pipeline, own: &AccountId) -> Result<(), RunError> {
+    for (name, environment) in &pipeline.environments {
+        if environment.role.is_none() && environment.account != *own {
+            return Err(RunError::WrongAccount {
+                environment: name.clone(),
+                expected: environment.account.clone(),
+                found: own.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where `stage` acts.
+pub(crate) fn place_of(pipeline: &Pipeline, stage: &Stage, own: &AccountId) -> Place {
+    let environment = environment_of(pipeline, stage);
+    let region =
+        environment.and_then(|environment| environment.region.clone()).unwrap_or_else(|| pipeline.region.clone());
+    let account = environment.map_or_else(|| own.clone(), |environment| environment.account.clone());
+    Place::new(region, account)
+}
+
+/// IAM takes no longer session policy.
+const SESSION_POLICY_CHARACTERS: usize = 2048;
+
+/// Clients with the credentials that `stage` acts with: in its environment's role, limited by a session policy to what
+/// its plugin declared, so that AWS enforces the same bounds as kiln does; without a role, the runner's own.
+pub(crate) async fn clients_of(
+    pipeline: &Pipeline,
+    stage: &Stage,
+    place: &Place,
+    grants: &Grants,
+    connection: &Connection,
+    run: &RunId,
+    warn: impl Fn(EventKind),
+) -> Arc<Clients> {
+    let role = environment_of(pipeline, stage)
+        .and_then(|environment| environment.role.clone().map(|role| (role, environment)));
+    let assumed = role.map(|(role, environment)| {
+        let policy = grants.session_policy().to_string();
+        let fits = policy.chars().count() <= SESSION_POLICY_CHARACTERS;
+        if !fits {
+            warn(EventKind::Warning {
+                message: format!("the permissions of stage `{}` do not fit into a session policy", stage.name),
+                help: Some("kiln still enforces them at every call; AWS enforces only what the role allows".to_owned()),
+            });
+        }
+        AssumedRole {
+            role,
+            session: session_name(stage, run),
+            external_id: environment.external_id.clone(),
+            policy: fits.then_some(policy),
+        }
+    });
+    Arc::new(connection.clients(&place.region, assumed).await)
+}
+
+/// What CloudTrail shows: the stage and the run, in the 64 characters that STS takes.
+fn session_name(stage: &Stage, run: &RunId) -> String {
+    let stage: String = stage.name.as_str().chars().take(22).collect();
+    format!("kiln-{stage}-{run}").chars().take(64).collect()
+}
+
+fn environment_of<'a>(pipeline: &'a Pipeline, stage: &Stage) -> Option<&'a Environment> {
+    pipeline.environments.get(stage.environment.as_ref()?)
+}

@@ -1,0 +1,130 @@
+//! Plans a pipeline: every stage says what it would do; reads are real, every write is refused.
+//!
+//! The main function is [`plan`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::attempt::{Answer, Ask, Attempt, AttemptError};
+use super::error::RunError;
+use super::identity::clients_of;
+use super::setup::{Prepared, RunOptions, plugin_name, prepare};
+use super::stage::millis;
+use crate::event::Failure;
+use crate::pipeline::{Evaluated, Pipeline, Stage};
+use crate::plugin::Plugins;
+use crate::plugin::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
+use crate::policy::Grants;
+use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
+
+/// Ask every stage of `pipeline` what it would do.
+///
+/// # Errors
+/// The run could not begin. That a stage cannot be planned is no error: see [`StagePlan::failure`].
+pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOptions) -> Result<PlanView, RunError> {
+    let prepared = prepare(pipeline, plugins, None, options).await?;
+    let mut stages = Vec::new();
+    for stage in &prepared.pipeline.stages {
+        stages.push(plan_stage(&prepared, stage).await?);
+    }
+    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), stages })
+}
+
+async fn plan_stage(prepared: &Prepared, stage: &Stage) -> Result<StagePlan, RunError> {
+    let mut view = StagePlan {
+        name: stage.name.clone(),
+        plugin: plugin_name(&stage.plugin).to_owned(),
+        environment: stage.environment.clone(),
+        summary: String::new(),
+        changes: Vec::new(),
+        unknown: Vec::new(),
+        failure: None,
+        skipped: None,
+    };
+    let evaluated = match prepared.with_scope(|scope| (stage.when(scope), stage.config(scope))) {
+        (Ok(Some(false)), _) => {
+            view.skipped = Some("its `when` is false".to_owned());
+            return Ok(view);
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            view.failure = Some(config_failure(error.to_string()));
+            return Ok(view);
+        }
+        (Ok(Some(true) | None), Ok(evaluated)) => evaluated,
+    };
+    view.unknown.clone_from(&evaluated.unknown);
+    match ask(prepared, stage, evaluated).await? {
+        Ok(answer) => {
+            view.summary = answer.summary;
+            view.changes = answer.changes.into_iter().map(change_line).collect();
+            keep_known_outputs(prepared, stage, answer.outputs.as_deref());
+        }
+        Err(failure) => view.failure = Some(failure),
+    }
+    Ok(view)
+}
+
+async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result<Result<GuestPlan, Failure>, RunError> {
+    let plugin = prepared.plugin(stage)?;
+    let place = prepared.place(stage);
+    let grants = match Grants::resolve(&plugin.description.permissions, &evaluated.config, &place) {
+        Ok(grants) => grants,
+        Err(error) => return Ok(Err(config_failure(error.to_string()))),
+    };
+    let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
+    let id = &prepared.run.id;
+    let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, id, warn).await;
+    let attempted = Attempt {
+        run: &prepared.run,
+        engine: prepared.plugins.engine(),
+        limits: prepared.limits,
+        plugin: &plugin,
+        stage,
+        place,
+        clients,
+        grants,
+        config: &evaluated.config,
+        unknown: evaluated.unknown,
+        attempt: 1,
+        deadline: prepared.run.clock.now().saturating_add(millis(stage.timeout)),
+        memory: BTreeMap::new(),
+    }
+    .perform(Ask::Plan)
+    .await;
+    match attempted.answer {
+        Ok(Answer::Planned(plan)) => Ok(Ok(plan)),
+        Ok(Answer::Done(_) | Answer::Undone(_)) => {
+            Err(RunError::GivenUp(super::HostStop::Defect("a plan answered something else".to_owned())))
+        }
+        Err(AttemptError::Failed(failure)) => Ok(Err(failure)),
+        Err(AttemptError::Interrupted) => Err(RunError::GivenUp(super::HostStop::Interrupted)),
+        Err(AttemptError::Fatal(stop)) => Err(RunError::GivenUp(stop)),
+    }
+}
+
+/// What a plan knows of its outputs, later stages' plans may use: only properties that the plugin declares.
+fn keep_known_outputs(prepared: &Prepared, stage: &Stage, outputs: Option<&str>) {
+    let known = outputs.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(known @ Value::Object(_)) = known {
+        prepared.keep_outputs(&stage.name, known);
+    }
+}
+
+fn config_failure(message: String) -> Failure {
+    Failure { kind: "config".to_owned(), message, help: None, details: Vec::new() }
+}
+
+fn change_line(change: Change) -> ChangeLine {
+    let action = match change.action {
+        Guest::Create => ChangeAction::Create,
+        Guest::Update => ChangeAction::Update,
+        Guest::Replace => ChangeAction::Replace,
+        Guest::Delete => ChangeAction::Delete,
+        Guest::Start => ChangeAction::Start,
+        Guest::Read => ChangeAction::Read,
+        Guest::Keep => ChangeAction::Keep,
+    };
+    ChangeLine { action, subject: change.subject, detail: change.detail }
+}

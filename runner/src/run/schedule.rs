@@ -1,0 +1,293 @@
+//! Which stage comes next: a pure state machine over the pipeline's graph.
+//!
+//! The main type is [`Schedule`]. A stage's life is one transition table, [`StageState::next`], which refuses what must
+//! not happen. The cost of a step does not grow with the number of stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::StageOutcome;
+use crate::pipeline::OnFailure;
+use crate::types::StageName;
+
+/// Where a stage is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageState {
+    /// It waits for the stages that it needs.
+    Waiting,
+    /// It could begin.
+    Ready,
+    /// It is at work.
+    Running,
+    /// It has ended.
+    Ended(StageOutcome),
+}
+
+/// What can happen to a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// All stages that it needs have ended well.
+    Release,
+    /// It was begun.
+    Begin,
+    /// It ended.
+    End(StageOutcome),
+    /// It will not be run: something before it, or the whole run, came to a bad end.
+    Forgo,
+}
+
+/// A step that a stage in this state cannot take: a defect of kiln.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stage that is {state:?} cannot {step:?}")]
+pub struct IllegalStep {
+    state: StageState,
+    step: Step,
+}
+
+impl StageState {
+    /// The state after `step`.
+    pub fn next(self, step: Step) -> Result<Self, IllegalStep> {
+        match (self, step) {
+            (Self::Waiting, Step::Release) => Ok(Self::Ready),
+            (Self::Ready, Step::Begin) => Ok(Self::Running),
+            (Self::Running, Step::End(outcome)) => Ok(Self::Ended(outcome)),
+            (Self::Waiting | Self::Ready, Step::Forgo) => Ok(Self::Ended(StageOutcome::NotRun)),
+            (Self::Waiting, Step::Begin | Step::End(_))
+            | (Self::Ready, Step::Release | Step::End(_))
+            | (Self::Running, Step::Release | Step::Begin | Step::Forgo)
+            | (Self::Ended(_), Step::Release | Step::Begin | Step::End(_) | Step::Forgo) => {
+                Err(IllegalStep { state: self, step })
+            }
+        }
+    }
+}
+
+/// A stage as the schedule sees it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: StageName,
+    /// The stages that must end well before it.
+    pub needs: BTreeSet<StageName>,
+    /// What its failure means for the run.
+    pub on_failure: OnFailure,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: StageState,
+    unmet: usize,
+    dependents: Vec<usize>,
+    on_failure: OnFailure,
+    name: StageName,
+}
+
+/// The stages of a run and what may be done next.
+#[derive(Debug)]
+pub struct Schedule {
+    entries: Vec<Entry>,
+    index: BTreeMap<StageName, usize>,
+    /// Positions of ready stages: the pipeline's order.
+    ready: BTreeSet<usize>,
+    running: usize,
+    stopped: bool,
+    undo: bool,
+}
+
+impl Schedule {
+    /// A schedule in which nothing has begun. `nodes` is in an order in which each comes after those that it needs.
+    pub fn new(nodes: Vec<Node>) -> Self {
+        let index: BTreeMap<StageName, usize> =
+            nodes.iter().enumerate().map(|(position, node)| (node.name.clone(), position)).collect();
+        let mut entries: Vec<Entry> = nodes
+            .iter()
+            .map(|node| Entry {
+                state: StageState::Waiting,
+                unmet: node.needs.len(),
+                dependents: Vec::new(),
+                on_failure: node.on_failure,
+                name: node.name.clone(),
+            })
+            .collect();
+        for (position, node) in nodes.iter().enumerate() {
+            for needed in &node.needs {
+                if let Some(entry) = index.get(needed).and_then(|needed| entries.get_mut(*needed)) {
+                    entry.dependents.push(position);
+                }
+            }
+        }
+        let mut schedule = Self { entries, index, ready: BTreeSet::new(), running: 0, stopped: false, undo: false };
+        for position in 0..schedule.entries.len() {
+            schedule.release_if_met(position);
+        }
+        schedule
+    }
+
+    /// Begin the next stage that can, in the pipeline's order.
+    pub fn begin_next(&mut self) -> Option<StageName> {
+        if self.stopped {
+            return None;
+        }
+        let position = self.ready.pop_first()?;
+        let entry = self.entries.get_mut(position)?;
+        entry.state = entry.state.next(Step::Begin).ok()?;
+        self.running += 1;
+        Some(entry.name.clone())
+    }
+
+    /// A stage ended. Answers the stages that will not be run because of it.
+    pub fn end(&mut self, stage: &StageName, outcome: StageOutcome) -> Result<Vec<StageName>, IllegalStep> {
+        let Some(position) = self.index.get(stage).copied() else { return Ok(Vec::new()) };
+        let Some(entry) = self.entries.get_mut(position) else { return Ok(Vec::new()) };
+        entry.state = entry.state.next(Step::End(outcome))?;
+        self.running -= 1;
+        match outcome {
+            StageOutcome::Done | StageOutcome::Skipped => {
+                self.settle(position);
+                Ok(Vec::new())
+            }
+            StageOutcome::Failed => match entry.on_failure {
+                OnFailure::Continue => Ok(self.forgo_dependents(position)),
+                OnFailure::Stop => Ok(self.stop()),
+                OnFailure::Undo => {
+                    self.undo = true;
+                    Ok(self.stop())
+                }
+            },
+            StageOutcome::NotRun | StageOutcome::Interrupted => Ok(self.stop()),
+        }
+    }
+
+    /// Begin nothing more. Answers the stages that will not be run.
+    pub fn stop(&mut self) -> Vec<StageName> {
+        self.stopped = true;
+        self.ready.clear();
+        let mut forgone = Vec::new();
+        for entry in &mut self.entries {
+            if let Ok(state) = entry.state.next(Step::Forgo) {
+                entry.state = state;
+                forgone.push(entry.name.clone());
+            }
+        }
+        forgone
+    }
+
+    /// Whether nothing is at work and nothing can begin.
+    pub fn is_over(&self) -> bool {
+        self.running == 0 && self.ready.is_empty()
+    }
+
+    /// How many stages are at work.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether a failure asks for what was done to be undone.
+    pub fn wants_undo(&self) -> bool {
+        self.undo
+    }
+
+    fn settle(&mut self, position: usize) {
+        let dependents = self.entries.get(position).map(|entry| entry.dependents.clone()).unwrap_or_default();
+        for dependent in dependents {
+            if let Some(entry) = self.entries.get_mut(dependent) {
+                entry.unmet -= 1;
+            }
+            self.release_if_met(dependent);
+        }
+    }
+
+    fn release_if_met(&mut self, position: usize) {
+        let stopped = self.stopped;
+        let Some(entry) = self.entries.get_mut(position) else { return };
+        if entry.unmet > 0 || stopped {
+            return;
+        }
+        if let Ok(state) = entry.state.next(Step::Release) {
+            entry.state = state;
+            self.ready.insert(position);
+        }
+    }
+
+    fn forgo_dependents(&mut self, position: usize) -> Vec<StageName> {
+        let mut forgone = Vec::new();
+        let mut open = vec![position];
+        while let Some(position) = open.pop() {
+            let dependents = self.entries.get(position).map(|entry| entry.dependents.clone()).unwrap_or_default();
+            for dependent in dependents {
+                let Some(entry) = self.entries.get_mut(dependent) else { continue };
+                if let Ok(state) = entry.state.next(Step::Forgo) {
+                    entry.state = state;
+                    self.ready.remove(&dependent);
+                    forgone.push(entry.name.clone());
+                    open.push(dependent);
+                }
+            }
+        }
+        forgone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> StageName {
+        text.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn schedule(stages: &[(&str, &[&str], OnFailure)]) -> Schedule {
+        Schedule::new(
+            stages
+                .iter()
+                .map(|(stage, needs, on_failure)| Node {
+                    name: name(stage),
+                    needs: needs.iter().map(|need| name(need)).collect(),
+                    on_failure: *on_failure,
+                })
+                .collect(),
+        )
+    }
+
+    fn begin_all(schedule: &mut Schedule) -> Vec<String> {
+        std::iter::from_fn(|| schedule.begin_next()).map(String::from).collect()
+    }
+
+    #[test]
+    fn stages_begin_when_what_they_need_is_done() {
+        let stop = OnFailure::Stop;
+        let mut schedule = schedule(&[("a", &[], stop), ("b", &[], stop), ("c", &["a", "b"], stop)]);
+        assert_eq!(begin_all(&mut schedule), ["a", "b"]);
+        schedule.end(&name("b"), StageOutcome::Done).unwrap_or_default();
+        assert_eq!(begin_all(&mut schedule), [""; 0]);
+        schedule.end(&name("a"), StageOutcome::Skipped).unwrap_or_default();
+        assert_eq!(begin_all(&mut schedule), ["c"]);
+        assert!(!schedule.is_over());
+        schedule.end(&name("c"), StageOutcome::Done).unwrap_or_default();
+        assert!(schedule.is_over() && !schedule.wants_undo());
+    }
+
+    #[test]
+    fn a_failure_stops_the_run_or_only_what_needs_it() {
+        let mut stopping =
+            schedule(&[("a", &[], OnFailure::Undo), ("b", &["a"], OnFailure::Stop), ("c", &[], OnFailure::Stop)]);
+        assert_eq!(stopping.begin_next(), Some(name("a")));
+        assert_eq!(stopping.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b"), name("c")]));
+        assert!(stopping.is_over() && stopping.wants_undo());
+
+        let continuing =
+            [("a", [].as_slice(), OnFailure::Continue), ("b", &["a"], OnFailure::Stop), ("c", &[], OnFailure::Stop)];
+        let mut continuing = schedule(&continuing);
+        assert_eq!(continuing.begin_next(), Some(name("a")));
+        assert_eq!(continuing.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b")]));
+        assert_eq!(continuing.begin_next(), Some(name("c")));
+    }
+
+    #[test]
+    fn what_must_not_happen_is_refused() {
+        let mut schedule = schedule(&[("a", &[], OnFailure::Stop)]);
+        assert!(schedule.end(&name("a"), StageOutcome::Done).is_err(), "it has not begun");
+        schedule.begin_next();
+        assert!(schedule.end(&name("a"), StageOutcome::Done).is_ok());
+        assert!(schedule.end(&name("a"), StageOutcome::Done).is_err(), "it has ended");
+    }
+}

@@ -1,0 +1,248 @@
+//! The life of one stage: its condition, its config, its attempts.
+//!
+//! The main function is [`run_stage`]; it answers a [`StageEnd`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
+use super::identity::clients_of;
+use super::setup::Prepared;
+use super::stop::HostStop;
+use crate::aws::clients::Clients;
+use crate::event::{EventKind, Failure, StageOutcome};
+use crate::journal::{self, Record, StageStart};
+use crate::pipeline::Stage;
+use crate::plugin::Plugin;
+use crate::policy::{Grants, Place};
+use crate::types::StageName;
+
+/// How a stage ended.
+#[derive(Debug)]
+pub(crate) struct StageEnd {
+    pub(crate) name: StageName,
+    pub(crate) outcome: StageOutcome,
+    pub(crate) outputs: Option<Value>,
+    pub(crate) failure: Option<Failure>,
+    /// The last attempt; 0 where there was none.
+    pub(crate) attempt: u32,
+    pub(crate) calls: u32,
+    /// What an undo would need, where the stage began.
+    pub(crate) worked: Option<Worked>,
+}
+
+/// A stage that was worked on, as its undo needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Worked {
+    pub(crate) name: StageName,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) place: Place,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) grants: Grants,
+    pub(crate) config: Value,
+    pub(crate) memory: BTreeMap<String, String>,
+}
+
+/// What stands between a stage and its first attempt.
+enum Readiness {
+    Ready(Box<Worked>),
+    Ended(StageOutcome, Option<Failure>),
+}
+
+/// Run the stage `name`, all attempts of it.
+pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Result<StageEnd, HostStop> {
+    let Some(stage) = prepared.pipeline.stage(&name) else {
+        return Err(HostStop::Defect(format!("the schedule knows a stage `{name}` that the pipeline does not")));
+    };
+    let mut end = StageEnd {
+        name: name.clone(),
+        outcome: StageOutcome::Failed,
+        outputs: None,
+        failure: None,
+        attempt: 0,
+        calls: 0,
+        worked: None,
+    };
+    let mut worked = match ready(&prepared, stage).await {
+        Readiness::Ready(worked) => *worked,
+        Readiness::Ended(outcome, failure) => return Ok(StageEnd { outcome, failure, ..end }),
+    };
+    let attempts = stage.retry.attempts.max(1);
+    for attempt in 1..=attempts {
+        end.attempt = attempt;
+        let attempted = try_stage(&prepared, stage, &worked, attempt).await?;
+        end.calls += attempted.calls;
+        worked.memory = attempted.memory;
+        match attempted.answer {
+            Ok(Answer::Done(outputs)) => {
+                end.outcome = StageOutcome::Done;
+                end.outputs = Some(outputs);
+                break;
+            }
+            Ok(Answer::Planned(_) | Answer::Undone(_)) => {
+                return Err(HostStop::Defect("a stage that was run answered something else".to_owned()));
+            }
+            Err(AttemptError::Fatal(stop)) => return Err(stop),
+            Err(AttemptError::Interrupted) => {
+                end.outcome = StageOutcome::Interrupted;
+                break;
+            }
+            Err(AttemptError::Failed(failure)) if attempt < attempts && is_worth_another_attempt(&failure) => {
+                if rest(&prepared, stage, attempt, attempts, failure).await?.is_interrupted() {
+                    end.outcome = StageOutcome::Interrupted;
+                    break;
+                }
+            }
+            Err(AttemptError::Failed(failure)) => {
+                end.failure = Some(failure);
+                break;
+            }
+        }
+    }
+    end.worked = Some(worked);
+    Ok(end)
+}
+
+/// Decide `when`, evaluate the config, and settle what the stage may do.
+async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
+    let fail = |kind: &str, message: String, details: Vec<String>| {
+        let failure = Failure { kind: kind.to_owned(), message, help: None, details };
+        Readiness::Ended(StageOutcome::Failed, Some(failure))
+    };
+    match prepared.with_scope(|scope| stage.when(scope)) {
+        Ok(Some(true)) => {}
+        // A condition that refers to a stage that was skipped cannot be decided: there is nothing to do either.
+        Ok(Some(false) | None) => return Readiness::Ended(StageOutcome::Skipped, None),
+        Err(error) => return fail("config", format!("its `when` cannot be decided: {error}"), Vec::new()),
+    }
+    let evaluated = match prepared.with_scope(|scope| stage.config(scope)) {
+        Ok(evaluated) => evaluated,
+        Err(error) => return fail("config", format!("its config cannot be evaluated: {error}"), Vec::new()),
+    };
+    if !evaluated.unknown.is_empty() {
+        // Every stage that it refers to has ended well; one that has no outputs was skipped.
+        return Readiness::Ended(StageOutcome::Skipped, None);
+    }
+    if let Err(problems) = stage.check_config(&evaluated.config) {
+        return fail("config", "its config does not satisfy the plugin's schema".to_owned(), problems);
+    }
+    let plugin = match prepared.plugin(stage) {
+        Ok(plugin) => plugin,
+        Err(error) => return fail("internal", error.to_string(), Vec::new()),
+    };
+    let place = prepared.place(stage);
+    let grants = match Grants::resolve(&plugin.description.permissions, &evaluated.config, &place) {
+        Ok(grants) => grants,
+        Err(error) => return fail("config", error.to_string(), Vec::new()),
+    };
+    let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
+    let run = &prepared.run.id;
+    let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, run, warn).await;
+    let config = evaluated.config;
+    let memory = BTreeMap::new();
+    Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, place, clients, grants, config, memory }))
+}
+
+async fn try_stage(prepared: &Prepared, stage: &Stage, worked: &Worked, attempt: u32) -> Result<Attempted, HostStop> {
+    let run = &prepared.run;
+    let at = run.clock.now();
+    let deadline = at.saturating_add(millis(stage.timeout));
+    run.record(&Record::StageStart(StageStart {
+        stage: stage.name.clone(),
+        attempt,
+        config: worked.config.clone(),
+        config_digest: journal::request_hash(&worked.config),
+        plugin: worked.plugin.digest.clone(),
+        account: worked.place.account.clone(),
+        region: worked.place.region.clone(),
+        deadline,
+        at,
+    }))?;
+    run.events.emit(Some(&stage.name), EventKind::StageStarted { attempt });
+    Ok(worked.attempt(prepared, stage, attempt, deadline).perform(Ask::Run).await)
+}
+
+impl Worked {
+    /// An attempt at the stage, or at its undo.
+    pub(crate) fn attempt<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        stage: &'a Stage,
+        attempt: u32,
+        deadline: u64,
+    ) -> Attempt<'a> {
+        Attempt {
+            run: &prepared.run,
+            engine: prepared.plugins.engine(),
+            limits: prepared.limits,
+            plugin: &self.plugin,
+            stage,
+            place: self.place.clone(),
+            clients: Arc::clone(&self.clients),
+            grants: self.grants.clone(),
+            config: &self.config,
+            unknown: Vec::new(),
+            attempt,
+            deadline,
+            memory: self.memory.clone(),
+        }
+    }
+}
+
+/// Whether a rest was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rested {
+    Whole,
+    Interrupted,
+}
+
+impl Rested {
+    fn is_interrupted(self) -> bool {
+        self == Self::Interrupted
+    }
+}
+
+/// Note that `attempt` failed, and rest until the next.
+async fn rest(
+    prepared: &Prepared,
+    stage: &Stage,
+    attempt: u32,
+    attempts: u32,
+    failure: Failure,
+) -> Result<Rested, HostStop> {
+    let run = &prepared.run;
+    let delay = stage.retry.delay(attempt, seed(run.id.as_str(), stage.name.as_str()));
+    let at = run.clock.now();
+    let until = at.saturating_add(millis(delay));
+    run.record_durable(&Record::StageEnd(journal::StageEnd {
+        stage: stage.name.clone(),
+        attempt,
+        outcome: StageOutcome::Failed,
+        outputs: None,
+        failure: Some(failure.clone()),
+        retry_at: Some(until),
+        at,
+    }))
+    .await?;
+    let kind = EventKind::StageRetrying { attempt, attempts, delay: millis(delay), failure };
+    run.events.emit(Some(&stage.name), kind);
+    match run.sleep_until(until).await {
+        Ok(()) => Ok(Rested::Whole),
+        Err(HostStop::Interrupted) => Ok(Rested::Interrupted),
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Stages of many runs must not retry in step: the seed differs by run and stage, and is the same after a resume.
+fn seed(run: &str, stage: &str) -> u64 {
+    let digest = crate::types::Digest::of(format!("{run}/{stage}").as_bytes());
+    digest.as_str().get(7..23).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
+}
+
+/// A duration in milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,87 @@
+//! Why the host ends a guest before it is done.
+//!
+//! The main types are [`HostStop`], which travels through the guest as a trap, and [`Control`], which says when.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::journal::JournalError;
+
+/// Why the host ends a guest.
+#[derive(Debug, thiserror::Error)]
+pub enum HostStop {
+    /// The run was told to end.
+    #[error("the run was interrupted")]
+    Interrupted,
+    /// The stage's `timeout` is over.
+    #[error("the stage's timeout is over")]
+    TimedOut,
+    /// The journal cannot be written: nothing may happen that it does not hold.
+    #[error("the journal cannot be written: {0}")]
+    Journal(#[from] JournalError),
+    /// The guest asked for too much.
+    #[error("{0}")]
+    Limit(String),
+    /// The guest called the host where it must not.
+    #[error("{0}")]
+    Misuse(String),
+    /// A defect of kiln.
+    #[error("defect of kiln: {0}")]
+    Defect(String),
+}
+
+/// Tells a run's stages when to end.
+#[derive(Debug, Clone)]
+pub struct Control {
+    interrupted: watch::Receiver<Option<String>>,
+}
+
+/// Ends a run.
+#[derive(Debug, Clone)]
+pub struct Interrupter(watch::Sender<Option<String>>);
+
+impl Interrupter {
+    /// A run's switch, and what its stages watch.
+    pub fn new() -> (Self, Control) {
+        let (sender, interrupted) = watch::channel(None);
+        (Self(sender), Control { interrupted })
+    }
+
+    /// End the run in order. `signal` says what asked for it.
+    pub fn interrupt(&self, signal: &str) {
+        self.0.send_replace(Some(signal.to_owned()));
+    }
+}
+
+impl Control {
+    /// The signal that asked the run to end, if one did.
+    pub fn interrupted(&self) -> Option<String> {
+        self.interrupted.borrow().clone()
+    }
+
+    /// Wait until the run is told to end.
+    pub async fn interruption(&self) {
+        let mut interrupted = self.interrupted.clone();
+        if interrupted.wait_for(Option::is_some).await.is_err() {
+            // Nobody is left who could interrupt.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// How long a guest may take to end by itself once it must: an AWS call that is under way is let finish, so that its
+/// outcome is known. In the world's time.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Wait until a stage must be ended from outside: the run was interrupted, or its deadline (milliseconds since the Unix
+/// epoch, on `clock`) has passed, and it did not end by itself.
+pub(crate) async fn hard_stop(control: &Control, clock: Clock, deadline: u64) -> HostStop {
+    let stop = tokio::select! {
+        () = control.interruption() => HostStop::Interrupted,
+        () = clock.sleep_until(deadline) => HostStop::TimedOut,
+    };
+    tokio::time::sleep(GRACE).await;
+    stop
+}

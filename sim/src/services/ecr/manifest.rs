@@ -1,0 +1,134 @@
+//! Image manifests: what is in them, and making some up.
+//!
+//! The main functions are [`read`], which reads one, and [`make`], which makes one of a given size.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::ids::sha256;
+
+const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// What ECR reads off a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) media_type: String,
+    pub(super) artifact_media_type: Option<String>,
+    /// Bytes of its configuration and layers.
+    pub(super) size: u64,
+    /// Digests of the images that it lists, where it is an index.
+    pub(super) lists: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    schema_version: u32,
+    media_type: Option<String>,
+    config: Option<Part>,
+    #[serde(default)]
+    layers: Vec<Part>,
+    manifests: Option<Vec<Part>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    media_type: Option<String>,
+    #[serde(default)]
+    size: u64,
+    digest: String,
+}
+
+/// Whether images of this media type are lists of images.
+pub(super) fn is_index(media_type: &str) -> bool {
+    matches!(media_type, DOCKER_LIST | OCI_INDEX)
+}
+
+/// The digest of a manifest.
+pub(super) fn digest(manifest: &str) -> String {
+    format!("sha256:{}", sha256(manifest.as_bytes()))
+}
+
+/// Read a manifest; `media_type` is what the caller says of it.
+pub(super) fn read(manifest: &str, media_type: Option<&str>) -> Result<Facts, String> {
+    let Ok(read) = serde_json::from_str::<Manifest>(manifest) else {
+        return Err("Invalid JSON syntax".to_owned());
+    };
+    if read.schema_version != 2 {
+        return Err("Schema version 2 is needed".to_owned());
+    }
+    if let (Some(said), Some(own)) = (media_type, &read.media_type)
+        && said != own
+    {
+        return Err(format!("Manifest media type {own} does not match the media type {said}"));
+    }
+    let guess = if read.manifests.is_some() { OCI_INDEX } else { OCI };
+    let media_type = media_type.map(str::to_owned).or(read.media_type).unwrap_or_else(|| guess.to_owned());
+    let known = matches!(media_type.as_str(), DOCKER | DOCKER_LIST | OCI | OCI_INDEX);
+    if !known || is_index(&media_type) != read.manifests.is_some() {
+        return Err(format!("Media type {media_type} is not that of this manifest"));
+    }
+    let parts = read.config.iter().chain(&read.layers);
+    Ok(Facts {
+        media_type,
+        size: parts.map(|part| part.size).sum(),
+        artifact_media_type: read.config.and_then(|config| config.media_type),
+        lists: read.manifests.unwrap_or_default().into_iter().map(|part| part.digest).collect(),
+    })
+}
+
+/// A manifest of `size` bytes of layers. The same `of` and size give the same manifest.
+pub(super) fn make(of: &str, size: u64) -> String {
+    let blob = |name: &str| digest(&format!("{of}\n{name}"));
+    let config = 7_023.min(size);
+    // Most of an image is its base, which only a new base changes.
+    let base = (size - config) / 5 * 4;
+    let dependencies = (size - config - base) / 4 * 3;
+    let layer = |digest: String, size: u64| json!({ "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": size, "digest": digest });
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": DOCKER,
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": config,
+            "digest": blob("config"),
+        },
+        "layers": [
+            layer(digest(&format!("base {base}")), base),
+            layer(blob("dependencies"), dependencies),
+            layer(blob("application"), size - config - base - dependencies),
+        ],
+    });
+    format!("{manifest:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_manifest_has_the_size_that_was_asked_for_and_is_always_the_same() {
+        for size in [0, 5, 7_023, 60_000_001] {
+            let manifest = make("web 1", size);
+            assert_eq!(read(&manifest, None).map(|facts| facts.size), Ok(size));
+            assert_eq!(digest(&manifest), digest(&make("web 1", size)));
+            assert_ne!(digest(&manifest), digest(&make("web 2", size)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused() {
+        assert!(read("x", None).is_err());
+        assert!(read("{\"schemaVersion\":1}", None).is_err());
+        assert!(read(&make("web", 9), Some(OCI)).is_err());
+        let index = "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:a\",\"size\":1}]}";
+        assert_eq!(read(index, None).map(|facts| facts.lists.len()), Ok(1));
+        assert!(read(index, Some(DOCKER)).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! ECR's part of a world file.
+//!
+//! The main types are [`RepositorySeed`] and [`FindingSeed`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::findings::Severity;
+use super::manifest;
+use super::push::{Origin, put};
+use super::repositories::is_name;
+use super::store::{
+    Encryption, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
+    ScanningRule,
+};
+use crate::ctx::Scope;
+use crate::world::{PlaceKey, World};
+use crate::worldfile::{Problems, Span};
+
+/// A repository in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RepositorySeed {
+    name: String,
+    #[serde(default)]
+    mutability: Mutability,
+    #[serde(default)]
+    scan_on_push: bool,
+    /// How the registry scans it: `enhanced` makes the whole registry scan so, and this repository continuously.
+    scanning: Option<ScanningSeed>,
+    /// The KMS key of its encryption.
+    kms_key: Option<String>,
+    #[serde(default)]
+    scan: ScanSeed,
+    #[serde(default)]
+    images: Vec<ImageSeed>,
+    history: Option<History>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ScanningSeed {
+    Basic,
+    Enhanced,
+}
+
+/// How its scans go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ScanSeed {
+    takes: Option<Span>,
+    /// `COMPLETE` for basic and `ACTIVE` for enhanced scans, unless told.
+    status: Option<ScanStatus>,
+    description: Option<String>,
+}
+
+/// An image that is there at the start.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ImageSeed {
+    #[serde(default)]
+    tags: Vec<String>,
+    /// How long ago, such as `-20d`.
+    #[serde(default)]
+    pushed: Ago,
+    #[serde(default)]
+    pulled: Option<Ago>,
+    #[serde(default = "usual_size")]
+    size: u64,
+}
+
+/// Images of numbered releases, one after the other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct History {
+    count: u64,
+    /// What stands before the number.
+    prefix: String,
+    /// The number of the oldest.
+    from: u64,
+    every: Span,
+    /// How long ago the newest was pushed; now unless told.
+    #[serde(default)]
+    last: Ago,
+    #[serde(default = "usual_size")]
+    size: u64,
+}
+
+fn usual_size() -> u64 {
+    48_000_000
+}
+
+/// An instant before the world's beginning, such as `-20d`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ago(Duration);
+
+impl<'de> Deserialize<'de> for Ago {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.strip_prefix('-').ok_or_else(|| format!("{text:?} is not a time ago such as `-20d`"));
+        let span: Result<Span, String> = span.and_then(str::parse);
+        span.map(|span| Ago(span.duration())).map_err(de::Error::custom)
+    }
+}
+
+/// Something that scans find, in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct FindingSeed {
+    /// A repository's name; `*` stands for anything.
+    pub(super) repository: String,
+    /// A tag, in which `*` stands for anything; a digest; `built` for the images that builds push; or `*` for all.
+    #[serde(default = "all")]
+    pub(super) image: String,
+    pub(super) severity: Severity,
+    /// Such as `CVE-2026-0001`.
+    pub(super) id: String,
+    pub(super) package: Option<String>,
+    pub(super) version: Option<String>,
+    /// The version that mends it. Basic scans do not tell.
+    pub(super) fixed_in: Option<String>,
+    pub(super) title: Option<String>,
+    uri: Option<String>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+fn all() -> String {
+    "*".to_owned()
+}
+
+impl FindingSeed {
+    /// Where more is said about it.
+    pub(super) fn link(&self) -> Option<String> {
+        let usual = || self.id.starts_with("CVE-").then(|| format!("https://nvd.nist.gov/vuln/detail/{}", self.id));
+        self.uri.clone().or_else(usual)
+    }
+}
+
+/// Put the repositories and findings of a world file into the world.
+pub(crate) fn plant(world: &mut World, seeds: &[RepositorySeed], findings: &[FindingSeed], problems: &mut Problems) {
+    let now = world.now;
+    let home = world.home.clone();
+    let place = |account: &Option<String>, region: &Option<String>| PlaceKey {
+        account: account.clone().unwrap_or_else(|| home.account.clone()),
+        region: region.clone().unwrap_or_else(|| home.region.clone()),
+    };
+    for finding in findings {
+        world.place(&place(&finding.account, &finding.region)).ecr.findings.push(finding.clone());
+    }
+    // All registries first: how they scan decides what happens to each image.
+    for seed in seeds.iter().filter(|seed| seed.scanning == Some(ScanningSeed::Enhanced)) {
+        enhance(&mut Scope { world, at: place(&seed.account, &seed.region) }, &seed.name);
+    }
+    for seed in seeds {
+        let mut scope = Scope { world, at: place(&seed.account, &seed.region) };
+        let at = format!("repositories: {}", seed.name);
+        let enhanced = scope.place().ecr.scanning.scan_type == ScanType::Enhanced;
+        if enhanced && seed.scanning == Some(ScanningSeed::Basic) {
+            problems
+                .add(&at, "a registry scans either basic or enhanced, and another repository of it wants `enhanced`");
+        }
+        plant_one(&mut scope, seed, &at, problems);
+        world.now = now;
+    }
+}
+
+/// Make the registry scan a repository continuously.
+fn enhance(scope: &mut Scope<'_>, repository: &str) {
+    let scanning = &mut scope.place().ecr.scanning;
+    scanning.scan_type = ScanType::Enhanced;
+    let filter = ScanningFilter { filter: repository.to_owned(), filter_type: "WILDCARD".to_owned() };
+    match scanning.rules.first_mut() {
+        Some(rule) => rule.repository_filters.push(filter),
+        None => scanning
+            .rules
+            .push(ScanningRule { scan_frequency: ScanFrequency::ContinuousScan, repository_filters: vec![filter] }),
+    }
+}
+
+fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &mut Problems) {
+    let now = scope.now();
+    if !is_name(&seed.name) {
+        problems.add(at, "a repository's name has lower-case letters, digits and `/`, `-`, `_`, `.` between them");
+    }
+    let mut images = seed.images.clone();
+    if let Some(history) = &seed.history {
+        images.extend((0..history.count).map(|index| {
+            let ago =
+                history.every.duration().saturating_mul(u32::try_from(history.count - 1 - index).unwrap_or(u32::MAX));
+            ImageSeed {
+                tags: vec![format!("{}{}", history.prefix, history.from + index)],
+                pushed: Ago(ago.saturating_add(history.last.0)),
+                pulled: None,
+                size: history.size,
+            }
+        }));
+    }
+    images.sort_by(|a, b| b.pushed.0.cmp(&a.pushed.0));
+
+    let mut repository = Repository::new(scope, &seed.name);
+    if let Some(oldest) = images.first() {
+        repository.created = now.before(oldest.pushed.0);
+    }
+    repository.mutability = seed.mutability;
+    repository.scan_on_push = seed.scan_on_push;
+    repository.tags.clone_from(&seed.tags);
+    if let Some(key) = &seed.kms_key {
+        repository.encryption = Encryption { encryption_type: "KMS".to_owned(), kms_key: Some(key.clone()) };
+    }
+    let usual = ScanBehaviour::default();
+    repository.scans = ScanBehaviour {
+        takes: seed.scan.takes.map_or(usual.takes, Span::duration),
+        status: seed.scan.status,
+        description: seed.scan.description.clone(),
+    };
+    let repositories = &mut scope.place().ecr.repositories;
+    if repositories.insert(seed.name.clone(), repository).is_some() {
+        problems.add(at, "the repository is there twice");
+        return;
+    }
+    for (index, image) in images.iter().enumerate() {
+        // Each is pushed at its own time, so that its scan goes on from there.
+        scope.world.now = now.before(image.pushed.0);
+        let manifest = manifest::make(&format!("{} planted {index} {:?}", seed.name, image.tags), image.size);
+        let tags: Vec<Option<&str>> =
+            if image.tags.is_empty() { vec![None] } else { image.tags.iter().map(|tag| Some(tag.as_str())).collect() };
+        for tag in tags {
+            if let Err(error) = put(scope, &seed.name, &manifest, None, tag, Origin::Caller) {
+                problems.add(at, error.message);
+            }
+        }
+        if let Some(pulled) = image.pulled
+            && let Some(held) = scope.place().ecr.repositories.get_mut(&seed.name)
+            && let Some(held) = held.images.get_mut(&manifest::digest(&manifest))
+        {
+            held.pulled = Some(now.before(pulled.0));
+        }
+    }
+}

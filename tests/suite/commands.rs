@@ -1,0 +1,63 @@
+//! The command line itself: exit codes, help, what scripts read.
+
+use kiln_tests::{Kiln, repository};
+use serde_json::Value;
+
+#[test]
+fn the_binary_works_alone_and_carries_its_plugins() {
+    let outcome = Kiln::new(["plugin", "list", "--output", "json"]).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    let plugins: Value = serde_json::from_str(&outcome.stdout()).unwrap_or_default();
+    let names: Vec<&str> =
+        plugins.as_array().into_iter().flatten().filter_map(|plugin| plugin.get("name")?.as_str()).collect();
+    assert_eq!(names, ["build-image", "cleanup-images", "deploy-ecs", "scan-image", "verify-alarms"]);
+}
+
+#[test]
+fn a_plugin_says_what_it_asks_for() {
+    let outcome = Kiln::new(["plugin", "inspect", "deploy-ecs"]).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    for part in ["ecs:UpdateService", "cluster (required)", "sha256:"] {
+        assert!(outcome.stdout().contains(part), "{part} in {}", outcome.all());
+    }
+    let unknown = Kiln::new(["plugin", "inspect", "deploy-ec"]).run();
+    assert_eq!(unknown.code(), Some(2), "{}", unknown.all());
+    assert!(unknown.stderr().contains("did you mean `deploy-ecs`"), "{}", unknown.all());
+}
+
+#[test]
+fn the_real_pipeline_checks_without_aws() {
+    let pipeline = repository().join("pipelines/web-service.toml").display().to_string();
+    let outcome = Kiln::new(["check", &pipeline]).without_env("AWS_ACCESS_KEY_ID").run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+}
+
+#[test]
+fn wrong_input_is_told_apart_by_its_exit_code() {
+    assert_eq!(Kiln::new(["frobnicate"]).run().code(), Some(2));
+    assert_eq!(Kiln::new(["run", "missing.toml"]).run().code(), Some(2));
+    assert_eq!(Kiln::new(["show"]).run().code(), Some(2));
+    assert_eq!(Kiln::new(["--help"]).run().code(), Some(0));
+    let binary = Kiln::new(["check", "pipeline.toml"]).file("pipeline.toml", [0xff, 0xfe, 0x00]).run();
+    assert_eq!(binary.code(), Some(2), "{}", binary.all());
+    assert!(binary.stderr().contains("UTF-8"), "{}", binary.all());
+}
+
+#[test]
+fn an_unreachable_aws_is_told_apart_from_a_failed_run() {
+    let pipeline = repository().join("pipelines/web-service.toml").display().to_string();
+    // Nothing listens on port 9 of this machine.
+    let outcome =
+        Kiln::new(["run", &pipeline, "--input", "commit=1"]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").run();
+    assert_eq!(outcome.code(), Some(3), "{}", outcome.all());
+    assert!(outcome.stderr().contains("help:"), "{}", outcome.all());
+}
+
+#[test]
+fn schema_and_completions_are_printed() {
+    let schema: Value = serde_json::from_str(&Kiln::new(["schema"]).run().stdout()).unwrap_or_default();
+    assert!(schema.get("properties").and_then(|properties| properties.get("stages")).is_some(), "{schema}");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(Kiln::new(["completions", shell]).run().stdout().contains("kiln"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The host's operations on two emulations of AWS that do not know of each other: the simulator, and moto where moto is
+//! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions). What passes on one must on the other.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kiln_runner::aws::clients::{Clients, Connection};
+use kiln_runner::aws::error::ErrorKind;
+use kiln_runner::aws::operation::{Operation, Token};
+use kiln_runner::aws::secretsmanager::GetSecretValueRequest;
+use kiln_runner::plugin::bindings::kiln::aws::ecr::{
+    BatchDeleteImageRequest, BatchGetImageRequest, DescribeImagesRequest, ImageId, PutImageRequest,
+};
+use kiln_runner::plugin::bindings::kiln::aws::ecs::{DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest};
+use kiln_runner::plugin::bindings::kiln::aws::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
+use kiln_runner::plugin::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
+use kiln_runner::plugin::bindings::kiln::aws::sts::GetCallerIdentityRequest;
+use kiln_runner::plugin::bindings::kiln::aws::types::Pair;
+use kiln_runner::types::{Digest, Region};
+use kiln_tests::{Account, World, repository};
+use serde_json::Value;
+
+type Checked = Result<(), Box<dyn std::error::Error>>;
+
+/// A moto server on loopback, ended when it is dropped.
+struct Moto {
+    child: Child,
+    url: String,
+}
+
+impl Moto {
+    fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new(python())
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let moto = Self { child, url: format!("http://127.0.0.1:{port}") };
+        for _ in 0..300 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(moto);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err("moto does not answer; are `tests/python/requirements.txt` installed? `cargo xtask test` does that".into())
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // Where it has ended already there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The Python that has boto3 and moto: `KILN_PYTHON`, or the project's virtual environment, or the machine's.
+fn python() -> PathBuf {
+    let of_project = repository().join(".venv/bin/python");
+    match std::env::var_os("KILN_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None if of_project.exists() => of_project,
+        None => PathBuf::from("python3"),
+    }
+}
+
+fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let account = Account::of(&World::of(""));
+    let moto = Moto::start()?;
+    for (name, url) in [("the simulator", account.url()), ("moto", moto.url.clone())] {
+        let checked = runtime.block_on(async {
+            let region: Region = "us-west-2".parse()?;
+            check(&Connection::to_simulator(&region, &url).clients(&region, None).await).await
+        });
+        checked.map_err(|error| format!("on {name}: {error}"))?;
+    }
+    Ok(())
+}
+
+async fn send<O: Operation>(aws: &Clients, operation: O) -> Result<O::Output, Box<dyn std::error::Error>> {
+    let token = Token::new("01234567-89ab-4def-8123-456789abcdef".to_owned());
+    operation.send(aws, &token).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
+}
+
+async fn refusal<O: Operation>(aws: &Clients, operation: O) -> Result<ErrorKind, Box<dyn std::error::Error>> {
+    match operation.send(aws, &Token::new("t".repeat(36))).await {
+        Ok(output) => Err(format!("it answered {output:?}").into()),
+        Err(error) => Ok(error.kind),
+    }
+}
+
+/// A manifest as Docker pushes it; `salt` makes it another image.
+fn manifest(salt: u8) -> String {
+    let layer = Digest::of(&[salt]);
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","size":7023,"digest":"{layer}"}},"layers":[{{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":32654,"digest":"{layer}"}}]}}"#
+    )
+}
+
+fn put(salt: u8, tag: &str) -> PutImageRequest {
+    let media_type = Some("application/vnd.docker.distribution.manifest.v2+json".to_owned());
+    PutImageRequest { repository: "app".to_owned(), manifest: manifest(salt), media_type, tag: Some(tag.to_owned()) }
+}
+
+fn by_tag(tag: &str) -> ImageId {
+    ImageId { digest: None, tag: Some(tag.to_owned()) }
+}
+
+#[test]
+fn images_are_put_found_and_deleted() -> Checked {
+    on_both(async |aws: &Clients| {
+        aws.ecr().create_repository().repository_name("app").send().await?;
+        let one = send(aws, put(1, "one")).await?.id.digest.ok_or("an image has a digest")?;
+        assert_eq!(one, Digest::of(manifest(1).as_bytes()).to_string(), "the digest of the manifest");
+        send(aws, put(2, "two")).await?;
+        // The same manifest with the same tag again is harmless.
+        send(aws, put(1, "one")).await?;
+
+        let all = DescribeImagesRequest { repository: "app".to_owned(), images: vec![], tag_status: None };
+        let mut tags: Vec<String> =
+            send(aws, all.clone()).await?.images.into_iter().flat_map(|image| image.tags).collect();
+        tags.sort();
+        assert_eq!(tags, ["one", "two"]);
+        let images = vec![by_tag("one"), by_tag("gone")];
+        let got = send(aws, BatchGetImageRequest { repository: "app".to_owned(), images }).await?;
+        assert_eq!(got.images.iter().map(|image| image.manifest.as_str()).collect::<Vec<_>>(), [manifest(1)]);
+        assert_eq!(got.failures.iter().map(|failure| failure.code.as_str()).collect::<Vec<_>>(), ["ImageNotFound"]);
+
+        let images = vec![ImageId { digest: Some(one.clone()), tag: None }];
+        let delete = BatchDeleteImageRequest { repository: "app".to_owned(), images };
+        assert!(!send(aws, delete.clone()).await?.deleted.is_empty());
+        let again = send(aws, delete).await?;
+        assert!(again.deleted.is_empty() && again.failures.len() == 1, "{again:?}");
+        let left: Vec<String> = send(aws, all).await?.images.into_iter().flat_map(|image| image.tags).collect();
+        assert_eq!(left, ["two"]);
+
+        let nowhere = DescribeImagesRequest { repository: "nowhere".to_owned(), images: vec![], tag_status: None };
+        assert_eq!(refusal(aws, nowhere).await?, ErrorKind::NotFound);
+        Ok(())
+    })
+}
+
+#[test]
+fn secrets_are_described_and_read_by_version() -> Checked {
+    on_both(async |aws: &Clients| {
+        let id = "prod/registry".to_owned();
+        let made = aws.secretsmanager().create_secret().name(&id).secret_string("first value").send().await?;
+        let first = made.version_id.ok_or("a secret has a version")?;
+        aws.secretsmanager().put_secret_value().secret_id(&id).secret_string("second value").send().await?;
+
+        let described = send(aws, DescribeSecretRequest { secret_id: id.clone() }).await?;
+        assert_eq!(described.name, id);
+        let current = described.current_version.ok_or("one version is current")?;
+        assert_ne!(current, first);
+        let read = |version_id| GetSecretValueRequest { secret_id: id.clone(), version_id, version_stage: None };
+        let newest = send(aws, read(None)).await?;
+        assert_eq!((newest.secret_string.as_deref(), &newest.version_id), (Some("second value"), &current));
+        let pinned = send(aws, read(Some(first))).await?;
+        assert_eq!(pinned.secret_string.as_deref(), Some("first value"));
+        let nothing = GetSecretValueRequest { secret_id: "nothing".to_owned(), version_id: None, version_stage: None };
+        assert_eq!(refusal(aws, nothing).await?, ErrorKind::NotFound);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_kms_encrypts_it_decrypts_under_the_same_context() -> Checked {
+    on_both(async |aws: &Clients| {
+        let made = aws.kms().create_key().send().await?;
+        let key_id = made.key_metadata.ok_or("a key has metadata")?.key_id;
+        let described = send(aws, DescribeKeyRequest { key_id: key_id.clone() }).await?;
+        assert!(described.enabled && described.key_state == "Enabled", "{described:?}");
+        let context = |value: &str| vec![Pair { name: "purpose".to_owned(), value: value.to_owned() }];
+        let encryption_context = context("test");
+        let encrypt = EncryptRequest { key_id: key_id.clone(), plaintext: b"plain".to_vec(), encryption_context };
+        let ciphertext = send(aws, encrypt).await?.ciphertext;
+        assert!(!ciphertext.windows(5).any(|window| window == b"plain"));
+        let decrypt = |encryption_context| DecryptRequest {
+            key_id: key_id.clone(),
+            ciphertext: ciphertext.clone(),
+            encryption_context,
+        };
+        assert_eq!(send(aws, decrypt(context("test"))).await?.plaintext, b"plain");
+        assert_eq!(refusal(aws, decrypt(context("another"))).await?, ErrorKind::Invalid);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_caller_is_known() -> Checked {
+    on_both(async |aws: &Clients| {
+        let identity = send(aws, GetCallerIdentityRequest { reserved: false }).await?;
+        assert_eq!(identity.account.len(), 12);
+        assert!(identity.arn.starts_with("arn:aws:"), "{}", identity.arn);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_task_definition_comes_back_as_it_was_registered() -> Checked {
+    on_both(async |aws: &Clients| {
+        let document = r#"{"family":"web","networkMode":"awsvpc","containerDefinitions":[
+            {"name":"app","image":"web:1","memory":256,"essential":true,"environment":[{"name":"A","value":"1"}]}]}"#;
+        let register = RegisterTaskDefinitionRequest { document: document.to_owned(), tags: vec![] };
+        let first = send(aws, register.clone()).await?.task_definition;
+        let second = send(aws, register).await?.task_definition;
+        assert_eq!((first.revision, second.revision), (1, 2));
+        let describe = DescribeTaskDefinitionRequest { task_definition: "web:1".to_owned() };
+        let described = send(aws, describe).await?.task_definition;
+        assert_eq!((described.family.as_str(), described.revision), ("web", 1));
+        assert_eq!(described.containers.first().map(|container| container.image.as_str()), Some("web:1"));
+        assert!(described.tags.iter().any(|tag| tag.name == "kiln:token"), "{:?}", described.tags);
+        let document: Value = serde_json::from_str(&described.document)?;
+        assert_eq!(document.pointer("/containerDefinitions/0/environment/0/value"), Some(&Value::from("1")));
+
+        let unknown = DescribeTaskDefinitionRequest { task_definition: "nothing:1".to_owned() };
+        assert!(matches!(refusal(aws, unknown).await?, ErrorKind::Invalid | ErrorKind::NotFound));
+        Ok(())
+    })
+}
