@@ -95,7 +95,8 @@ pub(super) struct PutMetricAlarm {
 
 pub(super) fn put_metric_alarm(ctx: &mut Ctx<'_>, input: PutMetricAlarm) -> Result<Empty, AwsError> {
     check_name(&input.alarm_name)?;
-    if input.evaluation_periods == 0 || input.datapoints_to_alarm.is_some_and(|points| points > input.evaluation_periods)
+    if input.evaluation_periods == 0
+        || input.datapoints_to_alarm.is_some_and(|points| points > input.evaluation_periods)
     {
         return Err(invalid("DatapointsToAlarm must be less than or equal to EvaluationPeriods"));
     }
@@ -140,7 +141,8 @@ fn one_metric(input: &PutMetricAlarm, name: &str) -> Result<(Series, (String, bo
         (None, Some(text)) => (text.clone(), true),
         _ => return Err(invalid("Exactly one of Statistic and ExtendedStatistic must be specified")),
     };
-    let statistic: Statistic = text.0.parse().map_err(|()| invalid(format!("The statistic {} is not valid", text.0)))?;
+    let statistic: Statistic =
+        text.0.parse().map_err(|()| invalid(format!("The statistic {} is not valid", text.0)))?;
     let metric = MetricKey {
         namespace: input.namespace.clone().ok_or_else(|| invalid("Namespace must not be null"))?,
         name: name.to_owned(),
@@ -195,8 +197,10 @@ pub(super) fn put_composite_alarm(ctx: &mut Ctx<'_>, input: PutCompositeAlarm) -
     let rule = Rule::parse(&input.alarm_rule).map_err(|wrong| invalid(format!("AlarmRule is not valid: {wrong}")))?;
     let alarms = &ctx.scope.place().cloudwatch.alarms;
     if let Some(absent) = rule.names().into_iter().find(|name| !alarms.contains_key(*name)) {
-        return Err(invalid(format!("Could not save the composite alarm as alarm rule refers to alarm {absent} that does \
-            not exist")));
+        return Err(invalid(format!(
+            "Could not save the composite alarm as alarm rule refers to alarm {absent} that does \
+            not exist"
+        )));
     }
     if reaches(alarms, &rule, &input.alarm_name) {
         return Err(invalid(format!("The rule of {} depends on the alarm itself", input.alarm_name)));
@@ -283,7 +287,8 @@ pub(super) fn delete_alarms(ctx: &mut Ctx<'_>, input: AlarmNames) -> Result<Empt
                 && matches!(&alarm.watch, Watch::Composite { rule, .. } if rule.names().contains(&name.as_str()))
         };
         if let Some(parent) = alarms.values().find(depends) {
-            let message = format!("Cannot delete {name} as there are composite alarm(s) depending on it: {}", parent.name);
+            let message =
+                format!("Cannot delete {name} as there are composite alarm(s) depending on it: {}", parent.name);
             return Err(invalid(message));
         }
         if !alarms.contains_key(name) && input.alarm_names.len() == 1 {

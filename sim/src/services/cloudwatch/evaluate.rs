@@ -100,8 +100,12 @@ impl Condition {
     pub(super) fn judge(&self, points: &[(Timestamp, Option<f64>)], now: Timestamp) -> Option<Verdict> {
         let wanted = self.datapoints_to_alarm.unwrap_or(self.evaluation_periods);
         let missing = self.missing.unwrap_or_default();
-        let real: Vec<(Timestamp, f64)> =
-            points.iter().rev().filter_map(|(at, value)| Some((*at, (*value)?))).take(self.evaluation_periods).collect();
+        let real: Vec<(Timestamp, f64)> = points
+            .iter()
+            .rev()
+            .filter_map(|(at, value)| Some((*at, (*value)?)))
+            .take(self.evaluation_periods)
+            .collect();
         let breaching = real.iter().filter(|(_, value)| self.comparison.holds(*value, self.threshold)).count();
         let unknown = self.evaluation_periods - real.len();
         let state = match missing {

@@ -71,8 +71,10 @@ struct Metric {
 impl MetricStat {
     pub(super) fn series(&self) -> Result<Series, AwsError> {
         check_period(self.period)?;
-        let statistic: Statistic =
-            self.stat.parse().map_err(|()| invalid(format!("The value {} for parameter Stat is not supported", self.stat)))?;
+        let statistic: Statistic = self
+            .stat
+            .parse()
+            .map_err(|()| invalid(format!("The value {} for parameter Stat is not supported", self.stat)))?;
         let metric = MetricKey {
             namespace: self.metric.namespace.clone(),
             name: self.metric.metric_name.clone(),
@@ -170,7 +172,9 @@ fn sample(datum: Datum, place: &str, now: Timestamp) -> Result<Sample, AwsError>
             let StatisticSet { sample_count, sum, minimum, maximum } = set;
             Ok(Sample { at, unit, count: sample_count, sum, minimum, maximum, values: Vec::new() })
         }
-        (None, Some(_), []) => Err(wrong(format!("The value for parameter {place}.StatisticValues.SampleCount is wrong."))),
+        (None, Some(_), []) => {
+            Err(wrong(format!("The value for parameter {place}.StatisticValues.SampleCount is wrong.")))
+        }
         (None, None, values @ [_, ..]) => {
             if !datum.counts.is_empty() && datum.counts.len() != values.len() {
                 return Err(wrong(format!("{place}.Values and {place}.Counts must have the same size.")));
@@ -249,8 +253,8 @@ pub(super) fn get_metric_data(ctx: &mut Ctx<'_>, input: GetMetricData) -> Result
         }
     }
     let size = input.max_datapoints.unwrap_or(MOST_POINTS).clamp(1, MOST_POINTS);
-    let (points, next_token) =
-        page::cut("metric-data", points, size, input.next_token.as_deref(), |point| &point.key).map_err(invalid_token)?;
+    let (points, next_token) = page::cut("metric-data", points, size, input.next_token.as_deref(), |point| &point.key)
+        .map_err(invalid_token)?;
     // What the page ends in goes on in the next one, and with it everything behind.
     let open = next_token.as_ref().and(points.last()).map(|point| point.query);
     let outcome = |(place, query): (usize, &MetricDataQuery)| {

@@ -142,11 +142,8 @@ fn condition(seed: &MetricSeed) -> Result<Condition, String> {
     if seed.evaluation_periods == 0 || seed.datapoints_to_alarm.is_some_and(|points| points > seed.evaluation_periods) {
         return Err("`datapoints-to-alarm` is at most `evaluation-periods`, which is at least 1".to_owned());
     }
-    let metric = MetricKey {
-        namespace: seed.namespace.clone(),
-        name: seed.name.clone(),
-        dimensions: seed.dimensions.clone(),
-    };
+    let metric =
+        MetricKey { namespace: seed.namespace.clone(), name: seed.name.clone(), dimensions: seed.dimensions.clone() };
     Ok(Condition {
         series: Some(Series { metric, statistic, period: period.as_secs() * 1000, unit: None }),
         statistic: Some((seed.statistic.clone(), seed.statistic.starts_with('p'))),
@@ -174,9 +171,11 @@ fn play(scope: &mut Scope<'_>, alarm: &str, step: &StepSeed) -> Result<(), Strin
             scope.place().cloudwatch.scripts.push(scripted);
             Ok(())
         }
-        _ => Err("a step of a script has `after`, or `after-deployment-of = \"CLUSTER/SERVICE\"` with `at` and perhaps \
+        _ => {
+            Err("a step of a script has `after`, or `after-deployment-of = \"CLUSTER/SERVICE\"` with `at` and perhaps \
             `nth` (from 1)"
-            .to_owned()),
+                .to_owned())
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::definition::Definition;
 use super::image;
 use crate::ctx::Scope;
+use crate::services::ecr::is_built;
 
 /// What befalls the tasks that match.
 #[derive(Debug, Clone)]
 pub(super) struct Behaviour {
-    /// A part of the image of one of the containers.
+    /// A part of the image of one of the containers; `built` stands for all that builds of this world pushed.
     pub(super) image: Option<String>,
     /// The digest of one of the containers' images.
     pub(super) digest: Option<String>,
@@ -55,8 +56,11 @@ impl Behaviour {
             return None;
         }
         let mut by_image = |image: &str| {
-            self.image.as_ref().is_none_or(|part| image.contains(part.as_str()))
-                && self.digest.as_ref().is_none_or(|digest| image::pull(scope, image).as_ref() == Ok(digest))
+            self.image.as_deref().is_none_or(|part| match part {
+                // What it is called is not known before the run.
+                "built" => is_built(scope.world, &scope.at, image),
+                part => image.contains(part),
+            }) && self.digest.as_ref().is_none_or(|digest| image::pull(scope, image).as_ref() == Ok(digest))
         };
         let matching = containers.iter().find(|container| by_image(&container.image))?;
         let by_name = self.image.is_some() || self.digest.is_some();

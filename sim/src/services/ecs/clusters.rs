@@ -134,7 +134,8 @@ pub(super) fn list_clusters(ctx: &mut Ctx<'_>, input: ListClusters) -> Result<Cl
     let clusters = ctx.scope.place().ecs.clusters.values().filter(|cluster| cluster.active);
     let arns: Vec<String> = clusters.map(|cluster| cluster.arn.clone()).collect();
     let (cluster_arns, next_token) =
-        page::cut("clusters", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(|_| bad_token())?;
+        page::cut("clusters", arns, size, input.next_token.as_deref(), |arn| last_part(arn))
+            .map_err(|_| bad_token())?;
     Ok(ClusterArns { cluster_arns, next_token })
 }
 

@@ -48,7 +48,9 @@ pub(super) struct ContainerDefinition {
 impl Definition {
     pub(super) fn containers(&self) -> Vec<ContainerDefinition> {
         let containers = self.document.get("containerDefinitions").and_then(Value::as_array);
-        let text = |container: &Value, field: &str| container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |container: &Value, field: &str| {
+            container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let number = |container: &Value, field: &str| container.get(field).and_then(Value::as_u64);
         let of = |container: &Value| ContainerDefinition {
             name: text(container, "name"),

@@ -75,7 +75,8 @@ fn check_containers(document: &Map<String, Value>) -> Result<(), AwsError> {
         Some(Value::Array(containers)) if !containers.is_empty() => containers,
         _ => return Err(client("Container list cannot be empty.")),
     };
-    let text = |container: &'_ Value, field: &str| container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |container: &'_ Value, field: &str| container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut names = BTreeSet::new();
     let mut essential = false;
     for container in containers {
@@ -147,7 +148,8 @@ pub(super) fn deregister_task_definition(
         return Err(client("Invalid revision number. Number: null"));
     }
     let definition = resolve(ctx, given);
-    let definition: &mut Definition = definition.ok_or_else(|| client("The specified task definition does not exist."))?;
+    let definition: &mut Definition =
+        definition.ok_or_else(|| client("The specified task definition does not exist."))?;
     let again = !definition.active;
     if !again {
         definition.active = false;
@@ -186,7 +188,9 @@ pub(super) fn list_task_definitions(
     let active = match input.status.as_deref() {
         None | Some("ACTIVE") => true,
         Some("INACTIVE") => false,
-        Some("DELETE_IN_PROGRESS") => return Ok(TaskDefinitionArns { task_definition_arns: Vec::new(), next_token: None }),
+        Some("DELETE_IN_PROGRESS") => {
+            return Ok(TaskDefinitionArns { task_definition_arns: Vec::new(), next_token: None });
+        }
         Some(other) => return Err(invalid(format!("Invalid status: {other}"))),
     };
     // `familyPrefix` is the whole name of a family here, as it is at AWS.

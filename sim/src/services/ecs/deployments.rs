@@ -61,9 +61,8 @@ pub(super) fn list_service_deployments(ctx: &mut Ctx<'_>, input: ListServiceDepl
     let Some(service) = ctx.scope.place().ecs.service(&key) else { return Err(super::state::no_service()) };
     let newest: Vec<&ServiceDeployment> = service.service_deployments.iter().rev().filter(wanted).collect();
     let list = format!("service-deployments/{}/{}", key.cluster, key.service);
-    let (found, next_token) =
-        page::cut(&list, newest, size, input.next_token.as_deref(), |deployment| &deployment.id)
-            .map_err(|_| bad_token())?;
+    let (found, next_token) = page::cut(&list, newest, size, input.next_token.as_deref(), |deployment| &deployment.id)
+        .map_err(|_| bad_token())?;
     let service_deployments = found.into_iter().map(|deployment| views::brief(service, deployment)).collect();
     Ok(Briefs { service_deployments, next_token })
 }
@@ -170,10 +169,7 @@ pub(super) struct Stopping {
     service_deployment_arn: String,
 }
 
-pub(super) fn stop_service_deployment(
-    ctx: &mut Ctx<'_>,
-    input: StopServiceDeployment,
-) -> Result<Stopping, AwsError> {
+pub(super) fn stop_service_deployment(ctx: &mut Ctx<'_>, input: StopServiceDeployment) -> Result<Stopping, AwsError> {
     let arn = input.service_deployment_arn;
     let go_back = input.stop_type != Some(StopType::Abort);
     let unknown = || AwsError::new("ServiceDeploymentNotFoundException", "Service deployment not found.");

@@ -10,7 +10,7 @@ use crate::world::PlaceKey;
 /// The digest of an image, or the text of the error that pulling it ends with. An image of another registry always can
 /// be pulled; where its text names no digest, it has one that is made of its text.
 pub(super) fn pull(scope: &mut Scope<'_>, image: &str) -> Result<String, String> {
-    let resolved = pullable(scope, image)?;
+    let resolved = pullable(scope.world, &scope.at, image)?;
     Ok(resolved.or_else(|| named_digest(image)).unwrap_or_else(|| format!("sha256:{}", ids::sha256(image.as_bytes()))))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn planted(scope: &mut Scope<'_>, given: &str) -> Result<String, Stri
     }
     let PlaceKey { account, region } = scope.at.clone();
     let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{given}");
-    match pullable(scope, &image)? {
+    match pullable(scope.world, &scope.at, &image)? {
         Some(digest) => {
             let repository = given.split(['@', ':']).next().unwrap_or(given);
             Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{repository}@{digest}"))

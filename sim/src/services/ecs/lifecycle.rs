@@ -212,8 +212,7 @@ fn started(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     task.times.started = Some(now);
     let count = task.containers.len();
     let (crash, health, is_checked) = (task.fate.crash.clone(), task.timings.health, task.is_checked());
-    let runtime_ids: Vec<String> =
-        (0..count).map(|_| format!("{}-{}", id, scope.world.ids.hex(&kind, 10))).collect();
+    let runtime_ids: Vec<String> = (0..count).map(|_| format!("{}-{}", id, scope.world.ids.hex(&kind, 10))).collect();
     if let Some(task) = scope.place().ecs.task_mut(cluster, id) {
         for (container, runtime_id) in task.containers.iter_mut().zip(runtime_ids) {
             container.status = ContainerStatus::Running;

@@ -145,7 +145,9 @@ fn settle(scope: &mut Scope<'_>, key: &Key) {
     }
     match service.current().map(|current| (current.status, current.stage, current.baked)) {
         Some((Status::InProgress, Some(Stage::ScaleUp), false)) if steady => bake(scope, key),
-        Some((Status::InProgress, _, true)) | Some((Status::RollbackInProgress, _, _)) if steady => complete(scope, key),
+        Some((Status::InProgress, _, true)) | Some((Status::RollbackInProgress, _, _)) if steady => {
+            complete(scope, key)
+        }
         Some(_) => {}
         None => reached(scope, key, steady),
     }

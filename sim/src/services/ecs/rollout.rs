@@ -291,8 +291,11 @@ pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool
             let reason = cause.rolled_back().to_owned();
             current.status = Status::RollbackInProgress;
             current.stage = None;
-            current.rollback =
-                Some(Rollback { reason: reason.clone(), started_at: now, service_revision_arn: target.revision.clone() });
+            current.rollback = Some(Rollback {
+                reason: reason.clone(),
+                started_at: now,
+                service_revision_arn: target.revision.clone(),
+            });
             current.reason = Some(reason);
         }
         None => {

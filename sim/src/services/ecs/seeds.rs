@@ -338,7 +338,10 @@ impl ContainerSeed {
             put("secrets", pairs(&self.secrets, "valueFrom"));
         }
         if let Some(command) = &self.health_check {
-            put("healthCheck", json!({ "command": ["CMD-SHELL", command], "interval": 10, "timeout": 5, "retries": 3 }));
+            put(
+                "healthCheck",
+                json!({ "command": ["CMD-SHELL", command], "interval": 10, "timeout": 5, "retries": 3 }),
+            );
         }
         Value::Object(definition)
     }

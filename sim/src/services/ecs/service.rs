@@ -117,7 +117,6 @@ impl Service {
     pub(super) fn launch_type(&self) -> String {
         self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2").to_owned()
     }
-
 }
 
 /// Let a service say something now.

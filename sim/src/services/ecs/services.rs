@@ -78,7 +78,8 @@ pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<Se
         .map(|service| service.arn.clone())
         .collect();
     let (service_arns, next_token) =
-        page::cut("services", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(|_| bad_token())?;
+        page::cut("services", arns, size, input.next_token.as_deref(), |arn| last_part(arn))
+            .map_err(|_| bad_token())?;
     Ok(ServiceArns { service_arns, next_token })
 }
 

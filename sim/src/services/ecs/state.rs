@@ -135,7 +135,8 @@ pub(super) struct Failure {
 impl Failure {
     /// There is no such thing.
     pub(super) fn missing(scope: &Scope<'_>, kind: &str, given: &str) -> Self {
-        let arn = if given.starts_with("arn:") { given.to_owned() } else { scope.arn("ecs", &format!("{kind}/{given}")) };
+        let arn =
+            if given.starts_with("arn:") { given.to_owned() } else { scope.arn("ecs", &format!("{kind}/{given}")) };
         Self { arn, reason: "MISSING" }
     }
 }

@@ -51,9 +51,7 @@ fn tags_of<'s>(scope: &'s mut Scope<'_>, arn: &str) -> Result<&'s mut Tags, AwsE
             let key = Key { cluster: (*cluster).to_owned(), service: (*service).to_owned() };
             scope.place().ecs.service_mut(&key).map(|service| &mut service.tags).ok_or_else(unknown)
         }
-        ["task", cluster, id] => {
-            scope.place().ecs.task_mut(cluster, id).map(|task| &mut task.tags).ok_or_else(unknown)
-        }
+        ["task", cluster, id] => scope.place().ecs.task_mut(cluster, id).map(|task| &mut task.tags).ok_or_else(unknown),
         ["task-definition", _] => {
             definition::resolve(scope, arn).map(|definition| &mut definition.tags).ok_or_else(unknown)
         }

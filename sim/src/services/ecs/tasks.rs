@@ -126,7 +126,8 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     let (cluster, timings) = (at.name.clone(), at.timings);
     match ctx.earlier(token.as_deref()) {
         Earlier::Same(ids) => {
-            let tasks = ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
+            let tasks =
+                ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
             return Ok(Tasks { tasks, failures: Vec::new() });
         }
         Earlier::Different => {

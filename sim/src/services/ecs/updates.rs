@@ -92,9 +92,8 @@ fn count(input: &mut Map<String, Value>) -> Result<Option<usize>, AwsError> {
 }
 
 fn check(settings: &Map<String, Value>, definition: &Definition) -> Result<(), AwsError> {
-    let unsupported = |what: &str| {
-        AwsError::new("UnsupportedFeatureException", format!("the simulator does not offer {what} yet"))
-    };
+    let unsupported =
+        |what: &str| AwsError::new("UnsupportedFeatureException", format!("the simulator does not offer {what} yet"));
     let controller = settings.get("deploymentController").and_then(|controller| controller.get("type"));
     if controller.is_some_and(|kind| kind != "ECS") {
         return Err(unsupported("deployment controllers other than ECS"));
