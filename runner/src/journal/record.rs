@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Failure, RunOutcome, StageOutcome};
+use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
 use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName};
 
 /// The version of the journal's format.
@@ -71,6 +71,9 @@ pub struct RunStart {
     /// The environment variables that the pipeline refers to: a resumed run sees the same.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The stages, each behind all that it needs.
+    #[serde(default)]
+    pub stages: Vec<StageOutline>,
     /// The plugins by the names that the pipeline gives them.
     pub plugins: BTreeMap<String, Digest>,
     /// The hash of the engine's configuration, as wasmtime gives it: another one might compute something else.

@@ -26,6 +26,7 @@ pub(super) fn start(dir: &Path, run: &str) -> RunStart {
         file: "pipelines/web-service.toml".to_owned(),
         source: attach(dir, b"[pipeline]\nname = \"web\"\n").unwrap(),
         env: BTreeMap::new(),
+        stages: Vec::new(),
         inputs: BTreeMap::from([("commit".to_owned(), json!("abc"))]),
         plugins: BTreeMap::from([("build-image".to_owned(), Digest::of(b"plugin"))]),
         engine: "engine".to_owned(),

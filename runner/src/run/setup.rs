@@ -242,6 +242,7 @@ fn run_start(
         source: pipeline.source_digest.clone(),
         inputs: pipeline.inputs.clone(),
         env: pipeline.env.clone(),
+        stages: pipeline.stages.iter().map(outline).collect(),
         plugins: digests,
         engine: plugins.engine().configuration_hash(),
         account: account.clone(),
