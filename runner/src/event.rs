@@ -75,6 +75,17 @@ pub enum EventKind {
         /// Why it failed, if it did: kind and message.
         error: Option<String>,
     },
+    /// A stage's AWS call failed and is sent again.
+    CallRetrying {
+        /// The IAM action.
+        action: String,
+        /// The attempt that failed: 1 for the first.
+        attempt: u32,
+        /// How long the pause is, in milliseconds.
+        delay: u64,
+        /// Why it failed.
+        error: String,
+    },
     /// An attempt failed and another will follow.
     StageRetrying {
         /// The attempt that failed.

@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
 /// An error of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AwsError {
@@ -17,14 +15,12 @@ pub(crate) struct AwsError {
     pub(crate) message: String,
     /// The HTTP status.
     pub(crate) status: u16,
-    /// Further members of the error's shape.
-    pub(crate) members: Map<String, Value>,
 }
 
 impl AwsError {
     /// The caller's mistake: HTTP status 400.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), shape: None, message: message.into(), status: 400, members: Map::new() }
+        Self { code: code.into(), shape: None, message: message.into(), status: 400 }
     }
 
     /// Another HTTP status.
@@ -36,12 +32,6 @@ impl AwsError {
     /// The shape's name, where the service model names it otherwise than its code.
     pub(crate) fn shape(mut self, shape: &'static str) -> Self {
         self.shape = Some(shape);
-        self
-    }
-
-    /// A further member of the error's shape.
-    pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
         self
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::clock::{Clock, Timestamp};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{codebuild, ecr, kms, secretsmanager, sts};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
 use crate::world::{PlaceKey, World};
 
 /// Why a world file cannot be used.
@@ -56,6 +56,14 @@ struct File {
     findings: Vec<ecr::FindingSeed>,
     #[serde(default)]
     projects: Vec<codebuild::ProjectSeed>,
+    #[serde(default)]
+    clusters: Vec<ecs::ClusterSeed>,
+    #[serde(default)]
+    services: Vec<ecs::ServiceSeed>,
+    #[serde(default)]
+    task_behaviours: Vec<ecs::BehaviourSeed>,
+    #[serde(default)]
+    alarms: Vec<cloudwatch::AlarmSeed>,
     #[serde(default)]
     faults: Vec<FaultSeed>,
 }
@@ -130,6 +138,8 @@ impl File {
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
         ecr::plant(&mut world, &self.repositories, &self.findings, &mut problems);
         codebuild::plant(&mut world, &self.projects, &mut problems);
+        cloudwatch::plant(&mut world, &self.alarms, &mut problems);
+        ecs::plant(&mut world, &self.clusters, &self.services, &self.task_behaviours, &mut problems);
         (world, problems)
     }
 }

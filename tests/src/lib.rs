@@ -4,9 +4,11 @@
 
 mod account;
 pub mod component;
+mod guest;
 mod kiln;
 mod world;
 
 pub use account::Account;
+pub use guest::{ANYTHING, Guest};
 pub use kiln::{Kiln, Outcome, Running, repository};
 pub use world::World;

@@ -74,7 +74,8 @@ fn a_critical_finding_closes_the_gate() {
 fn crashing_tasks_fail_the_deployment_and_it_is_undone() {
     let world = World::web_service().add(
         "task-behaviours",
-        r#"image = "built"
+        r#"family = "web"
+           from-revision = 2
            crash-after = "5s"
            exit-code = 137
            reason = "OutOfMemoryError: Container killed due to memory usage""#,

@@ -3,4 +3,5 @@
 mod commands;
 mod emulators;
 mod failures;
+mod hostile;
 mod web_service;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
@@ -27,9 +27,9 @@ pub(crate) fn build(layout: &Layout, terminal: &Terminal, release: bool) -> Resu
         .current_dir(layout.guests())
         .args(["build", "--workspace", "--target", TARGET])
         .env("CARGO_TARGET_DIR", layout.guests_target())
-        // Flags for the host's machine mean nothing to the guest, and would change its bytes.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        // In the place of flags for the host's machine, which mean nothing to the guest.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(layout)?)
+        .env_remove("RUSTFLAGS");
     if release {
         command.arg("--release");
     }
@@ -50,6 +50,17 @@ pub(crate) fn build(layout: &Layout, terminal: &Terminal, release: bool) -> Resu
         terminal.line(format_args!("{name:<16} {:>6} KiB  sha256:{digest}{note}", component.len().div_ceil(1024)));
     }
     remove_others(&components, &names)
+}
+
+/// The places of a panic name source files. Without the paths of this machine the same sources make the same component
+/// everywhere, and a lock file that holds its digest is good everywhere.
+fn flags(layout: &Layout) -> Result<String, TaskError> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).ok_or_else(|| {
+        TaskError::other("neither CARGO_HOME nor a home directory is known", "set CARGO_HOME to cargo's own directory")
+    })?;
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    Ok([remap(&home, "/cargo"), remap(&layout.root, "/kiln")].join("\u{1f}"))
 }
 
 /// The target must be there; rustup brings it.

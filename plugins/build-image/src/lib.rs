@@ -136,7 +136,7 @@ impl Stage for BuildImage {
             return Ok(format!("build {id} does not exist any more"));
         };
         if build::ended(&build.status).is_some() {
-            return Ok(format!("build {id} had ended already ({}); the image that it pushed stays", build.status));
+            return Ok(format!("build {id} had ended already ({}); what it pushed stays", build.status));
         }
         stop_build(&StopBuildRequest { id: id.clone() }).during(format!("stopping build {id}"))?;
         let limit = Duration::from_secs(300);

@@ -77,7 +77,7 @@ pub(crate) fn judge(
 
     if !blocking.is_empty() {
         let of_them = if blocking.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", blocking.len()) };
-        return Err(Failure::rejected(format!("{image} has {of_them} of severity {gate} or worse"))
+        return Err(Failure::rejected(format!("{} has {of_them} of severity {gate} or worse", image.brief()))
             .help("Update the packages that are named and build again. What does no harm here can be accepted for a while: `accept = [{ id = \"…\", reason = \"…\", until = \"YYYY-MM-DD\" }]`.")
             .details(expired)
             .details(blocking.iter().take(SHOWN).map(|finding| line(finding)))

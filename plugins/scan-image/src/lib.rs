@@ -53,8 +53,8 @@ impl Stage for ScanImage {
         };
         check_place(image)?;
         let plan = Plan::new(format!("scans {} and {gate}", image.repository.name));
-        let subject = format!("scan of {}@{}", image.repository.name, image.short_digest());
-        Ok(match findings(image).during(format!("looking for the scan of {image}"))? {
+        let subject = format!("scan of {}", image.brief());
+        Ok(match findings(image).during(format!("looking for the scan of {}", image.brief()))? {
             Some(found) => {
                 plan.change(ChangeAction::Read, subject, format!("{}, {} findings", found.status, found.findings.len()))
             }
@@ -71,7 +71,7 @@ impl Stage for ScanImage {
         let enhanced = scan::is_enhanced(config.scan_type, &frequency(&image)?);
         let found = await_scan(&image, &config, enhanced)?;
         if let Some(at) = found.completed {
-            log::info(format!("{image} was scanned {}", Instant(at)));
+            log::info(format!("{} was scanned {}", image.brief(), Instant(at)));
         }
         let today = Instant::now().date();
         let verdict = gate::judge(&image, config.fail_on, &config.accept, today, &found)?;
@@ -91,9 +91,9 @@ fn await_scan(
     let mut started = false;
     let mut began = false;
     let mut waits_for_inspector = enhanced;
-    let subject = format!("the scan of {image}");
+    let subject = format!("the scan of {}", image.brief());
     let look = || {
-        let Some(found) = findings(image).during(format!("looking at the scan of {image}"))? else {
+        let Some(found) = findings(image).during(format!("looking at the scan of {}", image.brief()))? else {
             if waits_for_inspector {
                 return Ok(Look::waiting("waiting for Inspector to begin its scan"));
             }
@@ -121,7 +121,7 @@ fn begin(image: &PinnedImage, scan_type: ScanType) -> Result<bool, Failure> {
     let request = StartImageScanRequest { repository: image.repository.name.clone(), image: by_digest(image) };
     match start_image_scan(&request) {
         Ok(response) => {
-            log::info(format!("started a scan of {image} ({})", response.status));
+            log::info(format!("started a scan of {} ({})", image.brief(), response.status));
             Ok(false)
         }
         // One scan a day and image: a result of this day exists or is on its way.
@@ -137,7 +137,7 @@ fn begin(image: &PinnedImage, scan_type: ScanType) -> Result<bool, Failure> {
             log::info(format!("ECR starts no scan ({}): waiting for Inspector", error.message));
             Ok(true)
         }
-        Err(error) => Err(error).during(format!("starting a scan of {image}")),
+        Err(error) => Err(error).during(format!("starting a scan of {}", image.brief())),
     }
 }
 

@@ -36,14 +36,16 @@ pub(crate) fn step(
         ("COMPLETE", ScanType::Auto | ScanType::Basic) | ("ACTIVE", ScanType::Auto | ScanType::Enhanced) => {
             Ok(Step::Over)
         }
-        ("COMPLETE", ScanType::Enhanced) => {
-            Err(Failure::rejected(format!("{image} has only a basic scan, and `type` demands an enhanced one"))
-                .help("Turn on enhanced scanning (Inspector) for the repository, or say `type = \"auto\"`."))
-        }
-        ("ACTIVE", ScanType::Basic) => {
-            Err(Failure::rejected(format!("{image} is scanned by Inspector, and `type` demands a basic scan"))
-                .help("Say `type = \"enhanced\"` or `\"auto\"`."))
-        }
+        ("COMPLETE", ScanType::Enhanced) => Err(Failure::rejected(format!(
+            "{} has only a basic scan, and `type` demands an enhanced one",
+            image.brief()
+        ))
+        .help("Turn on enhanced scanning (Inspector) for the repository, or say `type = \"auto\"`.")),
+        ("ACTIVE", ScanType::Basic) => Err(Failure::rejected(format!(
+            "{} is scanned by Inspector, and `type` demands a basic scan",
+            image.brief()
+        ))
+        .help("Say `type = \"enhanced\"` or `\"auto\"`.")),
         ("FAILED", _) => {
             Err(ended(FailureKind::Failed, image, "failed", why).help("See what ECR says, and scan the image again."))
         }
@@ -69,7 +71,7 @@ pub(crate) fn unsupported(image: &PinnedImage, why: Option<&str>) -> Failure {
 }
 
 fn ended(kind: FailureKind, image: &PinnedImage, what: &str, why: Option<&str>) -> Failure {
-    Failure::new(kind, format!("the scan of {image} {what}")).details(why.map(str::to_owned))
+    Failure::new(kind, format!("the scan of {} {what}", image.brief())).details(why.map(str::to_owned))
 }
 
 /// Time ran out before any scan began: the image was never scanned, and that is the answer.
@@ -77,7 +79,7 @@ pub(crate) fn never_began(image: &PinnedImage, failure: Failure) -> Failure {
     if failure.kind != FailureKind::TimedOut {
         return failure;
     }
-    Failure::rejected(format!("{image} was never scanned"))
+    Failure::rejected(format!("{} was never scanned", image.brief()))
         .help("See that the repository is scanned (ECR's scan on push, or Inspector with a filter that matches it); no findings is no good news where nobody looked.")
         .detail(failure.message)
 }

@@ -133,6 +133,11 @@ impl PinnedImage {
         format!("{repository_uri}@{digest}").parse()
     }
 
+    /// `REPOSITORY@` and the beginning of the digest, for people.
+    pub fn brief(&self) -> String {
+        format!("{}@{}", self.repository.name, self.short_digest())
+    }
+
     /// The digest's first 12 hexadecimal digits, for people.
     pub fn short_digest(&self) -> &str {
         short_digest(&self.digest)
@@ -221,6 +226,7 @@ mod tests {
         let registry = "111111111111.dkr.ecr.us-west-2.amazonaws.com";
         let pinned = format!("{registry}/web@{DIGEST}").parse::<PinnedImage>();
         assert_eq!(pinned.as_ref().map(PinnedImage::short_digest), Ok("e3b0c44298fc"));
+        assert_eq!(pinned.as_ref().map(PinnedImage::brief), Ok("web@e3b0c44298fc".to_owned()));
         assert_eq!(pinned.map(|image| image.to_string()), Ok(format!("{registry}/web@{DIGEST}")));
         let tagged = format!("{registry}/web:1").parse::<PinnedImage>();
         assert!(tagged.is_err_and(|error| error.to_string().contains("by digest")));

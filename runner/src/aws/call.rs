@@ -12,6 +12,7 @@ use super::clients::Clients;
 use super::error::{AwsError, ErrorKind};
 use super::operation::{Operation, Token};
 use super::request_id::capture;
+use super::retry;
 use crate::event::EventKind;
 use crate::journal::{self, Body, CallKey, CallOutcome, CallResult, Intent, Phase, Record};
 use crate::policy::{Grants, Place};
@@ -61,9 +62,9 @@ pub(crate) struct CallerParts {
     pub(crate) maximum_calls: u32,
 }
 
-/// A call gives up after this long on the world's clock, all retries of the SDK included. The SDK's own limit is lower;
-/// this one holds whatever the SDK does.
-const DEADLINE: Duration = Duration::from_secs(150);
+/// An attempt to send a call is given up after this long. The SDK's own limit is lower; this one holds whatever the SDK
+/// does.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Nothing is sent any more when a guest must end.
 fn check_stop(run: &RunContext) -> Result<(), HostStop> {
@@ -149,21 +150,41 @@ impl Caller {
             });
             self.run.record_durable(&intent).await?;
         }
-        let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, operation.send(clients, &token))).await;
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(_) => Err(AwsError {
-                kind: ErrorKind::Unavailable,
-                code: "TimedOut".to_owned(),
-                message: format!("no answer within {} seconds", DEADLINE.as_secs()),
-                operation: String::new(),
-                request_id: request_id.clone(),
-            }),
-        };
+        let (answer, request_id) = self.send(clients, &operation, &token).await?;
         let answer = answer.map_err(|error| self.mask(AwsError { operation: O::ACTION.name.to_owned(), ..error }));
         let request = (!O::ACTION.write).then_some(request);
         self.note_result::<O>(&call, request, &request_hash, &answer, request_id, began).await?;
         Ok(answer)
+    }
+
+    /// Send it, and again as long as that is harmless and can help. Every time with the same token.
+    async fn send<O: Operation>(
+        &self,
+        clients: &Clients,
+        operation: &O,
+        token: &Token,
+    ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
+        let mut attempt = 1;
+        loop {
+            let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, operation.send(clients, token))).await;
+            let error = match sent {
+                Ok(Ok(output)) => return Ok((Ok(output), request_id)),
+                Ok(Err(error)) => error,
+                Err(_) => timed_out(request_id.clone()),
+            };
+            let Some(pause) = retry::pause(error.kind, O::RETRY, attempt, token.as_str()) else {
+                return Ok((Err(error), request_id));
+            };
+            self.emit(EventKind::CallRetrying {
+                action: O::ACTION.name.to_owned(),
+                attempt,
+                delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                error: self.mask(error).message,
+            });
+            // Nothing is lost by stopping here: the intent is written, and a resumed run sends it again.
+            self.run.pause(pause).await?;
+            attempt += 1;
+        }
     }
 
     fn authorise<O: Operation>(&self, authority: Authority, operation: &O) -> Result<(), AwsError> {
@@ -242,6 +263,16 @@ impl Caller {
             error: answer.as_ref().err().map(|error| format!("{}: {}", error.code, error.message)),
         });
         Ok(())
+    }
+}
+
+fn timed_out(request_id: Option<String>) -> AwsError {
+    AwsError {
+        kind: ErrorKind::Unavailable,
+        code: "TimedOut".to_owned(),
+        message: format!("no answer within {} seconds", DEADLINE.as_secs()),
+        operation: String::new(),
+        request_id,
     }
 }
 

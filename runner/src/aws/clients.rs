@@ -44,7 +44,7 @@ impl Connection {
         let endpoint = endpoint.map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
@@ -67,6 +67,7 @@ impl Connection {
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(anyone))
             .identity_cache(IdentityCache::lazy().build())
+            .retry_config(RetryConfig::disabled())
             .http_client(http_client(Some(endpoint)))
             .endpoint_url(endpoint)
             .build();

@@ -6,10 +6,10 @@ pub mod clients;
 pub mod error;
 mod limits;
 mod names;
-mod once;
 pub mod operation;
 mod raw_json;
 pub mod request_id;
+mod retry;
 mod values;
 
 pub mod cloudwatch;

@@ -3,7 +3,7 @@
 //! The main type is [`PipelineFile`].
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ use crate::pipeline::{self, Pipeline, Values};
 use crate::plugin::{Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
+
+/// A pipeline file has at most this many bytes; `pipeline` refuses a longer one.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// Which pipeline, with which inputs.
 #[derive(Debug, Args)]
@@ -65,14 +68,16 @@ impl PipelineFile {
 
     fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
         let plugins = open_plugins(global)?;
-        let bytes = std::fs::read(&self.path)
-            .map_err(|error| complain(&format!("cannot read {}: {error}", self.path.display()), None, Exit::Input))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let message = format!("{} is not UTF-8 text: the byte at offset {at} is not", self.path.display());
-            complain(&message, Some("save the file as UTF-8"), Exit::Input)
-        })?;
-        Ok((SourceFile { name: self.path.display().to_string(), text }, plugins))
+        let path = self.path.display().to_string();
+        let unreadable = |error: std::io::Error| complain(&format!("cannot read {path}: {error}"), None, Exit::Input);
+        // One byte beyond the limit is enough for the check that refuses the file to see it.
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&self.path).map_err(unreadable)?;
+        file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        match SourceFile::from_bytes(path.as_str(), bytes) {
+            Ok(source) => Ok((source, plugins)),
+            Err(refused) => Err(show(&[refused.0], &refused.1, global.output)),
+        }
     }
 }
 

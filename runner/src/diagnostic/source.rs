@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::problem::Diagnostic;
+
 /// A file's name and text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -17,6 +19,25 @@ impl SourceFile {
     /// A file's name and text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into() }
+    }
+
+    /// A file's name and its bytes, which must be UTF-8.
+    ///
+    /// # Errors
+    /// What is wrong, and the source as far as it is text, to show it with. Boxed: it is large, and rare.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Box<(Diagnostic, Self)>> {
+        let name = name.into();
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => {
+                let end = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes().get(..end).unwrap_or_default()).into_owned();
+                let diagnostic = Diagnostic::error("not-utf8", format!("byte {end} of the file is not UTF-8"))
+                    .at(end..end, "the text ends here")
+                    .help("save the file as UTF-8");
+                Err(Box::new((diagnostic, Self { name, text })))
+            }
+        }
     }
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
@@ -121,6 +142,14 @@ mod tests {
         assert_eq!(source.position(8), (2, 2));
         assert_eq!(source.position(7), (2, 1), "inside of a character means its beginning");
         assert_eq!(source.position(999), (3, 1));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_with_their_place() {
+        let refused = SourceFile::from_bytes("p.toml", b"a = 1\nb = \"\xff\"".to_vec());
+        let place = refused.map_err(|refused| refused.1.position(refused.0.span().map_or(0, |span| span.start)));
+        assert_eq!(place, Err((2, 6)));
+        assert_eq!(SourceFile::from_bytes("p.toml", b"a".to_vec()), Ok(SourceFile::new("p.toml", "a")));
     }
 
     #[test]

@@ -97,8 +97,7 @@ fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
     summary.bytes = bytes.len() as u64;
     let (frames, _) = Scan::new(&path, &bytes)?.frames()?;
     for (offset, frame) in frames {
-        // Numbers of kinds, see `Record::kind`: run-start, stuck, run-end, run-resume.
-        if !matches!(frame.kind, 1 | 13 | 14 | 15) {
+        if !Record::tells_state(frame.kind) {
             continue;
         }
         match decode(&path, offset, &frame)? {
@@ -115,11 +114,20 @@ fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
                     summary.state = RunState::Ended(end.outcome);
                 }
             }
-            Record::RunResume(_) => {
+            Record::RunResume(_) | Record::Reconciled(_) => {
                 summary.ended = None;
                 summary.state = RunState::Unfinished;
             }
-            _ => {}
+            Record::StageStart(_)
+            | Record::Intent(_)
+            | Record::Result(_)
+            | Record::LocalRead(_)
+            | Record::Timer(_)
+            | Record::Remember(_)
+            | Record::Fence(_)
+            | Record::UndoStart(_)
+            | Record::UndoEnd(_)
+            | Record::StageEnd(_) => {}
         }
     }
     if is_locked(&path)? {

@@ -69,7 +69,12 @@ pub(super) struct BlobReference {
 /// the run goes on.
 pub fn read(path: &Path) -> Result<Recording, JournalError> {
     let bytes = fs::read(path).map_err(JournalError::io("read the journal", path))?;
-    let scan = Scan::new(path, &bytes)?;
+    parse(path, &bytes)
+}
+
+/// What the bytes of the journal `path` hold.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Recording, JournalError> {
+    let scan = Scan::new(path, bytes)?;
     let (frames, end) = scan.frames()?;
     let mut entries = Vec::with_capacity(frames.len());
     for (offset, frame) in frames {

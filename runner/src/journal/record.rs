@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Failure, RunOutcome, StageOutcome};
+use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
 use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName};
 
 /// The version of the journal's format.
@@ -68,6 +68,12 @@ pub struct RunStart {
     pub source: Digest,
     /// The inputs with their values, defaults included.
     pub inputs: BTreeMap<String, Value>,
+    /// The environment variables that the pipeline refers to: a resumed run sees the same.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The stages, each behind all that it needs.
+    #[serde(default)]
+    pub stages: Vec<StageOutline>,
     /// The plugins by the names that the pipeline gives them.
     pub plugins: BTreeMap<String, Digest>,
     /// The hash of the engine's configuration, as wasmtime gives it: another one might compute something else.
@@ -390,6 +396,11 @@ impl Record {
             Self::RunEnd(_) => (14, "run-end"),
             Self::RunResume(_) => (15, "run-resume"),
         }
+    }
+
+    /// Whether a record of this kind says how its run stands: run-start, reconciled, stuck, run-end, run-resume.
+    pub(super) fn tells_state(kind: u16) -> bool {
+        matches!(kind, 1 | 8 | 13 | 14 | 15)
     }
 
     /// Whether the record begins work that could as well be refused. What ends or undoes work that has begun is taken

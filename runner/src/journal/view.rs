@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::reader::{Recording, Tail};
 use super::record::{CallKey, CallOutcome, CallResult, Intent, Phase, Record, RunStart};
+use crate::event::StageOutcome;
 use crate::report::show::{CallOutcome as Shown, CallView, RunView, StageView, UndoView};
 use crate::types::StageName;
 
@@ -46,7 +47,13 @@ impl<'a> Viewer<'a> {
             stages: Vec::new(),
             warnings: Vec::new(),
         };
-        Self { start, view, index: BTreeMap::new(), began: BTreeMap::new(), open: BTreeMap::new() }
+        let mut viewer = Self { start, view, index: BTreeMap::new(), began: BTreeMap::new(), open: BTreeMap::new() };
+        for stage in &start.stages {
+            if let Some(view) = viewer.stage(&stage.name) {
+                view.plugin.clone_from(&stage.plugin);
+            }
+        }
+        viewer
     }
 
     fn stage(&mut self, name: &StageName) -> Option<&mut StageView> {
@@ -70,11 +77,8 @@ impl<'a> Viewer<'a> {
     fn take(&mut self, record: &Record) {
         match record {
             Record::StageStart(begun) => {
-                let plugin = self.start.plugins.iter().find(|(_, digest)| **digest == begun.plugin);
-                let plugin = plugin.map(|(name, _)| name.clone()).unwrap_or_default();
                 self.began.entry(begun.stage.clone()).or_insert(begun.at);
                 if let Some(stage) = self.stage(&begun.stage) {
-                    stage.plugin = plugin;
                     stage.attempts = begun.attempt;
                     stage.outcome = None;
                 }
@@ -135,6 +139,11 @@ impl<'a> Viewer<'a> {
             if let Some(stage) = self.stage(&key.stage) {
                 stage.calls.push(call);
             }
+        }
+        // The host's own calls, before the first stage: they are no stage that could have been started.
+        if let Some(host) = self.view.stages.iter_mut().find(|stage| stage.name.as_str() == crate::run::HOST) {
+            host.plugin = "the runner's own calls".to_owned();
+            host.outcome = Some(StageOutcome::Done);
         }
         self.view
     }

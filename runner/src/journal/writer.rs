@@ -181,7 +181,9 @@ impl Journal {
 
     /// Return when all that was appended is durable.
     pub async fn sync(&self) -> Result<(), JournalError> {
-        match self.inner.state().next_seq.checked_sub(1) {
+        // By itself, so that the lock is not held while this waits for whoever needs it.
+        let written = self.inner.state().next_seq;
+        match written.checked_sub(1) {
             Some(last) => self.sync_to(last).await,
             None => Ok(()),
         }
@@ -361,4 +363,71 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
         }
     }
     Err(JournalError::Locked { path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+    use std::os::fd::OwnedFd;
+
+    use super::super::record::RunEnd;
+    use super::*;
+    use crate::event::RunOutcome;
+
+    fn over(file: impl Into<File>) -> Journal {
+        let state = State { file: file.into(), next_seq: 0, prev_crc: 0, bytes: 0, failed: None };
+        Journal::over(Path::new("run"), PathBuf::from("run/journal"), state).unwrap()
+    }
+
+    fn record() -> Record {
+        Record::RunEnd(RunEnd { outcome: RunOutcome::Done, at: 0 })
+    }
+
+    #[tokio::test]
+    async fn a_sync_that_fails_is_never_tried_again() {
+        // A pipe takes writes but cannot be synced.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let journal = over(OwnedFd::from(writer));
+        journal.append(&record()).unwrap();
+        let error = journal.append_durable(&record()).await.unwrap_err();
+        assert!(matches!(error, JournalError::Io { action: "sync the journal", .. }), "{error}");
+        assert_eq!(journal.syncs(), 1);
+
+        assert!(matches!(journal.append(&record()), Err(JournalError::Poisoned { .. })));
+        assert!(matches!(journal.sync().await, Err(JournalError::Poisoned { .. })));
+        let error = journal.append_durable(&record()).await.unwrap_err();
+        assert!(matches!(error, JournalError::Poisoned { .. }), "{error}");
+        assert_eq!(journal.syncs(), 1, "the second would have hidden the error of the first");
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_sync_that_fails_are_told() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let journal = over(OwnedFd::from(writer));
+        let mut writers = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let journal = journal.clone();
+            writers.spawn(async move { journal.append_durable(&record()).await.is_err() });
+        }
+        assert!(writers.join_all().await.into_iter().all(|failed| failed));
+        assert_eq!(journal.syncs(), 1);
+    }
+
+    #[test]
+    fn a_task_that_waits_for_the_journal_can_move_between_threads() {
+        fn assert_send<T: Send>(_: &T) {}
+        let journal = over(tempfile::tempfile().unwrap());
+        assert_send(&journal.append_durable(&record()));
+        assert_send(&journal.sync());
+    }
+
+    #[test]
+    fn a_full_disk_poisons_the_journal() {
+        let journal = over(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let error = journal.append(&record()).unwrap_err();
+        assert!(matches!(error, JournalError::Io { action: "write the journal", .. }), "{error}");
+        let error = journal.append(&record()).unwrap_err();
+        assert!(matches!(&error, JournalError::Poisoned { cause, .. } if cause.contains("space")), "{error}");
+    }
 }

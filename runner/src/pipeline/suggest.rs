@@ -16,7 +16,9 @@ pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
             let nearness = if !folded.is_empty() && (other.starts_with(&folded) || folded.starts_with(&other)) {
                 strsim::jaro_winkler(&folded, &other).max(0.85)
             } else {
-                strsim::normalized_damerau_levenshtein(&folded, &other)
+                // Unrestricted Damerau-Levenshtein would find hardly more, at several times the cost.
+                let longest = folded.chars().count().max(other.chars().count()).max(1);
+                1.0 - strsim::osa_distance(&folded, &other) as f64 / longest as f64
             };
             (candidate, nearness)
         })
@@ -35,7 +37,7 @@ pub(crate) fn did_you_mean<'a>(
     match nearest(wrong, candidates.iter().copied()) {
         Some(candidate) => Some(format!("did you mean `{candidate}`?")),
         None if candidates.is_empty() => None,
-        None if candidates.len() <= 12 => {
+        None if candidates.len() <= 24 => {
             let list: Vec<String> = candidates.iter().map(|candidate| format!("`{candidate}`")).collect();
             Some(format!("{what}: {}", list.join(", ")))
         }

@@ -82,17 +82,13 @@ fn hidden_characters(text: &str, diagnostics: &mut Vec<Diagnostic>) {
                 format!("the file holds the control character U+{:04X}", c as u32),
             )
             .at(span, "here")
-            .help(format!("delete it, or write `{}` in a quoted string", toml_escape(c))),
+            .help("delete it: text in a pipeline must be readable"),
         });
     }
     if more > 0 {
         diagnostics
             .push(Diagnostic::error("control-character", format!("the file holds {more} more hidden characters")));
     }
-}
-
-fn toml_escape(c: char) -> String {
-    format!("\\u{:04X}", c as u32)
 }
 
 /// Where the nesting of brackets first goes beyond what is allowed. Strings and comments are passed over as TOML does;

@@ -8,6 +8,9 @@ mod pattern;
 mod template;
 mod untied;
 
+#[cfg(test)]
+mod tests;
+
 pub use denied::{Denied, DeniedReason};
 pub use grants::{Declared, Grant, Grants, Place};
 pub use pattern::Pattern;

@@ -98,11 +98,9 @@ enum Token {
     Run { slash: bool },
 }
 
-/// Greedy matching with one way back: to the last run, which takes one character more. Linear in time and space but for
-/// that, and right because a later run can take whatever an earlier one could have left it, unless an earlier one may
-/// take what the later may not: then it is tried as well.
+/// Walks through the text with the set of all places in the pattern that it may have led to: linear in both lengths,
+/// whatever a pattern or an ARN is made of.
 fn matches(tokens: &[Token], text: &[char]) -> bool {
-    // The set of positions in `tokens` that the text so far leads to.
     let mut at = vec![false; tokens.len() + 1];
     let close = |at: &mut Vec<bool>| {
         for (index, token) in tokens.iter().enumerate() {

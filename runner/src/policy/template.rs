@@ -292,6 +292,8 @@ impl Resolver<'_> {
             "a name must not hold `:`, which would begin another part of the ARN"
         } else if name.chars().any(is_hidden) {
             "a name must not hold control characters or invisible ones"
+        } else if name.ends_with('/') {
+            "a name must not end with `/`, which would reach to all that is below it"
         } else if !slash && name.contains('/') {
             "a name must not hold `/` here, where another part follows it"
         } else {
@@ -314,7 +316,7 @@ impl Resolver<'_> {
         let repository = rest.split_once('@').map_or(rest, |(name, _)| name);
         let repository = repository.split_once(':').map_or(repository, |(name, _)| name);
         let well_formed = repository.split('/').all(|part| {
-            !part.is_empty()
+            part.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
         });
         if well_formed {

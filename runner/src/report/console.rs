@@ -75,6 +75,7 @@ impl<W: Write + Send> Console<W> {
             EventKind::RunStarted { .. }
             | EventKind::StageLog { .. }
             | EventKind::Call { .. }
+            | EventKind::CallRetrying { .. }
             | EventKind::Warning { .. }
             | EventKind::Interrupted { .. }
             | EventKind::RunFinished { .. } => {}

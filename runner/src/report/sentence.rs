@@ -57,6 +57,11 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
             let line = format!("{action} {verb} in {} ({kind}{request}){error}", human(*millis));
             (Weight::Verbose, Symbol::Running, line)
         }
+        EventKind::CallRetrying { action, attempt, delay, error } => (
+            Weight::Log,
+            Symbol::Again,
+            format!("{action} failed, attempt {attempt}: {}; sent again in {}", text::clean(error), human(*delay)),
+        ),
         EventKind::StageRetrying { attempt, attempts, delay, failure } => (
             Weight::Everyone,
             Symbol::Again,

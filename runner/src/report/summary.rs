@@ -109,6 +109,7 @@ impl Summary {
             EventKind::StageProgress { .. }
             | EventKind::StageLog { .. }
             | EventKind::Call { .. }
+            | EventKind::CallRetrying { .. }
             | EventKind::StageRetrying { .. }
             | EventKind::UndoStarted => {}
         }

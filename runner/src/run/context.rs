@@ -62,6 +62,11 @@ impl RunContext {
         }
     }
 
+    /// Wait for `duration` of the run's clock, or until the run is told to end.
+    pub(crate) async fn pause(&self, duration: std::time::Duration) -> Result<(), HostStop> {
+        self.sleep_until(self.clock.now().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))).await
+    }
+
     /// Images by digest among the outputs of finished stages.
     pub(crate) fn images(&self) -> Vec<String> {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()

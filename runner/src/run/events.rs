@@ -72,6 +72,9 @@ fn sanitised(kind: EventKind) -> EventKind {
             request_id: request_id.map(|id| sanitise(&id)),
             error: error.map(|error| sanitise(&error)),
         },
+        EventKind::CallRetrying { action, attempt, delay, error } => {
+            EventKind::CallRetrying { action, attempt, delay, error: sanitise(&error) }
+        }
         EventKind::StageRetrying { attempt, attempts, delay, failure } => {
             EventKind::StageRetrying { attempt, attempts, delay, failure: sanitised_failure(failure) }
         }

@@ -18,5 +18,6 @@ pub use error::RunError;
 pub use executor::{RunSummary, run};
 pub use host::{StageHost, trap_reason};
 pub use plan::plan;
+pub(crate) use setup::HOST;
 pub use setup::{RunOptions, RunSource};
 pub use stop::{Control, HostStop, Interrupter};

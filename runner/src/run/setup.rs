@@ -241,6 +241,8 @@ fn run_start(
         file: source.file.clone(),
         source: pipeline.source_digest.clone(),
         inputs: pipeline.inputs.clone(),
+        env: pipeline.env.clone(),
+        stages: pipeline.stages.iter().map(outline).collect(),
         plugins: digests,
         engine: plugins.engine().configuration_hash(),
         account: account.clone(),

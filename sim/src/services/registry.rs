@@ -3,7 +3,7 @@
 //! The main function is [`all`]: a service that is not in it is not offered.
 
 use crate::service::Service;
-use crate::services::{codebuild, ecr, kms, logs, secretsmanager, sts};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
 /// Every service that the simulator offers.
 pub(crate) fn all() -> Vec<Service> {
@@ -14,5 +14,7 @@ pub(crate) fn all() -> Vec<Service> {
         ecr::service(),
         codebuild::service(),
         logs::service(),
+        ecs::service(),
+        cloudwatch::service(),
     ]
 }

@@ -35,7 +35,6 @@ pub(crate) fn write_error(error: &AwsError) -> Vec<u8> {
     let mut members = Map::new();
     members.insert("__type".to_owned(), Value::from(error.shape.unwrap_or(&error.code)));
     members.insert("message".to_owned(), Value::from(error.message.as_str()));
-    members.extend(error.members.clone());
     write(&Value::Object(members))
 }
 

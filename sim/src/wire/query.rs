@@ -207,7 +207,6 @@ pub(crate) fn write_error(namespace: &str, request_id: &str, error: &AwsError) -
     members.insert("Type".to_owned(), Value::from(if error.is_server_fault() { "Receiver" } else { "Sender" }));
     members.insert("Code".to_owned(), Value::from(error.code.as_ref()));
     members.insert("Message".to_owned(), Value::from(error.message.as_str()));
-    members.extend(error.members.clone());
     let mut xml = format!("<ErrorResponse xmlns=\"{}\">", escape(namespace));
     element(&mut xml, "Error", &Value::Object(members));
     element(&mut xml, "RequestId", &Value::from(request_id));

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
-use crate::services::{codebuild, ecr, secretsmanager};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, secretsmanager};
 use crate::world::PlaceKey;
 
 /// What can happen by itself: one variant a service.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
+    CloudWatch(cloudwatch::Event),
     CodeBuild(codebuild::Event),
     Ecr(ecr::Event),
+    Ecs(ecs::Event),
     SecretsManager(secretsmanager::Event),
 }
 
@@ -21,8 +23,10 @@ impl Event {
     /// Let it happen.
     pub(crate) fn happen(self, scope: &mut Scope<'_>) {
         match self {
+            Event::CloudWatch(event) => cloudwatch::happen(scope, event),
             Event::CodeBuild(event) => codebuild::happen(scope, event),
             Event::Ecr(event) => ecr::happen(scope, event),
+            Event::Ecs(event) => ecs::happen(scope, event),
             Event::SecretsManager(event) => secretsmanager::happen(scope, event),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{codebuild, ecr, kms, logs, secretsmanager};
+use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,8 +42,10 @@ impl Serialize for PlaceKey {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Place {
+    pub(crate) cloudwatch: cloudwatch::State,
     pub(crate) codebuild: codebuild::State,
     pub(crate) ecr: ecr::State,
+    pub(crate) ecs: ecs::State,
     pub(crate) kms: kms::State,
     pub(crate) logs: logs::State,
     pub(crate) secretsmanager: secretsmanager::State,

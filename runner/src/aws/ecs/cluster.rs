@@ -6,7 +6,6 @@ use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::names::{self, Given};
-use crate::aws::once::Once;
 use crate::plugin::bindings::kiln::aws::ecs::Failure;
 use crate::policy::Place;
 use crate::types::Arn;
@@ -58,11 +57,6 @@ pub(super) fn check(kind: &str, cluster: &str, given: &str) -> Result<(), AwsErr
         [_, of, _] if *of == expected => Ok(()),
         _ => Err(invalid(format_args!("{given:?} is not in the cluster {expected}"))),
     }
-}
-
-/// For operations of class `Unsafe`: they are sent once.
-pub(super) fn once() -> aws_sdk_ecs::config::Builder {
-    aws_sdk_ecs::config::Builder::new().retry_classifier(Once)
 }
 
 /// What ECS could not find, or not tell.

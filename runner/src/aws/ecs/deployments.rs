@@ -4,7 +4,7 @@
 
 use aws_sdk_ecs::types as sdk;
 
-use super::cluster::{self, check, failures, once};
+use super::cluster::{self, check, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
@@ -156,8 +156,6 @@ impl Operation for StopServiceDeploymentRequest {
             .stop_service_deployment()
             .service_deployment_arn(&self.arn)
             .stop_type(sdk::StopServiceDeploymentStopType::from(self.stop_type.as_str()))
-            .customize()
-            .config_override(once())
             .send()
             .await
             .map_err(from_sdk)?;

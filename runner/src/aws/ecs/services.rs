@@ -4,7 +4,7 @@
 
 use aws_sdk_ecs::types as sdk;
 
-use super::cluster::{self, check, check_cluster, failures, once};
+use super::cluster::{self, check, check_cluster, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
@@ -123,8 +123,6 @@ impl Operation for UpdateServiceRequest {
             .set_desired_count(self.desired_count.map(|count| signed("the number of tasks", count)).transpose()?)
             .set_deployment_configuration(self.rolling.as_ref().map(rolling).transpose()?)
             .force_new_deployment(self.force_new_deployment)
-            .customize()
-            .config_override(once())
             .send()
             .await
             .map_err(from_sdk)?;

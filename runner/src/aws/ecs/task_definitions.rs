@@ -5,7 +5,7 @@
 use aws_sdk_ecs::types as sdk;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{NAME, once};
+use super::cluster::NAME;
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::names::{self, Given};
@@ -196,7 +196,6 @@ impl Operation for RegisterTaskDefinitionRequest {
             .family(family)
             .container_definitions(sdk::ContainerDefinition::builder().build())
             .customize()
-            .config_override(once())
             .interceptor(json.clone())
             .send()
             .await

@@ -209,6 +209,9 @@ impl<'a> Input<'a, '_> {
         if !self.allowed(&template, text) {
             return None;
         }
+        if template.slots().next().is_some() && self.given().is_some() {
+            return None;
+        }
         let outside = Outside { env: self.values.map(|values| &values.env), region: self.region };
         match template.evaluate(&outside) {
             Ok(Value::String(text)) => match convert(&text, self.kind()) {

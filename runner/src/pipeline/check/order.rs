@@ -83,6 +83,7 @@ fn shortest_circle(needs: &Needs, knot: &BTreeSet<usize>) -> Option<Vec<usize>> 
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "an index out of bounds is a failed test")]
 mod tests {
     use proptest::prelude::*;
 

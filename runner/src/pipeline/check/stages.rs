@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::declarations::{Declarations, invalid_name};
 use super::order::order;
 use super::places::Places;
@@ -15,10 +17,11 @@ use crate::diagnostic::Diagnostic;
 use crate::pipeline::catalog::{Contract, Contracts, PluginSource};
 use crate::pipeline::config::{Scope, View};
 use crate::pipeline::duration::Span;
-use crate::pipeline::expression::{Expression, Kind, Reference, Root};
+use crate::pipeline::expression::{Expression, Fault, Kind, Reference, Root};
 use crate::pipeline::file::{File, InputTable, InputType, OnFailure, RetryTable, StageTable};
 use crate::pipeline::model::{Environment, Stage};
 use crate::pipeline::retry::Retry;
+use crate::pipeline::schema::{article, type_name};
 use crate::pipeline::suggest::did_you_mean;
 use crate::pipeline::template::Template;
 use crate::types::{EnvironmentName, StageName};
@@ -121,7 +124,7 @@ fn plugin(
         Some(declared) => declared.clone()?,
         None if standard.contains(name) => PluginSource::Standard(name.clone()),
         None => {
-            let names = declarations.plugins.keys().chain(standard).map(String::as_str);
+            let names: BTreeSet<&str> = declarations.plugins.keys().chain(standard).map(String::as_str).collect();
             let help = did_you_mean(name, names, "plugins are");
             let help = help.unwrap_or_else(|| "declare it: `[plugins.NAME]` with `path = \"…\"`".to_owned());
             diagnostics.push(
@@ -142,6 +145,9 @@ fn plugin(
     }
 }
 
+/// The host journals its own calls under this name.
+const RESERVED: &str = crate::run::HOST;
+
 fn draft<'a>(
     name: &'a str,
     table: &'a StageTable,
@@ -152,6 +158,13 @@ fn draft<'a>(
     let places = references.places;
     if let Some(diagnostic) = invalid_name(name, "a stage's name") {
         diagnostics.push(diagnostic.at(places.key(&["stages", name]), ""));
+    }
+    if name == RESERVED {
+        diagnostics.push(
+            Diagnostic::error("invalid-name", format!("{name:?} cannot be a stage's name: it is reserved"))
+                .at(places.key(&["stages", name]), "")
+                .help("kiln's own calls are journaled under it; choose another"),
+        );
     }
     if let Some(environment) = &table.environment
         && !references.declarations.environments.contains_key(environment)
@@ -453,7 +466,6 @@ impl Draft<'_> {
         places: &Places<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
-        let Some((_, contract)) = &self.plugin else { return };
         // An environment that was refused is replaced by another, so that the rest of the config is still looked at.
         let stand_in = stand_in();
         let environment = self.table.environment.as_ref().and_then(|name| match declarations.environments.get(name) {
@@ -461,7 +473,24 @@ impl Draft<'_> {
             Some(None) | None => stand_in.as_ref(),
         });
         let environment = environment.map(|(name, environment)| (name, environment));
-        self.config.check(contract, &View { scope: *scope, environment }, places, diagnostics);
+        let view = View { scope: *scope, environment };
+        if let Some(condition) = &self.when {
+            let wrong = match condition.evaluate(&view) {
+                Ok(Value::Bool(_)) | Err(Fault::Unknown(_)) => None,
+                Ok(other) => Some(format!("it must be a boolean, not {}", article(type_name(&other)))),
+                Err(Fault::Failed(reason)) => Some(reason),
+            };
+            if let Some(reason) = wrong {
+                diagnostics.push(
+                    Diagnostic::error("expression-failed", format!("`{}` has no value: {reason}", condition.text()))
+                        .at(places.value(&["stages", self.name, "when"]), "")
+                        .help("correct the expression, or guard it with has(…) && …"),
+                );
+            }
+        }
+        if let Some((_, contract)) = &self.plugin {
+            self.config.check(contract, &view, places, diagnostics);
+        }
     }
 
     fn finish(self, declarations: &Declarations, on_failure: OnFailure) -> Option<Stage> {

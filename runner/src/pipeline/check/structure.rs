@@ -80,6 +80,9 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
             let short = (raw.len() <= 40 && !raw.contains('\n')).then_some(raw);
             let wants = |kind: &str| expected.iter().any(|expected| expected == kind);
             let help = match (*found, short) {
+                ("integer", Some(raw)) if matches!(field, "timeout" | "backoff" | "max-backoff") => {
+                    Some(format!("write a duration with its unit, in quotes: `{field} = \"{raw}s\"`"))
+                }
                 ("integer" | "number" | "boolean", Some(raw)) if wants("string") => {
                     Some(format!("put it in quotes: `{field} = \"{raw}\"`"))
                 }

@@ -50,6 +50,9 @@ impl<'a> Config<'a> {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         let (Evaluated { config, mut unknown }, failures) = self.setting.evaluate(view);
+        for (pointer, text, kind) in &self.typed {
+            self.check_type(contract, pointer, text, *kind, &unknown, places, diagnostics);
+        }
         for failure in failures {
             let path = path(self.stage, &failure.pointer);
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -64,9 +67,6 @@ impl<'a> Config<'a> {
             );
             // Nothing more is to be said about a value that does not exist.
             unknown.push(failure.pointer);
-        }
-        for (pointer, text, kind) in &self.typed {
-            self.check_type(contract, pointer, text, *kind, &unknown, places, diagnostics);
         }
         let findings = contract.config.check(&config, &unknown);
         for finding in &findings {

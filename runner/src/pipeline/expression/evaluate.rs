@@ -326,6 +326,7 @@ fn arithmetic(
 fn compare(name: &str, one: &Value, other: &Value) -> Result<Ordering, String> {
     match (one, other) {
         (Value::String(one), Value::String(other)) => Ok(one.cmp(other)),
+        (Value::Bool(one), Value::Bool(other)) => Ok(one.cmp(other)),
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => Ok(a.cmp(&b)),
             _ => {
@@ -500,5 +501,59 @@ mod tests {
         assert!(evaluate(&loops).contains("does too much"));
         let replace = ".replace('a', 'aaaaaaaaaa')".repeat(12);
         assert!(evaluate(&format!("'a'{replace}")).contains("longer than"));
+    }
+
+    /// The crate's own evaluator, as a judge.
+    fn judged(text: &str) -> Result<Value, ()> {
+        fn json(value: &cel::Value) -> Result<Value, ()> {
+            Ok(match value {
+                cel::Value::Int(integer) => (*integer).into(),
+                cel::Value::String(text) => text.as_str().into(),
+                cel::Value::Bool(boolean) => (*boolean).into(),
+                cel::Value::List(items) => items.iter().map(json).collect::<Result<_, _>>()?,
+                cel::Value::Null => Value::Null,
+                _ => return Err(()),
+            })
+        }
+        let program = cel::Program::compile(text).map_err(|_| ())?;
+        json(&program.execute(&cel::Context::default()).map_err(|_| ())?)
+    }
+
+    /// Expressions over whole numbers, text, truth and lists of them.
+    fn any_expression() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            (-3_i64..12).prop_map(|n| n.to_string()),
+            proptest::sample::select(vec![
+                "true", "false", "'a'", "'ab'", "''", "null", "[]", "[1, 2]", "['a', 3]", "x"
+            ])
+            .prop_map(str::to_owned),
+        ];
+        leaf.prop_recursive(4, 24, 3, |inner| {
+            let operators = ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in"];
+            prop_oneof![
+                4 => (inner.clone(), proptest::sample::select(operators.to_vec()), inner.clone())
+                    .prop_map(|(one, operator, other)| format!("({one} {operator} {other})")),
+                1 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+                1 => inner.clone().prop_map(|of| format!("(!{of})")),
+                1 => inner.clone().prop_map(|of| format!("size({of})")),
+                1 => (inner.clone(), inner.clone()).prop_map(|(of, at)| format!("{of}[{at}]")),
+                1 => (inner.clone(), inner.clone()).prop_map(|(one, other)| format!("[{one}, {other}]")),
+                2 => (inner.clone(), proptest::sample::select(vec!["all", "exists", "exists_one", "map", "filter"]), inner)
+                    .prop_map(|(of, name, body)| format!("{of}.{name}(x, {body})")),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, ..Default::default() })]
+
+        #[test]
+        fn the_language_is_cel(text in any_expression()) {
+            if let Ok(expression) = Expression::parse(&text) {
+                let own = expression.evaluate(&World(Value::Null)).map_err(|_| ());
+                proptest::prop_assert_eq!(own, judged(&text), "{}", text);
+            }
+        }
     }
 }

@@ -151,7 +151,7 @@ fn int(arguments: &[Value]) -> Result<Value, String> {
         }
         [Value::Number(number)] => match (number.as_i64(), number.as_f64()) {
             (Some(integer), _) => Ok(integer.into()),
-            #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+            // The cast is exact enough: the range was checked.
             (None, Some(float)) if float.abs() < 9.0e18 => Ok((float as i64).into()),
             _ => Err(format!("{number} is too large for a whole number")),
         },

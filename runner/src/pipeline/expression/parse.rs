@@ -118,7 +118,7 @@ impl Expression {
         })?;
         let tree = Parser::new()
             .enable_ident_escape_syntax(true)
-            .max_recursion_depth(48)
+            .max_recursion_depth(24)
             .error_recovery_limit(4)
             .parse(&rewritten.cel)
             .map_err(|errors| {
@@ -271,7 +271,7 @@ impl<'a> Walk<'a> {
         let mut full = vec![root_name];
         full.extend(path);
         let Some(root) = Root::of(root_name) else {
-            let span = self.span_of_path(&full[..1]);
+            let span = self.span_of_path(&[root_name]);
             let help = did_you_mean(root_name, Root::ALL.into_iter().map(|(name, _)| name), "values come from")
                 .map(|help| format!("{help}; text stands in quotes, '{root_name}'"));
             return self.problem("unknown-reference", span, format!("`{root_name}` means nothing here"), help);
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
         };
         // A path that was seen already is meant the next time.
         let seen = |span: &Range<usize>| self.references.iter().any(|reference| reference.span.start == span.start);
-        let mut found = self.rewritten.chains.iter().filter(begins).map(|chain| chain.span.clone());
+        let mut found = self.rewritten.chains.iter().filter(begins).map(|chain| chain.span(path.len()));
         let first = found.clone().find(|span| !seen(span)).or_else(|| found.next());
         first.unwrap_or(0..self.text.len())
     }
@@ -337,8 +337,11 @@ fn position(rewritten: &Rewritten, text: &str, (line, column): (isize, isize)) -
 fn reason(message: &str) -> String {
     let message = message.trim().trim_start_matches("Syntax error: ");
     let message = message.split(" expecting ").next().unwrap_or(message);
+    let token = message.strip_prefix("token recognition error at: '").and_then(|rest| rest.chars().next());
     match message {
         message if message.contains("<EOF>") => "it ends too early".to_owned(),
+        message if message.contains("`_?_:_`") => "`?` needs two values, with `:` between them".to_owned(),
+        _ if token.is_some() => format!("unexpected '{}'", token.unwrap_or_default()),
         message => message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected"),
     }
 }

@@ -3,6 +3,7 @@
 use super::state::{StageHost, Work};
 use crate::event::{EventKind, LogLevel};
 use crate::plugin::bindings::kiln::stage::log::{Host, Level};
+use crate::secrets::redact::sanitise;
 
 /// A longer line is cut.
 const LINE_BYTES: usize = 64 << 10;
@@ -25,7 +26,7 @@ impl Host for StageHost {
             work.log_lines += 1;
             work.log_bytes += line.len();
             // A secret may be split over two lines: the stream holds back what could be the beginning of one.
-            for (level, line) in work.log.line(level, line) {
+            for (level, line) in work.log.line(level, &sanitise(line)) {
                 work.emit_line(level, line);
             }
         }

@@ -13,8 +13,21 @@ use super::MIN_LENGTH;
 /// Bytes to look for, in text from which line breaks were removed.
 pub(super) struct Form {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// Whether it is the inner part of an encoding whose first and last characters also depend on what is around it.
-    pub(super) frayed: bool,
+    /// How much of the encoding also holds bits of what is around it, and is therefore not part of `bytes`.
+    pub(super) fray: Fray,
+    /// How many of the first bytes must be seen at the end of a text before more text is waited for.
+    pub(super) open_from: usize,
+}
+
+/// Hexadecimal and base64 begin like any word. Waiting for more after each letter would hold back most lines; so a
+/// beginning of up to this many characters less one is let go, and what follows it is looked for without it.
+const ENCODED_OPEN_FROM: usize = 4;
+
+/// Whether the character before and the one behind a form hold bits of the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fray {
+    pub(super) before: bool,
+    pub(super) behind: bool,
 }
 
 /// All forms of `value`.
@@ -63,7 +76,7 @@ fn encodings(value: &str, forms: &mut Vec<Form>) {
 }
 
 fn plain(bytes: &[u8], forms: &mut Vec<Form>) {
-    push(bytes.to_vec(), false, forms);
+    push(bytes.to_vec(), Fray::default(), 1, forms);
 }
 
 fn hex(bytes: &[u8], forms: &mut Vec<Form>) {
@@ -71,8 +84,8 @@ fn hex(bytes: &[u8], forms: &mut Vec<Form>) {
         let digit = |nibble: u8| alphabet.get(usize::from(nibble)).copied().unwrap_or_default();
         bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<Vec<u8>>()
     };
-    push(digits(b"0123456789abcdef"), false, forms);
-    push(digits(b"0123456789ABCDEF"), false, forms);
+    push_encoded(digits(b"0123456789abcdef"), Fray::default(), forms);
+    push_encoded(digits(b"0123456789ABCDEF"), Fray::default(), forms);
 }
 
 /// Base64 packs three bytes into four characters, so a value looks different at each of three offsets. Characters that
@@ -87,20 +100,22 @@ fn base64(bytes: &[u8], forms: &mut Vec<Form>) {
         let Some(stable) = text.as_bytes().get(first..last) else {
             continue;
         };
-        push(stable.to_vec(), true, forms);
+        let fray = Fray { before: shift > 0, behind: shifted.len() * 8 % 6 > 0 };
+        push_encoded(stable.to_vec(), fray, forms);
         let url = stable.iter().map(|byte| match byte {
             b'+' => b'-',
             b'/' => b'_',
             other => *other,
         });
-        push(url.collect(), true, forms);
+        push_encoded(url.collect(), fray, forms);
     }
 }
 
 /// The usual ways to quote for a shell. Others are found where quotes and backslashes are removed from the text.
 fn shell(value: &str, forms: &mut Vec<Form>) {
-    plain(value.replace('\'', r"'\''").as_bytes(), forms);
-    plain(value.replace('\'', r#"'"'"'"#).as_bytes(), forms);
+    for quote in [r"'\''", r#"'"'"'"#] {
+        plain(Zeroizing::new(value.replace('\'', quote)).as_bytes(), forms);
+    }
     let escaped = |special: &dyn Fn(char) -> bool| {
         let mut text = Zeroizing::new(String::with_capacity(value.len() * 2));
         for c in value.chars() {
@@ -182,11 +197,19 @@ fn wipe(value: Value) {
     }
 }
 
-fn push(bytes: Vec<u8>, frayed: bool, forms: &mut Vec<Form>) {
-    let bytes = Zeroizing::new(bytes);
-    let squeezed: Vec<u8> = bytes.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    if !squeezed.is_empty() {
-        forms.push(Form { bytes: Zeroizing::new(squeezed), frayed });
+fn push_encoded(bytes: Vec<u8>, fray: Fray, forms: &mut Vec<Form>) {
+    for dropped in 1..ENCODED_OPEN_FROM {
+        let rest = bytes.get(dropped..).unwrap_or_default();
+        push(rest.to_vec(), Fray { before: false, ..fray }, ENCODED_OPEN_FROM, forms);
+    }
+    push(bytes, fray, ENCODED_OPEN_FROM, forms);
+}
+
+fn push(bytes: Vec<u8>, fray: Fray, open_from: usize, forms: &mut Vec<Form>) {
+    let mut bytes = Zeroizing::new(bytes);
+    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+    if !bytes.is_empty() {
+        forms.push(Form { bytes, fray, open_from });
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use zeroize::Zeroizing;
 
-use super::forms::forms;
+use super::forms::{Fray, forms};
 use super::view::{Encoding, View};
 
 /// Without quotes and backslashes a form may become so short that it would be found everywhere.
@@ -48,7 +48,8 @@ struct Automaton {
 struct Sought {
     bytes: Zeroizing<Vec<u8>>,
     secret: usize,
-    frayed: bool,
+    fray: Fray,
+    open_from: usize,
 }
 
 impl Matcher {
@@ -72,13 +73,17 @@ impl Matcher {
         let mut unquoted = Vec::new();
         for (index, secret) in secrets.iter().enumerate() {
             for form in forms(&secret.value) {
-                let stripped: Vec<u8> =
-                    form.bytes.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
-                let stripped = Zeroizing::new(stripped);
+                let mut stripped = form.bytes.clone();
+                stripped.retain(|byte| !matches!(byte, b'\'' | b'"' | b'\\'));
                 if stripped.len() >= MIN_UNQUOTED {
-                    unquoted.push(Sought { bytes: stripped, secret: index, frayed: form.frayed });
+                    unquoted.push(Sought {
+                        bytes: stripped,
+                        secret: index,
+                        fray: form.fray,
+                        open_from: form.open_from,
+                    });
                 }
-                plain.push(Sought { bytes: form.bytes, secret: index, frayed: form.frayed });
+                plain.push(Sought { bytes: form.bytes, secret: index, fray: form.fray, open_from: form.open_from });
             }
         }
         Ok(Self { secrets, plain: Some(Automaton::new(plain)?), unquoted: Some(Automaton::new(unquoted)?) })
@@ -156,7 +161,11 @@ impl Automaton {
         forms.sort_by(|one, two| one.bytes.cmp(&two.bytes));
         forms.dedup_by(|one, two| one.bytes == two.bytes);
         let longest = forms.iter().map(|form| form.bytes.len()).max().unwrap_or_default();
-        let search = AhoCorasick::new(forms.iter().map(|form| form.bytes.as_slice())).map_err(|e| e.to_string())?;
+        // Of the kinds there are, the one that is quick to build and small: one is built for each secret of a run.
+        let search = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(forms.iter().map(|form| form.bytes.as_slice()))
+            .map_err(|error| error.to_string())?;
         Ok(Self { search, forms, longest })
     }
 
@@ -166,14 +175,13 @@ impl Automaton {
                 continue;
             };
             let (mut start, mut end) = (hit.start(), hit.end());
-            if form.frayed {
-                // The characters at the edges hold bits of the value too.
-                let is_base64 =
-                    |at: usize| view.bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b"+/-_=".contains(b));
-                for _ in 0..2 {
-                    start -= usize::from(start.checked_sub(1).is_some_and(is_base64));
-                    end += usize::from(is_base64(end));
-                }
+            let is_base64 =
+                |at: usize| view.bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(b));
+            if form.fray.before && start.checked_sub(1).is_some_and(is_base64) {
+                start -= 1;
+            }
+            if form.fray.behind && is_base64(end) {
+                end += 1;
             }
             let (start, end) = view.origin(start, end);
             found.push(Found { range: start..end, secret: form.secret });
@@ -188,18 +196,14 @@ impl Automaton {
             let end = bytes.get(start..)?;
             let at = self.forms.partition_point(|form| form.bytes.as_slice() < end);
             // A whole form is found, not open; one that is longer is.
-            let begins = self
-                .forms
-                .get(at..)?
-                .iter()
-                .take(2)
-                .any(|form| form.bytes.len() > end.len() && form.bytes.starts_with(end));
+            let mut longer = self.forms.get(at..)?.iter().take_while(|form| form.bytes.starts_with(end));
+            let begins = longer.any(|form| form.bytes.len() > end.len() && end.len() >= form.open_from);
             begins.then(|| view.origin(start, bytes.len()).0)
         })
     }
 }
 
-/// Ranges in order; those that touch or overlap become one. They begin and end between characters.
+/// Ranges in order; those that overlap become one. They begin and end between characters.
 fn merge(text: &str, mut found: Vec<Found>) -> Vec<Found> {
     for one in &mut found {
         one.range = text.floor_char_boundary(one.range.start)..text.ceil_char_boundary(one.range.end);

@@ -2,6 +2,9 @@
 //!
 //! The main function is [`sanitise`].
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 /// `text` without terminal escapes, control characters but tab and line feed, and characters that reorder or hide text;
 /// and with what CI systems take for commands broken up by a space: `::error::` becomes `: :error::`, `##[` `# #[`.
 pub fn sanitise(text: &str) -> String {
@@ -24,14 +27,7 @@ fn strip(text: &str) -> String {
             '\t' | '\n' => plain.push(c),
             // Other breaks of a line that some terminals and CI systems honour.
             '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => plain.push('\n'),
-            '\u{1b}' => match rest.next() {
-                Some('[') => control_sequence(&mut rest),
-                Some(']' | 'P' | 'X' | '^' | '_') => control_string(&mut rest),
-                // Intermediate characters, then one final.
-                Some('\u{20}'..='\u{2f}') => while matches!(rest.next(), Some('\u{20}'..='\u{2f}')) {},
-                Some('\n') => plain.push('\n'),
-                Some(_) | None => {}
-            },
+            '\u{1b}' => escape(&mut rest),
             '\u{9b}' => control_sequence(&mut rest),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => control_string(&mut rest),
             c if c.is_control() || is_invisible(c) => {}
@@ -41,8 +37,28 @@ fn strip(text: &str) -> String {
     plain
 }
 
+/// What follows an escape character.
+fn escape(rest: &mut Peekable<Chars<'_>>) {
+    match rest.peek() {
+        Some('[') => {
+            rest.next();
+            control_sequence(rest);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            rest.next();
+            control_string(rest);
+        }
+        // Intermediate characters, then one final.
+        Some('\u{20}'..='\u{2f}') => control_sequence(rest),
+        Some('\u{30}'..='\u{7e}') => {
+            rest.next();
+        }
+        Some(_) | None => {}
+    }
+}
+
 /// Parameters and intermediates, then one final character. What else comes ends the sequence and is kept.
-fn control_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+fn control_sequence(rest: &mut Peekable<Chars<'_>>) {
     while let Some(c) = rest.peek() {
         match c {
             '\u{20}'..='\u{3f}' => {
@@ -58,7 +74,7 @@ fn control_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 }
 
 /// Up to its terminator (BEL or ST), but never beyond the line: an unterminated one must not swallow the rest.
-fn control_string(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+fn control_string(rest: &mut Peekable<Chars<'_>>) {
     while let Some(c) = rest.peek().copied() {
         if c == '\n' {
             return;

@@ -1,6 +1,7 @@
 //! Masks secrets in lines that come one by one, also where a secret is split over several of them.
 //!
-//! The main type is [`StreamRedactor`]. It holds a line back only while its end could be the beginning of a secret.
+//! The main type is [`StreamRedactor`]. It holds a line back only while its end could be the beginning of a secret. Give it
+//! [sanitised](super::sanitise()) lines: what is removed later could have stood in the middle of one.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,7 @@ use super::Redactor;
 /// How much is held back at most: beyond it a line is let go although its end looks like the beginning of a secret.
 const MAX_HELD_BYTES: usize = 256 << 10;
 /// As many lines.
-const MAX_HELD_LINES: usize = 1024;
+const MAX_HELD_LINES: usize = 128;
 
 /// Masks secrets in lines, each with something that belongs to it (a level, an instant).
 pub struct StreamRedactor<T> {
@@ -37,32 +38,32 @@ impl<T> StreamRedactor<T> {
 
     fn release(&mut self, all: bool) -> Vec<(T, String)> {
         let mut text = String::new();
-        let mut starts = Vec::with_capacity(self.held.len());
+        let mut lines = Vec::with_capacity(self.held.len());
         for (_, line) in &self.held {
-            starts.push(text.len());
+            let start = text.len();
             text.push_str(line);
+            lines.push(start..text.len());
             text.push('\n');
         }
         let matcher = self.redactor.matcher();
-        let too_much = self.held.len() > MAX_HELD_LINES || text.len() > MAX_HELD_BYTES;
-        let open = if all || too_much { text.len() } else { matcher.open(&text) };
         let found = matcher.find(&text);
-        let mut released = Vec::new();
-        for start in starts {
-            let ends_before = self.held.front().is_some_and(|(_, line)| start + line.len() <= open);
-            // A secret that was found may reach into a line that is still held: then both wait.
-            let split = self.held.front().is_some_and(|(_, line)| {
-                let end = start + line.len();
-                open < text.len() && found.iter().any(|one| one.range.start < end && one.range.end > open.max(end))
-            });
-            if !ends_before || (split && !all && !too_much) {
-                break;
-            }
-            if let Some((tag, line)) = self.held.pop_front() {
-                released.push((tag, matcher.mask(&line, start, &found)));
+        let too_much = lines.len() > MAX_HELD_LINES || text.len() > MAX_HELD_BYTES;
+        let mut count = lines.len();
+        if !all && !too_much {
+            let open = matcher.open(&text);
+            count = lines.iter().take_while(|line| line.end <= open).count();
+            // The lines of one secret go together: by itself, the rest of it would not be known again.
+            while let (Some(last), Some(next)) = (count.checked_sub(1).and_then(|at| lines.get(at)), lines.get(count))
+                && found.iter().any(|one| one.range.start < last.end && one.range.end > next.start)
+            {
+                count -= 1;
             }
         }
-        released
+        self.held
+            .drain(..count)
+            .zip(lines)
+            .map(|((tag, line), range)| (tag, matcher.mask(&line, range.start, &found)))
+            .collect()
     }
 }
 

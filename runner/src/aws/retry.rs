@@ -1,0 +1,75 @@
+//! When a call that failed is sent again: a pure policy, so that a replayed run decides the same.
+//!
+//! The main function is [`pause`]. The SDK's own retries are off: theirs are random, unseen and not journaled.
+
+use std::time::Duration;
+
+use super::error::ErrorKind;
+use super::operation::RetryClass;
+use crate::types::Digest;
+
+/// How often a call is sent at most.
+pub(crate) const ATTEMPTS: u32 = 6;
+
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// How long to wait before a call is sent again after its attempt number `attempt` (counted from 1) failed with `kind`;
+/// none where it must not be, or need not be. `token`, which no other call has, decides the jitter: many callers that
+/// were refused together must not come back together.
+pub(crate) fn pause(kind: ErrorKind, class: RetryClass, attempt: u32, token: &str) -> Option<Duration> {
+    let first = match kind {
+        // A clear no, whatever was asked: it did not happen.
+        ErrorKind::Throttled => Duration::from_secs(1),
+        // It may have happened. What AWS cannot recognise as the same must be looked up, not sent again.
+        ErrorKind::Unavailable if class != RetryClass::Unsafe => Duration::from_millis(200),
+        ErrorKind::Unavailable
+        | ErrorKind::Denied
+        | ErrorKind::ReadOnly
+        | ErrorKind::AccessDenied
+        | ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Conflict
+        | ErrorKind::Invalid
+        | ErrorKind::Limit
+        | ErrorKind::Expired
+        | ErrorKind::Other => return None,
+    };
+    if attempt >= ATTEMPTS {
+        return None;
+    }
+    let whole = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST);
+    // At least half of it: a pause that chance makes nothing is none.
+    Some(whole / 2 + (whole / 2).mul_f64(share(token, attempt)))
+}
+
+/// A share from 0 to 1, the same for the same arguments.
+fn share(token: &str, attempt: u32) -> f64 {
+    let digest = Digest::of(format!("{token}/{attempt}").as_bytes());
+    let bits = digest.as_str().get(7..15).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or_default();
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_harmless_is_sent_again() {
+        let again = |kind, class| pause(kind, class, 1, "t").is_some();
+        assert!(again(ErrorKind::Throttled, RetryClass::Unsafe));
+        assert!(again(ErrorKind::Unavailable, RetryClass::Read));
+        assert!(again(ErrorKind::Unavailable, RetryClass::Token));
+        assert!(!again(ErrorKind::Unavailable, RetryClass::Unsafe));
+        assert!(!again(ErrorKind::NotFound, RetryClass::Read));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_come_to_an_end() {
+        let pauses: Vec<_> = (1..).map_while(|n| pause(ErrorKind::Throttled, RetryClass::Read, n, "t")).collect();
+        assert_eq!(pauses.len(), 5);
+        assert!(pauses.iter().all(|pause| (Duration::from_millis(500)..=LONGEST).contains(pause)), "{pauses:?}");
+        assert!(pauses.last() > pauses.first());
+        assert_ne!(pauses.first(), pause(ErrorKind::Throttled, RetryClass::Read, 1, "u").as_ref());
+    }
+}

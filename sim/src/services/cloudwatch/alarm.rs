@@ -1,0 +1,211 @@
+//! Alarms, and the states that they pass through.
+//!
+//! The main types are [`State`], what CloudWatch holds in a place, and [`Alarm`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::composite::Rule;
+use super::evaluate::Condition;
+use super::history::{Item, ItemType};
+use super::seeds::Scripted;
+use super::store::{MetricKey, Store};
+use crate::clock::Timestamp;
+use crate::ctx::Scope;
+use crate::services::ecs;
+
+/// What CloudWatch holds in an account's region.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct State {
+    pub(super) alarms: BTreeMap<String, Alarm>,
+    pub(super) metrics: Store,
+    /// Newest last.
+    #[serde(skip)]
+    pub(super) history: Vec<Item>,
+    /// What alarms of the world file do when a service is deployed.
+    #[serde(skip)]
+    pub(super) scripts: Vec<Scripted>,
+    /// How often each service was deployed, by `CLUSTER/SERVICE`.
+    #[serde(skip)]
+    pub(super) deployments: BTreeMap<String, u64>,
+}
+
+/// The state of an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum AlarmState {
+    Ok,
+    Alarm,
+    InsufficientData,
+}
+
+impl AlarmState {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            AlarmState::Ok => "OK",
+            AlarmState::Alarm => "ALARM",
+            AlarmState::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+}
+
+/// An alarm.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Alarm {
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) description: Option<String>,
+    pub(super) actions: Actions,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) watch: Watch,
+    pub(super) configured: Timestamp,
+    pub(super) state: AlarmState,
+    pub(super) reason: String,
+    pub(super) reason_data: Option<String>,
+    /// When the state was last set.
+    pub(super) updated: Timestamp,
+    /// When the state last changed.
+    pub(super) transitioned: Timestamp,
+    /// When the alarm is evaluated next, where that is planned.
+    #[serde(skip)]
+    pub(super) due: Option<Timestamp>,
+}
+
+/// Whom an alarm tells. The simulator keeps it and tells nobody.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Actions {
+    pub(super) enabled: bool,
+    pub(super) ok: Vec<String>,
+    pub(super) alarm: Vec<String>,
+    pub(super) insufficient_data: Vec<String>,
+}
+
+/// What an alarm watches.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Watch {
+    Metric(Box<Condition>),
+    Composite {
+        text: String,
+        #[serde(skip)]
+        rule: Rule,
+    },
+}
+
+impl Alarm {
+    /// A new alarm, not evaluated yet.
+    pub(super) fn new(scope: &Scope<'_>, name: &str, watch: Watch) -> Self {
+        let now = scope.now();
+        Self {
+            name: name.to_owned(),
+            arn: scope.arn("cloudwatch", &format!("alarm:{name}")),
+            description: None,
+            actions: Actions { enabled: true, ..Actions::default() },
+            tags: BTreeMap::new(),
+            watch,
+            configured: now,
+            state: AlarmState::InsufficientData,
+            reason: "Unchecked: Initial alarm creation".to_owned(),
+            reason_data: None,
+            updated: now,
+            transitioned: now,
+            due: None,
+        }
+    }
+
+    pub(super) fn is_composite(&self) -> bool {
+        matches!(self.watch, Watch::Composite { .. })
+    }
+
+    /// The series that the simulator evaluates the alarm by.
+    pub(super) fn metric(&self) -> Option<&MetricKey> {
+        match &self.watch {
+            Watch::Metric(condition) => condition.series.as_ref().map(|series| &series.metric),
+            Watch::Composite { .. } => None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        if self.is_composite() { "CompositeAlarm" } else { "MetricAlarm" }
+    }
+}
+
+/// The state of an alarm here.
+pub(crate) fn state_of(scope: &mut Scope<'_>, name: &str) -> Option<AlarmState> {
+    scope.place().cloudwatch.alarms.get(name).map(|alarm| alarm.state)
+}
+
+/// Put an alarm into a state, with everything that follows from it.
+pub(super) fn set_state(scope: &mut Scope<'_>, name: &str, state: AlarmState, reason: &str, data: Option<String>) {
+    let now = scope.now();
+    let Some(alarm) = scope.place().cloudwatch.alarms.get_mut(name) else { return };
+    let before = (alarm.state, std::mem::replace(&mut alarm.reason, reason.to_owned()));
+    alarm.state = state;
+    alarm.reason_data = data;
+    alarm.updated = now;
+    if before.0 == state {
+        return;
+    }
+    alarm.transitioned = now;
+    let told = |(state, reason): (AlarmState, &str)| json!({ "stateValue": state.name(), "stateReason": reason });
+    let data = json!({
+        "version": "1.0", "oldState": told((before.0, &before.1)), "newState": told((state, reason)),
+    });
+    let summary = format!("Alarm updated from {} to {}", before.0.name(), state.name());
+    let item = Item::of(alarm, now, ItemType::StateUpdate, summary, data.to_string());
+    scope.place().cloudwatch.record(item);
+    follow(scope, name);
+    ecs::alarm_changed(scope, name, state);
+}
+
+/// Evaluate the composite alarms whose rules name this one.
+fn follow(scope: &mut Scope<'_>, changed: &str) {
+    let state = &scope.place().cloudwatch;
+    let parents: Vec<String> = state
+        .alarms
+        .values()
+        .filter(|alarm| matches!(&alarm.watch, Watch::Composite { rule, .. } if rule.names().contains(&changed)))
+        .map(|alarm| alarm.name.clone())
+        .collect();
+    for parent in parents {
+        judge(scope, &parent);
+    }
+}
+
+/// Evaluate a composite alarm. Rules form no cycles, so that this ends.
+pub(super) fn judge(scope: &mut Scope<'_>, name: &str) {
+    let alarms = &scope.place().cloudwatch.alarms;
+    let Some(alarm) = alarms.get(name) else { return };
+    let Watch::Composite { rule, .. } = &alarm.watch else { return };
+    let holds = rule.holds(&|child: &str| alarms.get(child).map(|alarm| alarm.state));
+    let state = if holds { AlarmState::Alarm } else { AlarmState::Ok };
+    let causes: Vec<String> = rule
+        .names()
+        .into_iter()
+        .filter_map(|child| alarms.get(child))
+        .map(|child| format!("{} is {}", child.arn, child.state.name()))
+        .collect();
+    if alarm.state == state {
+        return;
+    }
+    let reason = format!("{} transitioned to {}: {}", alarm.arn, state.name(), causes.join(", "));
+    let reason: String = reason.chars().take(1023).collect();
+    set_state(scope, name, state, &reason, None);
+}
+
+/// How long an alarm needs to see something; none where it watches no metric.
+pub(crate) fn window_of(scope: &mut Scope<'_>, name: &str) -> Option<Duration> {
+    match &scope.place().cloudwatch.alarms.get(name)?.watch {
+        Watch::Metric(condition) => {
+            let period = condition.series.as_ref()?.period;
+            Some(Duration::from_millis(period * condition.evaluation_periods as u64))
+        }
+        Watch::Composite { .. } => None,
+    }
+}

@@ -1,0 +1,23 @@
+//! What CloudWatch offers.
+//!
+//! The main function is [`service`]. Today's SDKs speak CBOR with it, older ones JSON or Query.
+
+use super::{alarms, history, metrics};
+use crate::service::Service;
+
+pub(crate) fn service() -> Service {
+    Service::new("cloudwatch", "GraniteServiceVersion20100801")
+        .signed_as("monitoring")
+        .xml("http://monitoring.amazonaws.com/doc/2010-08-01/")
+        .invalid_input("ValidationError")
+        .write("PutMetricAlarm", alarms::put_metric_alarm)
+        .write("PutCompositeAlarm", alarms::put_composite_alarm)
+        .read("DescribeAlarms", alarms::describe_alarms)
+        .write("DeleteAlarms", alarms::delete_alarms)
+        .write("SetAlarmState", alarms::set_alarm_state)
+        .write("EnableAlarmActions", alarms::enable_alarm_actions)
+        .write("DisableAlarmActions", alarms::disable_alarm_actions)
+        .read("DescribeAlarmHistory", history::describe_alarm_history)
+        .write("PutMetricData", metrics::put_metric_data)
+        .read("GetMetricData", metrics::get_metric_data)
+}

@@ -1,0 +1,31 @@
+//! ECS: clusters, task definitions, services, their rolling deployments, and the tasks of all of them.
+
+mod behaviour;
+mod clusters;
+mod definition;
+mod definitions;
+mod deployment;
+mod deployments;
+mod image;
+mod lifecycle;
+mod plan;
+mod reconcile;
+mod rollout;
+mod schedule;
+mod seeds;
+mod service;
+mod services;
+mod state;
+mod table;
+mod tags;
+mod task;
+mod tasks;
+mod updates;
+mod views;
+mod words;
+
+pub(crate) use rollout::alarm_changed;
+pub(crate) use schedule::{Event, happen};
+pub(crate) use seeds::{BehaviourSeed, ClusterSeed, ServiceSeed, plant};
+pub(crate) use state::State;
+pub(crate) use table::service;

@@ -1,0 +1,377 @@
+//! Clusters, services and the behaviour of tasks in a world file.
+//!
+//! The main types are [`ClusterSeed`], [`ServiceSeed`] and [`BehaviourSeed`]. A service of a world file is in its steady
+//! state: its tasks run, and its deployment has completed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::behaviour::{Behaviour, Crash, Fate};
+use super::definition::{Definition, register};
+use super::deployment::Status;
+use super::image;
+use super::lifecycle::{NewTask, place};
+use super::rollout::{complete, deploy};
+use super::service::{Configuration, Service, ServiceStatus};
+use super::state::{Cluster, Key};
+use super::task::{ContainerStatus, Health, Phase, Timings};
+use crate::ctx::Scope;
+use crate::world::{Caller, World};
+use crate::worldfile::{Problems, Span};
+
+/// A cluster in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ClusterSeed {
+    name: String,
+    #[serde(default)]
+    timings: TimingsSeed,
+}
+
+/// How long the phases of tasks last; what is not told is as usual.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct TimingsSeed {
+    schedule: Option<Span>,
+    provision: Option<Span>,
+    pull: Option<Span>,
+    start: Option<Span>,
+    health: Option<Span>,
+    drain: Option<Span>,
+    deprovision: Option<Span>,
+}
+
+impl TimingsSeed {
+    fn over(&self, usual: Timings) -> Timings {
+        let or = |given: Option<Span>, usual: Duration| given.map_or(usual, Span::duration);
+        Timings {
+            schedule: or(self.schedule, usual.schedule),
+            provision: or(self.provision, usual.provision),
+            pull: or(self.pull, usual.pull),
+            start: or(self.start, usual.start),
+            health: or(self.health, usual.health),
+            drain: or(self.drain, usual.drain),
+            deprovision: or(self.deprovision, usual.deprovision),
+        }
+    }
+}
+
+/// A service in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ServiceSeed {
+    cluster: String,
+    name: String,
+    desired_count: usize,
+    /// The family of its task definition: the service's name unless told.
+    family: Option<String>,
+    containers: Vec<ContainerSeed>,
+    #[serde(default = "hundred")]
+    minimum_healthy_percent: usize,
+    #[serde(default = "two_hundred")]
+    maximum_percent: usize,
+    #[serde(default)]
+    circuit_breaker: BreakerSeed,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    timings: TimingsSeed,
+}
+
+fn hundred() -> usize {
+    100
+}
+
+fn two_hundred() -> usize {
+    200
+}
+
+/// What the circuit breaker does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum BreakerSeed {
+    #[default]
+    Off,
+    Stop,
+    Rollback,
+}
+
+/// A container in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ContainerSeed {
+    name: String,
+    /// `REPOSITORY:TAG` of this account, or an image of a registry.
+    image: String,
+    #[serde(default = "yes")]
+    essential: bool,
+    port: Option<u16>,
+    /// The shell command of its health check. Without one, the task counts as healthy as soon as it runs.
+    health_check: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    /// ARNs of secrets and parameters, by the variable that they are put in.
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How tasks behave, in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct BehaviourSeed {
+    image: Option<String>,
+    digest: Option<String>,
+    family: Option<String>,
+    from_revision: Option<u64>,
+    #[serde(default = "always")]
+    probability: f64,
+    container: Option<String>,
+    /// After the task began to run.
+    crash_after: Option<Span>,
+    exit_code: Option<i64>,
+    /// What the container's `reason` says of a crash, or why the task never starts.
+    reason: Option<String>,
+    #[serde(default)]
+    unhealthy: bool,
+    #[serde(default)]
+    never_starts: bool,
+}
+
+fn always() -> f64 {
+    1.0
+}
+
+/// Put the clusters and services of a world file into the world.
+pub(crate) fn plant(
+    world: &mut World,
+    clusters: &[ClusterSeed],
+    services: &[ServiceSeed],
+    behaviours: &[BehaviourSeed],
+    problems: &mut Problems,
+) {
+    let at = world.home.clone();
+    let mut scope = Scope { world, at };
+    for seed in clusters {
+        let cluster = Cluster {
+            name: seed.name.clone(),
+            arn: scope.arn("ecs", &format!("cluster/{}", seed.name)),
+            active: true,
+            settings: Map::new(),
+            tags: BTreeMap::new(),
+            services: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            timings: seed.timings.over(Timings::default()),
+        };
+        if scope.place().ecs.clusters.insert(seed.name.clone(), cluster).is_some() {
+            problems.add(&format!("clusters: {}", seed.name), "the cluster is there twice");
+        }
+    }
+    for seed in services {
+        if let Err(problem) = service(&mut scope, seed) {
+            problems.add(&format!("services: {}/{}", seed.cluster, seed.name), problem);
+        }
+    }
+    for (place, seed) in behaviours.iter().enumerate() {
+        match seed.behaviour() {
+            Ok(behaviour) => scope.place().ecs.behaviours.push(behaviour),
+            Err(problem) => problems.add(&format!("task-behaviours: number {}", place + 1), problem),
+        }
+    }
+}
+
+fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
+    let key = Key { cluster: seed.cluster.clone(), service: seed.name.clone() };
+    let now = scope.now();
+    let cluster = scope.place().ecs.clusters.get(&key.cluster);
+    let cluster = cluster.ok_or_else(|| format!("there is no cluster {:?} in the file", key.cluster))?;
+    if cluster.services.contains_key(&key.service) {
+        return Err("the service is there twice".to_owned());
+    }
+    let (cluster_arn, timings) = (cluster.arn.clone(), seed.timings.over(cluster.timings));
+    let configuration = seed.configuration().map_err(|error| error.message)?;
+    let definition = seed.definition(scope)?;
+    let settings = json!({
+        "launchType": "FARGATE",
+        "platformVersion": "LATEST",
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": ["subnet-0a1b2c3d"], "securityGroups": ["sg-0a1b2c3d"], "assignPublicIp": "DISABLED",
+            },
+        },
+    });
+    let service = Service {
+        arn: scope.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)),
+        key: key.clone(),
+        cluster_arn,
+        status: ServiceStatus::Active,
+        desired: seed.desired_count,
+        task_definition: definition.arn.clone(),
+        configuration,
+        settings: settings.as_object().cloned().unwrap_or_default(),
+        tags: seed.tags.clone(),
+        deployments: Vec::new(),
+        service_deployments: Vec::new(),
+        revisions: Vec::new(),
+        events: VecDeque::new(),
+        created: now,
+        created_by: Caller::stranger(&scope.at.account, scope.at.partition()).arn,
+        steady: false,
+        completed: None,
+        timings,
+    };
+    if let Some(cluster) = scope.place().ecs.clusters.get_mut(&key.cluster) {
+        cluster.services.insert(key.service.clone(), service);
+    }
+    deploy(scope, &key);
+    if let Some(current) = scope.place().ecs.service_mut(&key).and_then(|service| service.current_mut()) {
+        current.status = Status::InProgress;
+        current.started = Some(now);
+        current.target.running_task_count = seed.desired_count;
+    }
+    for _ in 0..seed.desired_count {
+        run(scope, &key, &definition, timings)?;
+    }
+    complete(scope, &key);
+    Ok(())
+}
+
+/// A task of a service that runs and is healthy.
+fn run(scope: &mut Scope<'_>, key: &Key, definition: &Definition, timings: Timings) -> Result<(), String> {
+    let now = scope.now();
+    let primary = scope.place().ecs.service(key).and_then(|service| service.primary());
+    let deployment = primary.map(|primary| primary.id.clone());
+    let new = NewTask {
+        definition: definition.clone(),
+        service: Some(key.service.clone()),
+        deployment: deployment.clone(),
+        group: format!("service:{}", key.service),
+        started_by: deployment,
+        balanced: false,
+        launch_type: "FARGATE".to_owned(),
+        overrides: Value::Null,
+        tags: BTreeMap::new(),
+        timings,
+    };
+    let id = place(scope, &key.cluster, new);
+    let containers = definition.containers();
+    let digests: Result<Vec<String>, String> =
+        containers.iter().map(|container| image::pull(scope, &container.image)).collect();
+    let digests = digests?;
+    let Some(task) = scope.place().ecs.task_mut(&key.cluster, &id) else { return Ok(()) };
+    task.phase = Phase::Running;
+    task.ready = true;
+    task.times.pull_started = Some(now);
+    task.times.pull_stopped = Some(now);
+    task.times.started = Some(now);
+    for (container, digest) in task.containers.iter_mut().zip(digests) {
+        container.digest = Some(digest);
+        container.status = ContainerStatus::Running;
+        container.runtime_id = Some(format!("{id}-0"));
+        if container.checked {
+            container.health = Health::Healthy;
+        }
+    }
+    Ok(())
+}
+
+impl ServiceSeed {
+    fn configuration(&self) -> Result<Configuration, crate::error::AwsError> {
+        let on = self.circuit_breaker != BreakerSeed::Off;
+        let given = json!({
+            "minimumHealthyPercent": self.minimum_healthy_percent,
+            "maximumPercent": self.maximum_percent,
+            "deploymentCircuitBreaker": { "enable": on, "rollback": self.circuit_breaker == BreakerSeed::Rollback },
+        });
+        Configuration::default().merged(given.as_object().cloned().unwrap_or_default())
+    }
+
+    fn definition(&self, scope: &mut Scope<'_>) -> Result<Definition, String> {
+        if !self.containers.iter().any(|container| container.essential) {
+            return Err("at least one container is essential".to_owned());
+        }
+        let mut containers = Vec::new();
+        for seed in &self.containers {
+            containers.push(seed.definition(image::planted(scope, &seed.image)?));
+        }
+        let family = self.family.clone().unwrap_or_else(|| self.name.clone());
+        let account = &scope.at.account;
+        let role = format!("arn:{}:iam::{account}:role/{family}-execution", scope.at.partition());
+        let document = json!({
+            "family": family,
+            "executionRoleArn": role,
+            "networkMode": "awsvpc",
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "512",
+            "memory": "1024",
+            "containerDefinitions": containers,
+        });
+        let caller = Caller::stranger(account, scope.at.partition()).arn;
+        let document = document.as_object().cloned().unwrap_or_default();
+        Ok(register(scope, &family, document, self.tags.clone(), caller))
+    }
+}
+
+impl ContainerSeed {
+    fn definition(&self, image: String) -> Value {
+        let mut definition = Map::new();
+        let mut put = |name: &str, value: Value| {
+            definition.insert(name.to_owned(), value);
+        };
+        put("name", json!(self.name));
+        put("image", json!(image));
+        put("essential", json!(self.essential));
+        if let Some(port) = self.port {
+            put("portMappings", json!([{ "containerPort": port, "hostPort": port, "protocol": "tcp" }]));
+        }
+        let pairs = |pairs: &BTreeMap<String, String>, value: &str| -> Value {
+            pairs.iter().map(|(name, text)| json!({ "name": name, value: text })).collect()
+        };
+        put("environment", pairs(&self.environment, "value"));
+        if !self.secrets.is_empty() {
+            put("secrets", pairs(&self.secrets, "valueFrom"));
+        }
+        if let Some(command) = &self.health_check {
+            put(
+                "healthCheck",
+                json!({ "command": ["CMD-SHELL", command], "interval": 10, "timeout": 5, "retries": 3 }),
+            );
+        }
+        Value::Object(definition)
+    }
+}
+
+impl BehaviourSeed {
+    fn behaviour(&self) -> Result<Behaviour, String> {
+        if self.image.is_none() && self.digest.is_none() && self.family.is_none() {
+            return Err("it needs an `image`, a `digest` or a `family`".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.probability) {
+            return Err("`probability` lies between 0 and 1".to_owned());
+        }
+        if self.crash_after.is_none() && !self.unhealthy && !self.never_starts {
+            return Err("it needs one of `crash-after`, `unhealthy` and `never-starts`".to_owned());
+        }
+        let crash = self.crash_after.map(|after| Crash {
+            after: after.duration(),
+            exit_code: self.exit_code.unwrap_or(1),
+            reason: self.reason.clone(),
+        });
+        let never_starts = self.never_starts.then(|| self.reason.clone().unwrap_or_default());
+        Ok(Behaviour {
+            image: self.image.clone(),
+            digest: self.digest.clone(),
+            family: self.family.clone(),
+            from_revision: self.from_revision,
+            probability: self.probability,
+            container: self.container.clone(),
+            fate: Fate { container: String::new(), never_starts, crash, unhealthy: self.unhealthy },
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What ECS holds: clusters with their services and tasks, and task definitions.
+//!
+//! The main types are [`State`] and [`Cluster`]; [`Key`] names a service.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::behaviour::Behaviour;
+use super::definition::Family;
+use super::service::Service;
+use super::task::{Task, Timings};
+use crate::ctx::Scope;
+use crate::error::AwsError;
+
+/// What ECS holds in an account's region.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct State {
+    pub(super) clusters: BTreeMap<String, Cluster>,
+    /// Task definitions by family.
+    pub(super) families: BTreeMap<String, Family>,
+    /// How tasks behave; the first that matches counts.
+    #[serde(skip)]
+    pub(super) behaviours: Vec<Behaviour>,
+}
+
+/// A cluster.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Cluster {
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) active: bool,
+    /// What was given and only describes: `settings`, `configuration`, capacity providers.
+    pub(super) settings: Map<String, Value>,
+    pub(super) tags: Tags,
+    pub(super) services: BTreeMap<String, Service>,
+    /// By id.
+    pub(super) tasks: BTreeMap<String, Task>,
+    /// How long the tasks of its services take, where the service does not say otherwise.
+    #[serde(skip)]
+    pub(super) timings: Timings,
+}
+
+/// Tags in the order of their keys.
+pub(super) type Tags = BTreeMap<String, String>;
+
+/// A service's cluster and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Key {
+    pub(super) cluster: String,
+    pub(super) service: String,
+}
+
+impl State {
+    pub(super) fn service(&self, key: &Key) -> Option<&Service> {
+        self.clusters.get(&key.cluster)?.services.get(&key.service)
+    }
+
+    pub(super) fn service_mut(&mut self, key: &Key) -> Option<&mut Service> {
+        self.clusters.get_mut(&key.cluster)?.services.get_mut(&key.service)
+    }
+
+    pub(super) fn task_mut(&mut self, cluster: &str, id: &str) -> Option<&mut Task> {
+        self.clusters.get_mut(cluster)?.tasks.get_mut(id)
+    }
+
+    /// The tasks of a service, stopped ones too.
+    pub(super) fn tasks_of(&self, key: &Key) -> impl Iterator<Item = &Task> {
+        let tasks = self.clusters.get(&key.cluster).map(|cluster| cluster.tasks.values());
+        tasks.into_iter().flatten().filter(|task| task.service.as_ref() == Some(&key.service))
+    }
+}
+
+/// The name behind a cluster's name or ARN.
+pub(super) fn cluster_name(given: Option<&str>) -> String {
+    let given = given.unwrap_or("default");
+    given.rsplit_once(":cluster/").map_or(given, |(_, name)| name).to_owned()
+}
+
+/// The active cluster of a name or ARN.
+pub(super) fn cluster<'s>(scope: &'s mut Scope<'_>, given: Option<&str>) -> Result<&'s mut Cluster, AwsError> {
+    let foreign = given.is_some_and(|given| is_foreign(scope, given));
+    let name = cluster_name(given);
+    let cluster = scope.place().ecs.clusters.get_mut(&name);
+    cluster.filter(|cluster| cluster.active && !foreign).ok_or_else(no_cluster)
+}
+
+pub(super) fn no_cluster() -> AwsError {
+    AwsError::new("ClusterNotFoundException", "Cluster not found.")
+}
+
+pub(super) fn no_service() -> AwsError {
+    AwsError::new("ServiceNotFoundException", "Service not found.")
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}
+
+/// Whether this is the ARN of something elsewhere.
+pub(super) fn is_foreign(scope: &Scope<'_>, given: &str) -> bool {
+    given.starts_with("arn:") && !given.starts_with(&scope.arn("ecs", ""))
+}
+
+/// The last part of a name or an ARN such as `arn:…:service/web/api`.
+pub(super) fn last_part(given: &str) -> &str {
+    given.rsplit_once('/').map_or(given, |(_, last)| last)
+}
+
+/// The service of a name or ARN in a cluster, whatever its status.
+pub(super) fn find(scope: &mut Scope<'_>, cluster_given: Option<&str>, given: &str) -> Result<Key, AwsError> {
+    let cluster = cluster(scope, cluster_given)?.name.clone();
+    let elsewhere = match given.split('/').collect::<Vec<_>>().as_slice() {
+        [_, of, _] => *of != cluster,
+        _ => false,
+    };
+    let foreign = elsewhere || is_foreign(scope, given);
+    let key = Key { cluster, service: last_part(given).to_owned() };
+    match scope.place().ecs.service(&key) {
+        Some(_) if !foreign => Ok(key),
+        Some(_) | None => Err(no_service()),
+    }
+}
+
+/// Something that was asked for and is not there, or not as it should be.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Failure {
+    arn: String,
+    reason: &'static str,
+}
+
+impl Failure {
+    /// There is no such thing.
+    pub(super) fn missing(scope: &Scope<'_>, kind: &str, given: &str) -> Self {
+        let arn =
+            if given.starts_with("arn:") { given.to_owned() } else { scope.arn("ecs", &format!("{kind}/{given}")) };
+        Self { arn, reason: "MISSING" }
+    }
+}

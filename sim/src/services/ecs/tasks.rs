@@ -1,0 +1,208 @@
+//! Operations on tasks.
+//!
+//! The main functions are [`list_tasks`] and [`run_task`].
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::definition::runnable;
+use super::definitions::{bad_token, size};
+use super::lifecycle::{NewTask, start, stop};
+use super::reconcile::reconcile;
+use super::state::{Failure, Key, cluster, find, invalid, is_foreign, last_part};
+use super::tags::{Tag, checked};
+use super::task::{Described, StopCode, Task};
+use super::updates::{check_network, take};
+use super::words;
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::page;
+use crate::world::Earlier;
+
+/// How long a client token means the same call.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListTasks {
+    cluster: Option<String>,
+    container_instance: Option<String>,
+    family: Option<String>,
+    next_token: Option<String>,
+    max_results: Option<usize>,
+    started_by: Option<String>,
+    service_name: Option<String>,
+    desired_status: Option<String>,
+    launch_type: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskArns {
+    task_arns: Vec<String>,
+    next_token: Option<String>,
+}
+
+pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns, AwsError> {
+    let size = size(input.max_results)?;
+    let cluster_name = cluster(ctx, input.cluster.as_deref())?.name.clone();
+    let service = match &input.service_name {
+        Some(name) => Some(find(ctx, Some(&cluster_name), name)?.service),
+        None => None,
+    };
+    let stopped = match input.desired_status.as_deref() {
+        None | Some("RUNNING") => Some(false),
+        Some("STOPPED") => Some(true),
+        // ECS never sets a desired status of PENDING.
+        Some("PENDING") => None,
+        Some(other) => return Err(invalid(format!("Invalid desiredStatus: {other}"))),
+    };
+    let wanted = |task: &&Task| {
+        stopped == Some(task.stopping)
+            && input.container_instance.is_none()
+            && input.family.as_ref().is_none_or(|family| *family == task.family)
+            && input.started_by.as_ref().is_none_or(|by| Some(by) == task.started_by.as_ref())
+            && service.as_ref().is_none_or(|name| Some(name) == task.service.as_ref())
+            && input.launch_type.as_ref().is_none_or(|kind| *kind == task.launch_type)
+    };
+    let tasks = cluster(ctx, Some(&cluster_name))?.tasks.values();
+    let arns: Vec<String> = tasks.filter(wanted).map(|task| task.arn.clone()).collect();
+    let list = format!("tasks/{cluster_name}");
+    let (task_arns, next_token) =
+        page::cut(&list, arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(|_| bad_token())?;
+    Ok(TaskArns { task_arns, next_token })
+}
+
+#[derive(Deserialize)]
+pub(super) struct DescribeTasks {
+    cluster: Option<String>,
+    tasks: Vec<String>,
+    #[serde(default)]
+    include: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Tasks {
+    tasks: Vec<Described>,
+    failures: Vec<Failure>,
+}
+
+pub(super) fn describe_tasks(ctx: &mut Ctx<'_>, input: DescribeTasks) -> Result<Tasks, AwsError> {
+    let cluster_name = cluster(ctx, input.cluster.as_deref())?.name.clone();
+    match input.tasks.len() {
+        0 => return Err(invalid("Tasks cannot be empty.")),
+        1..=100 => {}
+        _ => return Err(invalid("Tasks can have at most 100 items.")),
+    }
+    let with_tags = input.include.iter().any(|field| field == "TAGS");
+    let mut found = Tasks { tasks: Vec::new(), failures: Vec::new() };
+    for given in &input.tasks {
+        match task(ctx, &cluster_name, given) {
+            Some(task) => found.tasks.push(task.described(with_tags)),
+            None => found.failures.push(Failure::missing(ctx, &format!("task/{cluster_name}"), given)),
+        }
+    }
+    Ok(found)
+}
+
+/// The task of an id or ARN in a cluster.
+fn task<'c>(ctx: &'c mut Ctx<'_>, cluster: &str, given: &str) -> Option<&'c Task> {
+    let elsewhere = match given.split('/').collect::<Vec<_>>().as_slice() {
+        [_, of, _] => *of != cluster,
+        _ => false,
+    };
+    if elsewhere || is_foreign(ctx, given) {
+        return None;
+    }
+    ctx.scope.place().ecs.clusters.get(cluster)?.tasks.get(last_part(given))
+}
+
+pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Result<Tasks, AwsError> {
+    let given: Option<String> = take(&mut input, "cluster")?;
+    let token: Option<String> = take(&mut input, "clientToken")?;
+    let at = cluster(ctx, given.as_deref())?;
+    let (cluster, timings) = (at.name.clone(), at.timings);
+    match ctx.earlier(token.as_deref()) {
+        Earlier::Same(ids) => {
+            let tasks =
+                ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
+            return Ok(Tasks { tasks, failures: Vec::new() });
+        }
+        Earlier::Different => {
+            let message = "The client token was used with other parameters.";
+            return Err(AwsError::new("ConflictException", message));
+        }
+        Earlier::None => {}
+    }
+    let definition: Option<String> = take(&mut input, "taskDefinition")?;
+    let definition = runnable(ctx, &definition.ok_or_else(|| invalid("TaskDefinition can not be blank."))?)?;
+    let count = take::<u64>(&mut input, "count")?.unwrap_or(1);
+    if !(1..=10).contains(&count) {
+        return Err(invalid("The count must be between 1 and 10."));
+    }
+    check_network(&input, &definition)?;
+    let tags = checked(take::<Vec<Tag>>(&mut input, "tags")?.unwrap_or_default())?;
+    let group: Option<String> = take(&mut input, "group")?;
+    let group = group.unwrap_or_else(|| format!("family:{}", definition.family));
+    let started_by: Option<String> = take(&mut input, "startedBy")?;
+    let launch_type: Option<String> = take(&mut input, "launchType")?;
+    let overrides = input.remove("overrides").unwrap_or_default();
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let new = NewTask {
+            definition: definition.clone(),
+            service: None,
+            deployment: None,
+            group: group.clone(),
+            started_by: started_by.clone(),
+            balanced: false,
+            launch_type: launch_type.clone().unwrap_or_else(|| "EC2".to_owned()),
+            overrides: overrides.clone(),
+            tags: tags.clone(),
+            timings,
+        };
+        ids.push(start(ctx, &cluster, new));
+    }
+    ctx.remember(token.as_deref(), TOKEN_LIFETIME, &ids.join(","));
+    let mut tasks = Vec::new();
+    for id in &ids {
+        if let Some(task) = task(ctx, &cluster, id) {
+            let (arn, described) = (task.arn.clone(), task.described(true));
+            ctx.touch(arn);
+            tasks.push(described);
+        }
+    }
+    Ok(Tasks { tasks, failures: Vec::new() })
+}
+
+#[derive(Deserialize)]
+pub(super) struct StopTask {
+    cluster: Option<String>,
+    task: String,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct OneTask {
+    task: Option<Described>,
+}
+
+pub(super) fn stop_task(ctx: &mut Ctx<'_>, input: StopTask) -> Result<OneTask, AwsError> {
+    let cluster = cluster(ctx, input.cluster.as_deref())?.name.clone();
+    let unknown = || invalid("The referenced task was not found.");
+    let found = task(ctx, &cluster, &input.task).ok_or_else(unknown)?;
+    let (id, arn, service, stays) = (found.id.clone(), found.arn.clone(), found.service.clone(), found.stays());
+    if stays {
+        let reason = input.reason.unwrap_or_else(|| words::STOPPED_BY_USER.to_owned());
+        stop(ctx, &cluster, &id, StopCode::UserInitiated, reason);
+        if let Some(service) = service {
+            reconcile(ctx, &Key { cluster: cluster.clone(), service });
+        }
+        ctx.touch(arn);
+    } else {
+        ctx.unchanged();
+    }
+    Ok(OneTask { task: task(ctx, &cluster, &id).map(|task| task.described(true)) })
+}

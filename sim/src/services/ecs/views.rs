@@ -1,0 +1,200 @@
+//! How the API shows services and their deployments.
+//!
+//! The main functions are [`service`] and [`service_deployment`].
+
+use serde_json::{Map, Value, json};
+
+use super::deployment::{Deployment, ServiceDeployment};
+use super::service::Service;
+use super::state::{Key, State};
+use super::tags::listed;
+use super::task::Task;
+
+/// What a deployment and a revision show of a service's settings.
+const DEPLOYED: [&str; 7] = [
+    "launchType",
+    "platformVersion",
+    "capacityProviderStrategy",
+    "networkConfiguration",
+    "serviceConnectConfiguration",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+];
+
+fn pick(settings: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
+    let picked = settings.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    picked.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn with(mut members: Map<String, Value>, more: Value) -> Value {
+    if let Value::Object(more) = more {
+        members.extend(more);
+    }
+    Value::Object(members)
+}
+
+/// How many of these tasks run, and how many start.
+fn counts<'t>(tasks: impl Iterator<Item = &'t Task>) -> (usize, usize) {
+    tasks.fold((0, 0), |(running, pending), task| {
+        (running + usize::from(task.phase.is_running()), pending + usize::from(task.phase.is_pending()))
+    })
+}
+
+/// A service as `DescribeServices` shows it.
+pub(super) fn service(ecs: &State, key: &Key, with_tags: bool) -> Option<Value> {
+    let service = ecs.service(key)?;
+    let (running, pending) = counts(ecs.tasks_of(key));
+    let deployments: Vec<Value> =
+        service.deployments.iter().map(|deployment| deployed(ecs, service, deployment)).collect();
+    let mut settings = service.settings.clone();
+    for list in ["loadBalancers", "serviceRegistries", "placementConstraints", "placementStrategy"] {
+        settings.entry(list).or_insert_with(|| json!([]));
+    }
+    for (name, usual) in [
+        ("schedulingStrategy", json!("REPLICA")),
+        ("deploymentController", json!({ "type": "ECS" })),
+        ("healthCheckGracePeriodSeconds", json!(0)),
+        ("enableECSManagedTags", json!(false)),
+        ("propagateTags", json!("NONE")),
+        ("enableExecuteCommand", json!(false)),
+        ("availabilityZoneRebalancing", json!("DISABLED")),
+    ] {
+        settings.entry(name).or_insert(usual);
+    }
+    if !settings.contains_key("capacityProviderStrategy") {
+        settings.insert("launchType".to_owned(), json!(service.launch_type()));
+    }
+    let revisions: Vec<Value> = service
+        .deployments
+        .iter()
+        .map(|deployment| {
+            let (running, pending) = counts(tasks_of(ecs, key, deployment));
+            json!({
+                "arn": deployment.revision,
+                "requestedTaskCount": requested(ecs, service, deployment),
+                "runningTaskCount": running,
+                "pendingTaskCount": pending,
+            })
+        })
+        .collect();
+    Some(with(
+        settings,
+        json!({
+            "serviceArn": service.arn,
+            "serviceName": key.service,
+            "clusterArn": service.cluster_arn,
+            "status": service.status,
+            "desiredCount": service.wanted(),
+            "runningCount": running,
+            "pendingCount": pending,
+            "taskDefinition": service.task_definition,
+            "deploymentConfiguration": service.configuration.described(),
+            "deployments": deployments,
+            "currentServiceDeployment": service.current().map(|current| &current.arn),
+            "currentServiceRevisions": revisions,
+            "events": service.events,
+            "createdAt": service.created,
+            "createdBy": service.created_by,
+            "tags": if with_tags { listed(&service.tags) } else { Vec::new() },
+        }),
+    ))
+}
+
+fn tasks_of<'s>(ecs: &'s State, key: &Key, deployment: &'s Deployment) -> impl Iterator<Item = &'s Task> {
+    ecs.tasks_of(key).filter(|task| task.deployment.as_ref() == Some(&deployment.id))
+}
+
+/// How many tasks a deployment is to have: older ones those that they still have.
+fn requested(ecs: &State, service: &Service, deployment: &Deployment) -> usize {
+    if deployment.primary {
+        return service.wanted();
+    }
+    tasks_of(ecs, &service.key, deployment).filter(|task| task.stays()).count()
+}
+
+fn deployed(ecs: &State, service: &Service, deployment: &Deployment) -> Value {
+    let (running, pending) = counts(tasks_of(ecs, &service.key, deployment));
+    let settings = service.revision(&deployment.revision).map(|revision| &revision.settings);
+    with(
+        pick(settings.unwrap_or(&service.settings), &DEPLOYED),
+        json!({
+            "id": deployment.id,
+            "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },
+            "taskDefinition": deployment.task_definition,
+            "desiredCount": requested(ecs, service, deployment),
+            "runningCount": running,
+            "pendingCount": pending,
+            "failedTasks": deployment.failed,
+            "createdAt": deployment.created,
+            "updatedAt": deployment.updated,
+            "rolloutState": deployment.rollout,
+            "rolloutStateReason": deployment.rollout_reason,
+        }),
+    )
+}
+
+/// A service deployment as `DescribeServiceDeployments` shows it.
+pub(super) fn service_deployment(service: &Service, deployment: &ServiceDeployment) -> Value {
+    let alarms = deployment.configuration.alarms();
+    json!({
+        "serviceDeploymentArn": deployment.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "createdAt": deployment.created,
+        "startedAt": deployment.started,
+        "finishedAt": deployment.finished,
+        "stoppedAt": deployment.stopped,
+        "updatedAt": deployment.updated,
+        "sourceServiceRevisions": deployment.sources,
+        "targetServiceRevision": deployment.target,
+        "status": deployment.status,
+        "statusReason": deployment.reason,
+        "lifecycleStage": deployment.stage,
+        "deploymentConfiguration": deployment.configuration.described(),
+        "rollback": deployment.rollback,
+        "deploymentCircuitBreaker": {
+            "status": deployment.breaker,
+            "failureCount": deployment.failures,
+            "threshold": deployment.threshold,
+        },
+        "alarms": {
+            "status": deployment.alarms,
+            "alarmNames": alarms.map(|alarms| alarms.names).unwrap_or_default(),
+            "triggeredAlarmNames": deployment.triggered_alarms,
+        },
+    })
+}
+
+/// A service deployment as `ListServiceDeployments` shows it.
+pub(super) fn brief(service: &Service, deployment: &ServiceDeployment) -> Value {
+    json!({
+        "serviceDeploymentArn": deployment.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "createdAt": deployment.created,
+        "startedAt": deployment.started,
+        "finishedAt": deployment.finished,
+        "targetServiceRevisionArn": deployment.target.arn,
+        "status": deployment.status,
+        "statusReason": deployment.reason,
+    })
+}
+
+/// A service revision as `DescribeServiceRevisions` shows it; none where there is no such one.
+pub(super) fn revision(service: &Service, arn: &str) -> Option<Value> {
+    let revision = service.revision(arn)?;
+    let mut settings = pick(&revision.settings, &DEPLOYED);
+    settings.extend(pick(&revision.settings, &["loadBalancers", "serviceRegistries"]));
+    Some(with(
+        settings,
+        json!({
+            "serviceRevisionArn": revision.arn,
+            "serviceArn": service.arn,
+            "clusterArn": service.cluster_arn,
+            "taskDefinition": revision.task_definition,
+            "containerImages": revision.images,
+            "guardDutyEnabled": false,
+            "createdAt": revision.created,
+        }),
+    ))
+}
