@@ -18,6 +18,7 @@ pub mod journal;
 pub mod pipeline;
 pub mod plugin;
 pub mod policy;
+pub mod rehearse;
 pub mod report;
 pub mod run;
 pub mod secrets;

@@ -9,6 +9,7 @@ mod exit;
 mod load;
 mod plan;
 mod plugin;
+mod rehearse;
 mod run;
 mod schema;
 mod show;
