@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, plan, plugin, rehearse, run, schema, show, sim};
+use super::{check, completions, plan, plugin, rehearse, run, schema, show, sim, test};
 use crate::report::Output;
 
 const AFTER_HELP: &str = "\
@@ -62,6 +62,8 @@ enum Command {
     Run(run::Run),
     /// Run a pipeline on a simulated account in virtual time: a rollout of 45 minutes in a fraction of a second
     Rehearse(rehearse::Rehearse),
+    /// Try the scenarios of a pipeline: what comes of it when something fails, in virtual time
+    Test(test::Test),
     /// Print what the journal of a run holds
     Show(show::Show),
     /// List and inspect plugins
@@ -92,6 +94,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(command) => on_runtime(command.execute(global)),
         Command::Run(command) => on_runtime(command.execute(global)),
         Command::Rehearse(command) => command.execute(global),
+        Command::Test(command) => command.execute(global),
         Command::Show(command) => command.execute(global),
         Command::Plugin(command) => command.execute(global),
         Command::Sim(command) => on_runtime(command.execute(global)),

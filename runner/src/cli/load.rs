@@ -47,6 +47,11 @@ pub(super) struct Loaded {
 }
 
 impl PipelineFile {
+    /// A file without inputs.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path, inputs: Vec::new() }
+    }
+
     /// The inputs, as they were given.
     pub(super) fn inputs(&self) -> BTreeMap<String, String> {
         self.inputs.iter().cloned().collect()

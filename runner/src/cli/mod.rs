@@ -15,6 +15,7 @@ mod schema;
 mod show;
 mod signals;
 mod sim;
+mod test;
 
 pub use dispatch::main;
 pub use exit::Exit;
