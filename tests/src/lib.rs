@@ -4,7 +4,9 @@
 
 mod account;
 pub mod component;
+mod guest;
 mod kiln;
 
 pub use account::{Account, world};
+pub use guest::{ANYTHING, Guest};
 pub use kiln::{Kiln, Outcome, repository};
