@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::load::{PipelineFile, show};
 use crate::clock::Clock;
 use crate::event::RunOutcome;
-use crate::rehearse::{RehearseError, Rehearsal, START, rehearse};
+use crate::rehearse::{Rehearsal, RehearseError, START, rehearse};
 use crate::report::{Settings, reports_of_run};
 
 const AFTER_HELP: &str = "\
