@@ -67,13 +67,7 @@ pub(crate) struct WorkParts {
 impl StageHost {
     /// A host that answers nothing.
     pub(crate) fn describing(bounds: Limits) -> Self {
-        Self {
-            limiter: Limiter::new(&bounds),
-            bounds,
-            host_calls: 0,
-            table: table(),
-            work: None,
-        }
+        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: None }
     }
 
     /// A host that does a stage's work.
@@ -97,13 +91,7 @@ impl StageHost {
             statuses: 0,
             statuses_dropped: 0,
         };
-        Self {
-            limiter: Limiter::new(&bounds),
-            bounds,
-            host_calls: 0,
-            table: table(),
-            work: Some(Box::new(work)),
-        }
+        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: Some(Box::new(work)) }
     }
 
     /// Put a store of this host under its limits.
