@@ -112,13 +112,13 @@ impl Execution {
             }
             tokio::select! {
                 biased;
-                Some(ended) = at_work.join_next() => {
-                    let ended = ended.map_err(|error| HostStop::Defect(error.to_string()))?;
-                    self.end_stage(ended?).await?;
-                }
                 () = control.interruption(), if !told => {
                     told = true;
                     self.interrupted().await?;
+                }
+                Some(ended) = at_work.join_next() => {
+                    let ended = ended.map_err(|error| HostStop::Defect(error.to_string()))?;
+                    self.end_stage(ended?).await?;
                 }
             }
         }
