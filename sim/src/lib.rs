@@ -32,6 +32,7 @@
 //! `world/place.rs` (the state), `world/event.rs` (the events), `worldfile.rs` (the seeds), and a file in
 //! `tests/python/services`.
 
+mod access;
 mod clock;
 mod ctx;
 mod error;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::access::{self, AccessKeySeed, Rigour, Verify};
 use crate::clock::{Clock, Timestamp};
 use crate::faults::{FaultSeed, Faults};
 use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
@@ -41,9 +42,15 @@ struct File {
     scale: f64,
     /// The instant at which the world begins, where the caller does not decide.
     start: Option<Timestamp>,
-    /// Whether calls with expired credentials are refused. Wants a client on the same clock.
+    /// Whether calls with expired credentials or signatures are refused. Wants a client on the same clock.
     #[serde(default)]
     expire_credentials: bool,
+    /// Whose signatures are verified: of `known` keys, or `strict`ly of all.
+    #[serde(default)]
+    verify_signatures: Verify,
+    /// Users' access keys.
+    #[serde(default)]
+    access_keys: Vec<AccessKeySeed>,
     #[serde(default)]
     roles: Vec<sts::RoleSeed>,
     #[serde(default)]
@@ -78,6 +85,19 @@ impl WorldFile {
         let file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
         let (_, problems) = file.plant(Timestamp(0));
         if problems.0.is_empty() { Ok(WorldFile(file)) } else { Err(WorldError::Invalid(problems.0)) }
+    }
+
+    /// The same world for callers in this process, who live on the simulator's clock: every signature is verified, and
+    /// credentials and signatures grow old. The key `test` with the secret `test` belongs to a user of the world's own
+    /// account, unless the file has it otherwise.
+    #[must_use]
+    pub fn in_process(mut self) -> Self {
+        self.0.verify_signatures = Verify::Strict;
+        self.0.expire_credentials = true;
+        if !self.0.access_keys.iter().any(|key| key.id() == "test") {
+            self.0.access_keys.push(AccessKeySeed::anyone());
+        }
+        self
     }
 
     /// The world's own account.
@@ -132,7 +152,8 @@ impl File {
         }
         let mut world = World::new(home, self.seed, now);
         world.faults = Faults::plant(&self.faults, &mut problems);
-        world.sts.expire_credentials = self.expire_credentials;
+        let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
+        access::plant(&mut world, &self.access_keys, rigour, &mut problems);
         sts::plant(&mut world, &self.roles, &mut problems);
         kms::plant(&mut world, &self.keys, &mut problems);
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::clock::Timestamp;
@@ -75,15 +78,23 @@ pub(crate) fn service() -> Service {
     Service::new("kms", "TrentService")
         .write("CreateKey", create_key)
         .read("DescribeKey", describe_key)
+        .on_found(target)
         .read("ListKeys", list_keys)
         .write("EnableKey", enable_key)
+        .on_found(target)
         .write("DisableKey", disable_key)
+        .on_found(target)
         .write("CreateAlias", create_alias)
+        .on_found(target)
         .write("DeleteAlias", delete_alias)
+        .on_found(target)
         .read("ListAliases", list_aliases)
         .read("Encrypt", encrypt)
+        .on_found(target)
         .read("Decrypt", decrypt)
+        .on_found(target)
         .read("GenerateDataKey", generate_data_key)
+        .on_found(target)
 }
 
 /// Put the keys of a world file into the world.
@@ -219,6 +230,23 @@ fn find(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
         name.strip_prefix("key/").unwrap_or(name)
     };
     kms.keys.get(id).cloned().ok_or_else(|| missing(format!("Key '{prefix}key/{id}' does not exist")))
+}
+
+/// The ARN that IAM checks a call against: the key behind whatever names it.
+fn target(scope: &mut Scope<'_>, input: &Value) -> String {
+    let given = ["KeyId", "TargetKeyId", "AliasName"].iter().find_map(|member| input.get(member)?.as_str());
+    let sealed = || {
+        // Whoever gives no key means the one that the text is sealed with.
+        let blob = STANDARD.decode(input.get("CiphertextBlob")?.as_str()?).ok()?;
+        String::from_utf8(blob.get(..KEY_ID)?.to_vec()).ok()
+    };
+    let Some(which) = given.map(str::to_owned).or_else(sealed) else { return "*".to_owned() };
+    match (find(scope, &which), which.as_str()) {
+        (Ok(key), _) => key.arn,
+        (Err(_), arn) if arn.starts_with("arn:") => arn.to_owned(),
+        (Err(_), alias) if alias.starts_with("alias/") => scope.arn("kms", alias),
+        (Err(_), id) => scope.arn("kms", &format!("key/{id}")),
+    }
 }
 
 fn usable(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::access::AccessKeys;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::faults::Faults;
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     #[serde(skip)]
     pub(crate) faults: Faults,
+    #[serde(skip)]
+    pub(crate) access: AccessKeys,
 }
 
 impl World {
@@ -51,6 +54,7 @@ impl World {
             queue: Queue::default(),
             tokens: Tokens::default(),
             faults: Faults::default(),
+            access: AccessKeys::default(),
         }
     }
 

@@ -159,6 +159,16 @@ pub(super) fn find<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'s mut Sec
     scope.place().secretsmanager.secrets.get_mut(&name).ok_or_else(missing)
 }
 
+/// The ARN that IAM checks a call against.
+pub(super) fn target(scope: &mut Scope<'_>, input: &serde_json::Value) -> String {
+    let id = input.get("SecretId").and_then(serde_json::Value::as_str).unwrap_or("*");
+    match find(scope, id) {
+        Ok(secret) => secret.arn.clone(),
+        Err(_) if id.starts_with("arn:") => id.to_owned(),
+        Err(_) => scope.arn("secretsmanager", &format!("secret:{id}")),
+    }
+}
+
 /// The secret of an id, unless it is scheduled for deletion.
 pub(super) fn find_living<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'s mut Secret, AwsError> {
     let secret = find(scope, id)?;
