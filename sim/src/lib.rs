@@ -34,6 +34,7 @@
 
 mod access;
 mod clock;
+mod consistency;
 mod ctx;
 mod error;
 mod faults;
@@ -44,6 +45,7 @@ mod server;
 mod service;
 mod services;
 mod simulator;
+mod throttle;
 mod wire;
 mod world;
 mod worldfile;

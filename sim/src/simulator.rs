@@ -9,13 +9,14 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access::{authenticate, authorize};
+use crate::access::{Refused, authenticate, authorize};
 use crate::clock::{Clock, Timestamp};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::faults::Strike;
 use crate::service::{Access, Operation, Service};
 use crate::services;
+use crate::throttle::throttled;
 use crate::wire::http::{Call, Disturbance, Protocol, read, write};
 use crate::world::{Caller, Effect, PlaceKey, World};
 use crate::worldfile::WorldFile;
@@ -76,13 +77,21 @@ impl Simulator {
                 return respond(&call, &id, Err(refused.error(&call.protocol)));
             }
         };
-        let strike = self.world().faults.strike(&operation.action);
+        let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
+        let strike = {
+            let World { faults, throttle, ids, now, .. } = &mut *self.world();
+            let admitted = throttle.admit(&at, &operation.action, *now);
+            let refused = (!admitted).then(|| Strike::Refuse(throttled(&operation.action)));
+            refused.or_else(|| faults.strike(&operation.action, *now, ids))
+        };
+        let refuse = |error| {
+            let id = self.request_id(operation);
+            respond(&call, &id, Err(error))
+        };
         match strike {
             None => self.serve(&call, operation, caller),
-            Some(Strike::Refuse(error)) => {
-                let id = self.request_id(operation);
-                respond(&call, &id, Err(error))
-            }
+            Some(Strike::Refuse(error)) => refuse(error),
+            Some(Strike::Expire) => refuse(Refused::Expired.error(&call.protocol)),
             Some(Strike::Delay(delay)) => {
                 self.0.clock.sleep(delay).await;
                 self.serve(&call, operation, caller)
@@ -185,7 +194,7 @@ fn answer(
     let fingerprint = ids::sha256(input.to_string().as_bytes());
     let mut ctx = Ctx::new(Scope { world, at }, caller, &call.signature.access_key, &operation.action, fingerprint);
     authorize(&mut ctx, call.service, operation, &call.protocol, &input)?;
-    let output = (operation.handler)(&mut ctx, &call.body)?;
+    let output = perform(&mut ctx, call, operation)?;
     let Ctx { scope, caller, resources, token, changed, .. } = ctx;
     if operation.access == Access::Write && changed {
         let effect = Effect {
@@ -202,6 +211,32 @@ fn answer(
         scope.world.effects.push(effect);
     }
     Ok(output)
+}
+
+/// Run the handler on what it sees: the present, or where the world is only eventually consistent a recent past.
+fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<Value, AwsError> {
+    let (service, at, now) = (call.service.name, ctx.at.clone(), ctx.now());
+    match operation.access {
+        Access::Read => {
+            let past = ctx.world.consistency.take(&at, service, operation.name, now);
+            let Some(mut past) = past else { return (operation.handler)(ctx, &call.body) };
+            ctx.place().exchange(service, &mut past);
+            let output = (operation.handler)(ctx, &call.body);
+            ctx.place().exchange(service, &mut past);
+            ctx.world.consistency.put_back(&at, service, past);
+            output
+        }
+        Access::Write => {
+            let window = ctx.world.consistency.window(operation.name);
+            let before = window.map(|window| (window, ctx.place().part(service)));
+            let output = (operation.handler)(ctx, &call.body)?;
+            if let Some(before) = before.filter(|_| ctx.changed) {
+                let World { consistency, ids, .. } = &mut *ctx.world;
+                consistency.written(&at, service, &operation.action, before, now, ids);
+            }
+            Ok(output)
+        }
+    }
 }
 
 fn respond(call: &Call<'_>, request_id: &str, outcome: Result<Value, AwsError>) -> Response<Bytes> {

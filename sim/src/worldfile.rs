@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::access::{self, AccessKeySeed, Rigour, Verify};
 use crate::clock::{Clock, Timestamp};
+use crate::consistency::{Consistency, ConsistencySeed};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
+use crate::services::{self, cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
+use crate::throttle::{Throttle, ThrottlingSeed};
 use crate::world::{PlaceKey, World};
 
 /// Why a world file cannot be used.
@@ -73,6 +75,12 @@ struct File {
     alarms: Vec<cloudwatch::AlarmSeed>,
     #[serde(default)]
     faults: Vec<FaultSeed>,
+    #[serde(default)]
+    throttling: ThrottlingSeed,
+    #[serde(default)]
+    consistency: ConsistencySeed,
+    /// The most items that a page of any list holds.
+    page_size: Option<usize>,
 }
 
 fn real_time() -> f64 {
@@ -151,7 +159,15 @@ impl File {
             problems.add("scale", "it must be a positive number");
         }
         let mut world = World::new(home, self.seed, now);
-        world.faults = Faults::plant(&self.faults, &mut problems);
+        let actions = services::actions();
+        world.faults = Faults::plant(&self.faults, now, &actions, &mut problems);
+        world.throttle = Throttle::plant(&self.throttling, &actions, &mut problems);
+        world.consistency = Consistency::new(self.consistency);
+        match self.page_size {
+            Some(0) => problems.add("page-size", "a page holds at least 1"),
+            Some(size) => world.page_size = size,
+            None => {}
+        }
         let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
         access::plant(&mut world, &self.access_keys, rigour, &mut problems);
         sts::plant(&mut world, &self.roles, &mut problems);
@@ -170,6 +186,11 @@ impl File {
 pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Say what is wrong, and where.
     pub(crate) fn add(&mut self, place: &str, problem: impl fmt::Display) {
         self.0.push(format!("{place}: {problem}"));

@@ -28,7 +28,7 @@ const NONCE: usize = 16;
 const TAG: usize = 32;
 
 /// Keys and aliases.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     keys: BTreeMap<String, Key>,
@@ -307,11 +307,14 @@ fn invalid_marker(_: page::InvalidToken) -> AwsError {
 }
 
 fn list_keys(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListKeysOutput, AwsError> {
+    let most = ctx.world.page_size;
     let keys = ctx.place().kms.keys.values();
     let keys = keys.map(|key| KeyEntry { key_id: key.id.clone(), key_arn: key.arn.clone() }).collect();
     let (keys, next_marker) =
-        page::cut("kms:keys", keys, input.limit.unwrap_or(100), input.marker.as_deref(), |key: &KeyEntry| &key.key_id)
-            .map_err(invalid_marker)?;
+        page::cut("kms:keys", keys, input.limit.unwrap_or(100).min(most), input.marker.as_deref(), |key: &KeyEntry| {
+            &key.key_id
+        })
+        .map_err(invalid_marker)?;
     Ok(ListKeysOutput { keys, truncated: next_marker.is_some(), next_marker })
 }
 
@@ -380,6 +383,7 @@ struct AliasEntry {
 }
 
 fn list_aliases(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListAliasesOutput, AwsError> {
+    let most = ctx.world.page_size;
     let target = match &input.key_id {
         Some(which) => Some(find(ctx, which)?.id),
         None => None,
@@ -397,8 +401,10 @@ fn list_aliases(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListAliasesOutput
     let entries = aliases.map(entry).collect();
     let size = input.limit.unwrap_or(50);
     let (aliases, next_marker) =
-        page::cut("kms:aliases", entries, size, input.marker.as_deref(), |alias: &AliasEntry| &alias.alias_name)
-            .map_err(invalid_marker)?;
+        page::cut("kms:aliases", entries, size.min(most), input.marker.as_deref(), |alias: &AliasEntry| {
+            &alias.alias_name
+        })
+        .map_err(invalid_marker)?;
     Ok(ListAliasesOutput { aliases, truncated: next_marker.is_some(), next_marker })
 }
 

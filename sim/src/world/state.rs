@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use crate::access::AccessKeys;
 use crate::clock::Timestamp;
+use crate::consistency::Consistency;
 use crate::ctx::Scope;
 use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::services::sts;
+use crate::throttle::Throttle;
 use crate::world::{Effect, Place, PlaceKey, Queue, Tokens};
 
 /// Everything that there is.
@@ -38,6 +40,13 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     #[serde(skip)]
     pub(crate) access: AccessKeys,
+    #[serde(skip)]
+    pub(crate) throttle: Throttle,
+    #[serde(skip)]
+    pub(crate) consistency: Consistency,
+    /// The most items that a page of a list holds.
+    #[serde(skip)]
+    pub(crate) page_size: usize,
 }
 
 impl World {
@@ -55,6 +64,9 @@ impl World {
             tokens: Tokens::default(),
             faults: Faults::default(),
             access: AccessKeys::default(),
+            throttle: Throttle::default(),
+            consistency: Consistency::default(),
+            page_size: usize::MAX,
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) const PREVIOUS: &str = "AWSPREVIOUS";
 pub(super) const PENDING: &str = "AWSPENDING";
 
 /// Secrets by name.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct State {
     pub(super) secrets: BTreeMap<String, Secret>,
 }
