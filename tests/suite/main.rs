@@ -1,7 +1,10 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
+#[path = "../browser/mod.rs"]
+mod browser;
 mod commands;
 mod emulators;
 mod failures;
 mod hostile;
+mod html;
 mod web_service;

@@ -1,6 +1,7 @@
 //! Tasks of the workspace: `cargo xtask plugins | demo | test`.
 //! Each task is a module; this one only chooses.
 
+mod browser;
 mod demo;
 mod error;
 mod layout;
