@@ -2,6 +2,7 @@
 //! Each task is a module; this one only chooses.
 
 mod bench;
+mod browser;
 mod demo;
 mod error;
 mod layout;
