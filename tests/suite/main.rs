@@ -10,4 +10,5 @@ mod html;
 mod leaks;
 mod rehearsals;
 mod running;
+mod storms;
 mod web_service;
