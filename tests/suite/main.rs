@@ -7,4 +7,5 @@ mod hostile;
 mod leaks;
 mod rehearsals;
 mod running;
+mod scenarios;
 mod web_service;
