@@ -32,7 +32,9 @@
 //! `world/place.rs` (the state), `world/event.rs` (the events), `worldfile.rs` (the seeds), and a file in
 //! `tests/python/services`.
 
+mod access;
 mod clock;
+mod consistency;
 mod ctx;
 mod error;
 mod faults;
@@ -43,13 +45,14 @@ mod server;
 mod service;
 mod services;
 mod simulator;
+mod throttle;
 mod wire;
 mod world;
 mod worldfile;
 
 pub use clock::{Clock, Timestamp};
 pub use hyper::body::Bytes;
-pub use server::{Server, serve};
+pub use server::{Server, serve, serve_from_afar};
 pub use simulator::{OperationInfo, Simulator};
 pub use wire::http::Disturbance;
 pub use world::Effect;

@@ -9,7 +9,7 @@ use super::load::Loaded;
 use crate::aws::clients::Connection;
 use crate::clock::Clock;
 use crate::plugin::Limits;
-use crate::report::Report;
+use crate::report::{Origin, Report};
 use crate::run::{Control, RunOptions};
 
 /// How AWS is reached, and by which clock.
@@ -33,6 +33,15 @@ fn parse_scale(text: &str) -> Result<f64, String> {
 impl Aws {
     pub(super) fn clock(&self) -> Clock {
         Clock::scaled(self.clock_scale)
+    }
+
+    /// Where the calls go, as a page about the run says it.
+    pub(super) fn origin(&self) -> Origin {
+        let variable = || std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        match self.endpoint_url.clone().or_else(variable) {
+            Some(url) => Origin::Endpoint { url },
+            None => Origin::Aws,
+        }
     }
 
     /// The options of a run.

@@ -7,6 +7,7 @@ mod dispatch;
 mod document;
 mod exit;
 mod load;
+mod page;
 mod plan;
 mod plugin;
 mod rehearse;

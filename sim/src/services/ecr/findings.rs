@@ -247,6 +247,7 @@ pub(super) fn describe_image_scan_findings(
     ctx: &mut Ctx<'_>,
     input: DescribeImageScanFindings,
 ) -> Result<DescribeImageScanFindingsOutput, AwsError> {
+    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let (name, registry) = (input.repository_name, ctx.at.account.clone());
     let size = page_size(input.max_results)?;
@@ -265,7 +266,7 @@ pub(super) fn describe_image_scan_findings(
     let image_scan_status = ImageScanStatus { status, description };
     let finding_severity_counts = counts(&findings);
     let (findings, next_token) =
-        page::cut(&list, findings, size, input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
+        page::cut(&list, findings, size.min(most), input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
             .map_err(invalid_token)?;
     let image_scan_findings = completed.map(|at| {
         let (findings, enhanced_findings) = match scan_type {
