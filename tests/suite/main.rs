@@ -11,4 +11,5 @@ mod leaks;
 mod rehearsals;
 mod running;
 mod storms;
+mod scenarios;
 mod web_service;
