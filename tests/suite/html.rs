@@ -108,7 +108,8 @@ const TOO_WIDE: &str = r#"(() => {
   return { by: document.documentElement.scrollWidth - width, wide: wide.slice(0, 5) };
 })()"#;
 
-const SHOWN_ROWS: &str = r#"Array.from(document.querySelectorAll("table.calls tbody tr")).filter((row) => row.checkVisibility()).length"#;
+const SHOWN_ROWS: &str =
+    r#"Array.from(document.querySelectorAll("table.calls tbody tr")).filter((row) => row.checkVisibility()).length"#;
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
@@ -310,7 +311,8 @@ fn hostile_text_does_nothing_in_a_browser() {
     let mut events = Vec::new();
     let mut tell = |stage: Option<&str>, kind: Value| {
         let seq = events.len();
-        let event = json!({ "seq": seq, "at": 1_795_453_200_000_u64 + seq as u64 * 900, "stage": stage, "event": kind });
+        let event =
+            json!({ "seq": seq, "at": 1_795_453_200_000_u64 + seq as u64 * 900, "stage": stage, "event": kind });
         events.push(serde_json::from_value::<Event>(event).unwrap());
     };
     let failure = json!({ "kind": HOSTILE, "message": HOSTILE, "help": HOSTILE, "details": [HOSTILE, HOSTILE] });
@@ -327,10 +329,7 @@ fn hostile_text_does_nothing_in_a_browser() {
         Some("a"),
         json!({ "type": "call", "action": HOSTILE, "write": true, "millis": 800, "request_id": HOSTILE, "error": HOSTILE }),
     );
-    tell(
-        Some("a"),
-        json!({ "type": "stage-retrying", "attempt": 1, "attempts": 2, "delay": 900, "failure": failure }),
-    );
+    tell(Some("a"), json!({ "type": "stage-retrying", "attempt": 1, "attempts": 2, "delay": 900, "failure": failure }));
     tell(Some("a"), json!({ "type": "stage-started", "attempt": 2 }));
     tell(None, json!({ "type": "warning", "message": HOSTILE, "help": HOSTILE }));
     tell(
@@ -340,10 +339,7 @@ fn hostile_text_does_nothing_in_a_browser() {
     );
     tell(Some("a"), json!({ "type": "undo-started" }));
     tell(Some("a"), json!({ "type": "undo-finished", "result": { "Err": failure } }));
-    tell(
-        None,
-        json!({ "type": "run-finished", "outcome": "failed", "millis": 9_000, "calls": 1, "journal": HOSTILE }),
-    );
+    tell(None, json!({ "type": "run-finished", "outcome": "failed", "millis": 9_000, "calls": 1, "journal": HOSTILE }));
     let comparison = Comparison {
         before: json!({ "ecs": { "services": { HOSTILE: { "x": HOSTILE } } } }),
         after: json!({ "ecs": { "services": { HOSTILE: { "x": [HOSTILE] }, "new": { HOSTILE: HOSTILE } } } }),
@@ -370,13 +366,17 @@ fn the_policy_stops_a_script_that_is_not_the_pages_own() {
     let path = directory.path().join("tampered.html");
     write(&path, &[], None);
     let page = std::fs::read_to_string(&path).unwrap();
-    let added = "<footer><script>document.title='harm'</script><img src=\"http://127.0.0.1:9/x.png\"><p style=\"color:red\">";
+    let added =
+        "<footer><script>document.title='harm'</script><img src=\"http://127.0.0.1:9/x.png\"><p style=\"color:red\">";
     std::fs::write(&path, page.replacen("<footer>", added, 1)).unwrap();
     let Some(mut browser) = Browser::start() else { return };
     browser.open(&path);
     assert_eq!(browser.value("document.title"), json!("No run was started · kiln"));
     let complaints = browser.complaints();
-    assert!(complaints.iter().filter(|complaint| complaint.contains("Content Security Policy")).count() >= 3, "{complaints:?}");
+    assert!(
+        complaints.iter().filter(|complaint| complaint.contains("Content Security Policy")).count() >= 3,
+        "{complaints:?}"
+    );
 }
 
 #[test]

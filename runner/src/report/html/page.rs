@@ -144,7 +144,9 @@ pub(super) fn state(stage: &Stage) -> (&'static str, &'static str) {
         (Some(outcome @ StageOutcome::Done), None) => (sentence::word_of_stage(outcome), "done"),
         (Some(outcome @ StageOutcome::Failed), _) => (sentence::word_of_stage(outcome), "failed"),
         (Some(outcome @ StageOutcome::Interrupted), _) => (sentence::word_of_stage(outcome), "interrupted"),
-        (Some(outcome @ (StageOutcome::Skipped | StageOutcome::NotRun)), _) => (sentence::word_of_stage(outcome), "idle"),
+        (Some(outcome @ (StageOutcome::Skipped | StageOutcome::NotRun)), _) => {
+            (sentence::word_of_stage(outcome), "idle")
+        }
         (None, _) if !stage.is_of_pipeline() => ("", "host"),
         (None, _) => ("not ended", "interrupted"),
     }
@@ -171,7 +173,8 @@ pub(super) fn instant(recording: &Recording, at: u64) -> Markup {
 
 /// `2026-11-23 18:27:20 UTC`.
 pub(super) fn date(millis: u64) -> String {
-    timestamp(millis).map_or_else(|| format!("{millis} ms since 1970"), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+    timestamp(millis)
+        .map_or_else(|| format!("{millis} ms since 1970"), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 fn iso(millis: u64) -> String {

@@ -88,11 +88,11 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
     let periods: Vec<&Period> = stage.periods.iter().collect();
     let (word, class) = page::state(stage);
     html! {
-        li.row {
+        li.row.quiet[periods.is_empty() && ticks.is_empty()] {
             a.name href={ "#stage-" (stage.name) } {
                 span class={ "dot " (class) } aria-hidden="true" {} (stage.name) span.sr { " " (word) }
             }
-            span.took { @if stage.attempts > 0 { (human(stage.millis)) } @else { span.none { (word) } } }
+            span.took { @if stage.attempts > 0 { (human(stage.millis)) } }
             div.bars {
                 svg.track {
                     @for (at, _) in scale.marks() {
@@ -109,7 +109,7 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
                     }
                 }
                 @if periods.is_empty() && ticks.is_empty() {
-                    span.idle { (why_idle(recording, stage)) }
+                    span.why { (why_idle(recording, stage)) }
                 }
             }
         }
@@ -124,7 +124,9 @@ pub(super) fn why_idle(recording: &Recording, stage: &Stage) -> String {
             let blockers: Vec<&str> = recording.blockers(stage).map(|name| name.as_str()).collect();
             if blockers.is_empty() { "not run".to_owned() } else { format!("not run: needs {}", blockers.join(", ")) }
         }
-        Some(StageOutcome::Done | StageOutcome::Failed | StageOutcome::Interrupted) | None => "did not begin".to_owned(),
+        Some(StageOutcome::Done | StageOutcome::Failed | StageOutcome::Interrupted) | None => {
+            "did not begin".to_owned()
+        }
     }
 }
 
@@ -288,6 +290,9 @@ mod tests {
     #[test]
     fn places_are_in_percent() {
         let scale = Scale { span: 3_000 };
-        assert_eq!([0, 1_000, 3_000, 9_999].map(|at| percent(scale.of(at))), ["0.000%", "33.333%", "100.000%", "100.000%"]);
+        assert_eq!(
+            [0, 1_000, 3_000, 9_999].map(|at| percent(scale.of(at))),
+            ["0.000%", "33.333%", "100.000%", "100.000%"]
+        );
     }
 }

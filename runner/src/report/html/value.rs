@@ -18,8 +18,22 @@ const LINES: usize = 400;
 const SHORT: usize = 96;
 /// Members whose names come first in few words: they tell most.
 const TELLING: [&str; 16] = [
-    "tags", "status", "buildStatus", "rollout", "state", "severity", "message", "reason", "task-definition", "image",
-    "desired", "size", "revision", "sourceVersion", "role", "text",
+    "tags",
+    "status",
+    "buildStatus",
+    "rollout",
+    "state",
+    "severity",
+    "message",
+    "reason",
+    "task-definition",
+    "image",
+    "desired",
+    "size",
+    "revision",
+    "sourceVersion",
+    "role",
+    "text",
 ];
 
 /// A value in full: a list line by line, a record as names and values.
@@ -109,7 +123,10 @@ pub(super) fn json(value: &Value) -> String {
 
 /// What the heading says already, or nobody reads.
 fn is_identity(name: &str) -> bool {
-    matches!(name, "arn" | "id" | "name" | "digest" | "family" | "key") || name.ends_with("-arn") || name.ends_with("Arn")
+    matches!(name, "arn" | "id" | "name" | "digest" | "family" | "key")
+        || name.ends_with("-arn")
+        || name.ends_with("Arn")
+        || name.ends_with("media-type")
 }
 
 fn short(value: &Value) -> Option<String> {
