@@ -49,17 +49,18 @@ pub(super) fn account(recording: &Recording, comparison: &Comparison) -> Markup 
                     @if all.len() > SHOWN { "; the first " (SHOWN) " are shown" }
                 }
                 @for service in &services {
-                    section.service {
+                    section.of-service {
                         h3 { (text::clean(&service.name)) }
-                        @for group in &service.groups {
-                            @if is_one_of_many(group, &service.groups) {
-                                details.thing { summary { (way(group.path)) " " (gist(group)) } (changes(group, &instants)) }
-                            } @else {
-                                div.thing {
-                                    @if !group.path.is_empty() { h4 { (way(group.path)) } }
-                                    (changes(group, &instants))
-                                }
+                        @let (many, few): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
+                            service.groups.iter().partition(|group| is_one_of_many(group, &service.groups));
+                        @for group in few {
+                            div.thing {
+                                @if !group.path.is_empty() { h4 { (way(group.path)) } }
+                                (changes(group, &instants))
                             }
+                        }
+                        @for group in many {
+                            details.thing { summary { (way(group.path)) " " (gist(group)) } (changes(group, &instants)) }
                         }
                     }
                 }

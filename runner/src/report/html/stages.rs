@@ -183,7 +183,10 @@ fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
                 span.few {
                     @match &stage.outputs {
                         Some(outputs) => (outputs::in_short(outputs, Style::UNICODE)),
-                        None if !ran => (timeline::why_idle(recording, stage)),
+                        None if !ran => {
+                            @let why = timeline::why_idle(recording, stage);
+                            (why.split_once(": ").map_or("", |(_, why)| why))
+                        }
                         None => {}
                     }
                 }
