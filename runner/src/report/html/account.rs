@@ -241,7 +241,7 @@ fn came_or_went(collection: &[Step], thing: &Thing<'_>, instants: &Instants) -> 
                 summary class=(class(thing.sign)) {
                     span.what { (kind(collection)) } " " strong { (name(thing.name)) }
                     span.sr { " " (word(thing.sign)) }
-                    " " span.short { (value::in_short(thing.value, |value| instants.of_value(value))) }
+                    " " span.short { (value::in_short(thing.name, thing.value, |value| instants.of_value(value))) }
                 }
                 pre tabindex="0" { (value::json(thing.value)) }
             }
