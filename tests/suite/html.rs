@@ -108,6 +108,10 @@ const TOO_WIDE: &str = r#"(() => {
   return { by: document.documentElement.scrollWidth - width, wide: wide.slice(0, 5) };
 })()"#;
 
+/// Calls that take more than a line although they have no error to tell.
+const BROKEN_ROWS: &str = r#"Array.from(document.querySelectorAll("table.calls tbody tr:not(.f)"))
+  .filter((row) => row.getBoundingClientRect().height > 34).map((row) => row.innerText).slice(0, 3)"#;
+
 const SHOWN_ROWS: &str =
     r#"Array.from(document.querySelectorAll("table.calls tbody tr")).filter((row) => row.checkVisibility()).length"#;
 
@@ -159,6 +163,10 @@ fn looks_good(browser: &mut Browser, path: &Path, name: &str) {
             let contrast = browser.value(FAINT);
             assert!(number(&contrast["seen"]) > 100, "{contrast}");
             assert_eq!(contrast["faint"], json!([]), "{name} at {width}, {scheme}");
+            if width == 1280 {
+                let broken = browser.value(BROKEN_ROWS);
+                assert_eq!(broken, json!([]), "each call takes one line where there is room");
+            }
             assert_eq!(browser.complaints(), [""; 0], "{name} at {width}, {scheme}");
         }
         grounds.push(browser.value("getComputedStyle(document.body).backgroundColor"));

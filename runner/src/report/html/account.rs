@@ -2,6 +2,8 @@
 //!
 //! The main function is [`account`].
 
+use std::collections::HashSet;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -11,12 +13,19 @@ use super::recording::Recording;
 use super::value;
 use super::write::Comparison;
 use crate::report::duration::since_start;
+use crate::report::style::Style;
 use crate::report::text;
 
 /// Of more differences, the first are shown.
 const SHOWN: usize = 2_000;
 /// More things than this, added to or removed from one collection, are folded.
 const FOLDED: usize = 6;
+/// More things than this of one collection are folded, each, where they changed.
+const OPEN: usize = 2;
+/// Things within things within things are shown as values of the second.
+const NESTED: usize = 2;
+/// What a changed value may take; the whole of it is in the account.
+const VALUE_COLUMNS: usize = 320;
 /// What a simulator keeps of itself; no account has it.
 const BOOKKEEPING: [&str; 4] = ["now", "home", "effects", "unknown-operations"];
 
@@ -40,9 +49,19 @@ pub(super) fn account(recording: &Recording, comparison: &Comparison) -> Markup 
                     @if all.len() > SHOWN { "; the first " (SHOWN) " are shown" }
                 }
                 @for service in &services {
-                    section.service {
+                    section.of-service {
                         h3 { (text::clean(&service.name)) }
-                        @for group in &service.groups { (thing(group, &instants)) }
+                        @let (many, few): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
+                            service.groups.iter().partition(|group| is_one_of_many(group, &service.groups));
+                        @for group in few {
+                            div.thing {
+                                @if !group.path.is_empty() { h4 { (way(group.path)) } }
+                                (changes(group, &instants))
+                            }
+                        }
+                        @for group in many {
+                            details.thing { summary { (way(group.path)) " " (gist(group)) } (changes(group, &instants)) }
+                        }
                     }
                 }
             }
@@ -99,6 +118,12 @@ static NOTHING: Value = Value::Null;
 
 fn services<'a>(all: &[&'a Difference<'a>]) -> Vec<Service<'a>> {
     let mut services: Vec<Service<'a>> = Vec::new();
+    let place = |found: &&'a Difference<'a>| match found.path.as_slice() {
+        [Step::Field(places), Step::Thing(place), ..] if places == "places" => Some(place),
+        _ => None,
+    };
+    let places: HashSet<&String> = all.iter().filter_map(place).collect();
+    let several = places.len() > 1;
     for found in all {
         let (place, path) = match found.path.as_slice() {
             [Step::Field(places), Step::Thing(place), path @ ..] if places == "places" => (Some(place), path),
@@ -110,8 +135,8 @@ fn services<'a>(all: &[&'a Difference<'a>]) -> Vec<Service<'a>> {
         };
         // The same service of another region is another section.
         let name = match place {
-            Some(place) => format!("{name} in {place}"),
-            None => name.to_owned(),
+            Some(place) if several => format!("{name} in {place}"),
+            Some(_) | None => name.to_owned(),
         };
         let index = services.iter().position(|service| service.name == name).unwrap_or_else(|| {
             services.push(Service { name, groups: Vec::new() });
@@ -131,7 +156,8 @@ fn put<'a>(groups: &mut Vec<Group<'a>>, path: &'a [Step], change: &Change<'a>) {
         _ => None,
     };
     let within = came_or_went.map_or(path, |(inner, ..)| inner);
-    let owner = within.iter().rposition(is_thing).map_or(0, |last| last + 1);
+    let things = within.iter().enumerate().filter(|(_, step)| is_thing(step));
+    let owner = things.take(NESTED).last().map_or(0, |(last, _)| last + 1);
     let (owner, rest) = within.split_at(owner);
     let index = groups.iter().position(|group| group.path == owner).unwrap_or_else(|| {
         groups.push(Group { path: owner, changed: Vec::new(), things: Vec::new() });
@@ -154,10 +180,31 @@ fn put<'a>(groups: &mut Vec<Group<'a>>, path: &'a [Step], change: &Change<'a>) {
     }
 }
 
-fn thing(group: &Group<'_>, instants: &Instants) -> Markup {
+/// Whether many of the same collection changed: the tasks of a service, say.
+fn is_one_of_many(group: &Group<'_>, all: &[Group<'_>]) -> bool {
+    let Some((_, collection)) = group.path.split_last() else { return false };
+    let is_sibling = |other: &&Group<'_>| other.path.split_last().is_some_and(|(_, of)| of == collection);
+    group.path.len() > NESTED && all.iter().filter(is_sibling).take(OPEN + 1).count() > OPEN
+}
+
+/// What changed in a folded thing, in a few words: the first value that says what it was and what it is.
+fn gist(group: &Group<'_>) -> Markup {
+    let telling = group.changed.iter().find(|(_, before, after)| before.is_string() && after.is_string());
+    let values = group.changed.len();
     html! {
-        div.thing {
-            @if !group.path.is_empty() { h4 { (way(group.path)) } }
+        span.note {
+            @if let Some((field, before, after)) = telling {
+                (fields(field)) " " (value::words(before)) " → " (value::words(after))
+                @if values > 1 { ", and " (text::count((values - 1) as u64, "more value")) }
+            } @else {
+                (text::count(values as u64, "value"))
+            }
+        }
+    }
+}
+
+fn changes(group: &Group<'_>, instants: &Instants) -> Markup {
+    html! {
             ul.changes {
                 @for (field, before, after) in &group.changed {
                     li.delta {
@@ -184,7 +231,6 @@ fn thing(group: &Group<'_>, instants: &Instants) -> Markup {
                     }
                 }
             }
-        }
     }
 }
 
@@ -195,7 +241,7 @@ fn came_or_went(collection: &[Step], thing: &Thing<'_>, instants: &Instants) -> 
                 summary class=(class(thing.sign)) {
                     span.what { (kind(collection)) } " " strong { (name(thing.name)) }
                     span.sr { " " (word(thing.sign)) }
-                    " " span.short { (value::in_short(thing.value, |value| instants.of_value(value))) }
+                    " " span.short { (value::in_short(thing.name, thing.value, |value| instants.of_value(value))) }
                 }
                 pre tabindex="0" { (value::json(thing.value)) }
             }
@@ -222,7 +268,7 @@ fn word(sign: Sign) -> &'static str {
 fn scalar(value: &Value, instants: &Instants, gone: bool) -> Markup {
     let words = instants.of_value(value).unwrap_or_else(|| match value {
         Value::Null => "none".to_owned(),
-        other => value::words(other),
+        other => text::cut(&value::words(other), VALUE_COLUMNS, Style::UNICODE).into_owned(),
     });
     html! { @if gone { del { (words) } } @else { ins { (words) } } }
 }

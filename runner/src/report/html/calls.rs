@@ -71,7 +71,7 @@ fn row(recording: &Recording, index: usize, call: &Call) -> Markup {
 /// The action, where it may wrap.
 fn action(call: &Call) -> Markup {
     match call.action.split_once(':') {
-        Some((service, operation)) => html! { span.service { (service) ":" } wbr; (operation) },
+        Some((service, operation)) => html! { span.prefix { (service) ":" } wbr; (operation) },
         None => html! { (call.action) },
     }
 }

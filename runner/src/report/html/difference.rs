@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 const DEPTH: usize = 24;
 /// What identifies a thing in a list, the best first.
 const KEYS: [&str; 7] = ["arn", "id", "digest", "imageDigest", "name", "key", "phaseType"];
-/// Objects under these names are settings of one thing, whatever they hold.
-const NO_COLLECTIONS: [&str; 5] = ["settings", "tags", "actions", "options", "contexts"];
+/// Records under these names are no collections, whatever they hold: they are settings of one thing, or a service of AWS.
+const NO_COLLECTIONS: [&str; 11] =
+    ["settings", "tags", "actions", "options", "contexts", "ecs", "kms", "logs", "sns", "sqs", "sts"];
 
 /// A step from a state to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -78,6 +78,7 @@ fn header(recording: &Recording, start: &Start, origin: &Origin) -> Markup {
         Some(End { outcome: RunOutcome::Interrupted, .. }) => ("interrupted", "interrupted"),
         None => ("failed", "did not end in order"),
     };
+    let duration = recording.end.as_ref().map_or(recording.span(), |end| end.millis);
     html! {
         header {
             div.title {
@@ -91,7 +92,7 @@ fn header(recording: &Recording, start: &Start, origin: &Origin) -> Markup {
             }
             p.counts { (counts(recording)) }
             dl.facts {
-                div { dt { "Duration" } dd { (human(recording.span())) @if let Origin::Simulated { .. } = origin { " (simulated)" } } }
+                div { dt { "Duration" } dd { (human(duration)) @if let Origin::Simulated { .. } = origin { " (simulated)" } } }
                 div { dt { "Started" } dd { time datetime=(iso(start.at)) { (date(start.at)) } } }
                 div { dt { "Account" } dd { (start.account) } }
                 div { dt { "Region" } dd { (start.region) } }

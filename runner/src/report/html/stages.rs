@@ -12,7 +12,7 @@ use super::value;
 use crate::event::{Failure, LogLevel, StageOutcome};
 use crate::report::duration::{human, since_start};
 use crate::report::style::Style;
-use crate::report::{outputs, text};
+use crate::report::{outputs, sentence, text};
 
 /// Of more stages, those that went wrong and the first others are shown.
 const SHOWN: usize = 500;
@@ -71,7 +71,7 @@ pub(super) fn failures(recording: &Recording) -> Markup {
 fn trouble(stage: &Stage, what: &str, failure: &Failure) -> Markup {
     html! {
         article.trouble {
-            h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) " " span.tag { (text::clean(&failure.kind)) } }
+            h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) @if failure.kind != "failed" { " " span.tag { (text::clean(&failure.kind)) } } }
             (story(failure))
         }
     }
@@ -163,7 +163,8 @@ fn is_wrong(stage: &Stage) -> bool {
 }
 
 fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
-    let (word, class) = page::state(stage);
+    let (_, class) = page::state(stage);
+    let word = stage.outcome.map_or("not ended", sentence::word_of_stage);
     let ran = stage.attempts > 0;
     html! {
         details.stage #{ "stage-" (stage.name) } open[is_wrong(stage) && ran] {
@@ -171,11 +172,21 @@ fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
                 span class={ "dot " (class) } aria-hidden="true" {}
                 span.name { (stage.name) }
                 span.plugin { (text::clean(stage.plugin.as_deref().unwrap_or_default())) }
-                span.state { (word) @if ran { " in " (human(stage.millis)) } }
+                span.state {
+                    (word) @if ran { " in " (human(stage.millis)) }
+                    @match &stage.undo {
+                        Some(Ok(_)) => ", undone",
+                        Some(Err(_)) => ", could not be undone",
+                        None => {}
+                    }
+                }
                 span.few {
                     @match &stage.outputs {
                         Some(outputs) => (outputs::in_short(outputs, Style::UNICODE)),
-                        None if !ran => (timeline::why_idle(recording, stage)),
+                        None if !ran => {
+                            @let why = timeline::why_idle(recording, stage);
+                            (why.split_once(": ").map_or("", |(_, why)| why))
+                        }
                         None => {}
                     }
                 }
@@ -194,9 +205,12 @@ fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
                     } } }
                 }
                 (retries(stage))
-                @if let Some(failure) = &stage.failure { div.trouble { (story(failure)) } }
-                @if let Some(Ok(what)) = &stage.undo { p.undone { "undone: " (text::clean(what)) } }
-                @if let Some(Err(failure)) = &stage.undo { div.trouble { h4 { "The undo failed" } (story(failure)) } }
+                @if let Some(failure) = &stage.failure { (cause("failed", failure)) }
+                @match &stage.undo {
+                    Some(Ok(what)) => { p.undone { "undone: " (text::clean(what)) } }
+                    Some(Err(failure)) => (cause("could not be undone", failure)),
+                    None => {}
+                }
                 @if let Some(Value::Object(outputs)) = &stage.outputs {
                     @if !outputs.is_empty() {
                         h4 { "Outputs" }
@@ -209,6 +223,12 @@ fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
             }
         }
     }
+}
+
+/// The message of a failure whose evidence and help stand at the top of the page.
+fn cause(what: &str, failure: &Failure) -> Markup {
+    let message = text::lines(&failure.message).next().unwrap_or_default();
+    html! { p.cause { a href="#failures" { (what) } ": " (text::cut(&message, COLUMNS, Style::UNICODE)) } }
 }
 
 fn retries(stage: &Stage) -> Markup {

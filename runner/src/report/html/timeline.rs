@@ -88,11 +88,11 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
     let periods: Vec<&Period> = stage.periods.iter().collect();
     let (word, class) = page::state(stage);
     html! {
-        li.row {
+        li.row.quiet[periods.is_empty() && ticks.is_empty()] {
             a.name href={ "#stage-" (stage.name) } {
                 span class={ "dot " (class) } aria-hidden="true" {} (stage.name) span.sr { " " (word) }
             }
-            span.took { @if stage.attempts > 0 { (human(stage.millis)) } @else { span.none { (word) } } }
+            span.took { @if stage.attempts > 0 { (human(stage.millis)) } }
             div.bars {
                 svg.track {
                     @for (at, _) in scale.marks() {
@@ -109,7 +109,7 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
                     }
                 }
                 @if periods.is_empty() && ticks.is_empty() {
-                    span.idle { (why_idle(recording, stage)) }
+                    span.why { (why_idle(recording, stage)) }
                 }
             }
         }

@@ -82,15 +82,16 @@ pub(super) fn words(value: &Value) -> String {
     text::cut(&text::clean(&words), COLUMNS, Style::UNICODE).into_owned()
 }
 
-/// A thing in a few words: of its members those that tell most, then the others, as far as there is room.
-pub(super) fn in_short(value: &Value, instant: impl Fn(&Value) -> Option<String>) -> Markup {
+/// A thing in a few words: of its members those that tell most, then the others, as far as there is room. Its name stands
+/// before them.
+pub(super) fn in_short(thing: &str, value: &Value, instant: impl Fn(&Value) -> Option<String>) -> Markup {
     let Value::Object(members) = value else { return html! { code { (cut(&words(value))) } } };
     let mut told: Vec<(&str, String)> = Vec::new();
     let mut room = SHORT;
     let telling = TELLING.iter().filter_map(|name| members.get_key_value(*name));
     let others = members.iter().filter(|(name, _)| !TELLING.contains(&name.as_str()) && !is_identity(name));
     for (name, member) in telling.chain(others) {
-        let Some(said) = instant(member).or_else(|| short(member)) else { continue };
+        let Some(said) = instant(member).or_else(|| short(member)).filter(|said| said != thing) else { continue };
         let columns = text::width(name) + text::width(&said) + 3;
         if columns > room && !told.is_empty() {
             continue;
@@ -126,6 +127,7 @@ fn is_identity(name: &str) -> bool {
     matches!(name, "arn" | "id" | "name" | "digest" | "family" | "key")
         || name.ends_with("-arn")
         || name.ends_with("Arn")
+        || name.ends_with("media-type")
 }
 
 fn short(value: &Value) -> Option<String> {
