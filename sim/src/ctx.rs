@@ -45,6 +45,8 @@ pub(crate) struct Ctx<'w> {
     pub(crate) scope: Scope<'w>,
     /// Who calls.
     pub(crate) caller: Caller,
+    /// The key that the call is signed with.
+    pub(crate) access_key: String,
     /// The IAM action of the call.
     pub(crate) action: String,
     /// A digest of the input: two calls with one client token must have the same.
@@ -55,9 +57,9 @@ pub(crate) struct Ctx<'w> {
 }
 
 impl<'w> Ctx<'w> {
-    pub(crate) fn new(scope: Scope<'w>, caller: Caller, action: &str, fingerprint: String) -> Self {
-        let action = action.to_owned();
-        Self { scope, caller, action, fingerprint, resources: Vec::new(), token: None, changed: true }
+    pub(crate) fn new(scope: Scope<'w>, caller: Caller, access_key: &str, action: &str, fingerprint: String) -> Self {
+        let (access_key, action) = (access_key.to_owned(), action.to_owned());
+        Self { scope, caller, access_key, action, fingerprint, resources: Vec::new(), token: None, changed: true }
     }
 
     /// Name a resource that this call changes, for the list of effects.

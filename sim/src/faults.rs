@@ -1,13 +1,17 @@
 //! Faults: answers that AWS gives on a bad day.
 //!
-//! The main type is [`Faults`], the list of those that a world file asks for. A fault counts the calls that it matches and
-//! strikes from the `nth` on, `times` times.
+//! The main type is [`Faults`], the list of those that a world file asks for. A fault counts the calls that it matches,
+//! between `after` and `until`, and strikes from the `nth` on, `times` times; with a `probability` it draws for each of
+//! those, by the world's seed.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::clock::Timestamp;
 use crate::error::AwsError;
+use crate::ids::Ids;
+use crate::throttle::throttled;
 use crate::worldfile::{Problems, Span};
 
 /// A fault in a world file.
@@ -15,13 +19,20 @@ use crate::worldfile::{Problems, Span};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct FaultSeed {
     /// An IAM action such as `ecr:DescribeImages`, `ecr:*` or `*`.
-    operation: String,
+    operation: Option<String>,
+    /// All operations of a service, by its IAM prefix, in the place of `operation`.
+    service: Option<String>,
     /// The first matching call that is struck, from 1.
     #[serde(default = "one")]
     nth: u64,
-    /// How many calls are struck.
-    #[serde(default = "one")]
-    times: u64,
+    /// How many calls are struck, at the most: one unless told, or any number where there is a `probability`.
+    times: Option<u64>,
+    /// How likely each of those calls is struck, from 0 to 1.
+    probability: Option<f64>,
+    /// Calls count from this time after the world's beginning on.
+    after: Option<Span>,
+    /// Calls count until this time after the world's beginning.
+    until: Option<Span>,
     kind: Kind,
     /// For `error`: AWS's code.
     code: Option<String>,
@@ -52,6 +63,8 @@ enum Kind {
     ResetAfter,
     /// The call is served, and the answer ends half-way.
     Truncated,
+    /// The credentials count as expired, whatever they are. Nothing happens.
+    Expired,
 }
 
 fn one() -> u64 {
@@ -71,27 +84,56 @@ pub(crate) enum Strike {
     ResetAfter,
     /// Half of the answer.
     Truncate,
+    /// The credentials are refused as expired.
+    Expire,
 }
 
 struct Fault {
     seed: FaultSeed,
+    pattern: String,
+    /// Its place in the world file.
+    index: usize,
     seen: u64,
+    struck: u64,
 }
 
 /// The faults of a world.
 #[derive(Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    began: Timestamp,
+    faults: Vec<Fault>,
+}
 
 impl Faults {
-    /// The faults of a world file.
-    pub(crate) fn plant(seeds: &[FaultSeed], problems: &mut Problems) -> Self {
-        for seed in seeds {
-            let place = format!("faults: operation {:?}", seed.operation);
-            if seed.operation != "*" && !seed.operation.contains(':') {
+    /// The faults of a world file whose world begins now; `actions` are all that there are.
+    pub(crate) fn plant(seeds: &[FaultSeed], began: Timestamp, actions: &[String], problems: &mut Problems) -> Self {
+        let mut faults = Vec::new();
+        for (index, seed) in seeds.iter().enumerate() {
+            let pattern = match (&seed.operation, &seed.service) {
+                (Some(operation), None) => operation.clone(),
+                (None, Some(service)) => format!("{service}:*"),
+                (Some(_), Some(_)) | (None, None) => {
+                    problems
+                        .add(&format!("faults: number {}", index + 1), "it has either an `operation` or a `service`");
+                    continue;
+                }
+            };
+            let place = format!("faults: operation {pattern:?}");
+            if pattern != "*" && !pattern.contains(':') {
                 problems.add(&place, "an operation is written as its IAM action, such as `ecr:DescribeImages`");
+            } else if !actions.iter().any(|action| matches(&pattern, action)) {
+                problems.add(&place, "the simulator has no such operation");
             }
             if seed.nth == 0 {
                 problems.add(&place, "`nth` counts from 1");
+            }
+            if seed.probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability)) {
+                problems.add(&place, "a `probability` lies between 0 and 1");
+            }
+            if let (Some(after), Some(until)) = (seed.after, seed.until)
+                && until.duration() <= after.duration()
+            {
+                problems.add(&place, "`until` is not behind `after`");
             }
             if seed.kind == Kind::Error && seed.code.is_none() {
                 problems.add(&place, "a fault of the kind `error` needs a `code`");
@@ -99,21 +141,34 @@ impl Faults {
             if seed.kind == Kind::Delay && seed.delay.is_none() {
                 problems.add(&place, "a fault of the kind `delay` needs a `delay`");
             }
+            faults.push(Fault { seed: seed.clone(), pattern, index, seen: 0, struck: 0 });
         }
-        Self(seeds.iter().map(|seed| Fault { seed: seed.clone(), seen: 0 }).collect())
+        Self { began, faults }
     }
 
     /// Count a call, and tell what befalls it: the first fault that strikes.
-    pub(crate) fn strike(&mut self, action: &str) -> Option<Strike> {
+    pub(crate) fn strike(&mut self, action: &str, now: Timestamp, ids: &mut Ids) -> Option<Strike> {
+        let age = now.since(self.began);
         let mut strike = None;
-        for fault in &mut self.0 {
-            if !matches(&fault.seed.operation, action) {
+        for fault in &mut self.faults {
+            let FaultSeed { nth, times, probability, after, until, .. } = &fault.seed;
+            let early = after.is_some_and(|after| age < after.duration());
+            let late = until.is_some_and(|until| age >= until.duration());
+            if early || late || !matches(&fault.pattern, action) {
                 continue;
             }
             fault.seen += 1;
-            let last = fault.seed.nth.saturating_add(fault.seed.times);
-            if strike.is_none() && (fault.seed.nth..last).contains(&fault.seen) {
-                strike = Some(fault.seed.strike());
+            let may = match probability {
+                // Every matching call draws, so that what befalls one never changes what befalls the next.
+                Some(probability) => {
+                    let drawn = ids.share(&format!("fault/{}/{action}", fault.index)) < *probability;
+                    drawn && fault.seen >= *nth && times.is_none_or(|times| fault.struck < times)
+                }
+                None => (*nth..nth.saturating_add(times.unwrap_or(1))).contains(&fault.seen),
+            };
+            if may {
+                fault.struck += 1;
+                strike = strike.or_else(|| Some(fault.seed.strike(action)));
             }
         }
         strike
@@ -121,12 +176,16 @@ impl Faults {
 }
 
 impl FaultSeed {
-    fn strike(&self) -> Strike {
+    fn strike(&self, action: &str) -> Strike {
         let refuse = |code: &'static str, message: &str, status| {
             Strike::Refuse(AwsError::new(code, self.message.as_deref().unwrap_or(message)).status(status))
         };
         match self.kind {
-            Kind::Throttle => refuse("ThrottlingException", "Rate exceeded", 400),
+            Kind::Throttle => {
+                let error = throttled(action);
+                Strike::Refuse(AwsError { message: self.message.clone().unwrap_or(error.message), ..error })
+            }
+            Kind::Expired => Strike::Expire,
             Kind::Internal => {
                 refuse("InternalFailure", "The request processing has failed because of an unknown error.", 500)
             }
@@ -157,14 +216,32 @@ fn matches(pattern: &str, action: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn faults(toml: &str) -> Faults {
+    struct Struck {
+        faults: Faults,
+        ids: Ids,
+        problems: usize,
+    }
+
+    impl Struck {
+        fn strike(&mut self, action: &str) -> Option<Strike> {
+            self.at(0, action)
+        }
+
+        fn at(&mut self, seconds: u64, action: &str) -> Option<Strike> {
+            self.faults.strike(action, Timestamp(5_000 + seconds * 1000), &mut self.ids)
+        }
+    }
+
+    fn faults(toml: &str) -> Struck {
         #[derive(Deserialize)]
         struct File {
             faults: Vec<FaultSeed>,
         }
         let file: Result<File, _> = toml::from_str(toml);
         let mut problems = Problems::default();
-        Faults::plant(&file.map(|file| file.faults).unwrap_or_default(), &mut problems)
+        let seeds = file.map(|file| file.faults).unwrap_or_default();
+        let faults = Faults::plant(&seeds, Timestamp(5_000), &crate::services::actions(), &mut problems);
+        Struck { faults, ids: Ids::new(7), problems: problems.count() }
     }
 
     #[test]
@@ -185,5 +262,43 @@ mod tests {
         assert_eq!(faults.strike("kms:Decrypt"), Some(error.clone()));
         assert_eq!(faults.strike("sts:AssumeRole"), Some(error));
         assert_eq!(faults.strike("sts:AssumeRole"), None);
+    }
+
+    #[test]
+    fn a_probability_strikes_about_as_often_and_always_the_same_calls() {
+        let run = || {
+            let mut faults = faults("[[faults]]\nservice = 'ecs'\nprobability = 0.25\nkind = 'internal'");
+            (0..400).map(|_| faults.strike("ecs:ListTasks").is_some()).collect::<Vec<_>>()
+        };
+        let struck = run().into_iter().filter(|struck| *struck).count();
+        assert!((70..130).contains(&struck), "{struck}");
+        assert_eq!(run(), run());
+        let mut never = faults("[[faults]]\nservice = 'ecs'\nprobability = 0.0\nkind = 'internal'");
+        assert!((0..100).all(|_| never.strike("ecs:ListTasks").is_none()));
+        let mut twice = faults("[[faults]]\nservice = 'ecs'\nprobability = 1.0\ntimes = 2\nnth = 2\nkind = 'internal'");
+        let struck = [(); 5].map(|()| twice.strike("ecs:ListTasks").is_some());
+        assert_eq!(struck, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_fault_strikes_in_its_time_only() {
+        let mut faults =
+            faults("[[faults]]\noperation = '*'\nkind = 'expired'\ntimes = 100\nafter = '10s'\nuntil = '20s'");
+        let struck = [0, 9, 10, 19, 20].map(|second| faults.at(second, "ecs:ListTasks") == Some(Strike::Expire));
+        assert_eq!(struck, [false, false, true, true, false]);
+    }
+
+    #[test]
+    fn faults_that_make_no_sense_are_told() {
+        for wrong in [
+            "kind = 'reset'",
+            "operation = 'ecs:ListTasks'\nservice = 'ecs'\nkind = 'reset'",
+            "operation = 'ecs:Nothing'\nkind = 'reset'",
+            "service = 'nothing'\nkind = 'reset'",
+            "service = 'ecs'\nkind = 'reset'\nprobability = 1.5",
+            "service = 'ecs'\nkind = 'reset'\nafter = '5s'\nuntil = '5s'",
+        ] {
+            assert_eq!(faults(&format!("[[faults]]\n{wrong}")).problems, 1, "{wrong}");
+        }
     }
 }

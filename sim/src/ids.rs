@@ -43,6 +43,12 @@ impl Ids {
         uuid::Builder::from_random_bytes(head).into_uuid().to_string()
     }
 
+    /// A number from 0 to below 1.
+    pub(crate) fn share(&mut self, kind: &str) -> f64 {
+        let head = self.bytes(kind).into_iter().take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(byte));
+        f64::from(head) / (f64::from(u32::MAX) + 1.0)
+    }
+
     /// `length` characters of `alphabet` (ASCII), at most 32.
     pub(crate) fn characters(&mut self, kind: &str, alphabet: &str, length: usize) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();

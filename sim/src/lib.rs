@@ -32,7 +32,9 @@
 //! `world/place.rs` (the state), `world/event.rs` (the events), `worldfile.rs` (the seeds), and a file in
 //! `tests/python/services`.
 
+mod access;
 mod clock;
+mod consistency;
 mod ctx;
 mod error;
 mod faults;
@@ -43,6 +45,7 @@ mod server;
 mod service;
 mod services;
 mod simulator;
+mod throttle;
 mod wire;
 mod world;
 mod worldfile;

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::ctx::Ctx;
+use crate::access::{Further, Target};
+use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::wire::http::Body;
 
@@ -29,6 +30,10 @@ pub(crate) struct Operation {
     /// The IAM action, such as `ecr:DescribeImages`.
     pub(crate) action: String,
     pub(crate) access: Access,
+    /// What IAM checks it against.
+    pub(crate) target: Target,
+    /// What else it needs a permission for.
+    pub(crate) further: Vec<Further>,
     pub(crate) handler: Handler,
 }
 
@@ -106,7 +111,38 @@ impl Service {
                 AwsError::new("InternalFailure", format!("the simulator's answer: {error}")).status(500)
             })
         });
-        self.operations.push(Operation { name, action: format!("{}:{name}", self.name), access, handler });
+        let (action, target) = (format!("{}:{name}", self.name), Target::Everything);
+        self.operations.push(Operation { name, action, access, target, further: Vec::new(), handler });
+        self
+    }
+
+    /// IAM checks the last operation against this template of ARNs (see [`Target`]), and not against `*`.
+    pub(crate) fn on(self, template: &'static str) -> Self {
+        self.target(Target::Named(template))
+    }
+
+    /// IAM checks the last operation against what the service has under the name in the input.
+    pub(crate) fn on_found(self, find: fn(&mut Scope<'_>, &Value) -> String) -> Self {
+        self.target(Target::Found(find))
+    }
+
+    /// The last operation needs no permission.
+    pub(crate) fn open(self) -> Self {
+        self.target(Target::Nothing)
+    }
+
+    /// The last operation needs this permission too, where the input has `member`.
+    pub(crate) fn needs(mut self, member: &'static str, action: &'static str, template: &'static str) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.further.push(Further { member, action, template });
+        }
+        self
+    }
+
+    fn target(mut self, target: Target) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.target = target;
+        }
         self
     }
 

@@ -9,16 +9,18 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::access::{Refused, authenticate, authorize};
 use crate::clock::{Clock, Timestamp};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::faults::Strike;
-use crate::inspect;
 use crate::service::{Access, Operation, Service};
-use crate::services::{self, sts};
+use crate::services;
+use crate::throttle::throttled;
 use crate::wire::http::{Call, Disturbance, Protocol, read, write};
-use crate::world::{Effect, PlaceKey, World};
+use crate::world::{Caller, Effect, PlaceKey, World};
 use crate::worldfile::WorldFile;
+use crate::{ids, inspect};
 
 /// A simulated AWS. Clones are the same one.
 #[derive(Clone)]
@@ -67,20 +69,36 @@ impl Simulator {
         let Some(operation) = call.service.operation(&call.operation) else {
             return self.unknown(&call);
         };
-        let strike = self.world().faults.strike(&operation.action);
-        match strike {
-            None => self.serve(&call, operation),
-            Some(Strike::Refuse(error)) => {
+        let admitted = authenticate(&self.world(), &call.signature, &request);
+        let caller = match admitted {
+            Ok(caller) => caller,
+            Err(refused) => {
                 let id = self.request_id(operation);
-                respond(&call, &id, Err(error))
+                return respond(&call, &id, Err(refused.error(&call.protocol)));
             }
+        };
+        let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
+        let strike = {
+            let World { faults, throttle, ids, now, .. } = &mut *self.world();
+            let admitted = throttle.admit(&at, &operation.action, *now);
+            let refused = (!admitted).then(|| Strike::Refuse(throttled(&operation.action)));
+            refused.or_else(|| faults.strike(&operation.action, *now, ids))
+        };
+        let refuse = |error| {
+            let id = self.request_id(operation);
+            respond(&call, &id, Err(error))
+        };
+        match strike {
+            None => self.serve(&call, operation, caller),
+            Some(Strike::Refuse(error)) => refuse(error),
+            Some(Strike::Expire) => refuse(Refused::Expired.error(&call.protocol)),
             Some(Strike::Delay(delay)) => {
                 self.0.clock.sleep(delay).await;
-                self.serve(&call, operation)
+                self.serve(&call, operation, caller)
             }
             Some(Strike::Reset) => disturbed(Response::new(Bytes::new()), Disturbance::Reset),
-            Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation), Disturbance::Reset),
-            Some(Strike::Truncate) => disturbed(self.serve(&call, operation), Disturbance::Truncated),
+            Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation, caller), Disturbance::Reset),
+            Some(Strike::Truncate) => disturbed(self.serve(&call, operation, caller), Disturbance::Truncated),
         }
     }
 
@@ -136,10 +154,10 @@ impl Simulator {
         self.world().ids.uuid(&format!("request/{}", operation.action))
     }
 
-    fn serve(&self, call: &Call<'_>, operation: &Operation) -> Response<Bytes> {
+    fn serve(&self, call: &Call<'_>, operation: &Operation, caller: Caller) -> Response<Bytes> {
         let mut world = self.world();
         let request_id = world.ids.uuid(&format!("request/{}", operation.action));
-        let outcome = answer(&mut world, call, operation, &request_id);
+        let outcome = answer(&mut world, call, operation, caller, &request_id);
         drop(world);
         if let Err(error) = &outcome {
             tracing::debug!(action = operation.action, code = %error.code, message = error.message, "answered an error");
@@ -164,20 +182,19 @@ impl Simulator {
 }
 
 /// Run the handler, and write its effect down.
-fn answer(world: &mut World, call: &Call<'_>, operation: &Operation, request_id: &str) -> Result<Value, AwsError> {
-    let caller = match sts::identify(world, &call.signature.access_key) {
-        Ok(caller) => caller,
-        Err(sts::Expired) => {
-            let code = match call.protocol {
-                Protocol::Json { .. } | Protocol::Cbor => "ExpiredTokenException",
-                Protocol::Query => "ExpiredToken",
-            };
-            return Err(AwsError::new(code, "The security token included in the request is expired").status(403));
-        }
-    };
+fn answer(
+    world: &mut World,
+    call: &Call<'_>,
+    operation: &Operation,
+    caller: Caller,
+    request_id: &str,
+) -> Result<Value, AwsError> {
     let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
-    let mut ctx = Ctx::new(Scope { world, at }, caller, &operation.action, call.body.fingerprint());
-    let output = (operation.handler)(&mut ctx, &call.body)?;
+    let input = call.body.value();
+    let fingerprint = ids::sha256(input.to_string().as_bytes());
+    let mut ctx = Ctx::new(Scope { world, at }, caller, &call.signature.access_key, &operation.action, fingerprint);
+    authorize(&mut ctx, call.service, operation, &call.protocol, &input)?;
+    let output = perform(&mut ctx, call, operation)?;
     let Ctx { scope, caller, resources, token, changed, .. } = ctx;
     if operation.access == Access::Write && changed {
         let effect = Effect {
@@ -194,6 +211,32 @@ fn answer(world: &mut World, call: &Call<'_>, operation: &Operation, request_id:
         scope.world.effects.push(effect);
     }
     Ok(output)
+}
+
+/// Run the handler on what it sees: the present, or where the world is only eventually consistent a recent past.
+fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<Value, AwsError> {
+    let (service, at, now) = (call.service.name, ctx.at.clone(), ctx.now());
+    match operation.access {
+        Access::Read => {
+            let past = ctx.world.consistency.take(&at, service, operation.name, now);
+            let Some(mut past) = past else { return (operation.handler)(ctx, &call.body) };
+            ctx.place().exchange(service, &mut past);
+            let output = (operation.handler)(ctx, &call.body);
+            ctx.place().exchange(service, &mut past);
+            ctx.world.consistency.put_back(&at, service, past);
+            output
+        }
+        Access::Write => {
+            let window = ctx.world.consistency.window(operation.name);
+            let before = window.map(|window| (window, ctx.place().part(service)));
+            let output = (operation.handler)(ctx, &call.body)?;
+            if let Some(before) = before.filter(|_| ctx.changed) {
+                let World { consistency, ids, .. } = &mut *ctx.world;
+                consistency.written(&at, service, &operation.action, before, now, ids);
+            }
+            Ok(output)
+        }
+    }
 }
 
 fn respond(call: &Call<'_>, request_id: &str, outcome: Result<Value, AwsError>) -> Response<Bytes> {

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::access::{self, AccessKeySeed, Rigour, Verify};
 use crate::clock::{Clock, Timestamp};
+use crate::consistency::{Consistency, ConsistencySeed};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
+use crate::services::{self, cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
+use crate::throttle::{Throttle, ThrottlingSeed};
 use crate::world::{PlaceKey, World};
 
 /// Why a world file cannot be used.
@@ -41,9 +44,15 @@ struct File {
     scale: f64,
     /// The instant at which the world begins, where the caller does not decide.
     start: Option<Timestamp>,
-    /// Whether calls with expired credentials are refused. Wants a client on the same clock.
+    /// Whether calls with expired credentials or signatures are refused. Wants a client on the same clock.
     #[serde(default)]
     expire_credentials: bool,
+    /// Whose signatures are verified: of `known` keys, or `strict`ly of all.
+    #[serde(default)]
+    verify_signatures: Verify,
+    /// Users' access keys.
+    #[serde(default)]
+    access_keys: Vec<AccessKeySeed>,
     #[serde(default)]
     roles: Vec<sts::RoleSeed>,
     #[serde(default)]
@@ -66,6 +75,12 @@ struct File {
     alarms: Vec<cloudwatch::AlarmSeed>,
     #[serde(default)]
     faults: Vec<FaultSeed>,
+    #[serde(default)]
+    throttling: ThrottlingSeed,
+    #[serde(default)]
+    consistency: ConsistencySeed,
+    /// The most items that a page of any list holds.
+    page_size: Option<usize>,
 }
 
 fn real_time() -> f64 {
@@ -78,6 +93,19 @@ impl WorldFile {
         let file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
         let (_, problems) = file.plant(Timestamp(0));
         if problems.0.is_empty() { Ok(WorldFile(file)) } else { Err(WorldError::Invalid(problems.0)) }
+    }
+
+    /// The same world for callers in this process, who live on the simulator's clock: every signature is verified, and
+    /// credentials and signatures grow old. The key `test` with the secret `test` belongs to a user of the world's own
+    /// account, unless the file has it otherwise.
+    #[must_use]
+    pub fn in_process(mut self) -> Self {
+        self.0.verify_signatures = Verify::Strict;
+        self.0.expire_credentials = true;
+        if !self.0.access_keys.iter().any(|key| key.id() == "test") {
+            self.0.access_keys.push(AccessKeySeed::anyone());
+        }
+        self
     }
 
     /// The world's own account.
@@ -131,8 +159,17 @@ impl File {
             problems.add("scale", "it must be a positive number");
         }
         let mut world = World::new(home, self.seed, now);
-        world.faults = Faults::plant(&self.faults, &mut problems);
-        world.sts.expire_credentials = self.expire_credentials;
+        let actions = services::actions();
+        world.faults = Faults::plant(&self.faults, now, &actions, &mut problems);
+        world.throttle = Throttle::plant(&self.throttling, &actions, &mut problems);
+        world.consistency = Consistency::new(self.consistency);
+        match self.page_size {
+            Some(0) => problems.add("page-size", "a page holds at least 1"),
+            Some(size) => world.page_size = size,
+            None => {}
+        }
+        let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
+        access::plant(&mut world, &self.access_keys, rigour, &mut problems);
         sts::plant(&mut world, &self.roles, &mut problems);
         kms::plant(&mut world, &self.keys, &mut problems);
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
@@ -149,6 +186,11 @@ impl File {
 pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Say what is wrong, and where.
     pub(crate) fn add(&mut self, place: &str, problem: impl fmt::Display) {
         self.0.push(format!("{place}: {problem}"));

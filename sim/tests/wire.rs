@@ -100,27 +100,6 @@ async fn what_is_not_offered_or_not_signed_is_refused_in_awss_words() -> Result<
 }
 
 #[tokio::test]
-async fn credentials_expire_where_the_world_says_so() -> Result<(), Box<dyn std::error::Error>> {
-    let text = format!("expire-credentials = true\n{HEAD}");
-    let simulator = Simulator::new(WorldFile::parse(&text)?, Clock::manual(EPOCH));
-    let form = "Action=AssumeRole&RoleArn=arn:aws:iam::111111111111:role/a&RoleSessionName=kiln&DurationSeconds=900";
-    let xml = simulator.dispatch(signed("sts").body(Bytes::from(form))?).await;
-    let xml = String::from_utf8_lossy(xml.body()).into_owned();
-    let key = xml.split("<AccessKeyId>").nth(1).and_then(|rest| rest.split('<').next()).ok_or("a key")?;
-    let scope = format!("AWS4-HMAC-SHA256 Credential={key}/20260105/us-west-2/sts/aws4_request, Signature=0");
-    let who = || {
-        let request = Request::post("/").header("authorization", scope.clone());
-        request.body(Bytes::from("Action=GetCallerIdentity"))
-    };
-    assert_eq!(simulator.dispatch(who()?).await.status(), 200);
-    simulator.clock().advance(Duration::from_secs(900));
-    let refused = simulator.dispatch(who()?).await;
-    assert_eq!(refused.status(), 403);
-    assert!(String::from_utf8_lossy(refused.body()).contains("<Code>ExpiredToken</Code>"));
-    Ok(())
-}
-
-#[tokio::test]
 async fn the_server_breaks_connections_as_told_and_stops() -> Result<(), Box<dyn std::error::Error>> {
     let simulator = simulator(&[fault("reset"), fault("truncated")].concat())?;
     let server = serve(simulator, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;

@@ -4,4 +4,7 @@ mod commands;
 mod emulators;
 mod failures;
 mod hostile;
+mod leaks;
+mod rehearsals;
+mod running;
 mod web_service;

@@ -2,8 +2,6 @@
 //!
 //! The main type is [`Aws`].
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::dispatch::Global;
@@ -50,7 +48,8 @@ impl Aws {
         let state_dir = std::path::absolute(&global.state_dir).unwrap_or_else(|_| global.state_dir.clone());
         RunOptions {
             max_parallel,
-            state_dir: Path::new(&state_dir).to_owned(),
+            state_dir: Some(state_dir),
+            run_id: None,
             connection: Connection::load(&loaded.pipeline.region, self.endpoint_url.as_deref()).await,
             clock,
             limits: Limits::default(),

@@ -9,11 +9,13 @@ mod exit;
 mod load;
 mod plan;
 mod plugin;
+mod rehearse;
 mod run;
 mod schema;
 mod show;
 mod signals;
 mod sim;
+mod test;
 
 pub use dispatch::main;
 pub use exit::Exit;

@@ -38,3 +38,4 @@ pub use json::Json;
 pub use plain::Plain;
 pub use sink::{Report, Reports};
 pub use style::Style;
+pub(crate) use style::Tone;

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::clock::Timestamp;
@@ -25,7 +28,7 @@ const NONCE: usize = 16;
 const TAG: usize = 32;
 
 /// Keys and aliases.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     keys: BTreeMap<String, Key>,
@@ -75,15 +78,23 @@ pub(crate) fn service() -> Service {
     Service::new("kms", "TrentService")
         .write("CreateKey", create_key)
         .read("DescribeKey", describe_key)
+        .on_found(target)
         .read("ListKeys", list_keys)
         .write("EnableKey", enable_key)
+        .on_found(target)
         .write("DisableKey", disable_key)
+        .on_found(target)
         .write("CreateAlias", create_alias)
+        .on_found(target)
         .write("DeleteAlias", delete_alias)
+        .on_found(target)
         .read("ListAliases", list_aliases)
         .read("Encrypt", encrypt)
+        .on_found(target)
         .read("Decrypt", decrypt)
+        .on_found(target)
         .read("GenerateDataKey", generate_data_key)
+        .on_found(target)
 }
 
 /// Put the keys of a world file into the world.
@@ -221,6 +232,23 @@ fn find(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
     kms.keys.get(id).cloned().ok_or_else(|| missing(format!("Key '{prefix}key/{id}' does not exist")))
 }
 
+/// The ARN that IAM checks a call against: the key behind whatever names it.
+fn target(scope: &mut Scope<'_>, input: &Value) -> String {
+    let given = ["KeyId", "TargetKeyId", "AliasName"].iter().find_map(|member| input.get(member)?.as_str());
+    let sealed = || {
+        // Whoever gives no key means the one that the text is sealed with.
+        let blob = STANDARD.decode(input.get("CiphertextBlob")?.as_str()?).ok()?;
+        String::from_utf8(blob.get(..KEY_ID)?.to_vec()).ok()
+    };
+    let Some(which) = given.map(str::to_owned).or_else(sealed) else { return "*".to_owned() };
+    match (find(scope, &which), which.as_str()) {
+        (Ok(key), _) => key.arn,
+        (Err(_), arn) if arn.starts_with("arn:") => arn.to_owned(),
+        (Err(_), alias) if alias.starts_with("alias/") => scope.arn("kms", alias),
+        (Err(_), id) => scope.arn("kms", &format!("key/{id}")),
+    }
+}
+
 fn usable(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
     let key = find(scope, which)?;
     if key.enabled { Ok(key) } else { Err(AwsError::new("DisabledException", format!("{} is disabled.", key.arn))) }
@@ -279,11 +307,14 @@ fn invalid_marker(_: page::InvalidToken) -> AwsError {
 }
 
 fn list_keys(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListKeysOutput, AwsError> {
+    let most = ctx.world.page_size;
     let keys = ctx.place().kms.keys.values();
     let keys = keys.map(|key| KeyEntry { key_id: key.id.clone(), key_arn: key.arn.clone() }).collect();
     let (keys, next_marker) =
-        page::cut("kms:keys", keys, input.limit.unwrap_or(100), input.marker.as_deref(), |key: &KeyEntry| &key.key_id)
-            .map_err(invalid_marker)?;
+        page::cut("kms:keys", keys, input.limit.unwrap_or(100).min(most), input.marker.as_deref(), |key: &KeyEntry| {
+            &key.key_id
+        })
+        .map_err(invalid_marker)?;
     Ok(ListKeysOutput { keys, truncated: next_marker.is_some(), next_marker })
 }
 
@@ -352,6 +383,7 @@ struct AliasEntry {
 }
 
 fn list_aliases(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListAliasesOutput, AwsError> {
+    let most = ctx.world.page_size;
     let target = match &input.key_id {
         Some(which) => Some(find(ctx, which)?.id),
         None => None,
@@ -369,8 +401,10 @@ fn list_aliases(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListAliasesOutput
     let entries = aliases.map(entry).collect();
     let size = input.limit.unwrap_or(50);
     let (aliases, next_marker) =
-        page::cut("kms:aliases", entries, size, input.marker.as_deref(), |alias: &AliasEntry| &alias.alias_name)
-            .map_err(invalid_marker)?;
+        page::cut("kms:aliases", entries, size.min(most), input.marker.as_deref(), |alias: &AliasEntry| {
+            &alias.alias_name
+        })
+        .map_err(invalid_marker)?;
     Ok(ListAliasesOutput { aliases, truncated: next_marker.is_some(), next_marker })
 }
 

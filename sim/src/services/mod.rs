@@ -10,4 +10,4 @@ mod registry;
 pub(crate) mod secretsmanager;
 pub(crate) mod sts;
 
-pub(crate) use registry::all;
+pub(crate) use registry::{actions, all};

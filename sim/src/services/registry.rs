@@ -18,3 +18,9 @@ pub(crate) fn all() -> Vec<Service> {
         cloudwatch::service(),
     ]
 }
+
+/// The IAM actions of all operations.
+pub(crate) fn actions() -> Vec<String> {
+    let services = all();
+    services.iter().flat_map(|service| &service.operations).map(|operation| operation.action.clone()).collect()
+}

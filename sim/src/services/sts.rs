@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Malformed, Policy};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -26,8 +27,6 @@ pub(crate) struct State {
     roles: BTreeMap<String, Role>,
     /// By access key.
     sessions: BTreeMap<String, Session>,
-    #[serde(skip)]
-    pub(crate) expire_credentials: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,17 +34,28 @@ pub(crate) struct State {
 struct Role {
     assumable: bool,
     max_session: u64,
+    #[serde(skip)]
+    permissions: Option<Policy>,
 }
 
+/// A role that somebody assumed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Session {
+pub(crate) struct Session {
+    #[serde(skip)]
+    secret: String,
+    #[serde(skip)]
+    token: String,
     #[serde(rename = "caller")]
     identity: Caller,
     role: String,
     assumed_by: String,
     /// The session policy, as it was given.
     policy: Option<String>,
+    /// The same, read.
+    #[serde(skip)]
+    limits: Option<Policy>,
+    /// Managed policies, which are written down and not evaluated: the simulator has none.
     policy_arns: Vec<String>,
     tags: BTreeMap<String, String>,
     began: Timestamp,
@@ -64,22 +74,22 @@ pub(crate) struct RoleSeed {
     assumable: bool,
     /// `MaxSessionDuration`.
     max_session: Option<Span>,
+    /// The role's own IAM policy, in JSON: everything is allowed where there is none.
+    policy: Option<Policy>,
 }
 
 fn yes() -> bool {
     true
 }
 
-/// Credentials that have expired.
-#[derive(Debug)]
-pub(crate) struct Expired;
-
 pub(crate) fn service() -> Service {
     Service::new("sts", "")
         .xml("https://sts.amazonaws.com/doc/2011-06-15/")
         .invalid_input("ValidationError")
         .read("GetCallerIdentity", get_caller_identity)
+        .open()
         .read("AssumeRole", assume_role)
+        .on("{RoleArn}")
 }
 
 /// Put the roles of a world file into the world.
@@ -91,19 +101,43 @@ pub(crate) fn plant(world: &mut World, seeds: &[RoleSeed], problems: &mut Proble
         if !(3600..=43_200).contains(&max_session) {
             problems.add(&format!("roles: {}", seed.name), "`max-session` lies between 1h and 12h");
         }
-        let role = Role { assumable: seed.assumable, max_session };
+        let role = Role { assumable: seed.assumable, max_session, permissions: seed.policy.clone() };
         if world.sts.roles.insert(arn, role).is_some() {
             problems.add(&format!("roles: {}", seed.name), "the role is there twice");
         }
     }
 }
 
-/// Who has this access key.
-pub(crate) fn identify(world: &World, access_key: &str) -> Result<Caller, Expired> {
-    match world.sts.sessions.get(access_key) {
-        Some(session) if world.sts.expire_credentials && session.expires <= world.now => Err(Expired),
-        Some(session) => Ok(session.identity.clone()),
-        None => Ok(Caller::stranger(&world.home.account, world.home.partition())),
+/// The session of an access key.
+pub(crate) fn session<'w>(world: &'w World, access_key: &str) -> Option<&'w Session> {
+    world.sts.sessions.get(access_key)
+}
+
+/// The policies that a caller is bound by, each with its kind in AWS's words. All of them must allow a call.
+pub(crate) fn policies(world: &World, access_key: &str) -> Vec<(&'static str, Policy)> {
+    let of_user = world.access.policy(access_key);
+    let session = session(world, access_key);
+    let of_role = session.and_then(|session| world.sts.roles.get(&session.role)?.permissions.as_ref());
+    let of_session = session.and_then(|session| session.limits.as_ref());
+    let own = of_user.or(of_role).map(|policy| ("identity-based", policy.clone()));
+    own.into_iter().chain(of_session.map(|policy| ("session", policy.clone()))).collect()
+}
+
+impl Session {
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.identity
+    }
+
+    pub(crate) fn expires(&self) -> Timestamp {
+        self.expires
     }
 }
 
@@ -208,9 +242,7 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
         let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
         return Err(invalid(message.into()));
     }
-    if let Some(policy) = &input.policy {
-        check_policy(policy)?;
-    }
+    let limits = input.policy.as_deref().map(check_policy).transpose()?;
 
     let partition = ctx.at.partition();
     let fresh = &mut ctx.scope.world.ids;
@@ -228,6 +260,9 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
     let expiration = ctx.now() + Duration::from_secs(seconds);
     let packed_policy_size = input.policy.as_ref().map(|policy| (policy.len() as u64 * 100).div_ceil(4096));
     let session = Session {
+        secret: secret_access_key.clone(),
+        token: session_token.clone(),
+        limits,
         identity: identity.clone(),
         role: input.role_arn,
         assumed_by: ctx.caller.arn.clone(),
@@ -246,7 +281,7 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
     })
 }
 
-fn check_policy(policy: &str) -> Result<(), AwsError> {
+fn check_policy(policy: &str) -> Result<Policy, AwsError> {
     if policy.len() > 2048 {
         let message = format!(
             "Packed policy consumes {}% of allotted space, please use smaller policy.",
@@ -254,12 +289,13 @@ fn check_policy(policy: &str) -> Result<(), AwsError> {
         );
         return Err(AwsError::new("PackedPolicyTooLarge", message));
     }
-    let document: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(policy);
-    match document {
-        Ok(document) if document.contains_key("Statement") => Ok(()),
-        Ok(_) => Err(AwsError::new("MalformedPolicyDocument", "Syntax errors in policy.")),
-        Err(_) => Err(AwsError::new("MalformedPolicyDocument", "This policy contains invalid Json")),
-    }
+    Policy::parse(policy).map_err(|malformed| {
+        let message = match malformed {
+            Malformed::Json => "This policy contains invalid Json".to_owned(),
+            Malformed::Syntax(reason) => format!("Syntax errors in policy. ({reason})"),
+        };
+        AwsError::new("MalformedPolicyDocument", message)
+    })
 }
 
 /// Account and name (without its path) of a role's ARN.

@@ -2,7 +2,7 @@
 //!
 //! The main functions are [`read`] and [`write`].
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::query::Form;
 use super::value::{canonical, without_nulls};
 use super::{cbor, json, query};
+use crate::access::Signature;
 use crate::error::AwsError;
-use crate::ids;
 use crate::service::Service;
 
 /// What a server or connector must do to a response instead of sending it whole: found among its extensions.
@@ -30,14 +30,6 @@ pub(crate) enum Protocol {
     Json { content_type: HeaderValue },
     Query,
     Cbor,
-}
-
-/// Whose signature a request bears, and for where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Signature {
-    pub(crate) access_key: String,
-    pub(crate) region: String,
-    pub(crate) service: String,
 }
 
 /// An input, before it is typed.
@@ -69,13 +61,12 @@ impl Body {
         })
     }
 
-    /// A digest that is the same for equal inputs.
-    pub(crate) fn fingerprint(&self) -> String {
-        let value = match self {
+    /// The input as JSON, whatever the protocol: texts only, where it came as a form.
+    pub(crate) fn value(&self) -> Value {
+        match self {
             Body::Document(value) => canonical(value),
             Body::Form(form) => canonical(&form.to_value()),
-        };
-        ids::sha256(value.to_string().as_bytes())
+        }
     }
 }
 
@@ -100,7 +91,7 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
     let headers = request.headers();
     let protocol = protocol(headers);
     let refuse = |error| Refusal { protocol: protocol.clone(), error };
-    let signature = signature(headers).map_err(refuse)?;
+    let signature = Signature::read(headers).map_err(refuse)?;
     let Some(service) = services.iter().find(|service| service.signing_name == signature.service) else {
         let message = format!("the simulator does not offer the service {}", signature.service);
         return Err(refuse(AwsError::new("UnknownOperationException", message).status(404)));
@@ -196,26 +187,6 @@ fn protocol(headers: &HeaderMap) -> Protocol {
         return Protocol::Json { content_type: headers.get(CONTENT_TYPE).cloned().unwrap_or(json) };
     }
     Protocol::Query
-}
-
-/// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
-fn signature(headers: &HeaderMap) -> Result<Signature, AwsError> {
-    let Some(authorization) = header(headers, AUTHORIZATION.as_str()) else {
-        return Err(AwsError::new("MissingAuthenticationTokenException", "Missing Authentication Token").status(403));
-    };
-    let scope = authorization.split_once("Credential=").and_then(|(_, rest)| rest.split([',', ' ']).next());
-    let parts: Vec<&str> = scope.unwrap_or_default().split('/').collect();
-    match parts.as_slice() {
-        [access_key, _date, region, service, "aws4_request"] => Ok(Signature {
-            access_key: (*access_key).to_owned(),
-            region: (*region).to_owned(),
-            service: (*service).to_owned(),
-        }),
-        _ => Err(AwsError::new(
-            "IncompleteSignatureException",
-            format!("Authorization header requires 'Credential' parameter. Authorization={authorization}"),
-        )),
-    }
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

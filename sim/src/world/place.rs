@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Place`]: the state of every service in one account and region.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use serde::{Serialize, Serializer};
 
@@ -39,7 +39,7 @@ impl Serialize for PlaceKey {
 }
 
 /// What the services hold in one account and region.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Place {
     pub(crate) cloudwatch: cloudwatch::State,
@@ -49,6 +49,39 @@ pub(crate) struct Place {
     pub(crate) kms: kms::State,
     pub(crate) logs: logs::State,
     pub(crate) secretsmanager: secretsmanager::State,
+}
+
+impl Place {
+    /// A place that holds one service's part of this one.
+    pub(crate) fn part(&self, service: &str) -> Place {
+        let mut part = Place::default();
+        match service {
+            "cloudwatch" => part.cloudwatch = self.cloudwatch.clone(),
+            "codebuild" => part.codebuild = self.codebuild.clone(),
+            "ecr" => part.ecr = self.ecr.clone(),
+            "ecs" => part.ecs = self.ecs.clone(),
+            "kms" => part.kms = self.kms.clone(),
+            "logs" => part.logs = self.logs.clone(),
+            "secretsmanager" => part.secretsmanager = self.secretsmanager.clone(),
+            // What STS has belongs to no place.
+            _ => {}
+        }
+        part
+    }
+
+    /// Exchange one service's part.
+    pub(crate) fn exchange(&mut self, service: &str, other: &mut Place) {
+        match service {
+            "cloudwatch" => mem::swap(&mut self.cloudwatch, &mut other.cloudwatch),
+            "codebuild" => mem::swap(&mut self.codebuild, &mut other.codebuild),
+            "ecr" => mem::swap(&mut self.ecr, &mut other.ecr),
+            "ecs" => mem::swap(&mut self.ecs, &mut other.ecs),
+            "kms" => mem::swap(&mut self.kms, &mut other.kms),
+            "logs" => mem::swap(&mut self.logs, &mut other.logs),
+            "secretsmanager" => mem::swap(&mut self.secretsmanager, &mut other.secretsmanager),
+            _ => {}
+        }
+    }
 }
 
 /// Who calls.

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::access::AccessKeys;
 use crate::clock::Timestamp;
+use crate::consistency::Consistency;
 use crate::ctx::Scope;
 use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::services::sts;
+use crate::throttle::Throttle;
 use crate::world::{Effect, Place, PlaceKey, Queue, Tokens};
 
 /// Everything that there is.
@@ -35,6 +38,15 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     #[serde(skip)]
     pub(crate) faults: Faults,
+    #[serde(skip)]
+    pub(crate) access: AccessKeys,
+    #[serde(skip)]
+    pub(crate) throttle: Throttle,
+    #[serde(skip)]
+    pub(crate) consistency: Consistency,
+    /// The most items that a page of a list holds.
+    #[serde(skip)]
+    pub(crate) page_size: usize,
 }
 
 impl World {
@@ -51,6 +63,10 @@ impl World {
             queue: Queue::default(),
             tokens: Tokens::default(),
             faults: Faults::default(),
+            access: AccessKeys::default(),
+            throttle: Throttle::default(),
+            consistency: Consistency::default(),
+            page_size: usize::MAX,
         }
     }
 

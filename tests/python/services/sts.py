@@ -9,7 +9,8 @@ def drive(aws):
     assert me["Account"] == aws.account and me["Arn"].endswith(":user/kiln"), me
 
     role = f"arn:aws:iam::{aws.account}:role/deployer"
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    statement = {"Effect": "Allow", "Action": ["sts:AssumeRole", "ecr:Describe*"], "Resource": [role, f"arn:aws:ecr:*:{aws.account}:*/pl*"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
     answer = sts.assume_role(RoleArn=role, RoleSessionName="kiln-1", DurationSeconds=900, Policy=policy)
     credentials = answer["Credentials"]
     assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/deployer/kiln-1", answer
@@ -23,6 +24,21 @@ def drive(aws):
     assert inside.get_caller_identity()["Arn"] == answer["AssumedRoleUser"]["Arn"]
     chained = aws.refused("ValidationError", inside.assume_role, RoleArn=role, RoleSessionName="kiln-1", DurationSeconds=7200)
     assert "role chaining" in chained, chained
+
+    # AWS holds the session to its policy, the client to its secret, and the key to its token.
+    ecr = aws.client("ecr", *keys)
+    ecr.describe_images(repositoryName="planted")
+    words = aws.refused("AccessDeniedException", ecr.list_images, repositoryName="planted")
+    arn = f"arn:aws:ecr:{aws.region}:{aws.account}:repository/planted"
+    assert words.endswith(f"ecr:ListImages on resource: {arn} because no session policy allows the ecr:ListImages action"), words
+    words = aws.refused("SignatureDoesNotMatch", aws.client("sts", keys[0], "wrong", keys[2]).get_caller_identity)
+    assert words.startswith("The request signature we calculated does not match"), words
+    aws.refused("InvalidSignatureException", aws.client("ecr", keys[0], "wrong", keys[2]).describe_repositories)
+    aws.refused("InvalidClientTokenId", aws.client("sts", keys[0], keys[1], "wrong").get_caller_identity)
+    aws.refused("UnrecognizedClientException", aws.client("ecr", keys[0], keys[1]).describe_repositories)
+    cloudwatch = aws.client("cloudwatch", *keys)
+    words = aws.refused("AccessDenied", cloudwatch.describe_alarms, AlarmNames=["web-5xx"])
+    assert words.endswith("because no session policy allows the cloudwatch:DescribeAlarms action"), words
 
     other = sts.assume_role(RoleArn="arn:aws:iam::222222222222:role/any/path/ops", RoleSessionName="kiln-1")["Credentials"]
     keys = other["AccessKeyId"], other["SecretAccessKey"], other["SessionToken"]

@@ -18,7 +18,7 @@ use crate::ctx::Scope;
 use crate::services::ecs;
 
 /// What CloudWatch holds in an account's region.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     pub(super) alarms: BTreeMap<String, Alarm>,

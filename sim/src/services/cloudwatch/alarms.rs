@@ -462,6 +462,7 @@ impl Described {
 }
 
 pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Result<Alarms, AwsError> {
+    let most = ctx.world.page_size;
     let size = records(input.max_records)?;
     if input.alarm_names.len() > 100 {
         return Err(invalid("AlarmNames must not contain more than 100 names"));
@@ -494,7 +495,8 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
     };
     let found: Vec<&Alarm> = alarms.values().filter(wanted).collect();
     let (found, next_token) =
-        page::cut("alarms", found, size, input.next_token.as_deref(), |alarm| &alarm.name).map_err(invalid_token)?;
+        page::cut("alarms", found, size.min(most), input.next_token.as_deref(), |alarm| &alarm.name)
+            .map_err(invalid_token)?;
     let (composite, metric): (Vec<&Alarm>, Vec<&Alarm>) = found.into_iter().partition(|alarm| alarm.is_composite());
     let described = |alarms: Vec<&Alarm>| alarms.into_iter().map(Described::of).collect();
     Ok(Alarms { composite_alarms: described(composite), metric_alarms: described(metric), next_token })

@@ -79,6 +79,7 @@ pub(super) struct History {
 }
 
 pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHistory) -> Result<History, AwsError> {
+    let most = ctx.world.page_size;
     let size = records(input.max_records)?;
     let wanted = |item: &Item| {
         // Without types, CloudWatch tells of metric alarms, as it does in DescribeAlarms.
@@ -100,7 +101,8 @@ pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHist
     if input.scan_by.as_deref() != Some("TimestampAscending") {
         items.reverse();
     }
-    let (items, next_token) = page::cut("alarm-history", items, size, input.next_token.as_deref(), |(place, _)| place)
-        .map_err(invalid_token)?;
+    let (items, next_token) =
+        page::cut("alarm-history", items, size.min(most), input.next_token.as_deref(), |(place, _)| place)
+            .map_err(invalid_token)?;
     Ok(History { alarm_history_items: items.into_iter().map(|(_, item)| item).collect(), next_token })
 }

@@ -43,7 +43,7 @@ pub(super) struct Sample {
 }
 
 /// Samples by series.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Store(BTreeMap<MetricKey, Vec<Sample>>);
 
 impl Store {

@@ -53,7 +53,7 @@ pub(super) struct ListBuilds {
 pub(super) fn list_builds(ctx: &mut Ctx<'_>, input: ListBuilds) -> Result<BuildIds, AwsError> {
     let ids = ctx.place().codebuild.builds.iter().map(|build| build.id.clone()).collect();
     let order = input.sort_order.unwrap_or(SortOrder::Descending);
-    let (ids, next_token) = pages("codebuild:builds", ids, order, input.next_token)?;
+    let (ids, next_token) = pages(ctx, "codebuild:builds", ids, order, input.next_token)?;
     Ok(BuildIds { ids, next_token })
 }
 
@@ -72,7 +72,7 @@ pub(super) fn list_builds_for_project(ctx: &mut Ctx<'_>, input: ListBuildsForPro
     let builds = ctx.place().codebuild.builds.iter().filter(|build| build.project_name == name);
     let ids = builds.map(|build| build.id.clone()).collect();
     let order = input.sort_order.unwrap_or(SortOrder::Descending);
-    let (ids, next_token) = pages(&format!("codebuild:builds:{name}"), ids, order, input.next_token)?;
+    let (ids, next_token) = pages(ctx, &format!("codebuild:builds:{name}"), ids, order, input.next_token)?;
     Ok(BuildIds { ids, next_token })
 }
 

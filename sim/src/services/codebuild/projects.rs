@@ -270,12 +270,13 @@ pub(super) fn list_projects(ctx: &mut Ctx<'_>, input: ListProjects) -> Result<Pr
     }
     let names = projects.into_iter().map(|project| project.name.clone()).collect();
     let (projects, next_token) =
-        pages("codebuild:projects", names, input.sort_order.unwrap_or(SortOrder::Ascending), input.next_token)?;
+        pages(ctx, "codebuild:projects", names, input.sort_order.unwrap_or(SortOrder::Ascending), input.next_token)?;
     Ok(ProjectNames { projects, next_token })
 }
 
 /// A page of names or ids that come in ascending order.
 pub(super) fn pages(
+    ctx: &Ctx<'_>,
     list: &str,
     mut items: Vec<String>,
     order: SortOrder,
@@ -285,7 +286,8 @@ pub(super) fn pages(
         items.reverse();
     }
     let list = format!("{list}:{order:?}");
-    page::cut(&list, items, PAGE, token.as_deref(), |item: &String| item).map_err(invalid_token)
+    page::cut(&list, items, PAGE.min(ctx.world.page_size), token.as_deref(), |item: &String| item)
+        .map_err(invalid_token)
 }
 
 #[derive(Deserialize)]

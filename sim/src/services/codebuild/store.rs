@@ -14,7 +14,7 @@ use crate::ctx::Scope;
 use crate::error::AwsError;
 
 /// Projects by name, and their builds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     pub(super) projects: BTreeMap<String, Project>,

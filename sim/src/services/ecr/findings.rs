@@ -189,7 +189,7 @@ fn basic(finding: &FindingSeed) -> BasicFinding {
     attribute("CVSS3_SCORE", &Some(format!("{:.1}", finding.severity.score())));
     BasicFinding {
         name: finding.id.clone(),
-        description: finding.title.clone().unwrap_or_default(),
+        description: finding.description(),
         uri: finding.link(),
         severity: finding.severity,
         attributes,
@@ -216,7 +216,7 @@ fn enhanced(
         aws_account_id: scope.at.account.clone(),
         finding_arn: scope.arn("inspector2", &format!("finding/{}", id.get(..32).unwrap_or_default())),
         title: format!("{} - {what}", finding.id),
-        description: finding.title.clone().unwrap_or_default(),
+        description: finding.description(),
         severity: finding.severity.enhanced(),
         score: finding.severity.score(),
         status: "ACTIVE",
@@ -247,6 +247,7 @@ pub(super) fn describe_image_scan_findings(
     ctx: &mut Ctx<'_>,
     input: DescribeImageScanFindings,
 ) -> Result<DescribeImageScanFindingsOutput, AwsError> {
+    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let (name, registry) = (input.repository_name, ctx.at.account.clone());
     let size = page_size(input.max_results)?;
@@ -265,7 +266,7 @@ pub(super) fn describe_image_scan_findings(
     let image_scan_status = ImageScanStatus { status, description };
     let finding_severity_counts = counts(&findings);
     let (findings, next_token) =
-        page::cut(&list, findings, size, input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
+        page::cut(&list, findings, size.min(most), input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
             .map_err(invalid_token)?;
     let image_scan_findings = completed.map(|at| {
         let (findings, enhanced_findings) = match scan_type {

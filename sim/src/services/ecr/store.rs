@@ -13,7 +13,7 @@ use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 
 /// Repositories by name, and the registry's own settings.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     pub(super) repositories: BTreeMap<String, Repository>,
@@ -82,7 +82,7 @@ pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Repository {
     pub(super) name: String,

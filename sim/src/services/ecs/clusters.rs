@@ -51,6 +51,7 @@ pub(super) fn create_cluster(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
         services: BTreeMap::new(),
         tasks: BTreeMap::new(),
         timings: Timings::default(),
+        capacity: None,
     };
     ctx.touch(cluster.arn.clone());
     let described = cluster.described(true);
@@ -130,11 +131,12 @@ pub(super) struct ClusterArns {
 }
 
 pub(super) fn list_clusters(ctx: &mut Ctx<'_>, input: ListClusters) -> Result<ClusterArns, AwsError> {
+    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let clusters = ctx.scope.place().ecs.clusters.values().filter(|cluster| cluster.active);
     let arns: Vec<String> = clusters.map(|cluster| cluster.arn.clone()).collect();
     let (cluster_arns, next_token) =
-        page::cut("clusters", arns, size, input.next_token.as_deref(), |arn| last_part(arn))
+        page::cut("clusters", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
             .map_err(|_| bad_token())?;
     Ok(ClusterArns { cluster_arns, next_token })
 }

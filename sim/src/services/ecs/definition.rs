@@ -13,7 +13,7 @@ use crate::ctx::Scope;
 use crate::error::AwsError;
 
 /// The revisions of a family.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Family {
     pub(super) revisions: BTreeMap<u64, Definition>,
 }

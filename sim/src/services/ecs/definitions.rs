@@ -184,6 +184,7 @@ pub(super) fn list_task_definitions(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitions,
 ) -> Result<TaskDefinitionArns, AwsError> {
+    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let active = match input.status.as_deref() {
         None | Some("ACTIVE") => true,
@@ -205,7 +206,8 @@ pub(super) fn list_task_definitions(
         arns.reverse();
     }
     let (task_definition_arns, next_token) =
-        page::cut("task-definitions", arns, size, input.next_token.as_deref(), |arn| arn).map_err(|_| bad_token())?;
+        page::cut("task-definitions", arns, size.min(most), input.next_token.as_deref(), |arn| arn)
+            .map_err(|_| bad_token())?;
     Ok(TaskDefinitionArns { task_definition_arns, next_token })
 }
 
@@ -229,6 +231,7 @@ pub(super) fn list_task_definition_families(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitionFamilies,
 ) -> Result<Families, AwsError> {
+    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let families = ctx.scope.place().ecs.families.iter();
     let families = families.filter(|(name, family)| {
@@ -242,7 +245,8 @@ pub(super) fn list_task_definition_families(
     });
     let families: Vec<String> = families.map(|(name, _)| name.clone()).collect();
     let (families, next_token) =
-        page::cut("families", families, size, input.next_token.as_deref(), |name| name).map_err(|_| bad_token())?;
+        page::cut("families", families, size.min(most), input.next_token.as_deref(), |name| name)
+            .map_err(|_| bad_token())?;
     Ok(Families { families, next_token })
 }
 

@@ -50,6 +50,7 @@ pub(super) struct Briefs {
 }
 
 pub(super) fn list_service_deployments(ctx: &mut Ctx<'_>, input: ListServiceDeployments) -> Result<Briefs, AwsError> {
+    let most = ctx.world.page_size;
     let size = size(input.max_results.or(Some(20)))?;
     let key = find(ctx, input.cluster.as_deref(), &input.service)?;
     let wanted = |deployment: &&ServiceDeployment| {
@@ -61,8 +62,9 @@ pub(super) fn list_service_deployments(ctx: &mut Ctx<'_>, input: ListServiceDepl
     let Some(service) = ctx.scope.place().ecs.service(&key) else { return Err(super::state::no_service()) };
     let newest: Vec<&ServiceDeployment> = service.service_deployments.iter().rev().filter(wanted).collect();
     let list = format!("service-deployments/{}/{}", key.cluster, key.service);
-    let (found, next_token) = page::cut(&list, newest, size, input.next_token.as_deref(), |deployment| &deployment.id)
-        .map_err(|_| bad_token())?;
+    let (found, next_token) =
+        page::cut(&list, newest, size.min(most), input.next_token.as_deref(), |deployment| &deployment.id)
+            .map_err(|_| bad_token())?;
     let service_deployments = found.into_iter().map(|deployment| views::brief(service, deployment)).collect();
     Ok(Briefs { service_deployments, next_token })
 }

@@ -4,17 +4,23 @@
 //! back as an event.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::definition::resolve;
 use super::deployment::{RolloutState, Stage, Status};
 use super::lifecycle::{NewTask, start, stop};
 use super::plan::{Limits, Seen, decide};
 use super::rollout::{bake, complete};
+use super::schedule::Event;
 use super::service::{ServiceStatus, say};
-use super::state::Key;
+use super::state::{Cluster, Key, container_instance};
 use super::task::{Phase, StopCode, Task};
 use super::words;
 use crate::ctx::Scope;
+use crate::world;
+
+/// When ECS tries again to place what it had no room for.
+const PLACED_AGAIN: Duration = Duration::from_secs(15);
 
 /// Start and stop tasks as the plan says, then see what has been reached.
 pub(super) fn reconcile(scope: &mut Scope<'_>, key: &Key) {
@@ -91,8 +97,9 @@ fn start_all(scope: &mut Scope<'_>, key: &Key, count: usize) {
         _ => BTreeMap::new(),
     };
     let Some(definition) = resolve(scope, &definition).map(|definition| definition.clone()) else { return };
+    let room = scope.place().ecs.clusters.get(&key.cluster).map_or(0, Cluster::room);
     let mut ids = Vec::new();
-    for _ in 0..count {
+    for _ in 0..count.min(room) {
         let new = NewTask {
             definition: definition.clone(),
             service: Some(key.service.clone()),
@@ -107,7 +114,14 @@ fn start_all(scope: &mut Scope<'_>, key: &Key, count: usize) {
         };
         ids.push(start(scope, &key.cluster, new));
     }
-    say(scope, key, words::started(&key.service, &ids));
+    if !ids.is_empty() {
+        say(scope, key, words::started(&key.service, &ids));
+    }
+    if room < count {
+        told_once(scope, key, words::unplaced(&key.service, &container_instance(&key.cluster)));
+        let again = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
+        scope.schedule(PLACED_AGAIN, world::Event::Ecs(again));
+    }
 }
 
 /// Say something, unless the service said it last.

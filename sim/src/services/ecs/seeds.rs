@@ -29,6 +29,8 @@ pub(crate) struct ClusterSeed {
     name: String,
     #[serde(default)]
     timings: TimingsSeed,
+    /// How many tasks there is room for: any number unless told.
+    capacity: Option<usize>,
 }
 
 /// How long the phases of tasks last; what is not told is as usual.
@@ -168,6 +170,7 @@ pub(crate) fn plant(
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
             timings: seed.timings.over(Timings::default()),
+            capacity: seed.capacity,
         };
         if scope.place().ecs.clusters.insert(seed.name.clone(), cluster).is_some() {
             problems.add(&format!("clusters: {}", seed.name), "the cluster is there twice");

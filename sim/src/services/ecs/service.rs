@@ -29,7 +29,7 @@ pub(super) enum ServiceStatus {
 }
 
 /// A service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Service {
     pub(super) key: Key,

@@ -68,6 +68,7 @@ pub(super) struct ServiceArns {
 }
 
 pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<ServiceArns, AwsError> {
+    let most = ctx.world.page_size;
     // A page of services holds 10 where nothing else is asked for.
     let size = size(input.max_results.or(Some(10)))?;
     let services = cluster(ctx, input.cluster.as_deref())?.services.values();
@@ -78,7 +79,7 @@ pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<Se
         .map(|service| service.arn.clone())
         .collect();
     let (service_arns, next_token) =
-        page::cut("services", arns, size, input.next_token.as_deref(), |arn| last_part(arn))
+        page::cut("services", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
             .map_err(|_| bad_token())?;
     Ok(ServiceArns { service_arns, next_token })
 }

@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 use super::behaviour::Behaviour;
 use super::definition::Family;
 use super::service::Service;
-use super::task::{Task, Timings};
+use super::task::{Phase, Task, Timings};
 use crate::ctx::Scope;
 use crate::error::AwsError;
+use crate::ids;
 
 /// What ECS holds in an account's region.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     pub(super) clusters: BTreeMap<String, Cluster>,
@@ -27,7 +28,7 @@ pub(crate) struct State {
 }
 
 /// A cluster.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Cluster {
     pub(super) name: String,
@@ -42,6 +43,17 @@ pub(super) struct Cluster {
     /// How long the tasks of its services take, where the service does not say otherwise.
     #[serde(skip)]
     pub(super) timings: Timings,
+    /// How many tasks there is room for.
+    #[serde(skip)]
+    pub(super) capacity: Option<usize>,
+}
+
+impl Cluster {
+    /// How many more tasks there is room for. What a task uses is free when it has stopped.
+    pub(super) fn room(&self) -> usize {
+        let taken = self.tasks.values().filter(|task| task.phase != Phase::Stopped).count();
+        self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
+    }
 }
 
 /// Tags in the order of their keys.
@@ -105,6 +117,13 @@ pub(super) fn is_foreign(scope: &Scope<'_>, given: &str) -> bool {
     given.starts_with("arn:") && !given.starts_with(&scope.arn("ecs", ""))
 }
 
+/// The id of the container instance that a cluster with a capacity has.
+pub(super) fn container_instance(cluster: &str) -> String {
+    let mut id = ids::sha256(cluster.as_bytes());
+    id.truncate(32);
+    id
+}
+
 /// The last part of a name or an ARN such as `arn:…:service/web/api`.
 pub(super) fn last_part(given: &str) -> &str {
     given.rsplit_once('/').map_or(given, |(_, last)| last)
@@ -133,6 +152,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// No container instance has enough memory left.
+    pub(super) fn no_room(scope: &Scope<'_>, cluster: &str) -> Self {
+        let arn = scope.arn("ecs", &format!("container-instance/{cluster}/{}", container_instance(cluster)));
+        Self { arn, reason: "RESOURCE:MEMORY" }
+    }
+
     /// There is no such thing.
     pub(super) fn missing(scope: &Scope<'_>, kind: &str, given: &str) -> Self {
         let arn =

@@ -46,6 +46,7 @@ pub(super) struct TaskArns {
 }
 
 pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns, AwsError> {
+    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let cluster_name = cluster(ctx, input.cluster.as_deref())?.name.clone();
     let service = match &input.service_name {
@@ -71,7 +72,8 @@ pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns
     let arns: Vec<String> = tasks.filter(wanted).map(|task| task.arn.clone()).collect();
     let list = format!("tasks/{cluster_name}");
     let (task_arns, next_token) =
-        page::cut(&list, arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(|_| bad_token())?;
+        page::cut(&list, arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
+            .map_err(|_| bad_token())?;
     Ok(TaskArns { task_arns, next_token })
 }
 
@@ -149,8 +151,10 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     let started_by: Option<String> = take(&mut input, "startedBy")?;
     let launch_type: Option<String> = take(&mut input, "launchType")?;
     let overrides = input.remove("overrides").unwrap_or_default();
+    let room = self::cluster(ctx, given.as_deref())?.room();
+    let placed = usize::try_from(count).unwrap_or(usize::MAX).min(room);
     let mut ids = Vec::new();
-    for _ in 0..count {
+    for _ in 0..placed {
         let new = NewTask {
             definition: definition.clone(),
             service: None,
@@ -165,7 +169,11 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
         };
         ids.push(start(ctx, &cluster, new));
     }
-    ctx.remember(token.as_deref(), TOKEN_LIFETIME, &ids.join(","));
+    if ids.is_empty() {
+        ctx.unchanged();
+    } else {
+        ctx.remember(token.as_deref(), TOKEN_LIFETIME, &ids.join(","));
+    }
     let mut tasks = Vec::new();
     for id in &ids {
         if let Some(task) = task(ctx, &cluster, id) {
@@ -174,7 +182,8 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
             tasks.push(described);
         }
     }
-    Ok(Tasks { tasks, failures: Vec::new() })
+    let failures = (ids.len() as u64..count).map(|_| Failure::no_room(ctx, &cluster)).collect();
+    Ok(Tasks { tasks, failures })
 }
 
 #[derive(Deserialize)]

@@ -60,6 +60,14 @@ pub(super) fn stuck(service: &str) -> String {
     )
 }
 
+pub(super) fn unplaced(service: &str, container_instance: &str) -> String {
+    format!(
+        "(service {service}) was unable to place a task because no container instance met all of its requirements. The \
+         closest matching (container-instance {container_instance}) has insufficient memory available. For more \
+         information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+}
+
 pub(super) fn in_progress(deployment: impl Display) -> String {
     format!("ECS deployment {deployment} in progress.")
 }

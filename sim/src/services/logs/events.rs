@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::store::{LogEvent, OVERHEAD, Position, invalid, no_stream, which_group};
 use crate::clock::Timestamp;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 
 /// The most bytes that a batch or a page holds.
@@ -229,5 +230,16 @@ pub(super) fn page_size(limit: Option<usize>) -> Result<usize, AwsError> {
             "1 validation error detected: Value '{size}' at 'limit' failed to satisfy constraint: Member must have \
              value between 1 and {MOST_EVENTS}"
         ))),
+    }
+}
+
+/// The ARN that IAM checks a read of events against: the stream's where one is named, the group's where none is.
+pub(super) fn target(scope: &mut Scope<'_>, input: &Value) -> String {
+    let member = |name: &str| input.get(name).and_then(Value::as_str);
+    let (name, identifier) = (member("logGroupName"), member("logGroupIdentifier"));
+    let stream = member("logStreamName").map_or_else(|| "*".to_owned(), |stream| format!("log-stream:{stream}"));
+    match identifier.map(|id| id.strip_suffix(":*").unwrap_or(id)) {
+        Some(arn) if arn.starts_with("arn:") => format!("{arn}:{stream}"),
+        id => scope.arn("logs", &format!("log-group:{}:{stream}", name.or(id).unwrap_or("*"))),
     }
 }

@@ -77,6 +77,7 @@ struct LogGroup {
 }
 
 pub(super) fn describe_log_groups(ctx: &mut Ctx<'_>, input: DescribeLogGroups) -> Result<LogGroups, AwsError> {
+    let most = ctx.world.page_size;
     let size = page_size(input.limit)?;
     let (prefix, pattern) = (input.log_group_name_prefix, input.log_group_name_pattern);
     if prefix.is_some() && pattern.is_some() {
@@ -100,7 +101,7 @@ pub(super) fn describe_log_groups(ctx: &mut Ctx<'_>, input: DescribeLogGroups) -
     });
     let token = input.next_token.as_deref();
     let (log_groups, next_token) =
-        page::cut("logs:groups", groups.collect(), size, token, |group: &LogGroup| &group.log_group_name)
+        page::cut("logs:groups", groups.collect(), size.min(most), token, |group: &LogGroup| &group.log_group_name)
             .map_err(invalid_token)?;
     Ok(LogGroups { log_groups, next_token })
 }

@@ -15,12 +15,12 @@ use crate::error::AwsError;
 pub(super) const OVERHEAD: usize = 26;
 
 /// Log groups by name.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct State {
     pub(super) groups: BTreeMap<String, Group>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Group {
     /// Without the `:*` that some of AWS writes behind it.
@@ -32,7 +32,7 @@ pub(super) struct Group {
     pub(super) streams: BTreeMap<String, Stream>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Stream {
     pub(super) arn: String,

@@ -84,6 +84,7 @@ struct LogStream {
 }
 
 pub(super) fn describe_log_streams(ctx: &mut Ctx<'_>, input: DescribeLogStreams) -> Result<LogStreams, AwsError> {
+    let most = ctx.world.page_size;
     let size = page_size(input.limit)?;
     let by_time = input.order_by == Some(OrderBy::LastEventTime);
     if by_time && input.log_stream_name_prefix.is_some() {
@@ -112,7 +113,9 @@ pub(super) fn describe_log_streams(ctx: &mut Ctx<'_>, input: DescribeLogStreams)
     }
     let list = format!("logs:streams:{name}:{by_time}:{}", input.descending);
     let (log_streams, next_token) =
-        page::cut(&list, streams, size, input.next_token.as_deref(), |stream: &LogStream| &stream.log_stream_name)
-            .map_err(invalid_token)?;
+        page::cut(&list, streams, size.min(most), input.next_token.as_deref(), |stream: &LogStream| {
+            &stream.log_stream_name
+        })
+        .map_err(invalid_token)?;
     Ok(LogStreams { log_streams, next_token })
 }

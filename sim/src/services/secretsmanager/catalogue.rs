@@ -152,6 +152,7 @@ pub(super) struct ListSecretsOutput {
 }
 
 pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<ListSecretsOutput, AwsError> {
+    let most = ctx.world.page_size;
     let size = input.max_results.unwrap_or(100);
     if !(1..=100).contains(&size) {
         let message = "Invalid MaxResults. Must be between 1 and 100.";
@@ -179,7 +180,7 @@ pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<List
     let entries = secrets.into_iter().map(entry).collect();
     let token = input.next_token.as_deref();
     let (secret_list, next_token) =
-        page::cut("secretsmanager:secrets", entries, size, token, |secret: &Description| &secret.arn)
+        page::cut("secretsmanager:secrets", entries, size.min(most), token, |secret: &Description| &secret.arn)
             .map_err(|_| AwsError::new("InvalidNextTokenException", "The NextToken value is invalid."))?;
     Ok(ListSecretsOutput { secret_list, next_token })
 }

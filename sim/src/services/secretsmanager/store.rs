@@ -18,7 +18,7 @@ pub(super) const PREVIOUS: &str = "AWSPREVIOUS";
 pub(super) const PENDING: &str = "AWSPENDING";
 
 /// Secrets by name.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct State {
     pub(super) secrets: BTreeMap<String, Secret>,
 }
@@ -157,6 +157,16 @@ pub(super) fn find<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'s mut Sec
     let name = resolve(scope, id)?;
     let missing = || AwsError::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
     scope.place().secretsmanager.secrets.get_mut(&name).ok_or_else(missing)
+}
+
+/// The ARN that IAM checks a call against.
+pub(super) fn target(scope: &mut Scope<'_>, input: &serde_json::Value) -> String {
+    let id = input.get("SecretId").and_then(serde_json::Value::as_str).unwrap_or("*");
+    match find(scope, id) {
+        Ok(secret) => secret.arn.clone(),
+        Err(_) if id.starts_with("arn:") => id.to_owned(),
+        Err(_) => scope.arn("secretsmanager", &format!("secret:{id}")),
+    }
 }
 
 /// The secret of an id, unless it is scheduled for deletion.

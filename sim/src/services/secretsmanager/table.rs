@@ -2,20 +2,30 @@
 //!
 //! The main function is [`service`].
 
-use super::{catalogue, rotation, values};
+use super::{catalogue, rotation, store, values};
 use crate::service::Service;
 
 pub(crate) fn service() -> Service {
     Service::new("secretsmanager", "secretsmanager")
         .write("CreateSecret", values::create_secret)
+        .on("secret:{Name}-??????")
         .read("GetSecretValue", values::get_secret_value)
+        .on_found(store::target)
         .write("PutSecretValue", values::put_secret_value)
+        .on_found(store::target)
         .write("UpdateSecret", values::update_secret)
+        .on_found(store::target)
         .read("DescribeSecret", catalogue::describe_secret)
+        .on_found(store::target)
         .read("ListSecrets", catalogue::list_secrets)
         .write("TagResource", catalogue::tag_resource)
+        .on_found(store::target)
         .write("UntagResource", catalogue::untag_resource)
+        .on_found(store::target)
         .write("DeleteSecret", catalogue::delete_secret)
+        .on_found(store::target)
         .write("RestoreSecret", catalogue::restore_secret)
+        .on_found(store::target)
         .write("RotateSecret", rotation::rotate_secret)
+        .on_found(store::target)
 }

@@ -1,0 +1,62 @@
+//! Whether the caller's policies let a call through.
+//!
+//! The main function is [`authorize`]. A caller without a policy may do everything: what a world file does not say is open.
+
+use serde_json::Value;
+
+use super::policy::Verdict;
+use super::target::{Further, named};
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::service::{Operation, Service};
+use crate::services::sts;
+use crate::wire::http::Protocol;
+
+/// Refuse the call where a policy of the caller's does not allow it on each of its resources.
+pub(crate) fn authorize(
+    ctx: &mut Ctx<'_>,
+    service: &Service,
+    operation: &Operation,
+    protocol: &Protocol,
+    input: &Value,
+) -> Result<(), AwsError> {
+    let policies = sts::policies(ctx.world, &ctx.access_key);
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let given = |member: &str| match input.get(member) {
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(value) => !value.is_null(),
+        None => false,
+    };
+    let resources = operation.target.resources(&mut ctx.scope, service.name, input);
+    let mut asked: Vec<(&str, String)> = resources.into_iter().map(|arn| (operation.action.as_str(), arn)).collect();
+    for Further { member, action, template } in operation.further.iter().filter(|further| given(further.member)) {
+        let of = action.split(':').next().unwrap_or_default();
+        asked.extend(named(&ctx.at, of, template, input).into_iter().map(|arn| (*action, arn)));
+        tracing::trace!(member, action, "a further permission is needed");
+    }
+    for (action, resource) in asked {
+        for (kind, policy) in &policies {
+            let because = match policy.verdict(action, &resource) {
+                Verdict::Allowed => continue,
+                Verdict::Denied => format!("with an explicit deny in {} {kind} policy", article(kind)),
+                Verdict::Silent => format!("because no {kind} policy allows the {action} action"),
+            };
+            let message = format!(
+                "User: {} is not authorized to perform: {action} on resource: {resource} {because}",
+                ctx.caller.arn
+            );
+            return Err(match protocol {
+                Protocol::Query => AwsError::new("AccessDenied", message).status(403),
+                Protocol::Json { .. } => AwsError::new("AccessDeniedException", message),
+                Protocol::Cbor => AwsError::new("AccessDenied", message).status(403),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with('i') { "an" } else { "a" }
+}

@@ -1,0 +1,283 @@
+//! IAM policies: what a document allows and denies.
+//!
+//! The main type is [`Policy`]. Actions match without regard to case; a wildcard in an ARN does not reach beyond its
+//! segment. What the simulator cannot evaluate (conditions, principals, policy variables) is refused when the policy is
+//! read, so that no statement is ever passed over.
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value};
+
+/// A policy that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Policy(Vec<Statement>);
+
+/// What is wrong with a policy's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// It is no JSON.
+    Json,
+    /// It is no policy.
+    Syntax(String),
+}
+
+/// What a policy says about an action on a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A statement denies it.
+    Denied,
+    /// A statement allows it, and none denies it.
+    Allowed,
+    /// No statement is about it.
+    Silent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Statement {
+    allow: bool,
+    actions: Set,
+    resources: Set,
+}
+
+/// The matching ones, or all but those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Set {
+    patterns: Vec<Pattern>,
+    inverted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    whole: bool,
+    segments: Vec<Vec<Part>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Star,
+    Any,
+    Char(char),
+}
+
+impl Policy {
+    /// Read a document.
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
+        let document: Map<String, Value> = serde_json::from_str(text).map_err(|_| Malformed::Json)?;
+        let syntax = |reason: &str| Malformed::Syntax(reason.to_owned());
+        if let Some(unknown) = document.keys().find(|key| !matches!(key.as_str(), "Version" | "Id" | "Statement")) {
+            return Err(Malformed::Syntax(format!("unknown element {unknown}")));
+        }
+        if document.get("Version").is_some_and(|version| version != "2012-10-17" && version != "2008-10-17") {
+            return Err(syntax("the version is neither 2012-10-17 nor 2008-10-17"));
+        }
+        let statements = document.get("Statement").ok_or_else(|| syntax("there is no Statement"))?;
+        let statements = one_or_many(statements).into_iter().map(Statement::read).collect::<Result<Vec<_>, _>>()?;
+        if statements.is_empty() { Err(syntax("there is no Statement")) } else { Ok(Self(statements)) }
+    }
+
+    /// What it says about `action` on `resource`.
+    pub(super) fn verdict(&self, action: &str, resource: &str) -> Verdict {
+        let action = action.to_ascii_lowercase();
+        let mut verdict = Verdict::Silent;
+        for statement in &self.0 {
+            if statement.actions.holds(&action) && statement.resources.holds(resource) {
+                if !statement.allow {
+                    return Verdict::Denied;
+                }
+                verdict = Verdict::Allowed;
+            }
+        }
+        verdict
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Policy::parse(&text).map_err(|malformed| match malformed {
+            Malformed::Json => de::Error::custom("the policy is no JSON"),
+            Malformed::Syntax(reason) => de::Error::custom(format!("the policy: {reason}")),
+        })
+    }
+}
+
+impl Statement {
+    fn read(value: &Value) -> Result<Self, Malformed> {
+        let syntax = |reason: String| Malformed::Syntax(reason);
+        let Value::Object(members) = value else { return Err(syntax("a statement is an object".to_owned())) };
+        for key in members.keys() {
+            match key.as_str() {
+                "Sid" | "Effect" | "Action" | "NotAction" | "Resource" | "NotResource" => {}
+                "Condition" | "Principal" | "NotPrincipal" => {
+                    return Err(syntax(format!("the simulator does not evaluate {key}")));
+                }
+                unknown => return Err(syntax(format!("unknown element {unknown}"))),
+            }
+        }
+        let allow = match members.get("Effect").and_then(Value::as_str) {
+            Some("Allow") => true,
+            Some("Deny") => false,
+            Some(_) | None => return Err(syntax("Effect is Allow or Deny".to_owned())),
+        };
+        let actions = Set::read(members, "Action", "NotAction", |text| Pattern::whole(&text.to_ascii_lowercase()))?;
+        let resources = Set::read(members, "Resource", "NotResource", Pattern::arn)?;
+        Ok(Self { allow, actions, resources })
+    }
+}
+
+impl Set {
+    fn read(
+        members: &Map<String, Value>,
+        these: &str,
+        all_but: &str,
+        pattern: impl Fn(&str) -> Result<Pattern, Malformed>,
+    ) -> Result<Self, Malformed> {
+        let (value, inverted) = match (members.get(these), members.get(all_but)) {
+            (Some(value), None) => (value, false),
+            (None, Some(value)) => (value, true),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(Malformed::Syntax(format!("a statement has either {these} or {all_but}")));
+            }
+        };
+        let texts = one_or_many(value).into_iter().map(|value| {
+            value.as_str().ok_or_else(|| Malformed::Syntax(format!("{these} is a text or a list of texts")))
+        });
+        let patterns = texts.map(|text| pattern(text?)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { patterns, inverted })
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(text)) != self.inverted
+    }
+}
+
+impl Pattern {
+    fn whole(text: &str) -> Result<Self, Malformed> {
+        Ok(Self { whole: true, segments: vec![parts(text)?] })
+    }
+
+    fn arn(text: &str) -> Result<Self, Malformed> {
+        if text == "*" {
+            return Self::whole(text);
+        }
+        if !text.starts_with("arn:") {
+            return Err(Malformed::Syntax(format!("Resource {text} must be in ARN format or \"*\".")));
+        }
+        let segments = text.splitn(6, ':').map(parts).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { whole: false, segments })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let texts: Vec<&str> = if self.whole { vec![text] } else { text.splitn(6, ':').collect() };
+        let fits = |(parts, text): (&Vec<Part>, &&str)| covers(parts, &text.chars().collect::<Vec<_>>());
+        texts.len() == self.segments.len() && self.segments.iter().zip(&texts).all(fits)
+    }
+}
+
+/// `${*}`, `${?}` and `${$}` stand for the character itself.
+fn parts(text: &str) -> Result<Vec<Part>, Malformed> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(variable) = rest.strip_prefix("${") {
+            let (name, tail) = variable.split_once('}').unwrap_or((variable, ""));
+            match name {
+                "*" | "?" | "$" => parts.extend(name.chars().map(Part::Char)),
+                _ => return Err(Malformed::Syntax(format!("the simulator does not know the variable ${{{name}}}"))),
+            }
+            rest = tail;
+            continue;
+        }
+        parts.push(match c {
+            '*' => Part::Star,
+            '?' => Part::Any,
+            c => Part::Char(c),
+        });
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    Ok(parts)
+}
+
+/// Whether the parts match all of the text: the usual walk that goes back to the last star, linear in practice.
+fn covers(parts: &[Part], text: &[char]) -> bool {
+    let (mut at, mut read) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(&c) = text.get(read) {
+        match parts.get(at) {
+            Some(Part::Star) => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(Part::Any) => (at, read) = (at + 1, read + 1),
+            Some(Part::Char(wanted)) if *wanted == c => (at, read) = (at + 1, read + 1),
+            Some(Part::Char(_)) | None => match &mut star {
+                Some((behind, taken)) => {
+                    *taken += 1;
+                    (at, read) = (*behind + 1, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    parts.iter().skip(at).all(|part| *part == Part::Star)
+}
+
+fn one_or_many(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(values) => values.iter().collect(),
+        single => vec![single],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: &str = "arn:aws:ecr:us-west-2:111111111111:repository/web";
+
+    fn verdict(statements: &str, action: &str, resource: &str) -> Result<Verdict, Malformed> {
+        let policy = Policy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#))?;
+        Ok(policy.verdict(action, resource))
+    }
+
+    #[test]
+    fn a_statement_allows_what_it_names_and_a_denial_wins() {
+        let allow =
+            format!(r#"{{"Effect":"Allow","Action":["ecr:Describe*","ECR:batchgetimage"],"Resource":"{WEB}"}}"#);
+        assert_eq!(verdict(&allow, "ecr:DescribeImages", WEB), Ok(Verdict::Allowed));
+        assert_eq!(verdict(&allow, "ecr:BatchGetImage", WEB), Ok(Verdict::Allowed));
+        assert_eq!(verdict(&allow, "ecr:PutImage", WEB), Ok(Verdict::Silent));
+        assert_eq!(verdict(&allow, "ecr:DescribeImages", &format!("{WEB}2")), Ok(Verdict::Silent));
+        let both = format!(
+            r#"[{allow},{{"Effect":"Deny","Action":"*","NotResource":"*"}},{{"Effect":"Deny","NotAction":"ecr:DescribeImages","Resource":"*"}}]"#
+        );
+        assert_eq!(verdict(&both, "ecr:DescribeImages", WEB), Ok(Verdict::Allowed));
+        assert_eq!(verdict(&both, "ecr:BatchGetImage", WEB), Ok(Verdict::Denied));
+    }
+
+    #[test]
+    fn a_wildcard_of_an_arn_stays_in_its_segment() {
+        let on = |resource: &str, asked: &str| {
+            verdict(&format!(r#"{{"Effect":"Allow","Action":"*","Resource":"{resource}"}}"#), "ecr:PutImage", asked)
+        };
+        assert_eq!(on("arn:aws:ecr:*:111111111111:repository/w?b", WEB), Ok(Verdict::Allowed));
+        assert_eq!(on("arn:aws:ecr:*:repository/web", WEB), Ok(Verdict::Silent));
+        assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:*b*", WEB), Ok(Verdict::Allowed));
+        assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:repository/w${*}b", WEB), Ok(Verdict::Silent));
+        assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:repository/web*e", WEB), Ok(Verdict::Silent));
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_refused_when_it_is_read() {
+        for statement in [
+            r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{}}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}"}"#,
+            r#"{"Effect":"Allow","Action":"*"}"#,
+            r#"{"Effect":"Maybe","Action":"*","Resource":"*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"web"}"#,
+            "[]",
+        ] {
+            assert!(matches!(verdict(statement, "a:B", "*"), Err(Malformed::Syntax(_))), "{statement}");
+        }
+        assert_eq!(Policy::parse("{"), Err(Malformed::Json));
+    }
+}
