@@ -38,7 +38,8 @@ const QUICK: Extent = Extent { rounds: 3, long_rounds: 1, stages: &[1, 100, 1_00
 
 /// Build what is published, measure it, and write the figures.
 pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Option<PathBuf>) -> Result<(), TaskError> {
-    let for_the_record = !quick && other.is_none();
+    let built = other.is_none();
+    let for_the_record = !quick && built;
     let kiln = match other {
         Some(kiln) => std::path::absolute(&kiln).map_err(TaskError::file("find", kiln))?,
         None => build(layout, terminal)?,
@@ -57,7 +58,9 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
 
     let directory = if for_the_record { layout.root.join("bench") } else { layout.target.join("bench") };
     fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
-    let figures = write::Figures { machine, extent, quick, contest, alone, stages };
+    let binary =
+        if built { "built with the release profile".to_owned() } else { format!("given as {}", bench.kiln.display()) };
+    let figures = write::Figures { machine, binary, extent, quick, contest, alone, stages };
     for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
         let path = directory.join(name);
         fs::write(&path, text).map_err(TaskError::file("write", &path))?;

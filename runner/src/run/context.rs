@@ -52,6 +52,14 @@ impl RunContext {
         Ok(())
     }
 
+    /// Wait until all records are durable.
+    pub(crate) async fn sync(&self) -> Result<(), HostStop> {
+        if let Some(journal) = &self.journal {
+            journal.sync().await?;
+        }
+        Ok(())
+    }
+
     fn masked(&self, record: &Record) -> Result<Record, HostStop> {
         self.redactor.masked(record).map_err(|error| HostStop::Defect(format!("a record cannot be masked: {error}")))
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::error::RunError;
 use super::schedule::{Node, Schedule};
@@ -117,8 +117,10 @@ impl Execution {
                     self.interrupted().await?;
                 }
                 Some(ended) = at_work.join_next() => {
-                    let ended = ended.map_err(|error| HostStop::Defect(error.to_string()))?;
-                    self.end_stage(ended?).await?;
+                    // Whatever else has ended by now becomes durable with it, by one sync of the journal.
+                    let others = std::iter::from_fn(|| at_work.try_join_next());
+                    let ended: Vec<_> = std::iter::once(ended).chain(others).collect();
+                    self.end_stages(ended).await?;
                 }
             }
         }
@@ -138,22 +140,41 @@ impl Execution {
         }
     }
 
-    async fn end_stage(&mut self, ended: StageEnd) -> Result<(), HostStop> {
-        let StageEnd { name, outcome, outputs, failure, attempt, calls, worked } = ended;
+    /// Note that these stages ended. Those that ended well count also where another ended the run.
+    async fn end_stages(&mut self, ended: Vec<Result<Result<StageEnd, HostStop>, JoinError>>) -> Result<(), HostStop> {
         let run = Arc::clone(&self.prepared.run);
-        let at = run.clock.now();
+        let mut noted = Vec::with_capacity(ended.len());
+        let mut stop = None;
+        for ended in ended {
+            match ended.map_err(|error| HostStop::Defect(error.to_string())).flatten() {
+                Ok(ended) => {
+                    let at = run.clock.now();
+                    run.record(&Record::StageEnd(journal::StageEnd {
+                        stage: ended.name.clone(),
+                        attempt: ended.attempt,
+                        outcome: ended.outcome,
+                        outputs: ended.outputs.clone(),
+                        failure: ended.failure.clone(),
+                        retry_at: None,
+                        at,
+                    }))?;
+                    noted.push((ended, at));
+                }
+                Err(error) => stop = stop.or(Some(error)),
+            }
+        }
+        run.sync().await?;
+        for (ended, at) in noted {
+            self.end_stage(ended, at).await?;
+        }
+        stop.map_or(Ok(()), Err)
+    }
+
+    async fn end_stage(&mut self, ended: StageEnd, at: u64) -> Result<(), HostStop> {
+        let StageEnd { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
+        let run = Arc::clone(&self.prepared.run);
         self.calls += calls;
         self.failed |= outcome == StageOutcome::Failed;
-        run.record_durable(&Record::StageEnd(journal::StageEnd {
-            stage: name.clone(),
-            attempt,
-            outcome,
-            outputs: outputs.clone(),
-            failure: failure.clone(),
-            retry_at: None,
-            at,
-        }))
-        .await?;
         let millis = at.saturating_sub(self.began.get(&name).copied().unwrap_or(at));
         run.events
             .emit(Some(&name), EventKind::StageFinished { outcome, outputs: outputs.clone(), failure, millis, calls });

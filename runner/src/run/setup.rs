@@ -2,7 +2,7 @@
 //!
 //! The main types are [`RunOptions`], what the caller decides, and [`Prepared`], what the stages then share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -64,6 +64,8 @@ pub(crate) struct Prepared {
     pub(crate) limits: Limits,
     pub(crate) account: AccountId,
     pub(crate) max_parallel: Option<usize>,
+    /// Where in the pipeline each stage is.
+    positions: HashMap<StageName, usize>,
     /// What finished stages answered.
     outputs: RwLock<BTreeMap<StageName, Value>>,
 }
@@ -110,8 +112,10 @@ pub(crate) async fn prepare(
         (None, _) | (_, None) => None,
     };
     let run = Arc::new(context(journal));
-    let prepared =
-        Prepared { pipeline, plugins, run, connection, limits, account, max_parallel, outputs: RwLock::default() };
+    let positions =
+        pipeline.stages.iter().enumerate().map(|(position, stage)| (stage.name.clone(), position)).collect();
+    let outputs = RwLock::default();
+    let prepared = Prepared { pipeline, plugins, run, connection, limits, account, max_parallel, positions, outputs };
     prepared.announce(source);
     prepared.open_secrets().await?;
     Ok(prepared)
@@ -168,6 +172,11 @@ impl Prepared {
             outputs: &outputs,
             phase: if self.run.planning { Phase::Plan } else { Phase::Run },
         })
+    }
+
+    /// The stage of a name.
+    pub(crate) fn stage(&self, name: &StageName) -> Option<&Stage> {
+        self.pipeline.stages.get(*self.positions.get(name)?)
     }
 
     /// The plugin of a stage.

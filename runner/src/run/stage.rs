@@ -54,7 +54,7 @@ enum Readiness {
 
 /// Run the stage `name`, all attempts of it.
 pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Result<StageEnd, HostStop> {
-    let Some(stage) = prepared.pipeline.stage(&name) else {
+    let Some(stage) = prepared.stage(&name) else {
         return Err(HostStop::Defect(format!("the schedule knows a stage `{name}` that the pipeline does not")));
     };
     let mut end = StageEnd {
@@ -138,9 +138,15 @@ async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
         Ok(grants) => grants,
         Err(error) => return fail("config", error.to_string(), Vec::new()),
     };
-    let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
-    let run = &prepared.run.id;
-    let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, run, warn).await;
+    let own = stage.place.as_ref().is_none_or(|environment| environment.role.is_none());
+    let clients = if own && place.region == prepared.pipeline.region {
+        // Making a client takes longer than a call: stages that act as the runner itself share the runner's.
+        Arc::clone(&prepared.run.own_clients)
+    } else {
+        let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
+        let run = &prepared.run.id;
+        clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, run, warn).await
+    };
     let config = evaluated.config;
     let memory = BTreeMap::new();
     Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, place, clients, grants, config, memory }))

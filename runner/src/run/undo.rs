@@ -18,7 +18,7 @@ pub(crate) async fn undo_all(prepared: &Prepared, worked: Vec<Worked>) -> Result
         if prepared.run.control.interrupted().is_some() {
             break;
         }
-        if let Some(stage) = prepared.pipeline.stage(&worked.name) {
+        if let Some(stage) = prepared.stage(&worked.name) {
             calls += undo_stage(prepared, stage, &worked).await?;
         }
     }

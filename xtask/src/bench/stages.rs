@@ -21,6 +21,8 @@ enum Shape {
     Chain,
     /// None needs another, and all wait until the last has begun.
     Waiting,
+    /// The same with a real plugin, `verify-alarms`, and its calls.
+    Baking,
 }
 
 impl Shape {
@@ -29,6 +31,7 @@ impl Shape {
             Self::Wide => "side by side",
             Self::Chain => "one after the other",
             Self::Waiting => "all waiting at once",
+            Self::Baking => "all baking at once (`verify-alarms`)",
         }
     }
 
@@ -37,6 +40,7 @@ impl Shape {
             Self::Wide => "wide",
             Self::Chain => "chain",
             Self::Waiting => "waiting",
+            Self::Baking => "baking",
         }
     }
 }
@@ -60,8 +64,9 @@ impl Crowd {
         self.shape.name()
     }
 
+    /// Whether all of its stages wait at the same time, so that its memory is theirs.
     pub(super) fn is_waiting(&self) -> bool {
-        self.shape == Shape::Waiting
+        matches!(self.shape, Shape::Waiting | Shape::Baking)
     }
 
     pub(super) fn json(&self) -> Value {
@@ -72,12 +77,22 @@ impl Crowd {
     }
 }
 
+const WORLD: &str = r#"
+account = "111111111111"
+region  = "us-west-2"
+
+[[alarms]]
+name   = "quiet"
+state  = "OK"
+metric = { namespace = "AWS/ApplicationELB", name = "HTTPCode_Target_5XX_Count", dimensions = { LoadBalancer = "app/web/0a1b2c3d4e5f6071" }, statistic = "Sum", period = "1m", threshold = 10.0, comparison = "GreaterThanThreshold", treat-missing-data = "notBreaching" }
+"#;
+
 /// Run the pipelines.
 pub(super) fn measure(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Result<Vec<Crowd>, TaskError> {
-    let world = bench.write("empty.world.toml", "account = \"111111111111\"\nregion = \"us-west-2\"\n")?;
+    let world = bench.write("crowd.world.toml", WORLD)?;
     let simulator = bench.simulator(&world, 0)?;
     let mut crowds = Vec::new();
-    for shape in [Shape::Wide, Shape::Chain, Shape::Waiting] {
+    for shape in [Shape::Wide, Shape::Chain, Shape::Waiting, Shape::Baking] {
         for count in extent.stages {
             let crowd = crowd(bench, &simulator, shape, *count, extent)?;
             terminal.line(format_args!(
@@ -104,6 +119,7 @@ fn crowd(
         Shape::Wide | Shape::Chain => Guest::Idle,
         // Longer than it takes to begin them all on any machine that is worth measuring.
         Shape::Waiting => Guest::Sleep(1_000 + 3 * count as u64),
+        Shape::Baking => Guest::Idle,
     };
     bench.write("probe.wasm", guest.component(bench)?)?;
     let pipeline = bench.write("crowd.toml", pipeline(shape, count))?;
@@ -138,6 +154,11 @@ fn pipeline(shape: Shape, count: usize) -> String {
     let mut text =
         "[pipeline]\nname = \"crowd\"\nregion = \"us-west-2\"\n[plugins.probe]\npath = \"probe.wasm\"\n".to_owned();
     for index in 0..count {
+        if shape == Shape::Baking {
+            let bake = 1_000 + 6 * count;
+            text.push_str(&format!("[stages.s{index}]\nplugin=\"verify-alarms\"\nwith={{alarms=[\"quiet\"],bake=\"{bake}ms\",poll=\"{bake}ms\"}}\n"));
+            continue;
+        }
         text.push_str(&format!("[stages.s{index}]\nplugin = \"probe\"\n"));
         if let (Shape::Chain, Some(before)) = (shape, index.checked_sub(1)) {
             text.push_str(&format!("after = [\"s{before}\"]\n"));

@@ -16,6 +16,8 @@ use super::stages::Crowd;
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) machine: Machine,
+    /// Which kiln.
+    pub(super) binary: String,
     pub(super) extent: Extent,
     pub(super) quick: bool,
     pub(super) contest: Vec<Heat>,
@@ -27,6 +29,7 @@ impl Figures {
     pub(super) fn json(&self) -> String {
         let document = json!({
             "machine": self.machine.json(),
+            "binary": self.binary,
             "quick": self.quick,
             "rounds": { "short": self.extent.rounds, "long": self.extent.long_rounds },
             "web-service": self.contest.iter().map(Heat::json).collect::<Vec<_>>(),
@@ -42,6 +45,7 @@ impl Figures {
         );
         let Extent { rounds, long_rounds, .. } = self.extent;
         line(&mut page, &self.machine.sentence());
+        line(&mut page, &format!("The binary was {}.", self.binary));
         line(
             &mut page,
             &format!(
@@ -129,13 +133,15 @@ impl Figures {
             );
         }
         let waiting: Vec<&Crowd> = self.stages.iter().filter(|crowd| crowd.is_waiting()).collect();
-        if let (Some(one), Some(many)) = (waiting.first(), waiting.last()) {
+        for of_a_shape in waiting.chunk_by(|a, b| a.shape() == b.shape()) {
+            let (Some(one), Some(many)) = (of_a_shape.first(), of_a_shape.last()) else { continue };
             let each = (many.memory.median() - one.memory.median()) * 1024.0
                 / (many.count.saturating_sub(one.count)).max(1) as f64;
             line(
                 page,
                 &format!(
-                    "\nA waiting stage more takes {} KiB of memory, measured over {} of them.",
+                    "\nOf stages {}, one more takes {} KiB of memory, measured over {} of them.",
+                    many.shape(),
                     figure(each),
                     many.count
                 ),
