@@ -4,4 +4,5 @@ mod commands;
 mod emulators;
 mod failures;
 mod hostile;
+mod walk;
 mod web_service;
