@@ -162,6 +162,19 @@ async fn a_cluster_without_room_places_nothing_until_there_is_some() -> Checked 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_may_have_so_many_builds_at_a_time() -> Checked {
+    let account = Account::of("concurrent-builds = 1\n[[projects]]\nname = 'web'")?;
+    let start = async || account.call("codebuild:StartBuild", json!({ "projectName": "web" })).await;
+    assert!(start().await.is_ok());
+    let words = ("AccountLimitExceededException", "Cannot have more than 1 builds in queue for the account");
+    assert_eq!(start().await, Err((words.0.to_owned(), words.1.to_owned())));
+    account.wait(3600).await;
+    assert!(start().await.is_ok());
+    assert_eq!(account.count("codebuild:StartBuild"), 2);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_that_are_struck_count_as_expired() -> Checked {
     let account =
         Account::of("[[faults]]\nservice = 'ecr'\nkind = 'expired'\nafter = '10s'\nuntil = '20s'\nprobability = 1.0")?;
