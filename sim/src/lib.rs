@@ -7,21 +7,24 @@
 //!
 //! # The way of a request
 //! `wire::http` reads service, region and access key off the signature's scope, the operation and the input off the
-//! protocol (JSON, Query or CBOR) → `faults` may answer in the service's place → the operation's handler runs on the
-//! world → the effect is written down → `wire::http` writes the answer in the caller's protocol. Services know nothing of
-//! protocols.
+//! protocol (JSON, Query or CBOR) → `access` verifies signature and credentials → `throttle` and `faults` may answer in the
+//! service's place → `access` asks the caller's policies → the operation's handler runs on the world, or on a recent past of
+//! it (`consistency`) → the effect is written down → `wire::http` writes the answer in the caller's protocol. Services know
+//! nothing of protocols.
 //!
 //! # How to add an operation
 //! In the service's file: an input and an output struct with serde (`rename_all` as the service model spells its members;
 //! [`Timestamp`] for instants, `Blob` for bytes; absent options are left out by the wire layer), a handler
 //! `fn name(ctx: &mut Ctx, input: Input) -> Result<Output, AwsError>`, and one line in the service's `service()` table:
-//! `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`. Then drive it in
+//! `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`, followed by `.on("thing/{name}")`: what
+//! IAM checks it against (see `access::Target`; without it that is `*`). Then drive it in
 //! `tests/python/services/<service>.py`: the coverage test fails until it is driven.
 //!
 //! - A missing required member answers the service's own validation error by itself: declare the field without `Option`.
 //! - Check everything before changing anything. A write that returns `Ok` counts as one effect, on the resources named by
 //!   `ctx.touch(arn)`; say `ctx.unchanged()` where nothing changed (the same client token again).
-//! - Client tokens: `ctx.earlier(token)` and `ctx.remember(token, lifetime, id)`. Pages: `page::cut`.
+//! - Client tokens: `ctx.earlier(token)` and `ctx.remember(token, lifetime, id)`. Pages: `page::cut`, of at most
+//!   `ctx.world.page_size` items.
 //! - Ids and randomness: `ctx.world.ids`, by kind and name of the thing. Time: `ctx.now()`. Nothing else.
 //! - What happens later: `ctx.schedule(after, event)` with a variant of the service's `Event`, and an arm in its `happen`,
 //!   which must bear that the thing has gone meanwhile.

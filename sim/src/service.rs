@@ -146,6 +146,11 @@ impl Service {
         self
     }
 
+    /// Whether the service has the error codes of Query, whatever protocol it is asked in.
+    pub(crate) fn speaks_query(&self) -> bool {
+        !self.namespace.is_empty()
+    }
+
     pub(crate) fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.name == name)
     }

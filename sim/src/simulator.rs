@@ -74,7 +74,7 @@ impl Simulator {
             Ok(caller) => caller,
             Err(refused) => {
                 let id = self.request_id(operation);
-                return respond(&call, &id, Err(refused.error(&call.protocol)));
+                return respond(&call, &id, Err(refused.error(call.service)));
             }
         };
         let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
@@ -91,7 +91,7 @@ impl Simulator {
         match strike {
             None => self.serve(&call, operation, caller),
             Some(Strike::Refuse(error)) => refuse(error),
-            Some(Strike::Expire) => refuse(Refused::Expired.error(&call.protocol)),
+            Some(Strike::Expire) => refuse(Refused::Expired.error(call.service)),
             Some(Strike::Delay(delay)) => {
                 self.0.clock.sleep(delay).await;
                 self.serve(&call, operation, caller)
@@ -193,7 +193,7 @@ fn answer(
     let input = call.body.value();
     let fingerprint = ids::sha256(input.to_string().as_bytes());
     let mut ctx = Ctx::new(Scope { world, at }, caller, &call.signature.access_key, &operation.action, fingerprint);
-    authorize(&mut ctx, call.service, operation, &call.protocol, &input)?;
+    authorize(&mut ctx, call.service, operation, &input)?;
     let output = perform(&mut ctx, call, operation)?;
     let Ctx { scope, caller, resources, token, changed, .. } = ctx;
     if operation.access == Access::Write && changed {

@@ -79,6 +79,8 @@ struct File {
     throttling: ThrottlingSeed,
     #[serde(default)]
     consistency: ConsistencySeed,
+    /// How many builds the world's own account may have at a time: any number unless told.
+    concurrent_builds: Option<usize>,
     /// The most items that a page of any list holds.
     page_size: Option<usize>,
 }
@@ -175,6 +177,8 @@ impl File {
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
         ecr::plant(&mut world, &self.repositories, &self.findings, &mut problems);
         codebuild::plant(&mut world, &self.projects, &mut problems);
+        let home = world.home.clone();
+        world.place(&home).codebuild.concurrent_builds = self.concurrent_builds;
         cloudwatch::plant(&mut world, &self.alarms, &mut problems);
         ecs::plant(&mut world, &self.clusters, &self.services, &self.task_behaviours, &mut problems);
         (world, problems)

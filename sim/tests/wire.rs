@@ -37,7 +37,13 @@ async fn a_throttled_call_does_nothing_and_the_next_one_is_served() -> Result<()
     let simulator = simulator(&fault("throttle"))?;
     let refused = simulator.dispatch(kms("CreateKey", &json!({}))?).await;
     assert_eq!(refused.status(), 400);
-    assert_eq!(body(&refused)?, json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
+    assert_eq!(
+        body(&refused)?,
+        json!({
+            "__type": "ThrottlingException",
+            "message": "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+        })
+    );
     assert!(simulator.effects().is_empty());
     assert_eq!(simulator.dispatch(kms("CreateKey", &json!({}))?).await.status(), 200);
     assert_eq!(simulator.effects().len(), 1);

@@ -61,7 +61,7 @@ impl Drop for Moto {
 }
 
 /// The Python that has boto3 and moto: `KILN_PYTHON`, or the project's virtual environment, or the machine's.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let of_project = repository().join(".venv/bin/python");
     match std::env::var_os("KILN_PYTHON") {
         Some(python) => PathBuf::from(python),

@@ -12,4 +12,5 @@ mod rehearsals;
 mod running;
 mod storms;
 mod scenarios;
+mod walk;
 mod web_service;

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use super::policy::Policy;
 use super::signature::{Signature, compact, header, signed_at};
 use crate::error::AwsError;
+use crate::service::Service;
 use crate::services::sts;
-use crate::wire::http::Protocol;
 use crate::world::{Caller, World};
 use crate::worldfile::Problems;
 
@@ -119,9 +119,9 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// In AWS's words: services that speak Query have other codes than those that speak JSON.
-    pub(crate) fn error(self, protocol: &Protocol) -> AwsError {
-        let query = *protocol == Protocol::Query;
+    /// In AWS's words: services that speak Query have other codes than those that speak JSON only.
+    pub(crate) fn error(self, service: &Service) -> AwsError {
+        let query = service.speaks_query();
         let code = |of_query: &'static str, of_json: &'static str| if query { of_query } else { of_json };
         let (code, message) = match self {
             Refused::Unknown => (

@@ -10,14 +10,12 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::{Operation, Service};
 use crate::services::sts;
-use crate::wire::http::Protocol;
 
 /// Refuse the call where a policy of the caller's does not allow it on each of its resources.
 pub(crate) fn authorize(
     ctx: &mut Ctx<'_>,
     service: &Service,
     operation: &Operation,
-    protocol: &Protocol,
     input: &Value,
 ) -> Result<(), AwsError> {
     let policies = sts::policies(ctx.world, &ctx.access_key);
@@ -47,10 +45,9 @@ pub(crate) fn authorize(
                 "User: {} is not authorized to perform: {action} on resource: {resource} {because}",
                 ctx.caller.arn
             );
-            return Err(match protocol {
-                Protocol::Query => AwsError::new("AccessDenied", message).status(403),
-                Protocol::Json { .. } => AwsError::new("AccessDeniedException", message),
-                Protocol::Cbor => AwsError::new("AccessDenied", message).status(403),
+            return Err(match service.speaks_query() {
+                true => AwsError::new("AccessDenied", message).status(403),
+                false => AwsError::new("AccessDeniedException", message),
             });
         }
     }

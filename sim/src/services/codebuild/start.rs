@@ -101,6 +101,7 @@ pub(super) fn start_build(ctx: &mut Ctx<'_>, input: StartBuild) -> Result<BuildO
     if let Some(known) = known(ctx, token)? {
         return Ok(known);
     }
+    check_queue(ctx)?;
     check_minutes("timeoutInMinutes", input.timeout_in_minutes_override, 2160)?;
     check_minutes("queuedTimeoutInMinutes", input.queued_timeout_in_minutes_override, 480)?;
     input.environment_variables_override.iter().try_for_each(check_variable)?;
@@ -163,6 +164,7 @@ pub(super) fn retry_build(ctx: &mut Ctx<'_>, input: RetryBuild) -> Result<BuildO
     let id = input.id.ok_or_else(|| invalid("Build id is required"))?;
     let earlier = find_build(ctx, &id)?.clone();
     find(ctx, &earlier.project_name)?;
+    check_queue(ctx)?;
     let (id, number) = number(ctx, &earlier.project_name);
     let build = Build {
         arn: ctx.arn("codebuild", &format!("build/{id}")),
@@ -194,6 +196,19 @@ fn known(ctx: &mut Ctx<'_>, token: Option<&str>) -> Result<Option<BuildOutput>, 
             "Idempotency token mismatch: the parameters of this request are not those of the request that used the \
              token before",
         )),
+    }
+}
+
+/// Whether the account may have one more build.
+fn check_queue(ctx: &mut Ctx<'_>) -> Result<(), AwsError> {
+    let codebuild = &ctx.place().codebuild;
+    let at_work = codebuild.builds.iter().filter(|build| !build.build_complete).count();
+    match codebuild.concurrent_builds {
+        Some(most) if at_work >= most => {
+            let message = format!("Cannot have more than {most} builds in queue for the account");
+            Err(AwsError::new("AccountLimitExceededException", message))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

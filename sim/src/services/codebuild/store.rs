@@ -25,6 +25,9 @@ pub(crate) struct State {
     pub(super) behaviours: BTreeMap<String, Behaviour>,
     /// How many builds each project has had.
     pub(super) numbers: BTreeMap<String, u64>,
+    /// How many builds the account may have at a time.
+    #[serde(skip)]
+    pub(crate) concurrent_builds: Option<usize>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -119,6 +119,16 @@ fn start_all(scope: &mut Scope<'_>, key: &Key, count: usize) {
     }
     if room < count {
         told_once(scope, key, words::unplaced(&key.service, &container_instance(&key.cluster)));
+        place_again(scope, key);
+    }
+}
+
+/// Look for room again later; once, however often there was none meanwhile.
+fn place_again(scope: &mut Scope<'_>, key: &Key) {
+    let now = scope.now();
+    let Some(service) = scope.place().ecs.service_mut(key) else { return };
+    if service.places_at.is_none_or(|at| at <= now) {
+        service.places_at = Some(now + PLACED_AGAIN);
         let again = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
         scope.schedule(PLACED_AGAIN, world::Event::Ecs(again));
     }

@@ -227,6 +227,7 @@ fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
         created_by: Caller::stranger(&scope.at.account, scope.at.partition()).arn,
         steady: false,
         completed: None,
+        places_at: None,
         timings,
     };
     if let Some(cluster) = scope.place().ecs.clusters.get_mut(&key.cluster) {

@@ -55,6 +55,9 @@ pub(super) struct Service {
     pub(super) steady: bool,
     /// What it goes back to: the last deployment that completed, and its revision.
     pub(super) completed: Option<Completed>,
+    /// When it tries again to place tasks that there was no room for.
+    #[serde(skip)]
+    pub(super) places_at: Option<Timestamp>,
     #[serde(skip)]
     pub(super) timings: Timings,
 }

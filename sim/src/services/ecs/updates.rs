@@ -169,6 +169,7 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
         created_by: ctx.caller.arn.clone(),
         steady: false,
         completed: None,
+        places_at: None,
         timings,
     };
     ctx.touch(service.arn.clone());
