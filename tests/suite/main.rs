@@ -10,7 +10,7 @@ mod html;
 mod leaks;
 mod rehearsals;
 mod running;
-mod storms;
 mod scenarios;
+mod storms;
 mod walk;
 mod web_service;

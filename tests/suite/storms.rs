@@ -174,5 +174,8 @@ fn whatever_befalls_a_run_it_ends_as_promised() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let all = seeds.end - seeds.start;
-    assert!(all < 20 || (done > all / 10 && done < all), "{done} of {all} runs are done: the storms are too weak or too strong");
+    assert!(
+        all < 20 || (done > all / 10 && done < all),
+        "{done} of {all} runs are done: the storms are too weak or too strong"
+    );
 }

@@ -17,7 +17,7 @@ use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
 use crate::pipeline;
 use crate::plugin::Plugins;
-use crate::rehearse::{RehearseError, Rehearsal, Rehearsed, START, rehearse};
+use crate::rehearse::{Rehearsal, RehearseError, Rehearsed, START, rehearse};
 use crate::report::{Comparison, Html, Origin, Output, Report, Settings, reports_of_run};
 use crate::scenario::{self, Knowledge, Scenario, TryError};
 
@@ -106,8 +106,7 @@ impl Rehearse {
 
     fn scenario(&self, source: &SourceFile, plugins: &Plugins, global: &Global) -> Result<Option<Scenario>, Exit> {
         let Some(path) = &self.scenario else { return Ok(None) };
-        let pipeline =
-            pipeline::check(source, plugins).map_err(|problems| show(&problems, source, global.output))?;
+        let pipeline = pipeline::check(source, plugins).map_err(|problems| show(&problems, source, global.output))?;
         match scenario::load(path, &self.pipeline.path, &Knowledge::of(&pipeline)) {
             Ok(mut scenario) => {
                 scenario.seed = self.seed.unwrap_or(scenario.seed);
