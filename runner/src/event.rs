@@ -137,8 +137,8 @@ pub enum EventKind {
         millis: u64,
         /// How many AWS calls were made.
         calls: u32,
-        /// Where the journal is.
-        journal: String,
+        /// Where the journal is; none for a rehearsal.
+        journal: Option<String>,
     },
 }
 

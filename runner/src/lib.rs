@@ -7,6 +7,8 @@
 //! - [`run`]: the stages are executed in the order of their dependencies.
 //! - [`aws`]: every AWS call of every stage goes through the one function in [`aws::call`]: authorise, journal, send,
 //!   journal, answer. [`policy`], [`journal`] and [`secrets`] are what it asks on the way.
+//! - [`rehearse`] runs a pipeline on a simulated account in virtual time; [`scenario`] says what happens there, and what is
+//!   expected of it.
 //! - [`report`]: consumes the [`event`]s of a run and writes them for people and machines. Nothing else prints.
 
 pub mod aws;
@@ -18,7 +20,9 @@ pub mod journal;
 pub mod pipeline;
 pub mod plugin;
 pub mod policy;
+pub mod rehearse;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod secrets;
 pub mod types;

@@ -164,11 +164,24 @@ impl RunId {
     }
 }
 
+impl RunId {
+    /// The id of a rehearsal that begins at `start`: the same for the same seed.
+    pub fn seeded(start: u64, seed: u64) -> Self {
+        let chance: Vec<u8> = sha2_of(&seed.to_be_bytes()).into_iter().take(10).collect();
+        let chance = <[u8; 10]>::try_from(chance).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(start, &chance).into_uuid().to_string().into())
+    }
+}
+
+fn sha2_of(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
+
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        let hash = sha2::Sha256::digest(bytes);
+        let hash = sha2_of(bytes);
         let mut text = String::with_capacity(71);
         text.push_str("sha256:");
         for byte in hash {

@@ -55,7 +55,7 @@ mod worldfile;
 
 pub use clock::{Clock, Timestamp};
 pub use hyper::body::Bytes;
-pub use server::{Server, serve};
+pub use server::{Server, serve, serve_from_afar};
 pub use simulator::{OperationInfo, Simulator};
 pub use wire::http::Disturbance;
 pub use world::Effect;

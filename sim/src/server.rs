@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response};
@@ -35,10 +36,16 @@ pub struct Server {
 
 /// Serve a simulator. Port 0 takes a free one.
 pub async fn serve(simulator: Simulator, address: SocketAddr) -> io::Result<Server> {
+    serve_from_afar(simulator, address, Duration::ZERO).await
+}
+
+/// Serve a simulator as if it were far away: each request takes `latency` longer, on the wall clock however fast the
+/// simulated one goes.
+pub async fn serve_from_afar(simulator: Simulator, address: SocketAddr, latency: Duration) -> io::Result<Server> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(accept(simulator, listener, stopped));
+    let task = tokio::spawn(accept(simulator, latency, listener, stopped));
     Ok(Server { address, stop: Some(stop), task })
 }
 
@@ -57,7 +64,7 @@ impl Server {
     }
 }
 
-async fn accept(simulator: Simulator, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
+async fn accept(simulator: Simulator, latency: Duration, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
     // Dropped with this function, which ends the connections.
     let mut connections = JoinSet::new();
     loop {
@@ -65,7 +72,7 @@ async fn accept(simulator: Simulator, listener: TcpListener, mut stopped: onesho
             _ = &mut stopped => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(simulator.clone(), stream));
+                    connections.spawn(converse(simulator.clone(), latency, stream));
                 }
                 Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
             },
@@ -74,14 +81,19 @@ async fn accept(simulator: Simulator, listener: TcpListener, mut stopped: onesho
     }
 }
 
-async fn converse(simulator: Simulator, stream: TcpStream) {
+async fn converse(simulator: Simulator, latency: Duration, stream: TcpStream) {
     // Small answers must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let service = service_fn(move |request| {
         let simulator = simulator.clone();
-        async move { exchange(simulator, request).await }
+        async move {
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            exchange(simulator, request).await
+        }
     });
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a connection ended early");

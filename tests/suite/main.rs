@@ -1,8 +1,15 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
+#[path = "../browser/mod.rs"]
+mod browser;
 mod commands;
 mod emulators;
 mod failures;
 mod hostile;
+mod html;
+mod leaks;
+mod rehearsals;
+mod running;
+mod storms;
 mod walk;
 mod web_service;

@@ -1,6 +1,8 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | test`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | test | bench`.
 //! Each task is a module; this one only chooses.
 
+mod bench;
+mod browser;
 mod demo;
 mod error;
 mod layout;
@@ -9,6 +11,7 @@ mod python;
 mod step;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +39,15 @@ enum Task {
     Demo,
     /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
     Test,
+    /// Measure kiln by itself and against scripts that make the same calls; writes bench/results.md and .json.
+    Bench {
+        /// Fewer rounds and smaller pipelines: to see that it works, not for figures. Writes to target/bench.
+        #[arg(long)]
+        quick: bool,
+        /// Measure this binary instead of building one: to compare with an older one. Writes to target/bench.
+        #[arg(long, value_name = "FILE")]
+        kiln: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +56,7 @@ fn main() -> ExitCode {
     let done = Layout::find().and_then(|layout| match arguments.task {
         Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
+        Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Test => test::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error: TaskError| {

@@ -4,7 +4,7 @@
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
-use crate::{plugins, python};
+use crate::{browser, plugins, python};
 
 const NO_CARGO: &str = "install Rust from https://rustup.rs";
 
@@ -18,10 +18,12 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError>
     plugins::test(layout, terminal)?;
     build_host(layout, terminal)?;
     let python = python::ensure(layout, terminal)?;
+    let browser = browser::ensure(terminal)?;
 
     terminal.heading("test suite");
     let mut command = cargo();
     command.current_dir(&layout.root).env("KILN_BIN", layout.kiln()).env("KILN_PYTHON", python);
+    command.env("KILN_BROWSER", browser);
     if succeeds_quietly(cargo().args(["nextest", "--version"])) {
         command.args(["nextest", "run", "--workspace"]);
     } else {

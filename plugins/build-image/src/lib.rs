@@ -59,7 +59,7 @@ impl Stage for BuildImage {
             Permission::new("codebuild:StopBuild", "to stop the build when the stage is undone")
                 .on("codebuild", project),
             Permission::new("logs:GetLogEvents", "to show the end of the log of a build that failed")
-                .on("logs", "log-group:/aws/codebuild/${with.project}:*"),
+                .on("logs", "log-group:/aws/codebuild/${with.project}:log-stream:*"),
         ]
     }
 

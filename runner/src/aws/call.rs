@@ -15,8 +15,10 @@ use super::request_id::capture;
 use super::retry;
 use crate::event::EventKind;
 use crate::journal::{self, Body, CallKey, CallOutcome, CallResult, Intent, Phase, Record};
+use crate::plugin::Limits;
 use crate::policy::{Grants, Place};
 use crate::run::context::RunContext;
+use crate::run::shown;
 use crate::run::stop::HostStop;
 use crate::types::{Digest, StageName};
 
@@ -44,6 +46,11 @@ pub(crate) struct Caller {
     maximum_calls: u32,
     seq: u64,
     calls: u32,
+    refused: u32,
+    maximum_refused: u32,
+    /// Bytes of records so far.
+    noted: u64,
+    maximum_noted: u64,
 }
 
 /// What a [`Caller`] is made of.
@@ -66,6 +73,12 @@ pub(crate) struct CallerParts {
 /// does.
 const DEADLINE: Duration = Duration::from_secs(90);
 
+/// The largest request, as JSON: a record of the journal holds it, and what it repeats of it.
+const MAXIMUM_REQUEST: u64 = 256 << 10;
+
+/// An error's text in an event is cut to this.
+const ERROR_BYTES: usize = 2_000;
+
 /// Nothing is sent any more when a guest must end.
 fn check_stop(run: &RunContext) -> Result<(), HostStop> {
     match run.control.interrupted() {
@@ -78,7 +91,29 @@ impl Caller {
     pub(crate) fn new(parts: CallerParts) -> Self {
         let CallerParts { run, stage, attempt, phase, place, clients, grants, reveal, read_only, maximum_calls } =
             parts;
-        Self { run, stage, attempt, phase, place, clients, grants, reveal, read_only, maximum_calls, seq: 0, calls: 0 }
+        Self {
+            run,
+            stage,
+            attempt,
+            phase,
+            place,
+            clients,
+            grants,
+            reveal,
+            read_only,
+            maximum_calls,
+            seq: 0,
+            calls: 0,
+            refused: 0,
+            maximum_refused: u32::MAX,
+            noted: 0,
+            maximum_noted: u64::MAX,
+        }
+    }
+
+    /// The caller for a guest: it may be refused only so often, and fill only so much of the journal.
+    pub(crate) fn bounded(self, limits: &Limits) -> Self {
+        Self { maximum_refused: limits.refused_calls, maximum_noted: limits.journal_bytes, ..self }
     }
 
     /// The stage that calls.
@@ -99,9 +134,34 @@ impl Caller {
     /// The key of the next thing that the journal holds of this attempt.
     pub(crate) fn next_key(&mut self) -> Result<CallKey, HostStop> {
         check_stop(&self.run)?;
+        if self.noted > self.maximum_noted {
+            return Err(HostStop::Limit(format!(
+                "what it asked for fills more than {} MiB, the journal of one attempt",
+                self.maximum_noted >> 20
+            )));
+        }
         let key = CallKey { stage: self.stage.clone(), attempt: self.attempt, phase: self.phase, seq: self.seq };
         self.seq += 1;
         Ok(key)
+    }
+
+    /// Write down what happened in this attempt.
+    pub(crate) fn note(&mut self, record: &Record) -> Result<(), HostStop> {
+        self.weigh(record);
+        self.run.record(record)
+    }
+
+    /// Write down what happened in this attempt, and wait until it is durable.
+    pub(crate) async fn note_durable(&mut self, record: &Record) -> Result<(), HostStop> {
+        self.weigh(record);
+        self.run.record_durable(record).await
+    }
+
+    fn weigh(&mut self, record: &Record) {
+        let mut size = Size(0);
+        // A record that cannot be written as JSON is an error when it is written.
+        let _ = serde_json::to_writer(&mut size, record);
+        self.noted = self.noted.saturating_add(size.0);
     }
 
     /// A plugin's call, in the stage's place and with its credentials.
@@ -131,10 +191,28 @@ impl Caller {
         }
         self.calls += 1;
         let request = operation.journaled().map_err(defect)?;
+        let mut size = Size(0);
+        serde_json::to_writer(&mut size, &request).map_err(defect)?;
+        if size.0 > MAXIMUM_REQUEST {
+            return Err(HostStop::Limit(format!(
+                "a request of {} with {} KiB is too large for the journal; it takes {}",
+                O::ACTION.name,
+                size.0 >> 10,
+                MAXIMUM_REQUEST >> 10
+            )));
+        }
         let request_hash = journal::request_hash(&request);
         let began = self.run.clock.now();
         if let Err(refused) = self.authorise(authority, &operation) {
             self.note_result::<O>(&call, Some(request), &request_hash, &Err(refused.clone()), None, began).await?;
+            self.refused += 1;
+            if self.refused > self.maximum_refused {
+                return Err(HostStop::Limit(format!(
+                    "it was refused {} AWS calls, the last with: {}",
+                    self.refused,
+                    shown(&self.run.redactor, &refused.message, ERROR_BYTES)
+                )));
+            }
             return Ok(Err(refused));
         }
         let token = Token::new(journal::token(&self.run.id, &call));
@@ -148,7 +226,7 @@ impl Caller {
                 token: Some(token.as_str().to_owned()),
                 at: self.run.clock.now(),
             });
-            self.run.record_durable(&intent).await?;
+            self.note_durable(&intent).await?;
         }
         let (answer, request_id) = self.send(clients, &operation, &token).await?;
         let answer = answer.map_err(|error| self.mask(AwsError { operation: O::ACTION.name.to_owned(), ..error }));
@@ -220,7 +298,7 @@ impl Caller {
     }
 
     async fn note_result<O: Operation>(
-        &self,
+        &mut self,
         call: &CallKey,
         request: Option<Value>,
         request_hash: &Digest,
@@ -251,16 +329,19 @@ impl Caller {
             at,
         });
         if O::ACTION.write {
-            self.run.record_durable(&record).await?;
+            self.note_durable(&record).await?;
         } else {
-            self.run.record(&record)?;
+            self.note(&record)?;
         }
         self.emit(EventKind::Call {
             action: O::ACTION.name.to_owned(),
             write: O::ACTION.write,
             millis,
             request_id,
-            error: answer.as_ref().err().map(|error| format!("{}: {}", error.code, error.message)),
+            error: answer.as_ref().err().map(|error| {
+                let text = format!("{}: {}", error.code, error.message);
+                shown(&self.run.redactor, &text, ERROR_BYTES)
+            }),
         });
         Ok(())
     }
@@ -273,6 +354,20 @@ fn timed_out(request_id: Option<String>) -> AwsError {
         message: format!("no answer within {} seconds", DEADLINE.as_secs()),
         operation: String::new(),
         request_id,
+    }
+}
+
+/// Counts what is written to it.
+struct Size(u64);
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

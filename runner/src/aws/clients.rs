@@ -4,7 +4,7 @@
 //! policy and the runner's own credentials.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -12,10 +12,12 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
 
 use super::request_id::RequestIdTap;
+use crate::clock::Clock;
 use crate::types::{Arn, Region};
 
 /// What all clients of a run share.
@@ -45,13 +47,7 @@ impl Connection {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(30))
-                    .operation_timeout(Duration::from_secs(120))
-                    .build(),
-            )
+            .timeout_config(timeouts())
             .http_client(http_client(endpoint.as_deref()));
         if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
@@ -70,6 +66,22 @@ impl Connection {
             .retry_config(RetryConfig::disabled())
             .http_client(http_client(Some(endpoint)))
             .endpoint_url(endpoint)
+            .build();
+        Self { sdk }
+    }
+
+    /// A simulator in this process, on its clock. Requests go to AWS's own addresses, which `http` answers for.
+    pub fn in_process(region: &Region, http: impl HttpClient + 'static, clock: Clock) -> Self {
+        let anyone = aws_credential_types::Credentials::new("test", "test", None, None, "simulator");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(anyone))
+            .identity_cache(IdentityCache::lazy().build())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .time_source(ClockTime(clock))
+            .http_client(http)
             .build();
         Self { sdk }
     }
@@ -94,6 +106,24 @@ impl Connection {
                 .identity_cache(IdentityCache::lazy().build());
         }
         Clients::new(sdk.build())
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(60))
+        .build()
+}
+
+/// The run's clock, by which requests are signed and credentials expire.
+#[derive(Debug)]
+struct ClockTime(Clock);
+
+impl TimeSource for ClockTime {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.now())
     }
 }
 

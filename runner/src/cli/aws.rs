@@ -2,8 +2,6 @@
 //!
 //! The main type is [`Aws`].
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::dispatch::Global;
@@ -11,7 +9,7 @@ use super::load::Loaded;
 use crate::aws::clients::Connection;
 use crate::clock::Clock;
 use crate::plugin::Limits;
-use crate::report::Report;
+use crate::report::{Origin, Report};
 use crate::run::{Control, RunOptions};
 
 /// How AWS is reached, and by which clock.
@@ -37,6 +35,15 @@ impl Aws {
         Clock::scaled(self.clock_scale)
     }
 
+    /// Where the calls go, as a page about the run says it.
+    pub(super) fn origin(&self) -> Origin {
+        let variable = || std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        match self.endpoint_url.clone().or_else(variable) {
+            Some(url) => Origin::Endpoint { url },
+            None => Origin::Aws,
+        }
+    }
+
     /// The options of a run.
     pub(super) async fn options(
         &self,
@@ -50,7 +57,8 @@ impl Aws {
         let state_dir = std::path::absolute(&global.state_dir).unwrap_or_else(|_| global.state_dir.clone());
         RunOptions {
             max_parallel,
-            state_dir: Path::new(&state_dir).to_owned(),
+            state_dir: Some(state_dir),
+            run_id: None,
             connection: Connection::load(&loaded.pipeline.region, self.endpoint_url.as_deref()).await,
             clock,
             limits: Limits::default(),

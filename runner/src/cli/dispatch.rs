@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, plan, plugin, run, schema, show, sim};
+use super::{check, completions, plan, plugin, rehearse, run, schema, show, sim, test};
 use crate::report::Output;
 
 const AFTER_HELP: &str = "\
@@ -60,6 +60,10 @@ enum Command {
     Plan(plan::Plan),
     /// Run a pipeline
     Run(run::Run),
+    /// Run a pipeline on a simulated account in virtual time: a rollout of 45 minutes in a fraction of a second
+    Rehearse(rehearse::Rehearse),
+    /// Try the scenarios of a pipeline: what comes of it when something fails, in virtual time
+    Test(test::Test),
     /// Print what the journal of a run holds
     Show(show::Show),
     /// List and inspect plugins
@@ -89,6 +93,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(command) => command.execute(global),
         Command::Plan(command) => on_runtime(command.execute(global)),
         Command::Run(command) => on_runtime(command.execute(global)),
+        Command::Rehearse(command) => command.execute(global),
+        Command::Test(command) => command.execute(global),
         Command::Show(command) => command.execute(global),
         Command::Plugin(command) => command.execute(global),
         Command::Sim(command) => on_runtime(command.execute(global)),

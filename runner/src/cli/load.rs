@@ -47,13 +47,27 @@ pub(super) struct Loaded {
 }
 
 impl PipelineFile {
+    /// A file without inputs.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path, inputs: Vec::new() }
+    }
+
+    /// The inputs, as they were given.
+    pub(super) fn inputs(&self) -> BTreeMap<String, String> {
+        self.inputs.iter().cloned().collect()
+    }
+
+    /// This process's environment, as far as it is text.
+    pub(super) fn environment() -> BTreeMap<String, String> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
     /// Read and check the file with the inputs; what is wrong is shown.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, Exit> {
         let (source, plugins) = self.read(global)?;
-        let env: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let values = Values { inputs: self.inputs.iter().cloned().collect(), env };
+        let values = Values { inputs: self.inputs(), env: Self::environment() };
         let pipeline = pipeline::load(&source, plugins.as_ref(), &values)
             .map_err(|problems| show(&problems, &source, global.output))?;
         let source = RunSource { file: source.name, text: source.text };
@@ -66,7 +80,8 @@ impl PipelineFile {
         pipeline::check(&source, plugins.as_ref()).map_err(|problems| show(&problems, &source, global.output))
     }
 
-    fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
+    /// Read the file, and open the plugins.
+    pub(super) fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
         let plugins = open_plugins(global)?;
         let path = self.path.display().to_string();
         let unreadable = |error: std::io::Error| complain(&format!("cannot read {path}: {error}"), None, Exit::Input);
@@ -98,7 +113,8 @@ fn user_cache() -> Option<PathBuf> {
     Some(base.join("kiln").join("components"))
 }
 
-fn show(problems: &[Diagnostic], source: &SourceFile, output: Output) -> Exit {
+/// Show what is wrong with a file.
+pub(super) fn show(problems: &[Diagnostic], source: &SourceFile, output: Output) -> Exit {
     if output == Output::Json {
         return write_json(Exit::Input, &diagnostic::to_json(problems, source));
     }

@@ -1,5 +1,6 @@
 //! `kiln run`: run a pipeline.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use super::aws::Aws;
 use super::dispatch::{Global, complain};
 use super::exit::Exit;
 use super::load::PipelineFile;
+use super::page;
 use super::signals;
 use crate::event::RunOutcome;
 use crate::report::{Settings, reports_of_run};
@@ -26,6 +28,9 @@ pub(super) struct Run {
     /// Plain lines show a stage's progress at most once in this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     progress_interval: u64,
+    /// Write a page about the run to this file when it is over: stages, calls, failures, logs; it needs nothing but itself
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 impl Run {
@@ -34,6 +39,11 @@ impl Run {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
+        let page = match self.report.as_deref().map(|path| page::at(path, self.aws.origin())).transpose() {
+            Ok(page) => page,
+            Err(exit) => return exit,
+        };
+        let written = page.as_ref().map(|page| page.delivery());
         let (interrupter, control) = Interrupter::new();
         if let Err(error) = signals::watch(interrupter) {
             return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
@@ -44,10 +54,14 @@ impl Run {
             interval: Duration::from_secs(self.progress_interval),
         };
         let clock = self.aws.clock();
-        let report = Box::new(reports_of_run(&settings, clock));
+        let report = page::beside(reports_of_run(&settings, clock), page);
         let max_parallel = self.max_parallel.map(|limit| limit as usize);
         let options = self.aws.options(global, &loaded, clock, control, report, max_parallel).await;
-        match run::run(loaded.pipeline, loaded.plugins, loaded.source, options).await {
+        let result = run::run(loaded.pipeline, loaded.plugins, loaded.source, options).await;
+        if let (Some(path), Some(written)) = (&self.report, written) {
+            page::complain_unless_written(path, &written);
+        }
+        match result {
             Ok(summary) => match (summary.outcome, summary.signal) {
                 (RunOutcome::Done, _) => Exit::Done,
                 (RunOutcome::Failed, _) => Exit::Failed,

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::dispatch::{Global, complain};
 use super::document::write;
 use super::exit::Exit;
+use crate::pipeline::Span;
 
 const AFTER_HELP: &str = "\
 Point any AWS client at the address that is printed, with any credentials:
@@ -32,6 +33,9 @@ pub(super) struct Sim {
     /// How many times as fast as the world's the simulated clock goes [default: as the world file says, or 1]
     #[arg(long, value_name = "FACTOR")]
     scale: Option<f64>,
+    /// How much longer each request takes, as over a network: `20ms`
+    #[arg(long, value_name = "DURATION")]
+    latency: Option<Span>,
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 4567)]
     port: u16,
@@ -61,7 +65,7 @@ impl Sim {
         let start = world.start().unwrap_or(now as u64);
         let simulator = Simulator::new(world, Clock::new(start, scale));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let server = kiln_sim::serve(simulator, address)
+        let server = kiln_sim::serve_from_afar(simulator, address, self.latency.map(Span::get).unwrap_or_default())
             .await
             .map_err(|error| complain(&format!("cannot listen on {address}: {error}"), None, Exit::Environment))?;
         let url = server.url();

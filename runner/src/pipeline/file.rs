@@ -208,11 +208,16 @@ fn scalar(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 /// The JSON Schema of the pipeline file, for editors. The check of a file uses the same one.
 pub fn json_schema() -> Value {
+    schema_of::<File>()
+}
+
+/// The JSON Schema of a TOML file.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
         // `Option` means "may be left out": TOML has no null.
         settings.transforms.push(Box::new(schemars::transform::RecursiveTransform(without_null)));
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Some(defs) = schema.pointer_mut("/$defs").and_then(Value::as_object_mut) {
         defs.sort_keys();
     }

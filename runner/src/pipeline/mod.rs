@@ -26,9 +26,13 @@ mod text;
 mod tests;
 
 pub use catalog::{Catalog, CatalogError, PluginContract, PluginSource};
+pub(crate) use check::{Places, open, read_as};
 pub use check::{Values, check, load};
 pub use config::{Evaluated, EvaluationError, Phase, SECRET_PREFIX, Scope};
+pub(crate) use document::{Content, Document, Node};
 pub use duration::{InvalidDuration, Span};
+pub(crate) use file::schema_of;
 pub use file::{Jitter, OnFailure, json_schema};
 pub use model::{Environment, Pipeline, SecretReference, Stage};
 pub use retry::Retry;
+pub(crate) use suggest::did_you_mean;

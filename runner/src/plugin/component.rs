@@ -9,14 +9,17 @@ use wasmtime::component::types::ComponentItem;
 
 use super::bindings::StagePre;
 use super::bindings::exports::kiln::stage::lifecycle;
+use super::compile::compile;
 use super::engine::{Engine, Limits};
 use super::error::PluginError;
-use crate::policy::Declared;
+use super::schema;
+use super::text::{is_odd, quoted};
+use crate::policy::{Declared, Grants, Place};
 use crate::run::{StageHost, trap_reason};
-use crate::types::Digest;
+use crate::types::{Digest, StageName};
 
 /// The largest component that is compiled at all.
-const MAXIMUM_BYTES: usize = 32 << 20;
+pub(super) const MAXIMUM_BYTES: usize = 32 << 20;
 
 /// What a plugin says of itself, checked.
 #[derive(Debug, Clone)]
@@ -66,11 +69,11 @@ impl Plugin {
         check_form(name, bytes)?;
         let not_a_plugin = |reason: String, help: Option<&str>| PluginError::NotAPlugin {
             name: name.to_owned(),
-            reason,
+            reason: quoted(&reason),
             help: help.map(str::to_owned),
         };
-        let component = Component::from_binary(&engine.wasmtime, bytes)
-            .map_err(|error| not_a_plugin(format!("{error:#}"), Some("build it again; the file may be damaged")))?;
+        let component =
+            compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?;
         let imports = check_imports(name, engine, &component)?;
         let pre = engine.linker.instantiate_pre(&component).and_then(StagePre::new).map_err(|error| {
             not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))
@@ -87,7 +90,7 @@ fn check_form(name: &str, bytes: &[u8]) -> Result<(), PluginError> {
     };
     if bytes.len() > MAXIMUM_BYTES {
         return refuse(
-            format!("it has {} MiB; kiln compiles at most {}", bytes.len() >> 20, MAXIMUM_BYTES >> 20),
+            format!("it has more than {} MiB, which is the most that kiln compiles", MAXIMUM_BYTES >> 20),
             "strip debug information, or build it for size",
         );
     }
@@ -125,16 +128,21 @@ fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<V
     } else {
         "a stage can import only kiln:stage and kiln:aws, version 0.1"
     };
+    let shown: Vec<String> = unknown.iter().take(5).map(|import| quoted(import)).collect();
+    let more = match unknown.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     Err(PluginError::NotAPlugin {
         name: name.to_owned(),
-        reason: format!("it imports {}, which kiln does not offer", unknown.join(", ")),
+        reason: format!("it imports {}{more}, which kiln does not offer", shown.join(", ")),
         help: Some(help.to_owned()),
     })
 }
 
 /// Run `describe` with small limits and a host that answers nothing.
 fn describe(engine: &Engine, name: &str, pre: &StagePre<StageHost>) -> Result<Description, PluginError> {
-    let failed = |reason: String| PluginError::Describe { name: name.to_owned(), reason };
+    let failed = |reason: String| PluginError::Describe { name: name.to_owned(), reason: quoted(&reason) };
     let limits = Limits { fuel: 1_000_000_000, ..Limits::default() };
     let mut store = Store::new(&engine.wasmtime, StageHost::describing(limits));
     StageHost::limit(&mut store, &limits).map_err(|error| failed(format!("{error:#}")))?;
@@ -157,35 +165,53 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// How many permissions a plugin may ask for, and on how many resources each.
+const MAXIMUM_PERMISSIONS: usize = 100;
+
 fn check_description(said: lifecycle::Description) -> Result<Description, String> {
-    let schema = |what: &str, text: &str| -> Result<Value, String> {
-        let schema: Value =
-            serde_json::from_str(text).map_err(|error| format!("its {what} schema is not JSON: {error}"))?;
-        if schema.get("type").and_then(Value::as_str) != Some("object") {
-            return Err(format!("the root of its {what} schema is not an object"));
-        }
-        jsonschema::meta::validate(&schema)
-            .map_err(|error| format!("its {what} schema is not a JSON Schema: {error}"))?;
-        Ok(schema)
-    };
-    let plausible = |text: &str| text.len() <= 200 && !text.is_empty() && !text.chars().any(char::is_control);
-    if said.name.parse::<crate::types::StageName>().is_err() {
-        return Err(format!("its name {:?} is not made of lower-case letters, digits and hyphens", said.name));
+    let schema = |what: &str, text: &str| schema::read(text).map_err(|reason| format!("its {what} schema {reason}"));
+    let plausible = |text: &str| (1..=600).contains(&text.len()) && !text.chars().any(is_odd);
+    if said.name.parse::<StageName>().is_err() {
+        let name = said.name.chars().take(100).collect::<String>();
+        return Err(format!("its name {name:?} is not made of lower-case letters, digits and hyphens"));
     }
     if !plausible(&said.version) || !plausible(&said.summary) {
         return Err("its version or summary is empty, too long, or holds control characters".to_owned());
     }
+    if said.permissions.len() > MAXIMUM_PERMISSIONS
+        || said.permissions.iter().any(|asked| asked.resources.len() > MAXIMUM_PERMISSIONS)
+    {
+        return Err(format!(
+            "it asks for more than {MAXIMUM_PERMISSIONS} permissions, or for one on as many resources"
+        ));
+    }
+    for asked in &said.permissions {
+        let mut texts = [&asked.action, &asked.reason].into_iter().chain(&asked.resources);
+        if !texts.all(|text| plausible(text)) {
+            return Err("a permission that it asks for is empty, too long, or holds control characters".to_owned());
+        }
+    }
+    let permissions: Vec<Declared> = said
+        .permissions
+        .into_iter()
+        .map(|asked| Declared { action: asked.action, resources: asked.resources, reason: asked.reason })
+        .collect();
+    check_permissions(&permissions)?;
     Ok(Description {
         config_schema: schema("config", &said.config_schema)?,
         output_schema: schema("output", &said.output_schema)?,
         name: said.name,
         version: said.version,
         summary: said.summary,
-        permissions: said
-            .permissions
-            .into_iter()
-            .map(|asked| Declared { action: asked.action, resources: asked.resources, reason: asked.reason })
-            .collect(),
+        permissions,
         undoable: said.undoable,
     })
+}
+
+/// What is wrong with permissions whatever the config. They are tried in a place that does not exist, because a plugin does
+/// not know where it will be used: a template that names an account or a region is wrong.
+fn check_permissions(permissions: &[Declared]) -> Result<(), String> {
+    let nowhere = |error: crate::types::InvalidName| error.to_string();
+    let place = Place::new("xx-nowhere-1".parse().map_err(nowhere)?, "000000000000".parse().map_err(nowhere)?);
+    Grants::resolve(permissions, &Value::Null, &place).map(|_| ()).map_err(|error| error.to_string())
 }

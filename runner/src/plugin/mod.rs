@@ -1,14 +1,19 @@
 //! Components: found, compiled, described, and made ready to run.
 
 pub mod bindings;
+mod compile;
 mod component;
 mod engine;
 mod error;
+mod limiter;
 mod registry;
+mod schema;
 mod standard;
+mod text;
 
 pub use component::{Description, Plugin};
 pub use engine::{Engine, Limits};
 pub use error::PluginError;
+pub(crate) use limiter::Limiter;
 pub use registry::Plugins;
 pub use standard::standard_names;

@@ -3,9 +3,12 @@
 //! The main type is [`Plugins`], which is the pipeline's catalog.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::component::Plugin;
+use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
 use super::standard::{standard, standard_names};
@@ -39,7 +42,7 @@ impl Plugins {
         let plugin = Arc::new(match source {
             PluginSource::Standard(name) => self.load_standard(name)?,
             PluginSource::File { name, path, digest } => {
-                let bytes = std::fs::read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
+                let bytes = read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
                 check_digest(name, digest.as_ref(), &bytes)?;
                 Plugin::compile(&self.engine, name, &bytes)?
             }
@@ -64,6 +67,17 @@ impl Plugins {
             }
         }
     }
+}
+
+/// The content of a plugin's file, or somewhat more of it than a plugin may have.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // What is no file may have no end, or never begin.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAXIMUM_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn check_digest(name: &str, expected: Option<&Digest>, bytes: &[u8]) -> Result<(), PluginError> {

@@ -5,11 +5,13 @@
 //!
 //! - [`Plain`], the lines of a CI log, and [`Json`], the events themselves, go to stdout: `kiln run | tee log` holds all.
 //! - [`Console`] redraws its live lines, so it goes to stderr, and is chosen only where both streams are terminals.
+//! - [`Html`], one page for whoever looks into the run afterwards, goes to a file.
 //! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
 
 mod choice;
 mod console;
 mod duration;
+mod html;
 mod json;
 mod line_writer;
 mod live;
@@ -34,7 +36,9 @@ mod story;
 pub use choice::{Output, Settings, reports_of_run};
 pub use console::Console;
 pub use duration::{duration, human};
+pub use html::{Comparison, Delivery, Html, Origin};
 pub use json::Json;
 pub use plain::Plain;
 pub use sink::{Report, Reports};
 pub use style::Style;
+pub(crate) use style::Tone;

@@ -129,7 +129,7 @@ impl Story {
 
     pub(crate) fn over(&mut self, outcome: RunOutcome, calls: u32) -> Vec<Event> {
         let millis = self.at - START;
-        self.tell(None, EventKind::RunFinished { outcome, millis, calls, journal: JOURNAL.to_owned() });
+        self.tell(None, EventKind::RunFinished { outcome, millis, calls, journal: Some(JOURNAL.to_owned()) });
         std::mem::take(&mut self.events)
     }
 

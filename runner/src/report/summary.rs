@@ -44,7 +44,7 @@ pub(crate) struct End {
     /// How many AWS calls were made.
     pub(crate) calls: u32,
     /// Where the journal is.
-    pub(crate) journal: String,
+    pub(crate) journal: Option<String>,
 }
 
 /// A stage so far.

@@ -248,7 +248,8 @@ impl Page<'_> {
     fn journal(&mut self, header: &Header) {
         let Some(end) = &self.summary.end else { return };
         self.blank();
-        self.lines.push(format!("journal  {}", text::clean(&end.journal)));
+        let Some(journal) = &end.journal else { return };
+        self.lines.push(format!("journal  {}", text::clean(journal)));
         self.lines.push(format!("look     kiln show {} (each AWS call: --verbose)", header.run));
         self.blank();
     }

@@ -9,18 +9,18 @@ use serde_json::Value;
 use wasmtime::Store;
 
 use super::context::RunContext;
-use super::host::{StageHost, WorkParts, trap_reason};
+use super::host::{StageHost, WorkParts, shown, trap_reason};
 use super::stage::millis;
 use super::stop::{HostStop, hard_stop};
 use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::Clients;
 use crate::event::Failure;
-use crate::journal::Phase;
+use crate::journal::{JournalError, Phase};
 use crate::pipeline::Stage;
 use crate::plugin::bindings::Stage as Guest;
 use crate::plugin::bindings::exports::kiln::stage::lifecycle;
 use crate::plugin::bindings::kiln::stage::context::Info;
-use crate::plugin::bindings::kiln::stage::types::{self, StagePlan};
+use crate::plugin::bindings::kiln::stage::types::{self, Change, StagePlan};
 use crate::plugin::{Engine, Limits, Plugin};
 use crate::policy::{Grants, Place};
 
@@ -101,8 +101,8 @@ impl Attempt<'_> {
         };
         let answer = match ended {
             Ok(Invoked::Outputs(text)) => self.check_outputs(&text).map(Answer::Done).map_err(AttemptError::Failed),
-            Ok(Invoked::Planned(plan)) => Ok(Answer::Planned(plan)),
-            Ok(Invoked::Undone(sentence)) => Ok(Answer::Undone(sentence)),
+            Ok(Invoked::Planned(plan)) => self.check_plan(plan).map(Answer::Planned).map_err(AttemptError::Failed),
+            Ok(Invoked::Undone(sentence)) => Ok(Answer::Undone(shown(&self.run.redactor, &sentence, TEXT_BYTES))),
             Err(error) => Err(error),
         };
         match store.into_data().into_work() {
@@ -127,7 +127,8 @@ impl Attempt<'_> {
             reveal: self.stage.reveal,
             read_only: ask == Ask::Plan,
             maximum_calls: self.limits.calls,
-        });
+        })
+        .bounded(&self.limits);
         WorkParts {
             info: Info {
                 run_id: self.run.id.to_string(),
@@ -155,7 +156,7 @@ impl Attempt<'_> {
         let answered = call(&guest, store, ask, &config).await;
         match answered.map_err(|error| self.trapped(&error))? {
             Ok(invoked) => Ok(invoked),
-            Err(failure) => Err(AttemptError::Failed(failure_of(failure))),
+            Err(failure) => Err(AttemptError::Failed(self.failure_of(failure))),
         }
     }
 
@@ -164,20 +165,25 @@ impl Attempt<'_> {
         match error.downcast_ref::<HostStop>() {
             Some(HostStop::Interrupted) => self.stopped(HostStop::Interrupted),
             Some(HostStop::TimedOut) => self.stopped(HostStop::TimedOut),
+            // Nothing of it was written, and the journal takes what comes next.
+            Some(HostStop::Journal(JournalError::RecordTooLarge { size, .. })) => self.ended(&format!(
+                "what it asked for or was answered ({} KiB at once) is too large for the journal",
+                size >> 10
+            )),
             Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
             Some(HostStop::Defect(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
-            Some(HostStop::Limit(_) | HostStop::Misuse(_)) | None => AttemptError::Failed(Failure {
-                kind: "sandbox".to_owned(),
-                message: format!(
-                    "the plugin `{}` {} was ended: {}",
-                    self.plugin.description.name,
-                    self.plugin.description.version,
-                    trap_reason(error)
-                ),
-                help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
-                details: Vec::new(),
-            }),
+            Some(HostStop::Limit(_) | HostStop::Misuse(_)) | None => self.ended(&trap_reason(error)),
         }
+    }
+
+    fn ended(&self, reason: &str) -> AttemptError {
+        let described = &self.plugin.description;
+        AttemptError::Failed(Failure {
+            kind: "sandbox".to_owned(),
+            message: format!("the plugin `{}` {} was ended: {reason}", described.name, described.version),
+            help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
+            details: Vec::new(),
+        })
     }
 
     fn stopped(&self, stop: HostStop) -> AttemptError {
@@ -197,34 +203,122 @@ impl Attempt<'_> {
     }
 
     fn check_outputs(&self, text: &str) -> Result<Value, Failure> {
-        let broken = |reason: String| Failure {
-            kind: "sandbox".to_owned(),
-            message: format!("the plugin `{}` answered outputs that {reason}", self.plugin.description.name),
-            help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
-            details: Vec::new(),
-        };
-        if text.len() > self.limits.output_bytes {
-            return Err(broken(format!("have {} bytes; at most {} are kept", text.len(), self.limits.output_bytes)));
-        }
-        let outputs: Value = serde_json::from_str(text).map_err(|error| broken(format!("are not JSON ({error})")))?;
+        let outputs = self.read_outputs("outputs", text)?;
         if let Err(problems) = self.stage.check_outputs(&outputs) {
-            let mut failure = broken("break the schema that it declares".to_owned());
-            failure.details = problems;
+            let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
+            failure.details = self.shown_details(problems);
             return Err(failure);
         }
-        let mut masked = outputs.clone();
-        self.run.redactor.json(&mut masked);
-        if masked != outputs {
-            return Err(Failure {
-                kind: "denied".to_owned(),
-                message: format!("the plugin `{}` answered a secret among its outputs", self.plugin.description.name),
-                help: Some("outputs are kept and shown; a secret travels only as a reference".to_owned()),
-                details: Vec::new(),
-            });
-        }
+        self.check_secrets(&outputs)?;
         Ok(outputs)
     }
+
+    /// A plan fit to be shown, with known outputs that later plans may use.
+    fn check_plan(&self, plan: StagePlan) -> Result<StagePlan, Failure> {
+        let shown = |text: &str| shown(&self.run.redactor, text, PLAN_TEXT_BYTES);
+        if plan.changes.len() > CHANGES {
+            return Err(self.broken(format!("a plan of {} changes; at most {CHANGES} are shown", plan.changes.len())));
+        }
+        if let Some(text) = &plan.outputs {
+            self.check_secrets(&self.read_outputs("known outputs", text)?)?;
+        }
+        Ok(StagePlan {
+            summary: shown(&plan.summary),
+            changes: plan
+                .changes
+                .iter()
+                .map(|change| Change {
+                    action: change.action,
+                    subject: shown(&change.subject),
+                    detail: shown(&change.detail),
+                })
+                .collect(),
+            outputs: plan.outputs,
+        })
+    }
+
+    /// `text` as JSON. It is measured twice, because numbers may become longer when they are written again.
+    fn read_outputs(&self, what: &str, text: &str) -> Result<Value, Failure> {
+        let most = self.limits.output_bytes;
+        let too_long = |length: usize| self.broken(format!("{what} that have {length} bytes; at most {most} are kept"));
+        if text.len() > most {
+            return Err(too_long(text.len()));
+        }
+        let outputs: Value =
+            serde_json::from_str(text).map_err(|error| self.broken(format!("{what} that are not JSON ({error})")))?;
+        match outputs.to_string().len() {
+            length if length > most => Err(too_long(length)),
+            _ => Ok(outputs),
+        }
+    }
+
+    fn check_secrets(&self, outputs: &Value) -> Result<(), Failure> {
+        let mut masked = outputs.clone();
+        self.run.redactor.json(&mut masked);
+        if masked == *outputs {
+            return Ok(());
+        }
+        Err(Failure {
+            kind: "denied".to_owned(),
+            message: format!("the plugin `{}` answered a secret among its outputs", self.plugin.description.name),
+            help: Some("outputs are kept and shown; a secret travels only as a reference".to_owned()),
+            details: Vec::new(),
+        })
+    }
+
+    fn broken(&self, what: String) -> Failure {
+        Failure {
+            kind: "sandbox".to_owned(),
+            message: format!("the plugin `{}` answered {what}", self.plugin.description.name),
+            help: Some("this is a defect of the plugin, not of your pipeline; tell its author".to_owned()),
+            details: Vec::new(),
+        }
+    }
+
+    /// A guest's failure, of a length that people read and a record of the journal holds.
+    fn failure_of(&self, failure: types::Failure) -> Failure {
+        let kind = match failure.kind {
+            types::FailureKind::Config => "config",
+            types::FailureKind::Denied => "denied",
+            types::FailureKind::NotFound => "not-found",
+            types::FailureKind::Conflict => "conflict",
+            types::FailureKind::Rejected => "rejected",
+            types::FailureKind::Failed => "failed",
+            types::FailureKind::TimedOut => "timed-out",
+            types::FailureKind::Unavailable => "unavailable",
+            types::FailureKind::Internal => "internal",
+        };
+        Failure {
+            kind: kind.to_owned(),
+            message: shown(&self.run.redactor, &failure.message, TEXT_BYTES),
+            help: failure.help.map(|help| shown(&self.run.redactor, &help, TEXT_BYTES)),
+            details: self.shown_details(failure.details),
+        }
+    }
+
+    fn shown_details(&self, details: Vec<String>) -> Vec<String> {
+        let mut left = DETAILS_BYTES;
+        let mut kept = Vec::new();
+        for detail in details.iter().take(DETAILS) {
+            let detail = shown(&self.run.redactor, detail, TEXT_BYTES.min(left));
+            left -= detail.len();
+            kept.push(detail);
+            if left == 0 {
+                break;
+            }
+        }
+        kept
+    }
 }
+
+/// How much of a failure, or of an undo's sentence, is kept.
+const TEXT_BYTES: usize = 4_000;
+/// How many lines of evidence are kept, and how much of them together.
+const DETAILS: usize = 200;
+const DETAILS_BYTES: usize = 64 << 10;
+/// How much of a plan is kept.
+const CHANGES: usize = 10_000;
+const PLAN_TEXT_BYTES: usize = 1_000;
 
 enum Invoked {
     Planned(StagePlan),
@@ -244,31 +338,6 @@ async fn call(
         Ask::Run => lifecycle.call_run(store, config).await?.map(Invoked::Outputs),
         Ask::Undo => lifecycle.call_undo(store, config).await?.map(Invoked::Undone),
     })
-}
-
-/// A failure text may be long, but a report is read by people.
-const TEXT_BYTES: usize = 4_000;
-const DETAILS: usize = 200;
-
-fn failure_of(failure: types::Failure) -> Failure {
-    let kind = match failure.kind {
-        types::FailureKind::Config => "config",
-        types::FailureKind::Denied => "denied",
-        types::FailureKind::NotFound => "not-found",
-        types::FailureKind::Conflict => "conflict",
-        types::FailureKind::Rejected => "rejected",
-        types::FailureKind::Failed => "failed",
-        types::FailureKind::TimedOut => "timed-out",
-        types::FailureKind::Unavailable => "unavailable",
-        types::FailureKind::Internal => "internal",
-    };
-    let cut = |text: String| text.chars().take(TEXT_BYTES).collect::<String>();
-    Failure {
-        kind: kind.to_owned(),
-        message: cut(failure.message),
-        help: failure.help.map(cut),
-        details: failure.details.into_iter().take(DETAILS).map(cut).collect(),
-    }
 }
 
 /// Whether another attempt could end otherwise.

@@ -21,7 +21,9 @@ use crate::types::{PipelineName, RunId};
 pub(crate) struct RunContext {
     pub(crate) id: RunId,
     pub(crate) pipeline: PipelineName,
-    /// None while planning: a plan leaves nothing behind.
+    /// Whether nothing is run, only planned.
+    pub(crate) planning: bool,
+    /// None for plans and rehearsals, which leave nothing behind.
     pub(crate) journal: Option<Journal>,
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
@@ -57,6 +59,8 @@ impl RunContext {
     /// Wait until the clock shows `instant`, or until the run is told to end.
     pub(crate) async fn sleep_until(&self, instant: u64) -> Result<(), HostStop> {
         tokio::select! {
+            // In one order always: a rehearsal must not depend on chance.
+            biased;
             () = self.clock.sleep_until(instant) => Ok(()),
             () = self.control.interruption() => Err(HostStop::Interrupted),
         }

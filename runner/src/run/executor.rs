@@ -29,8 +29,8 @@ pub struct RunSummary {
     pub outcome: RunOutcome,
     /// The signal that ended it, if one did.
     pub signal: Option<String>,
-    /// Where its journal is.
-    pub journal: PathBuf,
+    /// Where its journal is, if it keeps one.
+    pub journal: Option<PathBuf>,
 }
 
 /// Run `pipeline` to its end.
@@ -44,9 +44,9 @@ pub async fn run(
     source: RunSource,
     options: RunOptions,
 ) -> Result<RunSummary, RunError> {
-    let journal = options.state_dir.clone();
+    let state_dir = options.state_dir.clone();
     let prepared = Arc::new(prepare(pipeline, plugins, Some(&source), options).await?);
-    let journal = journal::run_dir(&journal, &prepared.run.id);
+    let journal = state_dir.map(|state_dir| journal::run_dir(&state_dir, &prepared.run.id));
     let began = prepared.run.clock.now();
     let mut execution = Execution::new(Arc::clone(&prepared));
     let ended = execution.to_the_end().await;
@@ -65,7 +65,7 @@ pub async fn run(
             outcome,
             millis: at.saturating_sub(began),
             calls: execution.calls,
-            journal: journal.display().to_string(),
+            journal: journal.as_ref().map(|journal| journal.display().to_string()),
         },
     );
     run.events.finish();
@@ -111,13 +111,14 @@ impl Execution {
                 break;
             }
             tokio::select! {
-                Some(ended) = at_work.join_next() => {
-                    let ended = ended.map_err(|error| HostStop::Defect(error.to_string()))?;
-                    self.end_stage(ended?).await?;
-                }
+                biased;
                 () = control.interruption(), if !told => {
                     told = true;
                     self.interrupted().await?;
+                }
+                Some(ended) = at_work.join_next() => {
+                    let ended = ended.map_err(|error| HostStop::Defect(error.to_string()))?;
+                    self.end_stage(ended?).await?;
                 }
             }
         }

@@ -16,6 +16,7 @@ mod undo;
 
 pub use error::RunError;
 pub use executor::{RunSummary, run};
+pub(crate) use host::shown;
 pub use host::{StageHost, trap_reason};
 pub use plan::plan;
 pub(crate) use setup::HOST;

@@ -39,8 +39,10 @@ pub struct RunSource {
 pub struct RunOptions {
     /// How many stages may be at work at once.
     pub max_parallel: Option<usize>,
-    /// Where journals are kept.
-    pub state_dir: PathBuf,
+    /// Where journals are kept; none where the run keeps none: a rehearsal has nothing to resume.
+    pub state_dir: Option<PathBuf>,
+    /// The run's id, where it must be a certain one.
+    pub run_id: Option<RunId>,
     /// How AWS is reached.
     pub connection: Connection,
     /// The run's clock.
@@ -76,14 +78,15 @@ pub(crate) async fn prepare(
     source: Option<&RunSource>,
     options: RunOptions,
 ) -> Result<Prepared, RunError> {
-    let RunOptions { max_parallel, state_dir, connection, clock, limits, control, report } = options;
+    let RunOptions { max_parallel, state_dir, run_id, connection, clock, limits, control, report } = options;
     let redactor = Redactor::default();
     let events = Events::new(clock, redactor.clone(), report);
-    let id = RunId::new(clock.now());
+    let id = run_id.unwrap_or_else(|| RunId::new(clock.now()));
     let own_clients = Arc::new(connection.clients(&pipeline.region, None).await);
     let context = |journal: Option<Journal>| RunContext {
         id: id.clone(),
         pipeline: pipeline.name.clone(),
+        planning: source.is_none(),
         journal,
         events: events.clone(),
         redactor: redactor.clone(),
@@ -97,14 +100,14 @@ pub(crate) async fn prepare(
     let silent = RunContext { events: Events::silent(clock), ..context(None) };
     let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients)?).await?;
     check_accounts(&pipeline, &account)?;
-    let journal = match source {
-        Some(source) => {
+    let journal = match (source, state_dir) {
+        (Some(source), Some(state_dir)) => {
             let start = run_start(&pipeline, &plugins, source, &id, &account, clock)?;
             let directory = journal::run_dir(&state_dir, &id);
             journal::attach(&directory, source.text.as_bytes())?;
             Some(Journal::create(&directory, &start)?)
         }
-        None => None,
+        (None, _) | (_, None) => None,
     };
     let run = Arc::new(context(journal));
     let prepared =
@@ -163,7 +166,7 @@ impl Prepared {
             region: &self.pipeline.region,
             account: Some(&self.account),
             outputs: &outputs,
-            phase: if self.run.journal.is_some() { Phase::Run } else { Phase::Plan },
+            phase: if self.run.planning { Phase::Plan } else { Phase::Run },
         })
     }
 

@@ -79,6 +79,7 @@ const GRACE: Duration = Duration::from_secs(4);
 /// epoch, on `clock`) has passed, and it did not end by itself.
 pub(crate) async fn hard_stop(control: &Control, clock: Clock, deadline: u64) -> HostStop {
     let stop = tokio::select! {
+        biased;
         () = control.interruption() => HostStop::Interrupted,
         () = clock.sleep_until(deadline) => HostStop::TimedOut,
     };

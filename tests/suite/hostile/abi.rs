@@ -22,7 +22,7 @@ fn a_text_behind_the_end_of_memory() {
 fn a_text_of_forty_mebibytes() {
     let body = "(drop (memory.grow (i32.const 700)))
         (call $log (i32.const 1) (i32.const 4096) (i32.const 41943040)) unreachable";
-    Attack::running(body).json().failed("sandbox", "it passed more than 16 MiB to the host in one call");
+    Attack::running(body).json().failed("sandbox", "it handed the host too much in one call");
 }
 
 /// A list of `count` texts, each of them the same `length` bytes.
@@ -44,17 +44,17 @@ fn alarms(count: u32, length: u32) -> Guest {
 
 #[test]
 fn a_million_texts() {
-    Attack::by(&alarms(1_000_000, 16)).json().failed("sandbox", "more than 16 MiB to the host in one call");
+    Attack::by(&alarms(1_000_000, 16)).json().failed("sandbox", "it handed the host too much in one call");
 }
 
 #[test]
 fn a_million_empty_texts() {
-    Attack::by(&alarms(1_000_000, 0)).json().failed("sandbox", "more than 16 MiB to the host in one call");
+    Attack::by(&alarms(1_000_000, 0)).json().failed("sandbox", "it handed the host too much in one call");
 }
 
 #[test]
 fn texts_that_are_all_the_same_megabyte() {
-    Attack::by(&alarms(1_000, 1 << 20)).json().failed("sandbox", "more than 16 MiB to the host in one call");
+    Attack::by(&alarms(1_000, 1 << 20)).json().failed("sandbox", "it handed the host too much in one call");
 }
 
 #[test]
@@ -66,14 +66,14 @@ fn a_text_that_is_not_utf_8() {
 fn a_case_that_the_enumeration_does_not_have() {
     Attack::running(r#"(call $log (i32.const 9) (str "hello")) unreachable"#)
         .json()
-        .failed("sandbox", "invalid enum discriminant");
+        .failed("sandbox", "unexpected discriminant: 9");
 }
 
 #[test]
 fn memory_for_the_host_where_there_is_none() {
     let mut guest = Guest::new(r#"(call $ok (str "{}"))"#);
     guest.realloc = Some("(i32.const -16)".to_owned());
-    Attack::by(&guest).json().failed("sandbox", "out of bounds");
+    Attack::by(&guest).json().failed("sandbox", "beyond end of memory");
 }
 
 #[test]

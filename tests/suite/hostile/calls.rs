@@ -101,7 +101,7 @@ fn a_name_of_a_hundred_kibibytes_is_shown_cut() {
 #[test]
 fn a_wait_past_the_deadline() {
     let aftermath = Attack::running(&endlessly("(call $sleep (i64.const 600000))")).stage("timeout = \"1s\"").json();
-    aftermath.failed("timed-out", "not done within its timeout of 1s");
+    aftermath.failed("timed-out", "not done within its timeout of 1.0s");
     assert!(aftermath.took.as_secs() < 8, "{:?}", aftermath.took);
 }
 
@@ -110,5 +110,5 @@ fn a_wait_for_ever() {
     Attack::running(&endlessly("(call $sleep (i64.const -1))"))
         .stage("timeout = \"1s\"")
         .json()
-        .failed("timed-out", "not done within its timeout of 1s");
+        .failed("timed-out", "not done within its timeout of 1.0s");
 }

@@ -100,27 +100,48 @@ fn a_file_without_an_end() {
 fn a_component_of_forty_mebibytes() {
     let mut bytes = good().build();
     bytes.resize(40 << 20, 0);
-    Attack::with_file(bytes).json().refused("it has 40 MiB; kiln compiles at most 32");
+    Attack::with_file(bytes).json().refused("it has more than 32 MiB");
 }
 
 #[test]
 fn a_function_of_thirty_mebibytes() {
     // An `i32.const` and a `drop` are three bytes.
     let body = [0x41, 0x00, 0x1a].repeat(10 << 20);
-    let bytes = with_function(&body);
+    let bytes = with_function(0, &body);
     Attack::with_file(bytes).json().refused("is not a plugin");
 }
 
 #[test]
 fn a_function_of_two_mebibytes() {
     let body = [0x41, 0x00, 0x1a].repeat(700_000);
-    Attack::with_file(with_function(&body)).json().refused("a function of it has");
+    Attack::with_file(with_function(0, &body)).json().refused("a function of it has");
 }
 
-/// A good guest with one function more, of these instructions.
-fn with_function(body: &[u8]) -> Vec<u8> {
-    // One function of type 0, without locals, in a core module of its own beside the guest's.
-    let mut function = vec![0];
+#[test]
+fn a_function_that_is_hard_to_compile() {
+    // Loops within which any of very many variables may change.
+    let mut body = Vec::new();
+    for index in 0..6_000_usize {
+        body.extend([0x03, 0x40, 0x20]);
+        leb(index * 7919 % 50_000, &mut body);
+        body.push(0x20);
+        leb(index * 4729 % 50_000, &mut body);
+        body.extend([0x6a, 0x21]);
+        leb(index * 7919 % 50_000, &mut body);
+        body.push(0x20);
+        leb(index * 4729 % 50_000, &mut body);
+        body.extend([0x0d, 0x00, 0x0b]);
+    }
+    let mut attack = Attack::with_file(with_function(50_000, &body));
+    attack.memory = 2048;
+    attack.json().refused("it takes more than 1024 MiB of memory to compile");
+}
+
+/// A good guest with one function more, of so many locals and of these instructions, in a core module of its own.
+fn with_function(locals: usize, body: &[u8]) -> Vec<u8> {
+    let mut function = vec![1];
+    leb(locals, &mut function);
+    function.push(0x7f);
     function.extend_from_slice(body);
     function.push(0x0b);
     let mut code = vec![1];
@@ -262,7 +283,7 @@ fn a_schema_with_a_slow_pattern() {
     guest.config = r#"{"type":"object","properties":{"a":{"type":"string","pattern":"^(a+)+$"}}}"#.to_owned();
     let long = format!("{}!", "a".repeat(10_000));
     let aftermath = Attack::by(&guest).stage(&format!("with = {{ a = \"{long}\" }}")).json();
-    aftermath.refused("does not match the pattern");
+    aftermath.refused("does not have the form that the plugin `evil` wants");
     assert!(aftermath.took.as_secs() < 10, "{:?}", aftermath.took);
 }
 

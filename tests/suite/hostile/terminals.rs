@@ -6,7 +6,7 @@ use super::Attack;
 
 /// Clear the screen, set the title, write backwards, set an output of a CI system, fail its build.
 const NASTY: &str =
-    r#"\1b[2J\1b]0;pwned\07\e2\80\aeevil\n::error::x\n  ::set-output name=a::b\n##vso[task.complete]\rgone\00\9b"#;
+    r#"\1b[2J\1b]0;pwned\07\e2\80\aeevil\n::error::x\n  ::set-output name=a::b\n##vso[task.complete]\0dgone\00\9b"#;
 
 fn nasty() -> String {
     // The last byte is no UTF-8 by itself; as a character it is written in two.

@@ -44,6 +44,38 @@ pub fn check(source: &SourceFile, catalog: &dyn Catalog) -> Result<Pipeline, Vec
 }
 
 fn read(source: &SourceFile, catalog: &dyn Catalog, values: Option<&Values>) -> Result<Pipeline, Vec<Diagnostic>> {
+    let opened = open(source)?;
+    let mut found = Vec::new();
+    let pipeline = build(source, &opened.document, catalog, values, &mut found);
+    let mut diagnostics = opened.told(source, found);
+    match pipeline {
+        Some(pipeline) if diagnostics.is_empty() => Ok(pipeline),
+        _ => {
+            if diagnostics.is_empty() {
+                // INVARIANT: whatever keeps a pipeline from being built was reported.
+                diagnostics.push(
+                    Diagnostic::error("internal", "the pipeline cannot be built")
+                        .help("this is a defect of kiln: report it"),
+                );
+            }
+            Err(diagnostics)
+        }
+    }
+}
+
+/// A file that was parsed as far as it can be, and what is wrong with its text.
+pub(crate) struct Opened {
+    pub(crate) document: Document,
+    diagnostics: Vec<Diagnostic>,
+    /// Where the parser had to guess.
+    damage: Vec<Range<usize>>,
+}
+
+/// Look through a text and parse it.
+///
+/// # Errors
+/// What is wrong with a text that must not be parsed.
+pub(crate) fn open(source: &SourceFile) -> Result<Opened, Vec<Diagnostic>> {
     let inspection = inspect(source);
     let mut diagnostics = inspection.diagnostics;
     if !inspection.parseable {
@@ -55,27 +87,20 @@ fn read(source: &SourceFile, catalog: &dyn Catalog, values: Option<&Values>) -> 
     syntax.retain(|found| {
         !found.span().is_some_and(|span| told.iter().any(|told| told.start < span.end && span.start < told.end))
     });
-    let damage: Vec<Range<usize>> =
-        syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
+    let damage = syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
     diagnostics.extend(syntax);
-    let mut found = Vec::new();
-    let pipeline = build(source, &document, catalog, values, &mut found);
-    if document.damaged {
-        found.retain(|diagnostic| survives_damage(diagnostic, &damage, source));
-    }
-    diagnostics.append(&mut found);
-    match pipeline {
-        Some(pipeline) if diagnostics.is_empty() => Ok(pipeline),
-        _ => {
-            if diagnostics.is_empty() {
-                // INVARIANT: whatever keeps a pipeline from being built was reported.
-                diagnostics.push(
-                    Diagnostic::error("internal", "the pipeline cannot be built")
-                        .help("this is a defect of kiln: report it"),
-                );
-            }
-            Err(sorted(diagnostics))
+    Ok(Opened { document, diagnostics, damage })
+}
+
+impl Opened {
+    /// All that is to be told, in the order of the file: of the text, and of what was `found` in it since.
+    pub(crate) fn told(&self, source: &SourceFile, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        if self.document.damaged {
+            found.retain(|diagnostic| survives_damage(diagnostic, &self.damage, source));
         }
+        let mut diagnostics = self.diagnostics.clone();
+        diagnostics.append(&mut found);
+        sorted(diagnostics)
     }
 }
 

@@ -11,4 +11,7 @@ mod stages;
 mod structure;
 mod with;
 
+pub(crate) use load::open;
 pub use load::{Values, check, load};
+pub(crate) use places::Places;
+pub(crate) use structure::read_as;

@@ -9,19 +9,19 @@ use crate::pipeline::document::Document;
 use crate::pipeline::expression::Problem;
 
 /// A document beside its text.
-pub(super) struct Places<'a> {
-    pub(super) source: &'a SourceFile,
-    pub(super) document: &'a Document,
+pub(crate) struct Places<'a> {
+    pub(crate) source: &'a SourceFile,
+    pub(crate) document: &'a Document,
 }
 
 impl Places<'_> {
     /// Where a value stands.
-    pub(super) fn value(&self, path: &[&str]) -> Range<usize> {
+    pub(crate) fn value(&self, path: &[&str]) -> Range<usize> {
         self.document.span(path)
     }
 
     /// Where a key stands.
-    pub(super) fn key(&self, path: &[&str]) -> Range<usize> {
+    pub(crate) fn key(&self, path: &[&str]) -> Range<usize> {
         self.document.key_span(path)
     }
 
@@ -55,6 +55,13 @@ impl Places<'_> {
 }
 
 /// A table's name as it stands in its header.
-pub(super) fn table_name(path: &[&str]) -> String {
-    if path.is_empty() { "the file".to_owned() } else { format!("`[{}]`", path.join(".")) }
+pub(crate) fn table_name(path: &[&str]) -> String {
+    match path.split_last() {
+        None => "the file".to_owned(),
+        // An item of a list has a place, and no name.
+        Some((last, list)) if !list.is_empty() && last.parse::<usize>().is_ok() => {
+            format!("item {} of `{}`", last.parse::<usize>().map_or(0, |index| index + 1), list.join("."))
+        }
+        Some(_) => format!("`[{}]`", path.join(".")),
+    }
 }

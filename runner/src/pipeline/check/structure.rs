@@ -2,6 +2,7 @@
 //!
 //! The main function is [`read`].
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::places::{Places, table_name};
@@ -12,14 +13,23 @@ use crate::pipeline::file::{File, json_schema};
 use crate::pipeline::schema::{Finding, Problem, Schema, article, one_of, types};
 use crate::pipeline::suggest::{did_you_mean, nearest};
 
-/// The file without whatever breaks the schema, which is reported.
+/// The pipeline file without whatever breaks its schema, which is reported.
 pub(super) fn read(places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> File {
+    read_as(json_schema(), places, diagnostics)
+}
+
+/// A file of any schema, without whatever breaks the schema, which is reported.
+pub(crate) fn read_as<T: DeserializeOwned + Default>(
+    schema: Value,
+    places: &Places<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> T {
     let mut json = places.document.to_json();
-    let schema = match Schema::new(json_schema()) {
+    let schema = match Schema::new(schema) {
         Ok(schema) => schema,
         Err(error) => {
             diagnostics.push(defect(&error));
-            return File::default();
+            return T::default();
         }
     };
     let findings = schema.check(&json, &[]);
@@ -35,7 +45,7 @@ pub(super) fn read(places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> Fi
         // What the schema accepts can be read; a text too long for its type would be one more finding.
         Err(error) => {
             diagnostics.push(defect(&error.to_string()));
-            File::default()
+            T::default()
         }
     }
 }
@@ -80,7 +90,12 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
             let short = (raw.len() <= 40 && !raw.contains('\n')).then_some(raw);
             let wants = |kind: &str| expected.iter().any(|expected| expected == kind);
             let help = match (*found, short) {
-                ("integer", Some(raw)) if matches!(field, "timeout" | "backoff" | "max-backoff") => {
+                ("integer", Some(raw))
+                    if matches!(
+                        field,
+                        "timeout" | "backoff" | "max-backoff" | "at-most" | "at-least" | "crash-after"
+                    ) =>
+                {
                     Some(format!("write a duration with its unit, in quotes: `{field} = \"{raw}s\"`"))
                 }
                 ("integer" | "number" | "boolean", Some(raw)) if wants("string") => {

@@ -1,6 +1,7 @@
 //! `kiln:stage/log`: a stage's lines, masked and bounded.
 
 use super::state::{StageHost, Work};
+use super::text::shown;
 use crate::event::{EventKind, LogLevel};
 use crate::plugin::bindings::kiln::stage::log::{Host, Level};
 use crate::secrets::redact::sanitise;
@@ -11,16 +12,23 @@ const LINE_BYTES: usize = 64 << 10;
 impl Host for StageHost {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         let (lines, bytes) = (self.bounds.log_lines, self.bounds.log_bytes);
-        let work = self.work("log.write")?;
+        let work = self.enter("log.write").await?;
         let level = match level {
             Level::Debug => LogLevel::Debug,
             Level::Info => LogLevel::Info,
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        for line in cut(&message).split('\n') {
+        if work.log_lines >= lines || work.log_bytes >= bytes {
+            // Its lines are not counted: that would cost as much as showing them.
+            work.log_dropped = work.log_dropped.saturating_add(1);
+            return Ok(());
+        }
+        let message =
+            if message.len() > LINE_BYTES { shown(&work.run.redactor, &message, LINE_BYTES) } else { message };
+        for line in message.split('\n') {
             if work.log_lines >= lines || work.log_bytes + line.len() > bytes {
-                work.log_dropped += 1;
+                work.log_dropped = work.log_dropped.saturating_add(1);
                 continue;
             }
             work.log_lines += 1;
@@ -49,13 +57,10 @@ impl Work {
             self.log_dropped = 0;
             self.emit_line(LogLevel::Warn, message);
         }
+        if self.statuses_dropped > 0 {
+            let message = format!("{} more statuses were dropped: the stage reported too much", self.statuses_dropped);
+            self.statuses_dropped = 0;
+            self.emit_line(LogLevel::Warn, message);
+        }
     }
-}
-
-fn cut(message: &str) -> &str {
-    let mut end = message.len().min(LINE_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.get(..end).unwrap_or_default()
 }

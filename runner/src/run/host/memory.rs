@@ -10,7 +10,7 @@ const MAXIMUM_BYTES: usize = 256 << 10;
 
 impl Host for StageHost {
     async fn remember(&mut self, name: String, value: String) -> wasmtime::Result<()> {
-        let work = self.work("memory.remember")?;
+        let work = self.enter("memory.remember").await?;
         let held: usize = work.memory.iter().map(|(name, value)| name.len() + value.len()).sum();
         if held + name.len() + value.len() > MAXIMUM_BYTES {
             return Err(stop(HostStop::Limit(format!(
@@ -20,12 +20,12 @@ impl Host for StageHost {
         }
         let call = work.caller.next_key().map_err(stop)?;
         let record = Record::Remember(Remember { call, name: name.clone(), value: value.clone() });
-        work.run.record_durable(&record).await.map_err(stop)?;
+        work.caller.note_durable(&record).await.map_err(stop)?;
         work.memory.insert(name, value);
         Ok(())
     }
 
     async fn recall(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.work("memory.recall")?.memory.get(&name).cloned())
+        Ok(self.enter("memory.recall").await?.memory.get(&name).cloned())
     }
 }

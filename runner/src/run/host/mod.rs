@@ -6,7 +6,9 @@ mod memory;
 mod progress;
 mod secrets;
 mod state;
+mod text;
 mod timer;
 
 pub(crate) use state::WorkParts;
 pub use state::{StageHost, trap_reason};
+pub(crate) use text::shown;

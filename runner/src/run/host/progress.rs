@@ -1,25 +1,31 @@
 //! `kiln:stage/progress`: how far a stage is.
 
 use super::state::StageHost;
+use super::text::shown;
 use crate::event::EventKind;
 use crate::plugin::bindings::kiln::stage::progress::{Host, Status};
 
+/// A longer status is cut.
+const STATUS_BYTES: usize = 500;
+
 impl Host for StageHost {
     async fn report(&mut self, status: Status) -> wasmtime::Result<()> {
-        let work = self.work("progress.report")?;
+        let most = self.bounds.statuses;
+        let work = self.enter("progress.report").await?;
         if work.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        work.run.events.emit(
-            Some(work.caller.stage()),
-            EventKind::StageProgress { message: one_line(&status.message), done: status.done, total: status.total },
-        );
+        if work.statuses >= most {
+            work.statuses_dropped = work.statuses_dropped.saturating_add(1);
+            return Ok(());
+        }
+        work.statuses += 1;
+        // A status is a line, and a short one.
+        let message = shown(&work.run.redactor, &status.message, STATUS_BYTES);
+        let message = message.lines().next().unwrap_or_default().to_owned();
+        let kind = EventKind::StageProgress { message, done: status.done, total: status.total };
+        work.run.events.emit(Some(work.caller.stage()), kind);
         work.status = Some(status);
         Ok(())
     }
-}
-
-/// A status is a line, and a short one.
-fn one_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(500).collect()
 }

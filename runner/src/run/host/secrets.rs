@@ -9,7 +9,7 @@ use crate::secrets::{SecretHandle, secret_name};
 
 impl Host for StageHost {
     async fn open(&mut self, reference: String) -> wasmtime::Result<Result<Resource<SecretHandle>, SecretError>> {
-        let work = self.work("secrets.open")?;
+        let work = self.enter("secrets.open").await?;
         let Some(name) = secret_name(&reference).filter(|name| work.secrets.contains(*name)) else {
             return Ok(Err(SecretError::NotGranted));
         };
@@ -24,24 +24,28 @@ impl Host for StageHost {
 
 impl HostSecret for StageHost {
     async fn name(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        self.enter("secret.name").await?;
         Ok(self.table.get(&handle)?.name().to_owned())
     }
 
     async fn codebuild_reference(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        self.enter("secret.codebuild-reference").await?;
         Ok(self.table.get(&handle)?.codebuild_reference())
     }
 
     async fn ecs_reference(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<String> {
+        self.enter("secret.ecs-reference").await?;
         Ok(self.table.get(&handle)?.ecs_reference())
     }
 
     async fn reveal(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<Result<String, SecretError>> {
-        let reveal = self.work("secret.reveal")?.reveal;
+        let reveal = self.enter("secret.reveal").await?.reveal;
         let handle = self.table.get(&handle)?;
         Ok(if !reveal { Err(SecretError::NotRevealed) } else { handle.value().ok_or(SecretError::Unavailable) })
     }
 
     async fn drop(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<()> {
+        self.enter("secret.drop").await?;
         self.table.delete(handle)?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, Trap};
+use wasmtime::{Store, Trap};
 
 use crate::aws::bind::Call;
 use crate::aws::call::Caller;
@@ -16,17 +16,18 @@ use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::event::LogLevel;
 use crate::journal::{LocalRead, Record};
-use crate::plugin::Limits;
 use crate::plugin::bindings::kiln::stage::context::Info;
 use crate::plugin::bindings::kiln::stage::types;
+use crate::plugin::{Limiter, Limits};
 use crate::run::context::RunContext;
 use crate::run::stop::HostStop;
 use crate::secrets::redact::StreamRedactor;
 
 /// A store's data.
 pub struct StageHost {
-    limits: StoreLimits,
+    limiter: Limiter,
     pub(super) bounds: Limits,
+    host_calls: u32,
     pub(super) table: ResourceTable,
     work: Option<Box<Work>>,
 }
@@ -46,7 +47,9 @@ pub(crate) struct Work {
     pub(super) log: StreamRedactor<LogLevel>,
     pub(super) log_lines: u32,
     pub(super) log_bytes: usize,
-    pub(super) log_dropped: u32,
+    pub(super) log_dropped: u64,
+    pub(super) statuses: u32,
+    pub(super) statuses_dropped: u64,
 }
 
 /// What [`Work`] is made of.
@@ -64,7 +67,7 @@ pub(crate) struct WorkParts {
 impl StageHost {
     /// A host that answers nothing.
     pub(crate) fn describing(bounds: Limits) -> Self {
-        Self { limits: bounds.store(), bounds, table: table(), work: None }
+        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: None }
     }
 
     /// A host that does a stage's work.
@@ -85,27 +88,40 @@ impl StageHost {
             log_lines: 0,
             log_bytes: 0,
             log_dropped: 0,
+            statuses: 0,
+            statuses_dropped: 0,
         };
-        Self { limits: bounds.store(), bounds, table: table(), work: Some(Box::new(work)) }
+        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: Some(Box::new(work)) }
     }
 
     /// Put a store of this host under its limits.
     pub(crate) fn limit(store: &mut Store<Self>, bounds: &Limits) -> wasmtime::Result<()> {
-        store.limiter(|host| &mut host.limits);
+        store.limiter(|host| &mut host.limiter);
         store.set_fuel(bounds.fuel)?;
         store.fuel_async_yield_interval(Some(Limits::YIELD_EVERY))?;
         store.set_hostcall_fuel(bounds.host_call_bytes);
         Ok(())
     }
 
-    /// What is behind the guest. `function` names what it called.
-    pub(crate) fn work(&mut self, function: &str) -> wasmtime::Result<&mut Work> {
-        match &mut self.work {
-            Some(work) => Ok(work),
-            None => Err(stop(HostStop::Misuse(format!(
+    /// What is behind the guest, which has just called `function`. Every host function begins with this.
+    pub(super) async fn enter(&mut self, function: &str) -> wasmtime::Result<&mut Work> {
+        let Some(work) = &mut self.work else {
+            return Err(stop(HostStop::Misuse(format!(
                 "`describe` called {function}; it must not ask the host for anything"
-            )))),
+            ))));
+        };
+        self.host_calls = self.host_calls.saturating_add(1);
+        if self.host_calls > self.bounds.host_calls {
+            let limit = self.bounds.host_calls;
+            return Err(stop(HostStop::Limit(format!("it called the host more than {limit} times"))));
         }
+        // Most host functions wait for nothing, and what they do costs no fuel: a guest that does nothing but call them
+        // would keep its time-out, and all others on its thread, from being heard.
+        // Counted, not timed: a rehearsal must let the same go first each time.
+        if self.host_calls % YIELD_AFTER == 0 {
+            tokio::task::yield_now().await;
+        }
+        Ok(work)
     }
 
     /// The work, when the guest has ended.
@@ -118,7 +134,7 @@ impl Work {
     /// A value that the guest reads from the host, journaled so that a resumed run reads the same.
     pub(super) fn local_read(&mut self, what: &str, value: Value) -> Result<(), HostStop> {
         let call = self.caller.next_key()?;
-        self.run.record(&Record::LocalRead(LocalRead { call, what: what.to_owned(), value }))
+        self.caller.note(&Record::LocalRead(LocalRead { call, what: what.to_owned(), value }))
     }
 
     /// End what the guest left open, and answer how many AWS calls it made and what is remembered.
@@ -130,7 +146,7 @@ impl Work {
 
 impl Call for StageHost {
     async fn call<O: Operation>(&mut self, operation: O) -> wasmtime::Result<Result<O::Output, AwsError>> {
-        let work = self.work(O::ACTION.name)?;
+        let work = self.enter(O::ACTION.name).await?;
         work.caller.call(operation).await.map_err(stop)
     }
 }
@@ -138,6 +154,9 @@ impl Call for StageHost {
 crate::aws::bind::bind!(StageHost);
 
 impl types::Host for StageHost {}
+
+/// After this many host calls a guest lets others run.
+const YIELD_AFTER: u32 = 64;
 
 /// A guest may hold this many handles at once.
 const HANDLES: usize = 1_000;
@@ -157,6 +176,10 @@ pub(super) fn stop(stop: HostStop) -> wasmtime::Error {
 pub fn trap_reason(error: &wasmtime::Error) -> String {
     if let Some(stop) = error.downcast_ref::<HostStop>() {
         return stop.to_string();
+    }
+    // The engine's own type for this is private.
+    if error.root_cause().to_string().starts_with("too much data is being copied") {
+        return "it handed the host too much in one call".to_owned();
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "it computed for too long without coming to an end (an endless loop?)".to_owned(),

@@ -9,18 +9,18 @@ use crate::run::stop::HostStop;
 
 impl Host for StageHost {
     async fn now(&mut self) -> wasmtime::Result<u64> {
-        let work = self.work("timer.now")?;
+        let work = self.enter("timer.now").await?;
         let now = work.run.clock.now();
         work.local_read("clock", Value::from(now)).map_err(stop)?;
         Ok(now)
     }
 
     async fn sleep(&mut self, milliseconds: u64) -> wasmtime::Result<()> {
-        let work = self.work("timer.sleep")?;
+        let work = self.enter("timer.sleep").await?;
         let clock = work.run.clock;
         let until = clock.now().saturating_add(milliseconds);
         let call = work.caller.next_key().map_err(stop)?;
-        work.run.record(&Record::Timer(Timer { call, millis: milliseconds, until })).map_err(stop)?;
+        work.caller.note(&Record::Timer(Timer { call, millis: milliseconds, until })).map_err(stop)?;
         if until > work.deadline {
             work.run.sleep_until(work.deadline).await.map_err(stop)?;
             return Err(stop(HostStop::TimedOut));
@@ -29,6 +29,6 @@ impl Host for StageHost {
     }
 
     async fn deadline(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.work("timer.deadline")?.deadline)
+        Ok(self.enter("timer.deadline").await?.deadline)
     }
 }

@@ -154,6 +154,8 @@ fn backslash(rest: &[u8]) -> Step {
         [b'\\', b'x'] => Step::Cut,
         [b'\\', b'x', one] if hex_digit(*one).is_some() => Step::Cut,
         [b'\\', b'u', digits @ ..] => unicode(digits),
+        // Also a backslash itself: taken as a pair, or the second would be read as the beginning of another escape.
+        [b'\\', escaped, ..] if escaped.is_ascii() => Step::Bytes(2, Some(*escaped)),
         [b'\\', ..] => Step::Bytes(1, None),
         _ => literal(rest),
     }

@@ -36,7 +36,7 @@ fn evaluate(scope: &mut Scope<'_>, name: &str, due: Timestamp) {
     let Watch::Metric(condition) = &alarm.watch else { return };
     let verdict = condition.evaluate(&cloudwatch.metrics, now);
     let newest = alarm.metric().and_then(|metric| cloudwatch.metrics.newest(metric));
-    let goes_on = newest.is_some_and(|newest| newest.0 + condition.range() > now.0);
+    let goes_on = newest.is_some_and(|newest| newest.0 + condition.range() >= now.0);
     let news = verdict.filter(|verdict| verdict.state != alarm.state);
     if let Some(verdict) = news {
         set_state(scope, name, verdict.state, &verdict.reason, Some(verdict.data));

@@ -2,8 +2,6 @@
 //!
 //! The main type is [`Line`]; CodeBuild's own lines have its mark and the time, those of commands have not.
 
-use std::time::Duration;
-
 use super::shapes::{PhaseName, Status};
 use super::store::{Build, Context};
 use crate::clock::Timestamp;
@@ -84,7 +82,6 @@ pub(super) fn output(build: &Build, phase: PhaseName) -> Vec<String> {
 
 /// The lines at the beginning of a phase.
 pub(super) fn entering(build: &Build, phase: PhaseName, now: Timestamp) -> Vec<Line> {
-    let later = now + Duration::from_millis(1);
     match phase {
         PhaseName::DownloadSource => [
             "Running on CodeBuild On-demand",
@@ -96,7 +93,7 @@ pub(super) fn entering(build: &Build, phase: PhaseName, now: Timestamp) -> Vec<L
         .into(),
         PhaseName::Install | PhaseName::PreBuild | PhaseName::Build | PhaseName::PostBuild => {
             let entering = own(now, &format!("Entering phase {}", phase.text()));
-            let running = command(build, phase).map(|command| own(later, &format!("Running command {command}")));
+            let running = command(build, phase).map(|command| own(now, &format!("Running command {command}")));
             [entering].into_iter().chain(running).collect()
         }
         PhaseName::Submitted

@@ -80,8 +80,9 @@ pub(super) fn plain(scope: &Scope<'_>, build: &Build) -> BTreeMap<String, String
         }
     };
     add("AWS_REGION", Some(scope.at.region.clone()));
-    add("AWS_ACCOUNT_ID", Some(scope.at.account.clone()));
+    add("AWS_DEFAULT_REGION", Some(scope.at.region.clone()));
     add("CODEBUILD_BUILD_ID", Some(build.id.clone()));
+    add("CODEBUILD_BUILD_ARN", Some(build.arn.clone()));
     add("CODEBUILD_BUILD_NUMBER", Some(build.build_number.to_string()));
     add("CODEBUILD_SOURCE_VERSION", build.source_version.clone());
     add("CODEBUILD_RESOLVED_SOURCE_VERSION", build.resolved_source_version.clone());

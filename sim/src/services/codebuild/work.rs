@@ -154,20 +154,19 @@ fn download(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), 
     outcome
 }
 
-/// The commit of a source version: itself, or what the branch or tag has always meant in this world.
+/// The commit of a source version: what is short for one is completed, and a branch or tag has always meant the same one
+/// in this world.
 fn resolved_version(build: &Build) -> Option<String> {
-    let version = build.source_version.as_deref();
-    let digits = |version: &&str| version.len() == 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match (build.source.kind, version.filter(digits)) {
-        (SourceType::NoSource, _) => None,
-        (_, Some(commit)) => Some(commit.to_ascii_lowercase()),
-        (_, None) => {
-            let location = build.source.location.as_deref().unwrap_or_default();
-            let mut commit = sha256(format!("{location}\n{}", version.unwrap_or("HEAD")).as_bytes());
-            commit.truncate(40);
-            Some(commit)
-        }
+    if build.source.kind == SourceType::NoSource {
+        return None;
     }
+    let version = build.source_version.as_deref().unwrap_or("HEAD");
+    let location = build.source.location.as_deref().unwrap_or_default();
+    let of_name = sha256(format!("{location}\n{version}").as_bytes());
+    let is_commit = (7..=40).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut commit = if is_commit { format!("{}{of_name}", version.to_ascii_lowercase()) } else { of_name };
+    commit.truncate(40);
+    Some(commit)
 }
 
 /// Push the image that was built, where the project pushes one.
@@ -179,7 +178,6 @@ fn push(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), Trou
     let source = format!("{}\n{}", build.project_name, version.map_or("", String::as_str));
     let command = lines::command(build, PhaseName::PostBuild).unwrap_or_default();
     let registry = format!("{}.dkr.ecr.{}.amazonaws.com", scope.at.account, scope.at.region);
-    let before = Timestamp(now.0.saturating_sub(1));
     let name = format!("{registry}/{repository}");
     match ecr::push(scope, &repository, &source, pushes.size, &tag) {
         Ok(pushed) => {
@@ -187,7 +185,7 @@ fn push(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), Trou
                 format!("The push refers to repository [{name}]"),
                 format!("{tag}: digest: {} size: {}", pushed.digest, pushed.manifest_size),
             ];
-            log(scope, &build.id, said.map(|line| (before, format!("{line}\n"))).into());
+            log(scope, &build.id, said.map(|line| (now, format!("{line}\n"))).into());
             if let Some(build) = scope.place().codebuild.build(&build.id) {
                 build.pushed = Some(pushed.digest);
             }
@@ -196,7 +194,7 @@ fn push(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), Trou
         Err(reason) => {
             let line = format!("Command did not exit successfully {command} exit status 1");
             let said = [format!("The push refers to repository [{name}]"), reason];
-            let mut said: Vec<Line> = said.map(|line| (before, format!("{line}\n"))).into();
+            let mut said: Vec<Line> = said.map(|line| (now, format!("{line}\n"))).into();
             said.push(lines::own(now, &line));
             log(scope, &build.id, said);
             Err(Trouble {

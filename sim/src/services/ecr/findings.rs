@@ -189,7 +189,7 @@ fn basic(finding: &FindingSeed) -> BasicFinding {
     attribute("CVSS3_SCORE", &Some(format!("{:.1}", finding.severity.score())));
     BasicFinding {
         name: finding.id.clone(),
-        description: finding.title.clone().unwrap_or_default(),
+        description: finding.description(),
         uri: finding.link(),
         severity: finding.severity,
         attributes,
@@ -216,7 +216,7 @@ fn enhanced(
         aws_account_id: scope.at.account.clone(),
         finding_arn: scope.arn("inspector2", &format!("finding/{}", id.get(..32).unwrap_or_default())),
         title: format!("{} - {what}", finding.id),
-        description: finding.title.clone().unwrap_or_default(),
+        description: finding.description(),
         severity: finding.severity.enhanced(),
         score: finding.severity.score(),
         status: "ACTIVE",

@@ -59,8 +59,11 @@ fn parse(name: &str) -> (&str, ImageId) {
 }
 
 #[cfg(test)]
+#[expect(clippy::panic, reason = "a test may fail")]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::worldfile::{WorldError, WorldFile};
 
     #[test]
     fn the_digest_of_a_name_counts_before_its_tag() {
@@ -72,5 +75,29 @@ mod tests {
         assert_eq!(parse("web:1.2"), ("web", id(None, Some("1.2"))));
         assert_eq!(parse("web@sha256:aa"), ("web", id(Some("sha256:aa"), None)));
         assert_eq!(parse("web:1@sha256:aa"), ("web", id(Some("sha256:aa"), None)));
+    }
+
+    #[test]
+    fn an_image_of_this_registry_is_there_or_not() -> Result<(), WorldError> {
+        let text = "account = '111111111111'\nregion = 'us-west-2'\n[[repositories]]\nname = 'web'\n\
+            images = [{ tags = ['v1'] }]";
+        let world = WorldFile::parse(text)?.world(Timestamp(1_000));
+        let registry = "111111111111.dkr.ecr.us-west-2.amazonaws.com";
+        let pull = |image: &str| pullable(&world, &world.home, image);
+        let Ok(Some(digest)) = pull(&format!("{registry}/web:v1")) else { panic!("v1 is there") };
+        assert_eq!(pull(&format!("{registry}/web@{digest}")), Ok(Some(digest.clone())));
+        assert_eq!(pull("public.ecr.aws/nginx/nginx:latest"), Ok(None));
+        assert_eq!(pull(&format!("222222222222{}/web:v1", registry.trim_start_matches('1'))), Ok(None));
+        for missing in ["web:v2", "web", "api:v1", "web@sha256:aa"] {
+            let name = format!("{registry}/{missing}");
+            assert!(
+                pull(&name).is_err_and(|text| {
+                    text.starts_with("CannotPullContainerError: ") && text.ends_with(&format!("{name}: not found"))
+                }),
+                "{missing}"
+            );
+        }
+        assert!(!is_built(&world, &world.home, &format!("{registry}/web:v1")));
+        Ok(())
     }
 }

@@ -136,6 +136,12 @@ fn all() -> String {
 }
 
 impl FindingSeed {
+    /// What it is, in a sentence.
+    pub(super) fn description(&self) -> String {
+        let usual = || format!("{} in {}.", self.id, self.package.as_deref().unwrap_or("the image"));
+        self.title.clone().unwrap_or_else(usual)
+    }
+
     /// Where more is said about it.
     pub(super) fn link(&self) -> Option<String> {
         let usual = || self.id.starts_with("CVE-").then(|| format!("https://nvd.nist.gov/vuln/detail/{}", self.id));

@@ -1,0 +1,265 @@
+//! What went wrong, and each stage with its outputs and its log.
+//!
+//! The main functions are [`failures`] and [`stages`].
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::page;
+use super::recording::{Line, LineKind, PeriodKind, Recording, Stage};
+use super::timeline;
+use super::value;
+use crate::event::{Failure, LogLevel, StageOutcome};
+use crate::report::duration::{human, since_start};
+use crate::report::style::Style;
+use crate::report::{outputs, text};
+
+/// Of more stages, those that went wrong and the first others are shown.
+const SHOWN: usize = 500;
+/// Of more lines of evidence, the first and the last are shown: findings begin with the worst, logs end with the cause.
+const EVIDENCE_FIRST: usize = 100;
+const EVIDENCE_LAST: usize = 200;
+/// A line longer than this is cut.
+const COLUMNS: usize = 2_000;
+/// Logs of so few lines are open from the beginning.
+const SHORT_LOG: usize = 12;
+
+/// What went wrong, where anything did.
+pub(super) fn failures(recording: &Recording) -> Markup {
+    let failed: Vec<(&Stage, &Failure)> = recording
+        .stages
+        .iter()
+        .filter(|stage| stage.outcome == Some(StageOutcome::Failed))
+        .filter_map(|stage| stage.failure.as_ref().map(|failure| (stage, failure)))
+        .collect();
+    let stuck: Vec<(&Stage, &Failure)> = recording
+        .stages
+        .iter()
+        .filter_map(|stage| stage.undo.as_ref()?.as_ref().err().map(|failure| (stage, failure)))
+        .collect();
+    let interrupted: Vec<&Stage> =
+        recording.stages.iter().filter(|stage| stage.outcome == Some(StageOutcome::Interrupted)).collect();
+    let undone: Vec<(&Stage, &String)> = recording
+        .stages
+        .iter()
+        .filter_map(|stage| stage.undo.as_ref()?.as_ref().ok().map(|what| (stage, what)))
+        .collect();
+    if failed.is_empty() && stuck.is_empty() && interrupted.is_empty() && undone.is_empty() {
+        return html! {};
+    }
+    let signal = recording.signal.as_deref().unwrap_or("the end of the run");
+    html! {
+        section #failures {
+            h2 { "What went wrong" }
+            @for (stage, failure) in failed.iter().take(SHOWN) { (trouble(stage, "failed", failure)) }
+            @for (stage, failure) in stuck.iter().take(SHOWN) { (trouble(stage, "could not be undone", failure)) }
+            @for stage in interrupted.iter().take(SHOWN) {
+                article.trouble.caution {
+                    h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " was interrupted (" (text::clean(signal)) ")" }
+                    p.help { "What AWS was already told to do goes on: look at the writes of this stage." }
+                }
+            }
+            @if !undone.is_empty() {
+                ul.undone { @for (stage, what) in undone.iter().take(SHOWN) {
+                    li { span.dot.undo aria-hidden="true" {} a href={ "#stage-" (stage.name) } { (stage.name) } " undone: " (text::clean(what)) }
+                } }
+            }
+        }
+    }
+}
+
+fn trouble(stage: &Stage, what: &str, failure: &Failure) -> Markup {
+    html! {
+        article.trouble {
+            h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) " " span.tag { (text::clean(&failure.kind)) } }
+            (story(failure))
+        }
+    }
+}
+
+/// Message, help, evidence.
+fn story(failure: &Failure) -> Markup {
+    let all = failure.details.len();
+    let hidden = all.saturating_sub(EVIDENCE_FIRST + EVIDENCE_LAST);
+    let mut evidence = String::new();
+    for (index, detail) in failure.details.iter().enumerate() {
+        if hidden > 0 && index == EVIDENCE_FIRST {
+            evidence.push_str(&format!("… {}\n", text::count(hidden as u64, "more line")));
+        }
+        if hidden == 0 || index < EVIDENCE_FIRST || index >= all - EVIDENCE_LAST {
+            for line in text::lines(detail) {
+                evidence.push_str(&text::cut(&line, COLUMNS, Style::UNICODE));
+                evidence.push('\n');
+            }
+        }
+    }
+    html! {
+        @for line in text::lines(&failure.message) { p.message { (text::cut(&line, COLUMNS, Style::UNICODE)) } }
+        @if let Some(help) = &failure.help {
+            p.help { @for line in text::lines(help) { (text::cut(&line, COLUMNS, Style::UNICODE)) " " } }
+        }
+        @if !evidence.is_empty() { pre.evidence tabindex="0" { (evidence.trim_end()) } }
+    }
+}
+
+/// Warnings of the run, where there are any.
+pub(super) fn warnings(recording: &Recording) -> Markup {
+    if recording.warnings.len() == 0 {
+        return html! {};
+    }
+    html! {
+        section #warnings {
+            h2 { "Warnings" }
+            ul.warnings {
+                @for warning in recording.warnings.iter() {
+                    li {
+                        (page::instant(recording, warning.at)) " "
+                        @if let Some(stage) = &warning.stage { a href={ "#stage-" (stage) } { (stage) } " " }
+                        (warning.message)
+                        @if let Some(help) = &warning.help { span.help { (help) } }
+                    }
+                }
+            }
+            @if recording.warnings.dropped() > 0 {
+                p.note { "and " (text::count(recording.warnings.dropped(), "more warning")) }
+            }
+        }
+    }
+}
+
+/// Each stage, folded; those that went wrong are open.
+pub(super) fn stages(recording: &Recording) -> Markup {
+    let mut lines: Vec<Vec<&Line>> = recording.stages.iter().map(|_| Vec::new()).collect();
+    for line in recording.lines.iter() {
+        if let Some(lines) = lines.get_mut(line.stage) {
+            lines.push(line);
+        }
+    }
+    let stages: Vec<(&Stage, &Vec<&Line>)> =
+        recording.stages.iter().zip(&lines).filter(|(stage, _)| stage.is_of_pipeline()).collect();
+    let crowded = stages.len() > SHOWN;
+    let mut room = SHOWN;
+    let shown: Vec<_> = stages
+        .iter()
+        .filter(|(stage, _)| {
+            let show = room > 0 && (!crowded || is_wrong(stage) || room > SHOWN / 2);
+            room -= usize::from(show);
+            show
+        })
+        .collect();
+    html! {
+        section #stages {
+            h2 { "Stages" }
+            @for (stage, lines) in &shown { (card(recording, stage, lines)) }
+            @if shown.len() < stages.len() {
+                p.note { (text::count((stages.len() - shown.len()) as u64, "more stage")) " not shown here" }
+            }
+        }
+    }
+}
+
+fn is_wrong(stage: &Stage) -> bool {
+    matches!(stage.outcome, Some(StageOutcome::Failed | StageOutcome::Interrupted) | None) || stage.undo.is_some()
+}
+
+fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
+    let (word, class) = page::state(stage);
+    let ran = stage.attempts > 0;
+    html! {
+        details.stage #{ "stage-" (stage.name) } open[is_wrong(stage) && ran] {
+            summary {
+                span class={ "dot " (class) } aria-hidden="true" {}
+                span.name { (stage.name) }
+                span.plugin { (text::clean(stage.plugin.as_deref().unwrap_or_default())) }
+                span.state { (word) @if ran { " in " (human(stage.millis)) } }
+                span.few {
+                    @match &stage.outputs {
+                        Some(outputs) => (outputs::in_short(outputs, Style::UNICODE)),
+                        None if !ran => (timeline::why_idle(recording, stage)),
+                        None => {}
+                    }
+                }
+            }
+            div.body {
+                dl.facts {
+                    @if let Some(environment) = &stage.environment { div { dt { "Environment" } dd { (environment) } } }
+                    @if !stage.needs.is_empty() { div { dt { "Needs" } dd {
+                        @for (index, need) in stage.needs.iter().enumerate() {
+                            @if index > 0 { ", " } a href={ "#stage-" (need) } { (need) }
+                        }
+                    } } }
+                    @if stage.attempts > 1 { div { dt { "Attempts" } dd { (stage.attempts) } } }
+                    @if stage.tally.all() > 0 { div { dt { "AWS calls" } dd {
+                        a.calls-of href="#calls" data-stage=(stage.name) { (page::tally(stage.tally)) }
+                    } } }
+                }
+                (retries(stage))
+                @if let Some(failure) = &stage.failure { div.trouble { (story(failure)) } }
+                @if let Some(Ok(what)) = &stage.undo { p.undone { "undone: " (text::clean(what)) } }
+                @if let Some(Err(failure)) = &stage.undo { div.trouble { h4 { "The undo failed" } (story(failure)) } }
+                @if let Some(Value::Object(outputs)) = &stage.outputs {
+                    @if !outputs.is_empty() {
+                        h4 { "Outputs" }
+                        dl.outputs {
+                            @for (name, output) in outputs { div { dt { (text::clean(name)) } dd { (value::value(output)) } } }
+                        }
+                    }
+                }
+                (log(recording, stage, lines))
+            }
+        }
+    }
+}
+
+fn retries(stage: &Stage) -> Markup {
+    let failed: Vec<_> = stage
+        .periods
+        .iter()
+        .filter(|period| matches!(period.kind, PeriodKind::Attempt(attempt, _) if attempt < stage.attempts))
+        .collect();
+    html! {
+        @if !failed.is_empty() {
+            ul.retries { @for period in failed { li { span.at { (since_start(period.from)) } " " (period.remark) } } }
+        }
+    }
+}
+
+fn log(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
+    if stage.lines == 0 {
+        return html! {};
+    }
+    let hidden = stage.lines.saturating_sub(lines.len() as u64);
+    html! {
+        details.log open[lines.len() <= SHORT_LOG] {
+            summary { "Log " span.note { (text::count(stage.lines, "line")) @if hidden > 0 { ", of which " (hidden) " are left out here" } } }
+            ol {
+                @for line in lines {
+                    li class=(class(line.kind)) {
+                        (page::instant(recording, line.at)) " "
+                        @if let Some(level) = level(line.kind) { span.level { (level) } " " }
+                        span.line { (line.text) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn class(kind: LineKind) -> &'static str {
+    match kind {
+        LineKind::Status => "status",
+        LineKind::Log(LogLevel::Debug) => "debug",
+        LineKind::Log(LogLevel::Info) => "info",
+        LineKind::Log(LogLevel::Warn) => "warn",
+        LineKind::Log(LogLevel::Error) => "error",
+    }
+}
+
+fn level(kind: LineKind) -> Option<&'static str> {
+    match kind {
+        LineKind::Status | LineKind::Log(LogLevel::Info) => None,
+        LineKind::Log(LogLevel::Debug) => Some("debug"),
+        LineKind::Log(LogLevel::Warn) => Some("warning"),
+        LineKind::Log(LogLevel::Error) => Some("error"),
+    }
+}

@@ -1,0 +1,116 @@
+"""CloudWatch, in each of the protocols that its clients speak: JSON by boto3, CBOR by newer SDKs, Query by older ones."""
+
+import datetime
+import urllib.error
+import urllib.parse
+import urllib.request
+
+
+def drive(aws):
+    cloudwatch = aws.client("cloudwatch")
+
+    def state(name):
+        found = cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        return (found["MetricAlarms"] + found["CompositeAlarms"])[0]
+
+    dimensions = [{"Name": "Service", "Value": "coverage"}]
+    alarm = dict(
+        AlarmName="coverage", Namespace="Coverage", MetricName="Errors", Dimensions=dimensions, Statistic="Sum",
+        Period=60, EvaluationPeriods=1, Threshold=5.0, ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=["arn:aws:sns:us-west-2:111111111111:page"], AlarmDescription="for coverage",
+    )
+    cloudwatch.put_metric_alarm(**alarm)
+    found = state("coverage")
+    assert found["StateValue"] == "INSUFFICIENT_DATA" and found["Dimensions"] == dimensions, found
+    assert found["AlarmArn"] == f"arn:aws:cloudwatch:{aws.region}:{aws.account}:alarm:coverage", found
+    assert isinstance(found["StateUpdatedTimestamp"], datetime.datetime) and found["Threshold"] == 5.0, found
+    aws.refused("ValidationError", cloudwatch.put_metric_alarm, **{**alarm, "Period": 7})
+    aws.refused("ValidationError", cloudwatch.put_metric_alarm, **{**alarm, "DatapointsToAlarm": 2})
+
+    cloudwatch.put_composite_alarm(AlarmName="coverage-any", AlarmRule="ALARM(coverage) AND NOT FALSE")
+    assert state("coverage-any")["StateValue"] == "OK"
+    aws.refused("ValidationError", cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule="ALARM(absent)")
+    aws.refused("ValidationError", cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule="ALARM(coverage")
+    aws.refused("ValidationError", cloudwatch.delete_alarms, AlarmNames=["coverage"])
+    # Without types, composite alarms are left out.
+    assert cloudwatch.describe_alarms(AlarmNames=["coverage-any"])["CompositeAlarms"] == []
+
+    start = datetime.datetime.fromtimestamp(aws.page("clock")["now-milliseconds"] / 1000, datetime.timezone.utc)
+    data = [
+        {"MetricName": "Errors", "Dimensions": dimensions, "Value": 4.0},
+        {"MetricName": "Errors", "Dimensions": dimensions, "Values": [1.0, 2.5], "Counts": [2.0, 2.0], "Unit": "Count"},
+        {
+            "MetricName": "Errors", "Dimensions": dimensions,
+            "StatisticValues": {"SampleCount": 2, "Sum": 3, "Minimum": 1, "Maximum": 2},
+        },
+    ]
+    cloudwatch.put_metric_data(Namespace="Coverage", MetricData=data)
+    aws.refused("InvalidParameterCombinationException", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[
+        {"MetricName": "Errors", "Value": 1.0, "Values": [1.0]},
+    ])
+    aws.until(lambda: state("coverage")["StateValue"] == "ALARM")
+    assert "Threshold Crossed: 1 out of the last 1 datapoint [14.0" in state("coverage")["StateReason"], state("coverage")
+    assert state("coverage-any")["StateValue"] == "ALARM"
+
+    query = {"Id": "m1", "MetricStat": {
+        "Metric": {"Namespace": "Coverage", "MetricName": "Errors", "Dimensions": dimensions}, "Period": 60, "Stat": "Sum",
+    }}
+    asked = dict(MetricDataQueries=[query], StartTime=start, EndTime=start + datetime.timedelta(hours=1))
+    result = cloudwatch.get_metric_data(**asked)["MetricDataResults"][0]
+    assert sum(result["Values"]) == 14.0 and result["StatusCode"] == "Complete", result
+    assert all(isinstance(at, datetime.datetime) for at in result["Timestamps"]), result
+    aws.refused("ValidationError", cloudwatch.get_metric_data, **{**asked, "EndTime": start})
+
+    cloudwatch.set_alarm_state(AlarmName="coverage", StateValue="OK", StateReason="a drill")
+    aws.refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="absent", StateValue="OK", StateReason="x")
+
+    cloudwatch.disable_alarm_actions(AlarmNames=["coverage"])
+    assert state("coverage")["ActionsEnabled"] is False
+    cloudwatch.enable_alarm_actions(AlarmNames=["coverage"])
+    assert state("coverage")["ActionsEnabled"] is True
+
+    history = cloudwatch.describe_alarm_history(AlarmName="coverage", ScanBy="TimestampAscending")["AlarmHistoryItems"]
+    told = [item["HistorySummary"] for item in history]
+    assert told[0] == 'Alarm "coverage" created', told
+    assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in told, told
+
+    first = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=1)
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig={"PageSize": 1},
+    )
+    names = [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"] + page["CompositeAlarms"]]
+    assert first["NextToken"] and names == sorted(names) and len(names) == 4, names
+
+    by_query(aws)
+    by_cbor(aws)
+    cloudwatch.delete_alarms(AlarmNames=["coverage", "coverage-any"])
+    assert cloudwatch.describe_alarms(AlarmNames=["coverage"])["MetricAlarms"] == []
+    aws.refused("ResourceNotFound", cloudwatch.delete_alarms, AlarmNames=["coverage"])
+
+
+def by_query(aws):
+    """As clients ask that speak Query only."""
+    form = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": "coverage"}
+    scope = f"AWS4-HMAC-SHA256 Credential=test/20260105/{aws.region}/monitoring/aws4_request, Signature=0"
+    request = urllib.request.Request(aws.url, urllib.parse.urlencode(form).encode(), {"Authorization": scope})
+    with urllib.request.urlopen(request) as answer:
+        xml = answer.read().decode()
+    assert "<MetricAlarms><member><AlarmName>coverage</AlarmName>" in xml, xml
+
+
+def by_cbor(aws):
+    """As the Rust SDK asks: `{"AlarmNames": ["coverage"]}`, and an alarm that there is not."""
+    scope = f"AWS4-HMAC-SHA256 Credential=test/20260105/{aws.region}/monitoring/aws4_request, Signature=0"
+    headers = {"Authorization": scope, "smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+    path = f"{aws.url}/service/GraniteServiceVersion20100801/operation/"
+    names = b"\xa1\x6aAlarmNames\x81"
+    request = urllib.request.Request(path + "DescribeAlarms", names + b"\x68coverage", headers)
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["smithy-protocol"] == "rpc-v2-cbor", answer.headers
+        assert b"\x69AlarmName\x68coverage" in answer.read()
+    try:
+        urllib.request.urlopen(urllib.request.Request(path + "DeleteAlarms", names + b"\x66absent", headers))
+    except urllib.error.HTTPError as error:
+        assert error.headers["x-amzn-query-error"] == "ResourceNotFound;Sender", error.headers
+        return
+    raise AssertionError("an alarm that there is not was deleted")

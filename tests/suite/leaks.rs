@@ -1,0 +1,84 @@
+//! A secret's value in a log line, in an error of AWS and in an output: it appears nowhere that anything is written.
+
+use kiln_tests::{Account, Guest, Outcome, World};
+
+/// The value that must not be seen.
+const VALUE: &str = "prod-9f27c4-registry-token";
+
+const PIPELINE: &str = r#"
+[pipeline]
+name   = "leaks"
+region = "us-west-2"
+
+[secrets.token]
+id = "prod/registry"
+
+[plugins.leaky]
+path = "leaky.wasm"
+
+[stages.leak]
+plugin = "leaky"
+reveal = true
+with   = { token = "${secrets.token}" }
+"#;
+
+/// Opens and reveals the secret: its address and length are at 264 and 268 then.
+const REVEAL: &str = r#"(call $open (str "kiln-secret:token") (i32.const 256))
+    (call $reveal (i32.load (i32.const 260)) (i32.const 260))"#;
+
+/// A run of a stage that has the value and does this with it.
+fn run(body: &str, output: &str) -> Outcome {
+    let world = World::of(&format!("[[secrets]]\nname = \"prod/registry\"\nvalue = \"{VALUE}\"\n"));
+    let account = Account::at_scale(&world, 1.0);
+    let repository = "arn:${partition}:ecr:${region}:${account}:repository/*";
+    let guest = Guest::new(&format!("{REVEAL} {body}")).asking("ecr:DescribeRepositories", &[repository]);
+    account
+        .kiln(["run", "pipeline.toml", "--verbose", "--output", output])
+        .file("pipeline.toml", PIPELINE)
+        .file("leaky.wasm", guest.build())
+        .run()
+}
+
+fn never_says(outcome: &Outcome) {
+    let written = [outcome.stdout().into_bytes(), outcome.stderr().into_bytes(), outcome.left_behind()].concat();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, VALUE);
+    for form in [VALUE.to_owned(), encoded, VALUE.bytes().map(|byte| format!("{byte:02x}")).collect()] {
+        let found = written.windows(form.len()).any(|window| window == form.as_bytes());
+        assert!(!found, "{form} was written\n{}", outcome.all());
+    }
+}
+
+#[test]
+fn in_a_log_line_and_an_error_of_aws() {
+    // The value is the name of a repository that does not exist: AWS repeats it in its message, which the stage passes
+    // on. The error lies at 512, its message's address and length at 528 and 532.
+    let body = r#"
+        (call $log (i32.const 1) (i32.load (i32.const 264)) (i32.load (i32.const 268)))
+        (call $describe-repositories (i32.const 264) (i32.const 1) (i32.const 512))
+        (call $fail (i32.const 5) (i32.load (i32.const 528)) (i32.load (i32.const 532)))"#;
+    for output in ["json", "plain"] {
+        let outcome = run(body, output);
+        assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+        never_says(&outcome);
+        let masked = outcome.stdout().matches("[secret token]").count();
+        assert!(masked >= 3, "in the log line, the call's error and the failure: {masked}\n{}", outcome.all());
+        let journal = String::from_utf8_lossy(&outcome.left_behind()).into_owned();
+        assert!(journal.contains("[secret token]"), "the journal holds the call, masked");
+    }
+}
+
+#[test]
+fn in_an_output() {
+    let body = r#"
+        (i32.store8 (i32.const 65536) (i32.const 0x7b)) (i32.store8 (i32.const 65537) (i32.const 0x22))
+        (i32.store8 (i32.const 65538) (i32.const 0x61)) (i32.store8 (i32.const 65539) (i32.const 0x22))
+        (i32.store8 (i32.const 65540) (i32.const 0x3a)) (i32.store8 (i32.const 65541) (i32.const 0x22))
+        (memory.copy (i32.const 65542) (i32.load (i32.const 264)) (i32.load (i32.const 268)))
+        (i32.store16 (i32.add (i32.const 65542) (i32.load (i32.const 268))) (i32.const 0x7d22))
+        (call $ok (i32.const 65536) (i32.add (i32.const 8) (i32.load (i32.const 268))))"#;
+    let outcome = run(body, "json");
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+    never_says(&outcome);
+    let failure = outcome.failure("leak").to_string();
+    assert!(failure.contains("a secret among its outputs"), "{failure}");
+}

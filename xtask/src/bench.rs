@@ -1,0 +1,77 @@
+//! Measures kiln by itself, and against scripts that make the same calls for the same pipeline.
+//! The main function is [`run`]. Nothing is asserted about a time: figures are written, and people read them.
+
+mod alone;
+mod contest;
+mod guest;
+mod machine;
+mod series;
+mod simulator;
+mod stages;
+mod workbench;
+mod write;
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::error::TaskError;
+use crate::layout::Layout;
+use crate::step::{Terminal, cargo, succeed};
+use crate::{plugins, python};
+
+use machine::Machine;
+use workbench::Workbench;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    /// Rounds of what takes well under a second.
+    rounds: usize,
+    /// Rounds of what takes longer.
+    long_rounds: usize,
+    /// How many stages the large pipelines have.
+    stages: &'static [usize],
+}
+
+const WHOLE: Extent = Extent { rounds: 15, long_rounds: 5, stages: &[1, 100, 1_000, 10_000] };
+const QUICK: Extent = Extent { rounds: 3, long_rounds: 1, stages: &[1, 100, 1_000] };
+
+/// Build what is published, measure it, and write the figures.
+pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Option<PathBuf>) -> Result<(), TaskError> {
+    let for_the_record = !quick && other.is_none();
+    let kiln = match other {
+        Some(kiln) => std::path::absolute(&kiln).map_err(TaskError::file("find", kiln))?,
+        None => build(layout, terminal)?,
+    };
+    let python = python::ensure(layout, terminal)?;
+
+    let extent = if quick { QUICK } else { WHOLE };
+    let machine = Machine::describe();
+    let bench = Workbench::new(layout, python, kiln)?;
+    terminal.heading("bench: the pipeline of a web service, by kiln, boto3 and the AWS CLI");
+    let contest = contest::hold(&bench, terminal, extent)?;
+    terminal.heading("bench: kiln by itself");
+    let alone = alone::measure(&bench, terminal, extent)?;
+    terminal.heading("bench: pipelines of many stages");
+    let stages = stages::measure(&bench, terminal, extent)?;
+
+    let directory = if for_the_record { layout.root.join("bench") } else { layout.target.join("bench") };
+    fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
+    let figures = write::Figures { machine, extent, quick, contest, alone, stages };
+    for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
+        let path = directory.join(name);
+        fs::write(&path, text).map_err(TaskError::file("write", &path))?;
+        terminal.line(format_args!("written to {}", path.display()));
+    }
+    Ok(())
+}
+
+/// The binary, with the profile that is published.
+fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
+    plugins::build(layout, terminal, false)?;
+    terminal.heading("host: build with the release profile (the first time takes a while)");
+    let mut build = cargo();
+    build.current_dir(&layout.root).args(["build", "--release", "--workspace"]);
+    succeed(&mut build, "install Rust from https://rustup.rs")?;
+    Ok(layout.target.join("release").join(format!("kiln{}", std::env::consts::EXE_SUFFIX)))
+}

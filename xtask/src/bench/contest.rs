@@ -1,0 +1,195 @@
+//! The same pipeline by kiln, by a Python script and by a shell script: the same calls, nothing to wait for.
+//! The main function is [`hold`].
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::Extent;
+use super::series::Series;
+use super::workbench::{Taken, Workbench, text};
+use crate::error::TaskError;
+use crate::step::Terminal;
+
+const COMMIT: &str = "4f1c2d7";
+/// In milliseconds.
+const LATENCIES: [u32; 2] = [0, 20];
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contender {
+    Kiln,
+    Boto3,
+    Cli,
+}
+
+impl Contender {
+    pub(super) const ALL: [Self; 3] = [Self::Kiln, Self::Boto3, Self::Cli];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kiln => "kiln run",
+            Self::Boto3 => "Python script on boto3",
+            Self::Cli => "bash script on the AWS CLI",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Kiln => "kiln",
+            Self::Boto3 => "boto3",
+            Self::Cli => "aws-cli",
+        }
+    }
+}
+
+/// What one contender took at one latency.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) contender: Contender,
+    pub(super) wall: Series,
+    pub(super) cpu: Series,
+    pub(super) memory: Series,
+    pub(super) calls: u32,
+}
+
+/// All contenders at one latency.
+#[derive(Debug)]
+pub(super) struct Heat {
+    /// In milliseconds a call.
+    pub(super) latency: u32,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Heat {
+    pub(super) fn of(&self, contender: Contender) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.contender == contender)
+    }
+
+    /// What a run takes beside the latency of the pipeline's own calls: the start, making and reading requests, the
+    /// simulator's own work, and whatever else the contender does.
+    pub(super) fn beside_calls(&self, entry: &Entry) -> Series {
+        let latency = f64::from(self.latency) * f64::from(entry.calls);
+        entry.wall.map(|wall| wall - latency)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let kiln = self.of(Contender::Kiln);
+        let entries = self.entries.iter().map(|entry| {
+            json!({
+                "contender": entry.contender.key(),
+                "calls": entry.calls,
+                "wall-ms": entry.wall.json(),
+                "cpu-ms": entry.cpu.json(),
+                "memory-mib": entry.memory.json(),
+                "wall-beside-latency-ms": self.beside_calls(entry).json(),
+                "wall-over-kiln": kiln.map(|kiln| entry.wall.over(&kiln.wall).json()),
+                "cpu-over-kiln": kiln.map(|kiln| entry.cpu.over(&kiln.cpu).json()),
+            })
+        });
+        json!({ "latency-ms": self.latency, "contenders": entries.collect::<Vec<_>>() })
+    }
+}
+
+/// Let all of them run, round after round.
+pub(super) fn hold(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Result<Vec<Heat>, TaskError> {
+    let course = Course {
+        bench,
+        world: bench.root.join("bench/web-service.world.toml"),
+        pipeline: bench.root.join("bench/web-service.toml"),
+    };
+    // Whoever came before left files in the page cache and, for kiln, compiled plugins in its own.
+    for contender in Contender::ALL {
+        course.run(contender, 0)?;
+    }
+    let mut heats = Vec::new();
+    for latency in LATENCIES {
+        let new = |contender| Entry {
+            contender,
+            wall: Series::default(),
+            cpu: Series::default(),
+            memory: Series::default(),
+            calls: 0,
+        };
+        let mut heat = Heat { latency, entries: Contender::ALL.map(new).into() };
+        for _ in 0..extent.long_rounds {
+            for entry in &mut heat.entries {
+                let (taken, calls) = course.run(entry.contender, latency)?;
+                entry.wall.push(taken.wall);
+                entry.cpu.push(taken.cpu);
+                entry.memory.push(taken.memory);
+                entry.calls = calls;
+            }
+        }
+        for entry in &heat.entries {
+            terminal.line(format_args!(
+                "{latency} ms a call: {}: {} ms, {} calls",
+                entry.contender.name(),
+                entry.wall.text(),
+                entry.calls
+            ));
+        }
+        heats.push(heat);
+    }
+    Ok(heats)
+}
+
+/// What is run.
+struct Course<'a> {
+    bench: &'a Workbench,
+    world: PathBuf,
+    pipeline: PathBuf,
+}
+
+/// What every contender must have changed, and nothing else.
+const EFFECTS: [&str; 4] =
+    ["codebuild:StartBuild", "ecs:RegisterTaskDefinition", "ecs:UpdateService", "ecr:BatchDeleteImage"];
+
+impl Course<'_> {
+    /// Run a contender on an account of its own. Answers how many calls it made, too.
+    fn run(&self, contender: Contender, latency: u32) -> Result<(Taken, u32), TaskError> {
+        let simulator = self.bench.simulator(&self.world, latency)?;
+        let url = simulator.url();
+        let script = |name: &str| text(&self.bench.root.join("bench").join(name));
+        let taken = match contender {
+            Contender::Kiln => {
+                let input = format!("commit={COMMIT}");
+                self.bench.run(&self.pipeline, &simulator, &["--input", &input])?.0
+            }
+            Contender::Boto3 => {
+                self.bench.measure(&[&text(&self.bench.python), &script("web_service_boto3.py"), &url, COMMIT])?
+            }
+            Contender::Cli => self.bench.measure(&["bash", &script("web_service_cli.sh"), &url, COMMIT])?,
+        };
+        let effects = simulator.effects()?;
+        if effects != EFFECTS {
+            let problem = format!("{} did {} instead of {}", contender.name(), effects.join(", "), EFFECTS.join(", "));
+            return Err(TaskError::other(problem, "it must do the same as the others"));
+        }
+        let calls = match contender {
+            Contender::Kiln => {
+                events(&taken.output).filter(|event| kind(event) == Some("call")).count().try_into().ok()
+            }
+            Contender::Boto3 | Contender::Cli => {
+                taken.output.lines().last().and_then(|line| line.strip_prefix("calls ")?.parse().ok())
+            }
+        };
+        let calls = calls.ok_or_else(|| {
+            TaskError::other(format!("{} does not say how many calls it made", contender.name()), "see its output")
+        })?;
+        Ok((taken, calls))
+    }
+}
+
+/// The events that `kiln run --output json` wrote.
+pub(super) fn events(output: &str) -> impl Iterator<Item = Value> {
+    output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|mut line| Some(line.get_mut("event")?.take()))
+}
+
+/// What an event is.
+pub(super) fn kind(event: &Value) -> Option<&str> {
+    event.get("type").and_then(Value::as_str)
+}
