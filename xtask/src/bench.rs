@@ -58,8 +58,8 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
 
     let directory = if for_the_record { layout.root.join("bench") } else { layout.target.join("bench") };
     fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
-    let binary =
-        if built { "built with the release profile".to_owned() } else { format!("given as {}", bench.kiln.display()) };
+    let named = bench.kiln.strip_prefix(&layout.root).unwrap_or(&bench.kiln).display();
+    let binary = if built { "built with the release profile".to_owned() } else { format!("given as {named}") };
     let figures = write::Figures { machine, binary, extent, quick, contest, alone, stages };
     for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
         let path = directory.join(name);
