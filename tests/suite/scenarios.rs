@@ -140,8 +140,14 @@ fn every_single_expectation_can_fail() {
 fn broken(name: &str, scenario: &Table) -> Option<Table> {
     let mut scenario = scenario.clone();
     match name {
-        // Nothing goes wrong in it.
-        "all-goes-well" => return None,
+        // Nothing goes wrong in them.
+        "all-goes-well" | "pages-small" => return None,
+        "answers-stale" => {
+            let windows = scenario.get_mut("change").and_then(|change| change.get_mut("consistency"));
+            for (_, window) in windows.and_then(Value::as_table_mut).into_iter().flatten() {
+                *window = "3h".into();
+            }
+        }
         "scan-finds-medium" => {
             let findings = scenario.get_mut("outcomes").and_then(|outcomes| outcomes.get_mut("findings"));
             let first = findings.and_then(|findings| findings.get_mut(0)).and_then(Value::as_table_mut);

@@ -58,6 +58,8 @@ pub(crate) struct Outcomes {
     pub(crate) build: Option<BuildFails>,
     /// The tasks of images that the run builds do not do well.
     pub(crate) tasks: Option<Tasks>,
+    /// There is not room for all tasks.
+    pub(crate) capacity: Option<Capacity>,
     /// What scans find in images that the run builds.
     #[serde(default)]
     pub(crate) findings: Vec<FindingTable>,
@@ -107,6 +109,17 @@ pub(crate) struct Tasks {
     pub(crate) share: Option<f64>,
     /// The container. The one whose image the run built where it is absent.
     pub(crate) container: Option<String>,
+}
+
+/// How much room there is for tasks.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Capacity {
+    /// How many tasks have room, those that run at the start included.
+    #[schemars(required)]
+    pub(crate) tasks: Option<u64>,
+    /// The cluster. May be left out where the world has only one.
+    pub(crate) cluster: Option<String>,
 }
 
 /// Something that scans find.

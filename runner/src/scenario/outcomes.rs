@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::file::{AlarmTable, BuildFails, FindingTable, Outcomes, Tasks};
+use super::file::{AlarmTable, BuildFails, Capacity, FindingTable, Outcomes, Tasks};
 use super::world::Piece;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Places;
@@ -45,6 +45,11 @@ pub(super) fn expand(
     if let Some(tasks) = &outcomes.tasks {
         expanded.pieces.push(Piece::item(&["outcomes", "tasks"], "task-behaviours", behaviour(tasks)));
     }
+    if let Some(capacity) = &outcomes.capacity
+        && let Some(piece) = room(capacity, base, places, diagnostics)
+    {
+        expanded.pieces.push(piece);
+    }
     for (index, table) in outcomes.findings.iter().enumerate() {
         let at = ["outcomes", "findings", &index.to_string()];
         expanded.pieces.push(Piece::item(&at, "findings", finding(table)));
@@ -76,29 +81,7 @@ fn build(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Piece> {
     let at = ["outcomes", "build"];
-    let projects = names(base, "projects");
-    let project = match (&fails.project, projects.as_slice()) {
-        (Some(project), _) if projects.contains(project) => project.clone(),
-        (Some(project), _) => {
-            let known = projects.iter().map(String::as_str);
-            diagnostics.push(
-                Diagnostic::error("unknown-project", format!("the world has no build project `{project}`"))
-                    .at(places.value(&["outcomes", "build", "project"]), "there is none of this name")
-                    .maybe_help(crate::pipeline::did_you_mean(project, known, "it has")),
-            );
-            return None;
-        }
-        (None, [only]) => only.clone(),
-        (None, several) => {
-            let help = match several {
-                [] => "add one by `[[change.projects]]`".to_owned(),
-                several => format!("add `project`: one of {}", several.join(", ")),
-            };
-            let message = format!("the world has {} build projects, and nothing says which one fails", several.len());
-            diagnostics.push(Diagnostic::error("missing-project", message).at(places.key(&at), "").help(help));
-            return None;
-        }
-    };
+    let project = choose(fails.project.as_ref(), "project", "projects", at, base, places, diagnostics)?;
     let fail = members([
         ("phase", text(&fails.fails_in)),
         ("status", text(&fails.status)),
@@ -108,6 +91,51 @@ fn build(
         ("times", fails.times.map(Value::from)),
     ]);
     Some(Piece::item(&at, "projects", json!({ "name": project, "fail": fail })))
+}
+
+fn room(
+    capacity: &Capacity,
+    base: &Map<String, Value>,
+    places: &Places<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Piece> {
+    let at = ["outcomes", "capacity"];
+    let cluster = choose(capacity.cluster.as_ref(), "cluster", "clusters", at, base, places, diagnostics)?;
+    Some(Piece::item(&at, "clusters", json!({ "name": cluster, "capacity": capacity.tasks? })))
+}
+
+/// The thing of a list of the world that is meant: the named one, or the only one.
+fn choose(
+    named: Option<&String>,
+    what: &str,
+    list: &str,
+    at: [&str; 2],
+    base: &Map<String, Value>,
+    places: &Places<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let all = names(base, list);
+    match (named, all.as_slice()) {
+        (Some(named), _) if all.contains(named) => return Some(named.clone()),
+        (Some(named), _) => {
+            let [outcomes, field] = at;
+            diagnostics.push(
+                Diagnostic::error("unknown-name", format!("`{list}` of the world has no `{named}`"))
+                    .at(places.value(&[outcomes, field, what]), "there is none of this name")
+                    .maybe_help(crate::pipeline::did_you_mean(named, all.iter().map(String::as_str), "it has")),
+            );
+        }
+        (None, [only]) => return Some(only.clone()),
+        (None, several) => {
+            let help = match several {
+                [] => format!("add one by `[[change.{list}]]`"),
+                several => format!("add `{what}`: one of {}", several.join(", ")),
+            };
+            let message = format!("the world has {} {list}, and nothing says which one is meant", several.len());
+            diagnostics.push(Diagnostic::error("missing-field", message).at(places.key(&at), "").help(help));
+        }
+    }
+    None
 }
 
 fn behaviour(tasks: &Tasks) -> Value {

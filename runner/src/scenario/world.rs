@@ -71,7 +71,7 @@ impl Piece {
     /// Put it into a world; where it is there now.
     pub(super) fn put(&self, world: &mut Map<String, Value>) -> Vec<String> {
         if !self.item {
-            world.insert(self.field.clone(), self.value.clone());
+            merge(world.entry(self.field.clone()).or_insert(Value::Null), &self.value, self.appends);
             return vec![self.field.clone()];
         }
         let list = world.entry(self.field.clone()).or_insert_with(|| Value::Array(Vec::new()));
