@@ -68,7 +68,8 @@ impl Stage for DeployEcs {
             Permission::new("ecs:DescribeTaskDefinition", "to read the revision that serves").on_any(),
             Permission::new("ecs:RegisterTaskDefinition", "to register the revision with the new image")
                 .on("ecs", "task-definition/*:*"),
-            Permission::new("ecs:TagResource", "to tag the revision that it registers").on("ecs", "task-definition/*:*"),
+            Permission::new("ecs:TagResource", "to tag the revision that it registers")
+                .on("ecs", "task-definition/*:*"),
             Permission::new("iam:PassRole", "to give the new revision the roles that the config lists")
                 .on_arn("arn:${partition}:iam::${account}:role/${with.roles}"),
             Permission::new("ecs:ListTasks", "to find running and stopped tasks of the service")

@@ -87,7 +87,7 @@ pub fn rehearse(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let clock = Clock::starting_at(rehearsal.start, 1.0);
-        let simulator = Simulator::new(rehearsal.world, kiln_sim::Clock::new(rehearsal.start, 1.0));
+        let simulator = Simulator::new(rehearsal.world.in_process(), kiln_sim::Clock::new(rehearsal.start, 1.0));
         let before = simulator.state();
         let (recorder, kept) = Recorder::before(report);
         let (_interrupter, control) = Interrupter::new();
