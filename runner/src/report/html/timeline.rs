@@ -102,7 +102,7 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
                     (ticks.draw())
                 }
                 @for (index, period) in periods.iter().enumerate().take(EXPLAINED) {
-                    div class={ "tip tip" (index) " " (if scale.of(period.from) > 500_000 { "from-right" } else { "from-left" }) } aria-hidden="true" {
+                    div class={ "tip tip" (index) " " (beside(scale.of(period.from))) } aria-hidden="true" {
                         strong { (what(period)) } br;
                         (since_start(period.from)) " – " (since_start(period.to)) ", " (human(period.to - period.from))
                         @if !period.remark.is_empty() { br; (period.remark) }
@@ -173,6 +173,16 @@ fn class(kind: PeriodKind) -> &'static str {
         PeriodKind::Wait => "wait",
         PeriodKind::Undo(Some(true)) => "undo",
         PeriodKind::Undo(Some(false) | None) => "undo failed-undo",
+    }
+}
+
+/// Where the explanation of a bar begins, or ends if the bar is in the right half, to a tenth of the width: a style attribute
+/// could say it exactly, but is forbidden.
+fn beside(from: u64) -> String {
+    if from < 500_000 {
+        format!("l{}", from / 100_000)
+    } else {
+        format!("r{}", (1_000_000 - from.min(1_000_000)) / 100_000)
     }
 }
 
