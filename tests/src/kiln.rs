@@ -185,8 +185,8 @@ impl Outcome {
     pub fn failure(&self, stage: &str) -> Value {
         let of_stage = |event: &&Value| event.get("stage").and_then(Value::as_str) == Some(stage);
         let events = self.events();
-        let failures = events.iter().filter(of_stage).filter_map(|event| event.get("event")?.get("failure"));
-        failures.last().cloned().unwrap_or_default()
+        let mut failures = events.iter().filter(of_stage).filter_map(|event| event.get("event")?.get("failure"));
+        failures.next_back().cloned().unwrap_or_default()
     }
 
     /// All bytes of the files that it left: journals and blobs.

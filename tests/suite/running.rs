@@ -52,12 +52,13 @@ fn at_work(running: &Running) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         let runs = running.directory().join(".kiln/runs");
-        let journals = std::fs::read_dir(&runs).into_iter().flatten().flatten().map(|run| run.path().join("journal"));
+        let mut journals =
+            std::fs::read_dir(&runs).into_iter().flatten().flatten().map(|run| run.path().join("journal"));
         let begun = |journal: std::path::PathBuf| {
             let bytes = std::fs::read(journal).unwrap_or_default();
             String::from_utf8_lossy(&bytes).contains("\"record\":\"timer\"")
         };
-        if journals.map(begun).any(|begun| begun) {
+        if journals.any(begun) {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -15,7 +15,7 @@ pub(crate) fn from_sdk<E>(error: SdkError<E, Response>) -> AwsError
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
 {
-    let request_id = error.raw_response().and_then(|response| request_id(response)).or_else(|| match &error {
+    let request_id = error.raw_response().and_then(request_id).or_else(|| match &error {
         SdkError::ServiceError(context) => context.err().request_id().map(str::to_owned),
         _ => None,
     });

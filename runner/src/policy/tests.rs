@@ -1,6 +1,6 @@
 //! Grants as a plugin declares them, a config fills them, and a hostile plugin or config strains them.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

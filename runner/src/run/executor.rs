@@ -49,7 +49,7 @@ pub async fn run(
     let journal = state_dir.map(|state_dir| journal::run_dir(&state_dir, &prepared.run.id));
     let began = prepared.run.clock.now();
     let mut execution = Execution::new(Arc::clone(&prepared));
-    let ended = execution.to_the_end().await;
+    let ended = execution.finish().await;
     let run = &prepared.run;
     let signal = run.control.interrupted();
     let outcome = match (&ended, &signal) {
@@ -101,7 +101,7 @@ impl Execution {
         }
     }
 
-    async fn to_the_end(&mut self) -> Result<(), HostStop> {
+    async fn finish(&mut self) -> Result<(), HostStop> {
         let mut at_work = JoinSet::new();
         let control = self.prepared.run.control.clone();
         let mut told = false;

@@ -356,7 +356,7 @@ fn the_report_for_ci_keeps_the_limits_of_codebuild() {
 
     use super::{Tested, Trial};
     let tested = |index: usize| {
-        let passed = index % 2 == 0;
+        let passed = index.is_multiple_of(2);
         let long = Unmet {
             field: "expect.outcome".to_owned(),
             line: 3,

@@ -118,7 +118,7 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
                 nearest(given, options.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`?"));
             Diagnostic::error("invalid-value", format!("`{field}` of {table} must be {}", one_of(options)))
                 .at(places.value(&path), "not one of them")
-                .maybe_help(meant.or_else(|| description))
+                .maybe_help(meant.or(description))
         }
         Problem::Pattern { pattern } => {
             Diagnostic::error("invalid-value", format!("`{field}` of {table} does not match the pattern {pattern}"))

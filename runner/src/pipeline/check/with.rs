@@ -95,7 +95,7 @@ impl<'a> Config<'a> {
             wanted == kind || (number(wanted) && number(kind))
         };
         // A known value is checked as it is.
-        if kind == Kind::Any || expected.iter().any(|name| fits(&name)) || !unknown.iter().any(|other| other == pointer)
+        if kind == Kind::Any || expected.iter().any(|name| fits(name)) || !unknown.iter().any(|other| other == pointer)
         {
             return;
         }

@@ -118,7 +118,7 @@ impl StageHost {
         // Most host functions wait for nothing, and what they do costs no fuel: a guest that does nothing but call them
         // would keep its time-out, and all others on its thread, from being heard.
         // Counted, not timed: a rehearsal must let the same go first each time.
-        if self.host_calls % YIELD_AFTER == 0 {
+        if self.host_calls.is_multiple_of(YIELD_AFTER) {
             tokio::task::yield_now().await;
         }
         Ok(work)

@@ -208,7 +208,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
             }
         }));
     }
-    images.sort_by(|a, b| b.pushed.0.cmp(&a.pushed.0));
+    images.sort_by_key(|image| std::cmp::Reverse(image.pushed.0));
 
     let mut repository = Repository::new(scope, &seed.name);
     if let Some(oldest) = images.first() {
