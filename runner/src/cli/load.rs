@@ -124,7 +124,8 @@ pub(super) fn show(problems: &[Diagnostic], source: &SourceFile, output: Output)
     Exit::Input
 }
 
-fn coloured() -> bool {
+/// Whether diagnostics on stderr have colours.
+pub(super) fn coloured() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 

@@ -1,7 +1,7 @@
 //! `kiln test`: try the scenarios of a pipeline.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::dispatch::{Global, complain};
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::load::{PipelineFile, show, shown};
+use super::load::{PipelineFile, coloured, show, shown};
 use crate::diagnostic::SourceFile;
 use crate::pipeline;
 use crate::plugin::Plugins;
@@ -126,9 +126,8 @@ impl Test {
         if output == Output::Json {
             return Err(write_json(Exit::Input, &Value::from(problems.to_json())));
         }
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         // Where stderr is closed there is nobody to tell.
-        let _ = std::io::stderr().write_all(problems.render(colour).as_bytes());
+        let _ = std::io::stderr().write_all(problems.render(coloured()).as_bytes());
         Err(Exit::Input)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
-use super::setup::{Prepared, RunOptions, plugin_name, prepare};
+use super::setup::{Prepared, RunOptions, prepare};
 use super::stage::millis;
 use crate::event::Failure;
 use crate::pipeline::{Evaluated, Pipeline, Stage};
@@ -35,7 +35,7 @@ pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOp
 async fn plan_stage(prepared: &Prepared, stage: &Stage) -> Result<StagePlan, RunError> {
     let mut view = StagePlan {
         name: stage.name.clone(),
-        plugin: plugin_name(&stage.plugin).to_owned(),
+        plugin: stage.plugin.name().to_owned(),
         environment: stage.environment.clone(),
         summary: String::new(),
         changes: Vec::new(),

@@ -18,7 +18,7 @@ use crate::aws::clients::{Clients, Connection};
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, Journal, LocalRead, Record, RunStart};
-use crate::pipeline::{Phase, Pipeline, PluginSource, Scope, Stage};
+use crate::pipeline::{Phase, Pipeline, Scope, Stage};
 use crate::plugin::{Limits, Plugin, Plugins};
 use crate::policy::{Grants, Place};
 use crate::report::Report;
@@ -193,16 +193,9 @@ impl Prepared {
 fn outline(stage: &Stage) -> StageOutline {
     StageOutline {
         name: stage.name.clone(),
-        plugin: plugin_name(&stage.plugin).to_owned(),
+        plugin: stage.plugin.name().to_owned(),
         environment: stage.environment.clone(),
         needs: stage.needs.iter().cloned().collect(),
-    }
-}
-
-/// The name that the pipeline gives a plugin.
-pub(crate) fn plugin_name(source: &PluginSource) -> &str {
-    match source {
-        PluginSource::Standard(name) | PluginSource::File { name, .. } => name,
     }
 }
 
@@ -243,7 +236,7 @@ fn run_start(
     let mut digests = BTreeMap::new();
     for stage in &pipeline.stages {
         let plugin = plugins.load(&stage.plugin)?;
-        digests.insert(plugin_name(&stage.plugin).to_owned(), plugin.digest.clone());
+        digests.insert(stage.plugin.name().to_owned(), plugin.digest.clone());
     }
     Ok(RunStart {
         format: journal::FORMAT,

@@ -12,16 +12,13 @@ use crate::aws::call::Caller;
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::secretsmanager::{GetSecretValueRequest, GetSecretValueResponse};
 use crate::event::EventKind;
-use crate::pipeline::SecretReference;
+use crate::pipeline::{SECRET_PREFIX, SecretReference};
 use crate::plugin::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
 use crate::run::stop::HostStop;
 
-/// What a `${secrets.NAME}` is in a stage's config.
-const PREFIX: &str = "kiln-secret:";
-
 /// The name that a config value refers to, if it is a reference to a secret.
 pub fn secret_name(reference: &str) -> Option<&str> {
-    reference.strip_prefix(PREFIX)
+    reference.strip_prefix(SECRET_PREFIX)
 }
 
 /// Why a secret cannot be had.
