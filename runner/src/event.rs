@@ -26,7 +26,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum EventKind {
-    /// The run began.
+    /// The run began, or goes on.
     RunStarted {
         /// Its id.
         run: RunId,
@@ -40,6 +40,26 @@ pub enum EventKind {
         region: Region,
         /// All stages, in an order in which each comes after those that it depends on.
         stages: Vec<StageOutline>,
+        /// Where a run that had stopped goes on: when it first began, in milliseconds since the Unix epoch. What had
+        /// ended before is told again.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        resumed: Option<u64>,
+    },
+    /// An attempt of a stage goes on: its calls up to here are answered from the journal.
+    StageResumed {
+        /// Which attempt.
+        attempt: u32,
+        /// How many AWS calls are answered from the journal.
+        replayed: u32,
+    },
+    /// It was found out what became of an AWS call whose answer never came.
+    CallReconciled {
+        /// The IAM action.
+        action: String,
+        /// What became of it: `happened`, `not-happened`, `send-again` or `unknown`.
+        verdict: String,
+        /// What was found.
+        evidence: String,
     },
     /// A stage began its attempt.
     StageStarted {
@@ -126,7 +146,7 @@ pub enum EventKind {
     },
     /// The run was told to end (a signal), and is ending.
     Interrupted {
-        /// `SIGINT` or `SIGTERM`.
+        /// `SIGINT`, `SIGTERM`, or `detach` where it waited for too long.
         signal: String,
     },
     /// The run ended.
@@ -183,6 +203,8 @@ pub enum StageOutcome {
     NotRun,
     /// The run was interrupted while it worked.
     Interrupted,
+    /// What became of one of its AWS calls cannot be found out: a person must decide.
+    Stuck,
 }
 
 /// How a run ended.
@@ -193,8 +215,14 @@ pub enum RunOutcome {
     Done,
     /// A stage failed.
     Failed,
-    /// The run was told to end.
+    /// The run was told to end. It can be resumed.
     Interrupted,
+    /// It waits for longer than it was to be waited for, and was left in a state that can be resumed.
+    Detached,
+    /// What became of an AWS call cannot be found out: a person must decide, then it can be resumed.
+    Stuck,
+    /// What it did was undone, by hand (`kiln undo`).
+    Undone,
 }
 
 /// Why a stage failed.

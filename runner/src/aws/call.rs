@@ -224,6 +224,7 @@ impl Caller {
                 request_hash: request_hash.clone(),
                 retry: O::RETRY,
                 token: Some(token.as_str().to_owned()),
+                before: None,
                 at: self.run.clock.now(),
             });
             self.note_durable(&intent).await?;

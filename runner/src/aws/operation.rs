@@ -46,9 +46,81 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync {
         serde_json::to_value(self)
     }
 
+    /// What must be known of the world before a write is sent, so that [`fate`](Self::fate) can tell afterwards whether it
+    /// happened. Journaled with the intent. Most operations need nothing.
+    fn before(&self, _: &Clients) -> impl Future<Output = Result<Option<Value>, AwsError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// The reads that [`before`](Self::before) and [`fate`](Self::fate) make: an action and what it is checked against.
+    /// They are made on the stage's authority, so a stage whose plugin does not declare them goes without.
+    fn looks(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
+
+    /// Find out what became of a write that was sent and whose answer never came. Only reads are made. The call path asks
+    /// again while the answer is that nothing happened and AWS may not show it yet, so one look is enough here.
+    fn fate(
+        &self,
+        _: &Clients,
+        _: &Unanswered<'_>,
+    ) -> impl Future<Output = Result<Fate<Self::Output>, AwsError>> + Send {
+        async {
+            Ok(match Self::RETRY {
+                RetryClass::Read | RetryClass::Token | RetryClass::Natural => Fate::SendAgain,
+                RetryClass::Unsafe => Fate::Unknown {
+                    evidence: "nothing tells whether it happened".to_owned(),
+                    check: format!("look in CloudTrail for {}", Self::ACTION.name),
+                    likely: None,
+                },
+            })
+        }
+    }
+
     /// Send it, following pages to their end. `token` is the client token; operations of class [`RetryClass::Token`] give
     /// it to AWS. Must not be called but by [`super::call`].
     fn send(&self, aws: &Clients, token: &Token) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;
+}
+
+/// A write that was sent, or may have been, and whose answer never came.
+#[derive(Debug, Clone, Copy)]
+pub struct Unanswered<'a> {
+    /// The token that it was sent with.
+    pub token: &'a Token,
+    /// What [`Operation::before`] found.
+    pub before: Option<&'a Value>,
+    /// When its intent was written, in milliseconds since the Unix epoch by the run's clock.
+    pub sent: u64,
+    /// Now, by the same clock.
+    pub now: u64,
+}
+
+/// What became of a write whose answer never came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate<T> {
+    /// It happened.
+    Happened {
+        /// What it answered, or would have.
+        output: T,
+        /// What was found, for people: a sentence without a full stop.
+        evidence: String,
+    },
+    /// Nothing shows that it happened: once AWS would show it, it may be sent.
+    NotHappened {
+        /// What was found, for people.
+        evidence: String,
+    },
+    /// Whether it happened or not, sending it again does no harm and is answered the same.
+    SendAgain,
+    /// It cannot be found out: a person must decide.
+    Unknown {
+        /// What was found, for people.
+        evidence: String,
+        /// What the person should look at, as an imperative sentence.
+        check: String,
+        /// What it answered if it happened, where that can be told.
+        likely: Option<T>,
+    },
 }
 
 /// An IAM action and its access level.

@@ -20,6 +20,8 @@ Exit codes:
   1    the run or the plan failed: a stage said no, or could not do its work
   2    the input is wrong: arguments, the pipeline file, a plugin; nothing was sent to AWS
   3    the run could not begin or was given up: credentials, network, disk
+  4    a person must decide: `kiln show` says what, `kiln resolve` settles it
+  5    the run waits (--detach-after): `kiln resume` goes on with it
   130  ended by SIGINT (Ctrl-C), in order
   143  ended by SIGTERM, in order
 

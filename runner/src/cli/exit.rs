@@ -15,6 +15,11 @@ pub enum Exit {
     Input,
     /// 3: the run could not begin, or was given up: credentials, network, disk.
     Environment,
+    /// 4: what became of an AWS call cannot be found out, or something could not be undone: a person must decide
+    /// (`kiln resolve`).
+    Stuck,
+    /// 5: the run waits, and was left in a state that `kiln resume` goes on from (`--detach-after`).
+    Detached,
     /// 130: ended by SIGINT.
     Interrupted,
     /// 143: ended by SIGTERM.
@@ -28,6 +33,8 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Input => 2,
             Exit::Environment => 3,
+            Exit::Stuck => 4,
+            Exit::Detached => 5,
             Exit::Interrupted => 130,
             Exit::Terminated => 143,
         })

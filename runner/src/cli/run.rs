@@ -63,8 +63,10 @@ impl Run {
         }
         match result {
             Ok(summary) => match (summary.outcome, summary.signal) {
-                (RunOutcome::Done, _) => Exit::Done,
+                (RunOutcome::Done | RunOutcome::Undone, _) => Exit::Done,
                 (RunOutcome::Failed, _) => Exit::Failed,
+                (RunOutcome::Stuck, _) => Exit::Stuck,
+                (RunOutcome::Detached, _) => Exit::Detached,
                 (RunOutcome::Interrupted, signal) => signals::exit_of(&signal.unwrap_or_default()),
             },
             Err(error) => complain(&error.to_string(), error.help().as_deref(), Exit::Environment),

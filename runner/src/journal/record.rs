@@ -185,6 +185,9 @@ pub struct Intent {
     pub retry: RetryClass,
     /// The client token, where the operation takes one (or is found by one).
     pub token: Option<String>,
+    /// What was seen of the world before it: what its look-up compares with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
     /// When.
     pub at: u64,
 }

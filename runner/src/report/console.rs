@@ -72,7 +72,9 @@ impl<W: Write + Send> Console<W> {
             }
             EventKind::UndoStarted => self.live.stage_runs(stage, event.at, "undoing what it did"),
             EventKind::StageFinished { .. } | EventKind::UndoFinished { .. } => self.live.stage_ended(stage),
-            EventKind::RunStarted { .. }
+            EventKind::StageResumed { attempt: _, .. } => self.live.stage_runs(stage, event.at, "goes on"),
+            EventKind::CallReconciled { .. }
+            | EventKind::RunStarted { .. }
             | EventKind::StageLog { .. }
             | EventKind::Call { .. }
             | EventKind::CallRetrying { .. }

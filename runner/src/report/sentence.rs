@@ -29,13 +29,24 @@ pub(crate) enum Weight {
 /// What to say of an event. Progress has no remark: it is a state, not an event, and each report has its way to show it.
 pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
     let (weight, symbol, text) = match kind {
-        EventKind::RunStarted { run, pipeline, file: _, account, region, stages } => (
+        EventKind::RunStarted { run, pipeline, file: _, account, region, stages, resumed } => (
             Weight::Everyone,
             Symbol::Running,
             format!(
-                "run {run} of {pipeline}: {} in account {account}, {region}",
+                "run {run} of {pipeline}{}: {} in account {account}, {region}",
+                if resumed.is_some() { " goes on" } else { "" },
                 text::count(stages.len() as u64, "stage")
             ),
+        ),
+        EventKind::StageResumed { attempt: _, replayed } => (
+            Weight::Everyone,
+            Symbol::Running,
+            format!("goes on: {} answered from the journal", text::count(*replayed, "AWS call")),
+        ),
+        EventKind::CallReconciled { action, verdict, evidence } => (
+            Weight::Everyone,
+            Symbol::Running,
+            format!("{action} was sent, and its answer never came: {} ({})", verdict_words(verdict), text::clean(evidence)),
         ),
         EventKind::StageStarted { attempt: 1 } => (Weight::Log, Symbol::Running, "started".to_owned()),
         EventKind::StageStarted { attempt } => (Weight::Log, Symbol::Running, format!("started, attempt {attempt}")),
@@ -117,15 +128,28 @@ fn ending(
         StageOutcome::Skipped => "skipped: its `when` is false".to_owned(),
         StageOutcome::NotRun => "not run".to_owned(),
         StageOutcome::Interrupted => format!("interrupted after {took}"),
+        StageOutcome::Stuck => match failure {
+            Some(failure) => format!("stuck after {took}: {}", text::clean(&failure.message)),
+            None => format!("stuck after {took}"),
+        },
     };
     (symbol, text)
+}
+
+fn verdict_words(verdict: &str) -> &str {
+    match verdict {
+        "happened" => "it happened",
+        "not-happened" => "it did not happen",
+        "send-again" => "sending it again is harmless",
+        _ => "what became of it cannot be found out",
+    }
 }
 
 /// The sign of how a stage ended.
 pub(crate) fn symbol_of_stage(outcome: StageOutcome) -> Symbol {
     match outcome {
         StageOutcome::Done => Symbol::Done,
-        StageOutcome::Failed => Symbol::Failed,
+        StageOutcome::Failed | StageOutcome::Stuck => Symbol::Failed,
         StageOutcome::Skipped | StageOutcome::NotRun => Symbol::Idle,
         StageOutcome::Interrupted => Symbol::Interrupted,
     }
@@ -139,15 +163,16 @@ pub(crate) fn word_of_stage(outcome: StageOutcome) -> &'static str {
         StageOutcome::Skipped => "skipped",
         StageOutcome::NotRun => "not run",
         StageOutcome::Interrupted => "interrupted",
+        StageOutcome::Stuck => "stuck",
     }
 }
 
 /// The sign of how a run ended.
 pub(crate) fn symbol_of_run(outcome: RunOutcome) -> Symbol {
     match outcome {
-        RunOutcome::Done => Symbol::Done,
-        RunOutcome::Failed => Symbol::Failed,
-        RunOutcome::Interrupted => Symbol::Interrupted,
+        RunOutcome::Done | RunOutcome::Undone => Symbol::Done,
+        RunOutcome::Failed | RunOutcome::Stuck => Symbol::Failed,
+        RunOutcome::Interrupted | RunOutcome::Detached => Symbol::Interrupted,
     }
 }
 
@@ -157,6 +182,9 @@ pub(crate) fn word_of_run(outcome: RunOutcome) -> &'static str {
         RunOutcome::Done => "is done",
         RunOutcome::Failed => "failed",
         RunOutcome::Interrupted => "was interrupted",
+        RunOutcome::Detached => "waits, and can be resumed",
+        RunOutcome::Stuck => "is stuck",
+        RunOutcome::Undone => "is undone",
     }
 }
 

@@ -60,6 +60,7 @@ impl Story {
                 account: "111111111111".parse().unwrap(),
                 region: "us-west-2".parse().unwrap(),
                 stages: stages.iter().map(outline).collect(),
+                resumed: None,
             },
         );
         story

@@ -85,12 +85,13 @@ impl Summary {
     /// Take in the next event.
     pub(crate) fn absorb(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::RunStarted { run, pipeline, file: _, account: _, region: _, stages } => {
-                self.header = Some(Header { run: run.clone(), pipeline: pipeline.clone(), started: event.at });
+            EventKind::RunStarted { run, pipeline, file: _, account: _, region: _, stages, resumed } => {
+                let started = resumed.unwrap_or(event.at);
+                self.header = Some(Header { run: run.clone(), pipeline: pipeline.clone(), started });
                 self.places = stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), place)).collect();
                 self.stages = stages.iter().map(StageSummary::new).collect();
             }
-            EventKind::StageStarted { attempt } => self.of_stage(event, |stage| stage.attempts = *attempt),
+            EventKind::StageStarted { attempt } | EventKind::StageResumed { attempt, .. } => self.of_stage(event, |stage| stage.attempts = *attempt),
             EventKind::StageFinished { outcome, outputs, failure, millis, calls } => self.of_stage(event, |stage| {
                 stage.outcome = Some(*outcome);
                 stage.outputs.clone_from(outputs);
@@ -110,6 +111,7 @@ impl Summary {
             | EventKind::StageLog { .. }
             | EventKind::Call { .. }
             | EventKind::CallRetrying { .. }
+            | EventKind::CallReconciled { .. }
             | EventKind::StageRetrying { .. }
             | EventKind::UndoStarted => {}
         }

@@ -98,7 +98,7 @@ impl Page<'_> {
                 let words = stage.outputs.as_ref().map(|outputs| outputs::in_short(outputs, self.style));
                 remarks.extend(words.filter(|words| !words.is_empty()));
             }
-            Some(StageOutcome::Failed) => remarks.extend(stage.failure.as_ref().map(|failure| {
+            Some(StageOutcome::Failed | StageOutcome::Stuck) => remarks.extend(stage.failure.as_ref().map(|failure| {
                 let message = text::lines(&failure.message).next().unwrap_or_default();
                 text::cut(&message, REMARK_COLUMNS, self.style).into_owned()
             })),
@@ -270,6 +270,7 @@ impl Page<'_> {
         let stuck = self.summary.stages.iter().filter(|stage| matches!(stage.undo, Some(Err(_)))).count();
         let parts: Vec<String> = [
             self.failed(),
+            count(StageOutcome::Stuck, "stuck"),
             count(StageOutcome::Interrupted, "interrupted"),
             count(StageOutcome::Done, "done"),
             count(StageOutcome::Skipped, "skipped"),
@@ -282,13 +283,13 @@ impl Page<'_> {
         .flatten()
         .collect();
         let took = match outcome {
-            RunOutcome::Done => "in",
-            RunOutcome::Failed | RunOutcome::Interrupted => "after",
+            RunOutcome::Done | RunOutcome::Undone => "in",
+            RunOutcome::Failed | RunOutcome::Interrupted | RunOutcome::Detached | RunOutcome::Stuck => "after",
         };
         let tone = match outcome {
-            RunOutcome::Done => Tone::Good,
-            RunOutcome::Failed => Tone::Bad,
-            RunOutcome::Interrupted => Tone::Caution,
+            RunOutcome::Done | RunOutcome::Undone => Tone::Good,
+            RunOutcome::Failed | RunOutcome::Stuck => Tone::Bad,
+            RunOutcome::Interrupted | RunOutcome::Detached => Tone::Caution,
         };
         let sentence = format!("{} {} {took} {}", header.pipeline, sentence::word_of_run(*outcome), human(*millis));
         self.lines.push(format!(

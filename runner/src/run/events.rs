@@ -87,7 +87,11 @@ fn sanitised(kind: EventKind) -> EventKind {
         EventKind::Warning { message, help } => {
             EventKind::Warning { message: sanitise(&message), help: help.map(|help| sanitise(&help)) }
         }
+        EventKind::CallReconciled { action, verdict, evidence } => {
+            EventKind::CallReconciled { action, verdict, evidence: sanitise(&evidence) }
+        }
         EventKind::RunStarted { .. }
+        | EventKind::StageResumed { .. }
         | EventKind::StageStarted { .. }
         | EventKind::UndoStarted
         | EventKind::Interrupted { .. }

@@ -153,7 +153,7 @@ impl Schedule {
                     Ok(self.stop())
                 }
             },
-            StageOutcome::NotRun | StageOutcome::Interrupted => Ok(self.stop()),
+            StageOutcome::NotRun | StageOutcome::Interrupted | StageOutcome::Stuck => Ok(self.stop()),
         }
     }
 

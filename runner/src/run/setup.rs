@@ -133,6 +133,7 @@ impl Prepared {
                 account: self.account.clone(),
                 region: self.pipeline.region.clone(),
                 stages: self.pipeline.stages.iter().map(outline).collect(),
+                resumed: None,
             },
         );
     }

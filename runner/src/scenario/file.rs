@@ -252,6 +252,8 @@ pub(crate) enum Ending {
     Failed,
     /// The run was told to end.
     Interrupted,
+    /// What became of an AWS call cannot be found out.
+    Stuck,
     /// The run could not begin, so that there are no stages: a secret is missing, a role cannot be assumed.
     NotStarted,
 }
@@ -263,6 +265,7 @@ impl Ending {
             Ending::Done => Some(RunOutcome::Done),
             Ending::Failed => Some(RunOutcome::Failed),
             Ending::Interrupted => Some(RunOutcome::Interrupted),
+            Ending::Stuck => Some(RunOutcome::Stuck),
             Ending::NotStarted => None,
         }
     }
@@ -283,6 +286,8 @@ pub(crate) enum StageEnding {
     NotRun,
     /// The run was interrupted while it worked.
     Interrupted,
+    /// What became of one of its AWS calls cannot be found out.
+    Stuck,
 }
 
 impl From<StageEnding> for StageOutcome {
@@ -293,6 +298,7 @@ impl From<StageEnding> for StageOutcome {
             StageEnding::Skipped => Self::Skipped,
             StageEnding::NotRun => Self::NotRun,
             StageEnding::Interrupted => Self::Interrupted,
+            StageEnding::Stuck => Self::Stuck,
         }
     }
 }

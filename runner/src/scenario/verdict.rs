@@ -99,6 +99,9 @@ fn run(expected: Option<RunOutcome>, rehearsed: &Rehearsed, refused: Option<&str
         Some(RunOutcome::Done) => "done",
         Some(RunOutcome::Failed) => "failed",
         Some(RunOutcome::Interrupted) => "interrupted",
+        Some(RunOutcome::Detached) => "detached",
+        Some(RunOutcome::Stuck) => "stuck",
+        Some(RunOutcome::Undone) => "undone",
         None => "not-started",
     };
     let found = refused.is_none().then_some(rehearsed.outcome);
@@ -130,6 +133,7 @@ fn ending(stage: &str, expected: StageOutcome, rehearsed: &Rehearsed) -> Option<
         StageOutcome::Skipped => "skipped",
         StageOutcome::NotRun => "not-run",
         StageOutcome::Interrupted => "interrupted",
+        StageOutcome::Stuck => "stuck",
     };
     match finished(rehearsed).filter(|(name, ..)| *name == stage).last() {
         Some((_, outcome, _)) if outcome == expected => None,
@@ -218,7 +222,9 @@ fn texts(kind: &EventKind, said: &mut Vec<String>) {
         EventKind::Call { action, error: Some(error), .. } | EventKind::CallRetrying { action, error, .. } => {
             said.push(format!("{action}: {error}"));
         }
+        EventKind::CallReconciled { action, verdict, evidence } => said.push(format!("{action}: {verdict}: {evidence}")),
         EventKind::RunStarted { .. }
+        | EventKind::StageResumed { .. }
         | EventKind::StageStarted { .. }
         | EventKind::Call { error: None, .. }
         | EventKind::StageFinished { failure: None, .. }

@@ -39,6 +39,11 @@ fn call() -> impl Strategy<Value = CallKey> {
         .prop_map(|(stage, attempt, phase, seq)| CallKey { stage, attempt, phase, seq })
 }
 
+/// What was seen before a write: never `null`, which reads as nothing seen.
+fn object() -> impl Strategy<Value = Value> {
+    value().prop_map(|value| json!({ "seen": value }))
+}
+
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![value().prop_map(Body::Plain), digest().prop_map(Body::Hashed)]
 }
@@ -49,7 +54,7 @@ fn failure() -> impl Strategy<Value = Failure> {
 }
 
 fn run_outcome() -> impl Strategy<Value = RunOutcome> {
-    prop_oneof![Just(RunOutcome::Done), Just(RunOutcome::Failed), Just(RunOutcome::Interrupted)]
+    prop_oneof![Just(RunOutcome::Done), Just(RunOutcome::Failed), Just(RunOutcome::Interrupted), Just(RunOutcome::Detached), Just(RunOutcome::Stuck), Just(RunOutcome::Undone)]
 }
 
 fn stage_outcome() -> impl Strategy<Value = StageOutcome> {
@@ -59,6 +64,7 @@ fn stage_outcome() -> impl Strategy<Value = StageOutcome> {
         Just(StageOutcome::Skipped),
         Just(StageOutcome::NotRun),
         Just(StageOutcome::Interrupted),
+        Just(StageOutcome::Stuck),
     ]
 }
 
@@ -74,11 +80,19 @@ fn calls() -> impl Strategy<Value = Record> {
     let verdict = prop_oneof![Just(Verdict::Happened), Just(Verdict::NotHappened), Just(Verdict::SendAgain)];
     let by = prop_oneof![Just(Decider::Lookup), Just(Decider::Person)];
     prop_oneof![
-        (call(), any::<String>(), body(), digest(), retry, option::of(any::<String>()), any::<u64>()).prop_map(
-            |(call, action, request, request_hash, retry, token, at)| {
-                Record::Intent(Intent { call, action, request, request_hash, retry, token, at })
-            }
-        ),
+        (
+            call(),
+            any::<String>(),
+            body(),
+            digest(),
+            retry,
+            option::of(any::<String>()),
+            option::of(object()),
+            any::<u64>()
+        )
+            .prop_map(|(call, action, request, request_hash, retry, token, before, at)| {
+                Record::Intent(Intent { call, action, request, request_hash, retry, token, before, at })
+            }),
         (
             call(),
             any::<String>(),
@@ -198,6 +212,7 @@ fn the_bytes_of_a_record_are_part_of_the_format() {
         request_hash: Digest::of(b""),
         retry: RetryClass::Token,
         token: Some("t".to_owned()),
+        before: None,
         at: 5,
     });
     insta::assert_snapshot!(serde_json::to_string_pretty(&intent).unwrap());

@@ -76,6 +76,9 @@ fn header(recording: &Recording, start: &Start, origin: &Origin) -> Markup {
         Some(End { outcome: RunOutcome::Done, .. }) => ("done", "done"),
         Some(End { outcome: RunOutcome::Failed, .. }) => ("failed", "failed"),
         Some(End { outcome: RunOutcome::Interrupted, .. }) => ("interrupted", "interrupted"),
+        Some(End { outcome: RunOutcome::Detached, .. }) => ("interrupted", "waits, to be resumed"),
+        Some(End { outcome: RunOutcome::Stuck, .. }) => ("failed", "stuck"),
+        Some(End { outcome: RunOutcome::Undone, .. }) => ("done", "undone"),
         None => ("failed", "did not end in order"),
     };
     let duration = recording.end.as_ref().map_or(recording.span(), |end| end.millis);
@@ -123,6 +126,7 @@ fn counts(recording: &Recording) -> String {
     let stuck = of_pipeline().filter(|stage| matches!(stage.undo, Some(Err(_)))).count();
     let parts: Vec<String> = [
         count(Some(StageOutcome::Failed), "failed"),
+        count(Some(StageOutcome::Stuck), "stuck"),
         count(Some(StageOutcome::Interrupted), "interrupted"),
         count(None, "not ended"),
         count(Some(StageOutcome::Done), "done"),
@@ -143,7 +147,7 @@ pub(super) fn state(stage: &Stage) -> (&'static str, &'static str) {
         (Some(StageOutcome::Done), Some(Ok(_))) => ("done, then undone", "undo"),
         (Some(StageOutcome::Done), Some(Err(_))) => ("done, could not be undone", "failed"),
         (Some(outcome @ StageOutcome::Done), None) => (sentence::word_of_stage(outcome), "done"),
-        (Some(outcome @ StageOutcome::Failed), _) => (sentence::word_of_stage(outcome), "failed"),
+        (Some(outcome @ (StageOutcome::Failed | StageOutcome::Stuck)), _) => (sentence::word_of_stage(outcome), "failed"),
         (Some(outcome @ StageOutcome::Interrupted), _) => (sentence::word_of_stage(outcome), "interrupted"),
         (Some(outcome @ (StageOutcome::Skipped | StageOutcome::NotRun)), _) => {
             (sentence::word_of_stage(outcome), "idle")

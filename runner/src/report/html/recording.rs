@@ -189,7 +189,7 @@ impl Recording {
         let at = self.start.as_ref().map_or(0, |start| event.at.saturating_sub(start.at));
         self.until = self.until.max(at);
         match (&event.kind, event.stage.as_ref()) {
-            (EventKind::RunStarted { run, pipeline, file, account, region, stages }, _) => {
+            (EventKind::RunStarted { run, pipeline, file, account, region, stages, resumed: _ }, _) => {
                 self.start = Some(Start {
                     run: run.clone(),
                     pipeline: pipeline.clone(),
@@ -280,7 +280,7 @@ impl Recording {
             EventKind::StageFinished { outcome, outputs, failure, millis, calls: _ } => {
                 let end = match outcome {
                     StageOutcome::Done => AttemptEnd::Done,
-                    StageOutcome::Failed => AttemptEnd::Failed,
+                    StageOutcome::Failed | StageOutcome::Stuck => AttemptEnd::Failed,
                     StageOutcome::Interrupted => AttemptEnd::Interrupted,
                     StageOutcome::Skipped | StageOutcome::NotRun => AttemptEnd::Open,
                 };
@@ -306,7 +306,11 @@ impl Recording {
                 stage.ends(at, remark, |_| PeriodKind::Undo(Some(result.is_ok())));
                 stage.undo = Some(result.clone());
             }
-            EventKind::RunStarted { .. }
+            EventKind::StageResumed { attempt, .. } => {
+                stage.begins(at, PeriodKind::Attempt(*attempt, AttemptEnd::Open));
+            }
+            EventKind::CallReconciled { .. }
+            | EventKind::RunStarted { .. }
             | EventKind::RunFinished { .. }
             | EventKind::Warning { .. }
             | EventKind::Interrupted { .. } => {}

@@ -124,7 +124,7 @@ pub(super) fn why_idle(recording: &Recording, stage: &Stage) -> String {
             let blockers: Vec<&str> = recording.blockers(stage).map(|name| name.as_str()).collect();
             if blockers.is_empty() { "not run".to_owned() } else { format!("not run: needs {}", blockers.join(", ")) }
         }
-        Some(StageOutcome::Done | StageOutcome::Failed | StageOutcome::Interrupted) | None => {
+        Some(StageOutcome::Done | StageOutcome::Failed | StageOutcome::Interrupted | StageOutcome::Stuck) | None => {
             "did not begin".to_owned()
         }
     }
