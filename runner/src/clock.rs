@@ -28,6 +28,14 @@ impl Clock {
         Self { origin: Instant::now(), epoch, scale }
     }
 
+    /// The clock of a run that goes on: it began at `start` and has shown `latest`. It goes on from where it would show now,
+    /// had nothing stopped it, and never goes back.
+    pub fn going_on(start: u64, latest: u64, scale: f64) -> Self {
+        let world = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let since = world.saturating_sub(start) as f64 * scale;
+        Self::starting_at(start.saturating_add(since as u64).max(latest), scale)
+    }
+
     /// Milliseconds since the Unix epoch.
     pub fn now(&self) -> u64 {
         self.epoch + (self.origin.elapsed().as_secs_f64() * self.scale * 1000.0) as u64

@@ -1,4 +1,5 @@
-//! The one way of every AWS call: authorise, journal, send, journal, answer.
+//! The one way of every AWS call: authorise, journal, send, journal, answer. Where the journal holds the answer already,
+//! because the run was stopped and goes on, nothing is sent.
 //!
 //! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. Whatever must hold for all calls is
 //! written here once and nowhere else.
@@ -10,14 +11,19 @@ use serde_json::Value;
 
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind};
-use super::operation::{Operation, Token};
+use super::operation::{Operation, RetryClass, Token};
+use super::reconcile::{Found, Sent};
 use super::request_id::capture;
 use super::retry;
 use crate::event::EventKind;
-use crate::journal::{self, Body, CallKey, CallOutcome, CallResult, Intent, Phase, Record};
+use crate::journal::{
+    self, Body, CallKey, CallOutcome, CallResult, Intent, Mismatch, Phase, Reconciled, Record, RecordedCall, Script,
+    Step,
+};
 use crate::plugin::Limits;
 use crate::policy::{Grants, Place};
 use crate::run::context::RunContext;
+use crate::run::gate::{Arrival, Replay};
 use crate::run::shown;
 use crate::run::stop::HostStop;
 use crate::types::{Digest, StageName};
@@ -44,6 +50,10 @@ pub(crate) struct Caller {
     reveal: bool,
     read_only: bool,
     maximum_calls: u32,
+    /// What the journal holds of the attempt and was not asked for again yet.
+    script: Script,
+    /// Held until the script is over.
+    arrival: Option<Arrival>,
     seq: u64,
     calls: u32,
     refused: u32,
@@ -67,6 +77,8 @@ pub(crate) struct CallerParts {
     /// While planning: every write is refused.
     pub(crate) read_only: bool,
     pub(crate) maximum_calls: u32,
+    /// What the journal holds of the attempt: nothing, unless it goes on.
+    pub(crate) replay: Replay,
 }
 
 /// An attempt to send a call is given up after this long. The SDK's own limit is lower; this one holds whatever the SDK
@@ -89,9 +101,23 @@ fn check_stop(run: &RunContext) -> Result<(), HostStop> {
 
 impl Caller {
     pub(crate) fn new(parts: CallerParts) -> Self {
-        let CallerParts { run, stage, attempt, phase, place, clients, grants, reveal, read_only, maximum_calls } =
-            parts;
+        let CallerParts {
+            run,
+            stage,
+            attempt,
+            phase,
+            place,
+            clients,
+            grants,
+            reveal,
+            read_only,
+            maximum_calls,
+            replay,
+        } = parts;
+        let Replay { script, arrival } = replay;
         Self {
+            script,
+            arrival,
             run,
             stage,
             attempt,
@@ -116,19 +142,43 @@ impl Caller {
         Self { maximum_refused: limits.refused_calls, maximum_noted: limits.journal_bytes, ..self }
     }
 
-    /// The stage that calls.
-    pub(crate) fn stage(&self) -> &StageName {
-        &self.stage
-    }
-
-    /// Something happened to the stage.
+    /// Something happened to the stage. What is only repeated was told before.
     pub(crate) fn emit(&self, kind: EventKind) {
-        self.run.events.emit(Some(&self.stage), kind);
+        if self.script.is_over() {
+            self.run.events.emit(Some(&self.stage), kind);
+        }
     }
 
     /// How many AWS calls were answered.
     pub(crate) fn calls(&self) -> u32 {
         self.calls
+    }
+
+    /// That a guest came to its end before all that it had asked for before.
+    pub(crate) fn left_over(&self) -> Option<Mismatch> {
+        self.script.left_over()
+    }
+
+    /// The key of the next thing that the journal holds of this attempt, and what it holds of it already. Where that is
+    /// nothing, the attempt has come to where it stopped, and this returns when the run may go on.
+    pub(crate) async fn step(&mut self) -> Result<(CallKey, Option<Step>), HostStop> {
+        let call = self.next_key()?;
+        let step = self.script.next(&call);
+        if step.is_none() {
+            self.go_live().await?;
+        }
+        Ok((call, step))
+    }
+
+    /// Wait until the run may do what it has not done before.
+    pub(crate) async fn go_live(&mut self) -> Result<(), HostStop> {
+        drop(self.arrival.take());
+        self.run.gate.pass(&self.run.control).await
+    }
+
+    /// Whether all that is recorded was asked for again.
+    pub(crate) fn is_live(&self) -> bool {
+        self.script.is_over()
     }
 
     /// The key of the next thing that the journal holds of this attempt.
@@ -185,85 +235,233 @@ impl Caller {
         clients: &Clients,
         operation: O,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let call = self.next_key()?;
+        let (call, recorded) = match authority {
+            Authority::Plugin => self.step().await?,
+            // Each process finds out anew who it is, and reads the secrets.
+            Authority::Host => (self.next_key()?, None),
+        };
         if self.calls >= self.maximum_calls {
             return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.maximum_calls)));
         }
         self.calls += 1;
         let request = operation.journaled().map_err(defect)?;
-        let mut size = Size(0);
-        serde_json::to_writer(&mut size, &request).map_err(defect)?;
-        if size.0 > MAXIMUM_REQUEST {
-            return Err(HostStop::Limit(format!(
-                "a request of {} with {} KiB is too large for the journal; it takes {}",
-                O::ACTION.name,
-                size.0 >> 10,
-                MAXIMUM_REQUEST >> 10
-            )));
-        }
+        check_size::<O>(&request)?;
         let request_hash = journal::request_hash(&request);
-        let began = self.run.clock.now();
+        let token = Token::new(journal::token(&self.run.id, &call));
+        let asked = Asked { call, request, request_hash, token, began: self.run.clock.now() };
+        if let Some(step) = recorded {
+            return Box::pin(self.repeat(clients, operation, asked, step)).await;
+        }
         if let Err(refused) = self.authorise(authority, &operation) {
-            self.note_result::<O>(&call, Some(request), &request_hash, &Err(refused.clone()), None, began).await?;
-            self.refused += 1;
-            if self.refused > self.maximum_refused {
-                return Err(HostStop::Limit(format!(
-                    "it was refused {} AWS calls, the last with: {}",
-                    self.refused,
-                    shown(&self.run.redactor, &refused.message, ERROR_BYTES)
-                )));
-            }
+            let request = Some(asked.request.clone());
+            self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
+            self.count_refused(&refused)?;
             return Ok(Err(refused));
         }
-        let token = Token::new(journal::token(&self.run.id, &call));
-        if O::ACTION.write {
-            let intent = Record::Intent(Intent {
-                call: call.clone(),
-                action: O::ACTION.name.to_owned(),
-                request: Body::Plain(request.clone()),
-                request_hash: request_hash.clone(),
-                retry: O::RETRY,
-                token: Some(token.as_str().to_owned()),
-                before: None,
-                at: self.run.clock.now(),
-            });
-            self.note_durable(&intent).await?;
+        if !O::ACTION.write {
+            let (answer, request_id) = self.send(clients, &operation, &asked.token, None).await?;
+            let request = Some(asked.request.clone());
+            return self.answer::<O>(&asked, request, answer, request_id).await;
         }
-        let (answer, request_id) = self.send(clients, &operation, &token).await?;
-        let answer = answer.map_err(|error| self.mask(AwsError { operation: O::ACTION.name.to_owned(), ..error }));
-        let request = (!O::ACTION.write).then_some(request);
-        self.note_result::<O>(&call, request, &request_hash, &answer, request_id, began).await?;
+        let intent = Intent {
+            call: asked.call.clone(),
+            action: O::ACTION.name.to_owned(),
+            request: Body::Plain(asked.request.clone()),
+            request_hash: asked.request_hash.clone(),
+            retry: O::RETRY,
+            token: Some(asked.token.as_str().to_owned()),
+            before: self.look_before(clients, &operation).await,
+            at: self.run.clock.now(),
+        };
+        self.note_durable(&Record::Intent(intent.clone())).await?;
+        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent)).await?;
+        self.answer::<O>(&asked, None, answer, request_id).await
+    }
+
+    /// Answer a call that the journal holds: with what it was answered then, or by finding out what became of it.
+    async fn repeat<O: Operation>(
+        &mut self,
+        clients: &Clients,
+        operation: O,
+        asked: Asked,
+        step: Step,
+    ) -> Result<Result<O::Output, AwsError>, HostStop> {
+        let recorded = match step {
+            Step::Call(recorded)
+                if recorded.action == O::ACTION.name && recorded.request_hash == asked.request_hash =>
+            {
+                *recorded
+            }
+            other @ (Step::Call(_) | Step::Local(_) | Step::Timer(_) | Step::Remember(_)) => {
+                let got = journal::asked_aws(O::ACTION.name, &asked.request_hash);
+                return Err(differs(&asked.call, &other, &got));
+            }
+        };
+        match recorded {
+            RecordedCall { result: Some(result), .. } => {
+                self.recorded_answer(clients, &operation, &asked, result).await
+            }
+            RecordedCall { result: None, intent: Some(intent), settled, .. } => {
+                self.go_live().await?;
+                let verdict = settled.map(|settled| settled.verdict);
+                let sent = Sent { intent: &intent, token: &asked.token, last: intent.at, verdict };
+                let (answer, request_id) = match Box::pin(self.find_out(clients, &operation, sent)).await? {
+                    Found::Answer(output) => (Ok(output), None),
+                    Found::Send => self.send(clients, &operation, &asked.token, Some(&intent)).await?,
+                };
+                self.answer::<O>(&Asked { began: intent.at, ..asked }, None, answer, request_id).await
+            }
+            // INVARIANT: a script's call comes from an intent or from a result.
+            RecordedCall { result: None, intent: None, .. } => {
+                Err(HostStop::Defect("the journal holds a call that is neither asked nor answered".to_owned()))
+            }
+        }
+    }
+
+    async fn recorded_answer<O: Operation>(
+        &mut self,
+        clients: &Clients,
+        operation: &O,
+        asked: &Asked,
+        result: CallResult,
+    ) -> Result<Result<O::Output, AwsError>, HostStop> {
+        match result.outcome {
+            CallOutcome::Ok(Body::Plain(output)) => Ok(Ok(serde_json::from_value(output).map_err(defect)?)),
+            // It was not written down, because it holds a secret: it is asked for again.
+            CallOutcome::Ok(Body::Hashed(expected)) => {
+                let (answer, _) = self.send(clients, operation, &asked.token, None).await?;
+                let output = match answer {
+                    Ok(output) => output,
+                    Err(error) => return Ok(Err(self.named::<O>(error))),
+                };
+                let found = journal::request_hash(&serde_json::to_value(&output).map_err(defect)?);
+                if found != expected {
+                    return Err(HostStop::NonDeterminism(Box::new(Mismatch {
+                        call: asked.call.clone(),
+                        expected: format!("an answer of {} that holds a secret", O::ACTION.name),
+                        got: "was answered another secret: it was changed meanwhile".to_owned(),
+                    })));
+                }
+                Ok(Ok(output))
+            }
+            CallOutcome::Err(error) => {
+                let error: AwsError = serde_json::from_value(error).map_err(defect)?;
+                if error.kind == ErrorKind::Denied || error.kind == ErrorKind::ReadOnly {
+                    self.count_refused(&error)?;
+                }
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// Write down how a call was answered, and answer it.
+    async fn answer<O: Operation>(
+        &mut self,
+        asked: &Asked,
+        request: Option<Value>,
+        answer: Result<O::Output, AwsError>,
+        request_id: Option<String>,
+    ) -> Result<Result<O::Output, AwsError>, HostStop> {
+        let answer = answer.map_err(|error| self.named::<O>(error));
+        self.note_result::<O>(asked, request, &answer, request_id).await?;
+        if O::ACTION.write {
+            self.run.progressed();
+        }
         Ok(answer)
     }
 
-    /// Send it, and again as long as that is harmless and can help. Every time with the same token.
+    fn named<O: Operation>(&self, error: AwsError) -> AwsError {
+        self.mask(AwsError { operation: O::ACTION.name.to_owned(), ..error })
+    }
+
+    fn count_refused(&mut self, refused: &AwsError) -> Result<(), HostStop> {
+        self.refused += 1;
+        if self.refused > self.maximum_refused {
+            return Err(HostStop::Limit(format!(
+                "it was refused {} AWS calls, the last with: {}",
+                self.refused,
+                shown(&self.run.redactor, &refused.message, ERROR_BYTES)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Send it, and again as long as that is harmless and can help. Every time with the same token. What became of a write
+    /// whose answer did not come is found out first.
     async fn send<O: Operation>(
         &self,
         clients: &Clients,
         operation: &O,
         token: &Token,
+        intent: Option<&Intent>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
         let mut attempt = 1;
         loop {
-            let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, operation.send(clients, token))).await;
+            let last = self.run.clock.now();
+            let (sent, request_id) = send_once(operation, clients, token).await;
             let error = match sent {
-                Ok(Ok(output)) => return Ok((Ok(output), request_id)),
-                Ok(Err(error)) => error,
-                Err(_) => timed_out(request_id.clone()),
+                Ok(output) => return Ok((Ok(output), request_id)),
+                Err(error) => error,
             };
-            let Some(pause) = retry::pause(error.kind, O::RETRY, attempt, token.as_str()) else {
+            let pause = retry::pause(error.kind, attempt, token.as_str());
+            if let Some(pause) = pause {
+                self.emit(EventKind::CallRetrying {
+                    action: O::ACTION.name.to_owned(),
+                    attempt,
+                    delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                    error: self.mask(error.clone()).message,
+                });
+                // Nothing is lost by stopping here: the intent is written, and a resumed run takes it up again.
+                self.run.pause(pause).await?;
+            }
+            let unanswered = intent.filter(|_| error.kind == ErrorKind::Unavailable);
+            // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
+            if let Some(intent) = unanswered.filter(|_| pause.is_some() || O::RETRY != RetryClass::Token) {
+                let sent = Sent { intent, token, last, verdict: None };
+                if let Found::Answer(output) = Box::pin(self.find_out(clients, operation, sent)).await? {
+                    return Ok((Ok(output), request_id));
+                }
+            }
+            if pause.is_none() {
                 return Ok((Err(error), request_id));
-            };
-            self.emit(EventKind::CallRetrying {
-                action: O::ACTION.name.to_owned(),
-                attempt,
-                delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                error: self.mask(error).message,
-            });
-            // Nothing is lost by stopping here: the intent is written, and a resumed run sends it again.
-            self.run.pause(pause).await?;
+            }
             attempt += 1;
         }
+    }
+
+    /// Where the stage acts.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What the stage may do.
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The run's id.
+    pub(super) fn run_id(&self) -> &crate::types::RunId {
+        &self.run.id
+    }
+
+    /// Now, by the run's clock.
+    pub(super) fn clock_now(&self) -> u64 {
+        self.run.clock.now()
+    }
+
+    /// Wait, unless the run is told to end.
+    pub(super) async fn pause(&self, duration: Duration) -> Result<(), HostStop> {
+        self.run.pause(duration).await
+    }
+
+    /// Write down, durably, what became of a call.
+    pub(super) async fn reconciled(&self, reconciled: Reconciled) -> Result<(), HostStop> {
+        self.run.record_durable(&Record::Reconciled(reconciled)).await
+    }
+
+    /// Write down, durably, what is not of this attempt alone.
+    pub(super) async fn record_durable(&self, record: &Record) -> Result<(), HostStop> {
+        self.run.record_durable(record).await
     }
 
     fn authorise<O: Operation>(&self, authority: Authority, operation: &O) -> Result<(), AwsError> {
@@ -294,18 +492,16 @@ impl Caller {
     }
 
     /// AWS repeats parts of requests in its messages; a secret among them must not travel on.
-    fn mask(&self, error: AwsError) -> AwsError {
+    pub(super) fn mask(&self, error: AwsError) -> AwsError {
         AwsError { message: self.run.redactor.text(&error.message).into_owned(), ..error }
     }
 
     async fn note_result<O: Operation>(
         &mut self,
-        call: &CallKey,
+        asked: &Asked,
         request: Option<Value>,
-        request_hash: &Digest,
         answer: &Result<O::Output, AwsError>,
         request_id: Option<String>,
-        began: u64,
     ) -> Result<(), HostStop> {
         let outcome = match answer {
             Ok(output) => {
@@ -318,11 +514,11 @@ impl Caller {
             Err(error) => CallOutcome::Err(serde_json::to_value(error).map_err(defect)?),
         };
         let at = self.run.clock.now();
-        let millis = at.saturating_sub(began);
+        let millis = at.saturating_sub(asked.began);
         let record = Record::Result(CallResult {
-            call: call.clone(),
+            call: asked.call.clone(),
             action: O::ACTION.name.to_owned(),
-            request_hash: request_hash.clone(),
+            request_hash: asked.request_hash.clone(),
             request: request.map(Body::Plain),
             outcome,
             request_id: request_id.clone(),
@@ -346,6 +542,49 @@ impl Caller {
         });
         Ok(())
     }
+}
+
+/// Send it once. The SDK's futures are large: they live on the heap, not on the guest's stack.
+async fn send_once<O: Operation>(
+    operation: &O,
+    clients: &Clients,
+    token: &Token,
+) -> (Result<O::Output, AwsError>, Option<String>) {
+    let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, Box::pin(operation.send(clients, token)))).await;
+    let answer = sent.unwrap_or_else(|_| Err(timed_out(request_id.clone())));
+    (answer, request_id)
+}
+
+/// A call that is asked for.
+struct Asked {
+    call: CallKey,
+    request: Value,
+    request_hash: Digest,
+    token: Token,
+    began: u64,
+}
+
+/// A guest asked for something else than the journal holds in its place.
+pub(crate) fn differs(call: &CallKey, recorded: &Step, got: &str) -> HostStop {
+    HostStop::NonDeterminism(Box::new(Mismatch {
+        call: call.clone(),
+        expected: recorded.words(),
+        got: format!("asked for {got}"),
+    }))
+}
+
+fn check_size<O: Operation>(request: &Value) -> Result<(), HostStop> {
+    let mut size = Size(0);
+    serde_json::to_writer(&mut size, request).map_err(defect)?;
+    if size.0 <= MAXIMUM_REQUEST {
+        return Ok(());
+    }
+    Err(HostStop::Limit(format!(
+        "a request of {} with {} KiB is too large for the journal; it takes {}",
+        O::ACTION.name,
+        size.0 >> 10,
+        MAXIMUM_REQUEST >> 10
+    )))
 }
 
 fn timed_out(request_id: Option<String>) -> AwsError {

@@ -8,6 +8,7 @@ mod limits;
 mod names;
 pub mod operation;
 mod raw_json;
+mod reconcile;
 pub mod request_id;
 mod retry;
 mod values;

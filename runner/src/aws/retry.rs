@@ -1,11 +1,10 @@
-//! When a call that failed is sent again: a pure policy, so that a replayed run decides the same.
+//! When a call that failed is tried again: a pure policy, so that a replayed run decides the same.
 //!
 //! The main function is [`pause`]. The SDK's own retries are off: theirs are random, unseen and not journaled.
 
 use std::time::Duration;
 
 use super::error::ErrorKind;
-use super::operation::RetryClass;
 use crate::types::Digest;
 
 /// How often a call is sent at most.
@@ -14,17 +13,16 @@ pub(crate) const ATTEMPTS: u32 = 6;
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// How long to wait before a call is sent again after its attempt number `attempt` (counted from 1) failed with `kind`;
-/// none where it must not be, or need not be. `token`, which no other call has, decides the jitter: many callers that
-/// were refused together must not come back together.
-pub(crate) fn pause(kind: ErrorKind, class: RetryClass, attempt: u32, token: &str) -> Option<Duration> {
+/// How long to wait before a call is tried again after its attempt number `attempt` (counted from 1) failed with `kind`;
+/// none where that cannot help. `token`, which no other call has, decides the jitter: many callers that were refused
+/// together must not come back together.
+pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Duration> {
     let first = match kind {
         // A clear no, whatever was asked: it did not happen.
         ErrorKind::Throttled => Duration::from_secs(1),
-        // It may have happened. What AWS cannot recognise as the same must be looked up, not sent again.
-        ErrorKind::Unavailable if class != RetryClass::Unsafe => Duration::from_millis(200),
-        ErrorKind::Unavailable
-        | ErrorKind::Denied
+        // It may have happened: the call path finds out before it sends a write again.
+        ErrorKind::Unavailable => Duration::from_millis(200),
+        ErrorKind::Denied
         | ErrorKind::ReadOnly
         | ErrorKind::AccessDenied
         | ErrorKind::NotFound
@@ -55,21 +53,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_harmless_is_sent_again() {
-        let again = |kind, class| pause(kind, class, 1, "t").is_some();
-        assert!(again(ErrorKind::Throttled, RetryClass::Unsafe));
-        assert!(again(ErrorKind::Unavailable, RetryClass::Read));
-        assert!(again(ErrorKind::Unavailable, RetryClass::Token));
-        assert!(!again(ErrorKind::Unavailable, RetryClass::Unsafe));
-        assert!(!again(ErrorKind::NotFound, RetryClass::Read));
+    fn only_what_can_help_is_tried_again() {
+        let again = |kind| pause(kind, 1, "t").is_some();
+        assert!(again(ErrorKind::Throttled));
+        assert!(again(ErrorKind::Unavailable));
+        assert!(!again(ErrorKind::NotFound));
+        assert!(!again(ErrorKind::AccessDenied));
     }
 
     #[test]
     fn pauses_grow_to_a_bound_and_come_to_an_end() {
-        let pauses: Vec<_> = (1..).map_while(|n| pause(ErrorKind::Throttled, RetryClass::Read, n, "t")).collect();
+        let pauses: Vec<_> = (1..).map_while(|n| pause(ErrorKind::Throttled, n, "t")).collect();
         assert_eq!(pauses.len(), 5);
         assert!(pauses.iter().all(|pause| (Duration::from_millis(500)..=LONGEST).contains(pause)), "{pauses:?}");
         assert!(pauses.last() > pauses.first());
-        assert_ne!(pauses.first(), pause(ErrorKind::Throttled, RetryClass::Read, 1, "u").as_ref());
+        assert_ne!(pauses.first(), pause(ErrorKind::Throttled, 1, "u").as_ref());
     }
 }

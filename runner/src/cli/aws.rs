@@ -5,19 +5,26 @@
 use clap::Args;
 
 use super::dispatch::Global;
-use super::load::Loaded;
 use crate::aws::clients::Connection;
 use crate::clock::Clock;
 use crate::plugin::Limits;
 use crate::report::{Origin, Report};
 use crate::run::{Control, RunOptions};
+use crate::types::Region;
+
+/// Where requests are sent.
+#[derive(Debug, Args)]
+pub(super) struct Endpoint {
+    /// Send all requests to this address instead of AWS [env: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
 
 /// How AWS is reached, and by which clock.
 #[derive(Debug, Args)]
 pub(super) struct Aws {
-    /// Send all requests to this address instead of AWS [env: AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    pub(super) endpoint: Endpoint,
     /// Let the run's clock go this many times as fast as the world's: only for a simulator whose clock does, too
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_scale)]
     clock_scale: f64,
@@ -30,11 +37,7 @@ fn parse_scale(text: &str) -> Result<f64, String> {
     }
 }
 
-impl Aws {
-    pub(super) fn clock(&self) -> Clock {
-        Clock::scaled(self.clock_scale)
-    }
-
+impl Endpoint {
     /// Where the calls go, as a page about the run says it.
     pub(super) fn origin(&self) -> Origin {
         let variable = || std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
@@ -44,26 +47,31 @@ impl Aws {
         }
     }
 
-    /// The options of a run.
+    /// The options of a run in `region`, as they are unless somebody decides otherwise.
     pub(super) async fn options(
         &self,
         global: &Global,
-        loaded: &Loaded,
+        region: &Region,
         clock: Clock,
         control: Control,
         report: Box<dyn Report>,
-        max_parallel: Option<usize>,
     ) -> RunOptions {
-        let state_dir = std::path::absolute(&global.state_dir).unwrap_or_else(|_| global.state_dir.clone());
         RunOptions {
-            max_parallel,
-            state_dir: Some(state_dir),
+            max_parallel: None,
+            state_dir: Some(global.absolute_state_dir()),
             run_id: None,
-            connection: Connection::load(&loaded.pipeline.region, self.endpoint_url.as_deref()).await,
+            connection: Connection::load(region, self.endpoint_url.as_deref()).await,
             clock,
             limits: Limits::default(),
+            detach_after: None,
             control,
             report,
         }
+    }
+}
+
+impl Aws {
+    pub(super) fn clock(&self) -> Clock {
+        Clock::scaled(self.clock_scale)
     }
 }

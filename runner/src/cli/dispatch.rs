@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, plan, plugin, rehearse, run, schema, show, sim, test};
+use super::{check, completions, plan, plugin, rehearse, resolve, resume, run, schema, show, sim, test};
 use crate::report::Output;
 
 const AFTER_HELP: &str = "\
@@ -54,6 +54,13 @@ pub(super) struct Global {
     pub(super) cache_dir: Option<PathBuf>,
 }
 
+impl Global {
+    /// Where journals are kept, wherever this process goes.
+    pub(super) fn absolute_state_dir(&self) -> PathBuf {
+        std::path::absolute(&self.state_dir).unwrap_or_else(|_| self.state_dir.clone())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check a pipeline file: everything that is wrong with it, at once, without asking AWS
@@ -62,6 +69,12 @@ enum Command {
     Plan(plan::Plan),
     /// Run a pipeline
     Run(run::Run),
+    /// Go on with a run that was killed, interrupted, detached or stuck: nothing happens twice
+    Resume(resume::Resume),
+    /// Take back what a run did, stage by stage, the last first
+    Undo(resume::Undo),
+    /// Say what became of a call that kiln could not find out, so that its run can go on
+    Resolve(resolve::Resolve),
     /// Run a pipeline on a simulated account in virtual time: a rollout of 45 minutes in a fraction of a second
     Rehearse(rehearse::Rehearse),
     /// Try the scenarios of a pipeline: what comes of it when something fails, in virtual time
@@ -95,6 +108,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(command) => command.execute(global),
         Command::Plan(command) => on_runtime(command.execute(global)),
         Command::Run(command) => on_runtime(command.execute(global)),
+        Command::Resume(command) => on_runtime(command.execute(global)),
+        Command::Undo(command) => on_runtime(command.execute(global)),
+        Command::Resolve(command) => on_runtime(command.execute(global)),
         Command::Rehearse(command) => command.execute(global),
         Command::Test(command) => command.execute(global),
         Command::Show(command) => command.execute(global),
@@ -139,6 +155,12 @@ const DENIED: [&str; 8] = [
     "hyper",
     "hyper_util",
 ];
+
+/// Say on stderr what the reader should know although nothing went wrong.
+pub(super) fn note(message: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "note: {message}");
+}
 
 /// Say on stderr what went wrong and what to do, and answer `exit`.
 pub(super) fn complain(message: &str, help: Option<&str>, exit: Exit) -> Exit {

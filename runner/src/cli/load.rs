@@ -98,11 +98,15 @@ impl PipelineFile {
 
 /// The engine and the plugins.
 pub(super) fn open_plugins(global: &Global) -> Result<Arc<Plugins>, Exit> {
+    Ok(Arc::new(Plugins::new(engine(global)?)))
+}
+
+/// The engine.
+pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
     let cache = global.cache_dir.clone().or_else(user_cache);
     let cache = cache.and_then(|directory| std::path::absolute(directory).ok());
-    let engine = Engine::new(cache.as_deref())
-        .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))?;
-    Ok(Arc::new(Plugins::new(engine)))
+    Engine::new(cache.as_deref())
+        .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 
 /// The user's cache directory by the XDG rules. Where there is none (a build machine without a home), nothing is cached.

@@ -32,7 +32,8 @@ impl Plan {
         }
         let watched = control.clone();
         let report = Box::new(Reports::new(Vec::new()));
-        let options = self.aws.options(global, &loaded, self.aws.clock(), control, report, None).await;
+        let (clock, region) = (self.aws.clock(), &loaded.pipeline.region);
+        let options = self.aws.endpoint.options(global, region, clock, control, report).await;
         let plan = match run::plan(loaded.pipeline, loaded.plugins, options).await {
             Ok(plan) => plan,
             Err(RunError::GivenUp(HostStop::Interrupted)) => {

@@ -1,13 +1,12 @@
 //! `kiln show`: what the journal of a run holds.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::dispatch::{Global, complain};
 use super::document::{write, write_json};
 use super::exit::Exit;
-use crate::journal::{self, list_runs};
+use super::find::find_run;
+use crate::journal;
 use crate::report::{Output, Style, show as report};
 
 /// Print what the journal of a run holds.
@@ -20,7 +19,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn execute(&self, global: &Global) -> Exit {
-        let directory = match self.find(global) {
+        let directory = match find_run(global, self.run.as_deref(), |_| true) {
             Ok(directory) => directory,
             Err(exit) => return exit,
         };
@@ -38,40 +37,6 @@ impl Show {
             Output::Json => write_json(Exit::Done, &view),
             Output::Auto | Output::Plain => {
                 write(Exit::Done, |out| report::render(&view, global.verbose > 0, style, out))
-            }
-        }
-    }
-
-    fn find(&self, global: &Global) -> Result<PathBuf, Exit> {
-        if let Some(named) = &self.run {
-            let path = PathBuf::from(named);
-            if path.join("journal").is_file() {
-                return Ok(path);
-            }
-        }
-        let runs =
-            list_runs(&global.state_dir).map_err(|error| complain(&error.to_string(), None, Exit::Environment))?;
-        let wanted = self.run.as_deref().unwrap_or_default();
-        let mut found = runs.iter().filter(|run| run.run.as_str().starts_with(wanted));
-        let state = global.state_dir.display();
-        match (found.next(), found.next()) {
-            (Some(run), None) => Ok(run.dir.clone()),
-            // Without a name the newest is meant: runs are listed newest first.
-            (Some(run), Some(_)) if self.run.is_none() => Ok(run.dir.clone()),
-            (Some(_), Some(_)) => Err(complain(
-                &format!("more than one run in {state} begins with `{wanted}`"),
-                Some("write more of its id"),
-                Exit::Input,
-            )),
-            (None, _) if runs.is_empty() => Err(complain(
-                &format!("there are no runs in {state}"),
-                Some("`--state-dir` says where runs are kept"),
-                Exit::Input,
-            )),
-            (None, _) => {
-                let known: Vec<&str> = runs.iter().take(5).map(|run| run.run.as_str()).collect();
-                let help = format!("the newest runs are {}", known.join(", "));
-                Err(complain(&format!("there is no run `{wanted}` in {state}"), Some(&help), Exit::Input))
             }
         }
     }

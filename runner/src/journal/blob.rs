@@ -79,7 +79,7 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(JournalError::io("sync the directory", dir))
 }
 
-fn path(dir: &Path, digest: &Digest) -> PathBuf {
+pub(super) fn path(dir: &Path, digest: &Digest) -> PathBuf {
     dir.join("blobs").join(hex(digest))
 }
 

@@ -5,11 +5,14 @@
 
 mod blob;
 mod canonical;
+mod component;
 mod error;
 mod frame;
+mod history;
 mod list;
 mod reader;
 mod record;
+mod script;
 mod token;
 mod view;
 mod writer;
@@ -19,13 +22,17 @@ mod tests;
 
 pub use blob::{attach, attached};
 pub use canonical::{canonical_json, request_hash};
+pub use component::{keep_component, kept_component};
 pub use error::JournalError;
+pub use history::{AttemptPast, History, HistoryError, StagePast, UndoPast};
 pub use list::{RunState, RunSummary, list_runs, run_dir};
 pub use reader::{Entry, Recording, Tail, read};
 pub use record::{
     Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, Phase, Reconciled, Record,
     Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd, UndoStart, Verdict,
 };
+pub use script::{Mismatch, RecordedCall, Script, Step};
+pub(crate) use script::{asked_aws, asked_host, remembered, waited};
 pub use token::token;
 pub use view::view;
 pub use writer::{Journal, SizeWarning};

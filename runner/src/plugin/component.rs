@@ -2,6 +2,8 @@
 //!
 //! The main type is [`Plugin`].
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::Component;
@@ -49,6 +51,8 @@ pub struct Plugin {
     pub description: Description,
     /// The AWS interfaces and the others that it imports.
     pub imports: Vec<String>,
+    /// Its bytes, which a resumed run uses again.
+    pub bytes: Arc<[u8]>,
     pub(crate) pre: StagePre<StageHost>,
 }
 
@@ -79,7 +83,7 @@ impl Plugin {
             not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))
         })?;
         let description = describe(engine, name, &pre)?;
-        Ok(Self { digest: Digest::of(bytes), description, imports, pre })
+        Ok(Self { digest: Digest::of(bytes), description, imports, bytes: bytes.into(), pre })
     }
 }
 

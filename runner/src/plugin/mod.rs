@@ -16,4 +16,5 @@ pub use engine::{Engine, Limits};
 pub use error::PluginError;
 pub(crate) use limiter::Limiter;
 pub use registry::Plugins;
+pub(crate) use standard::standard_component;
 pub use standard::standard_names;

@@ -19,13 +19,20 @@ use crate::types::Digest;
 #[derive(Debug)]
 pub struct Plugins {
     engine: Engine,
+    /// Components that are used whatever the pipeline's sources hold now, by the plugins' names.
+    pinned: BTreeMap<String, Vec<u8>>,
     loaded: Mutex<BTreeMap<PluginSource, Arc<Plugin>>>,
 }
 
 impl Plugins {
     /// Plugins of `engine`.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, loaded: Mutex::default() }
+        Self::pinned(engine, BTreeMap::new())
+    }
+
+    /// Plugins of `engine`, where those that `components` names are of these bytes.
+    pub fn pinned(engine: Engine, components: BTreeMap<String, Vec<u8>>) -> Self {
+        Self { engine, pinned: components, loaded: Mutex::default() }
     }
 
     /// The engine.
@@ -40,6 +47,7 @@ impl Plugins {
             return Ok(Arc::clone(plugin));
         }
         let plugin = Arc::new(match source {
+            pinned if self.pinned.contains_key(pinned.name()) => self.load_pinned(pinned.name())?,
             PluginSource::Standard(name) => self.load_standard(name)?,
             PluginSource::File { name, path, digest } => {
                 let bytes = read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
@@ -49,6 +57,11 @@ impl Plugins {
         });
         loaded.insert(source.clone(), Arc::clone(&plugin));
         Ok(plugin)
+    }
+
+    fn load_pinned(&self, name: &str) -> Result<Plugin, PluginError> {
+        let bytes = self.pinned.get(name).map(Vec::as_slice).unwrap_or_default();
+        Plugin::compile(&self.engine, name, bytes)
     }
 
     fn load_standard(&self, name: &str) -> Result<Plugin, PluginError> {

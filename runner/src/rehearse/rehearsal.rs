@@ -98,6 +98,7 @@ pub fn rehearse(
             connection: Connection::in_process(&pipeline.region, InProcess::to(simulator.clone()), clock),
             clock,
             limits: Limits::default(),
+            detach_after: None,
             control,
             report: Box::new(recorder),
         };

@@ -39,6 +39,7 @@ pub use duration::{duration, human};
 pub use html::{Comparison, Delivery, Html, Origin};
 pub use json::Json;
 pub use plain::Plain;
+pub(crate) use sentence::word_of_run;
 pub use sink::{Report, Reports};
 pub use style::Style;
 pub(crate) use style::Tone;

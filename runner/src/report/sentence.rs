@@ -46,7 +46,11 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
         EventKind::CallReconciled { action, verdict, evidence } => (
             Weight::Everyone,
             Symbol::Running,
-            format!("{action} was sent, and its answer never came: {} ({})", verdict_words(verdict), text::clean(evidence)),
+            format!(
+                "{action} was sent, and its answer never came: {} ({})",
+                verdict_words(verdict),
+                text::clean(evidence)
+            ),
         ),
         EventKind::StageStarted { attempt: 1 } => (Weight::Log, Symbol::Running, "started".to_owned()),
         EventKind::StageStarted { attempt } => (Weight::Log, Symbol::Running, format!("started, attempt {attempt}")),

@@ -91,7 +91,9 @@ impl Summary {
                 self.places = stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), place)).collect();
                 self.stages = stages.iter().map(StageSummary::new).collect();
             }
-            EventKind::StageStarted { attempt } | EventKind::StageResumed { attempt, .. } => self.of_stage(event, |stage| stage.attempts = *attempt),
+            EventKind::StageStarted { attempt } | EventKind::StageResumed { attempt, .. } => {
+                self.of_stage(event, |stage| stage.attempts = *attempt)
+            }
             EventKind::StageFinished { outcome, outputs, failure, millis, calls } => self.of_stage(event, |stage| {
                 stage.outcome = Some(*outcome);
                 stage.outputs.clone_from(outputs);

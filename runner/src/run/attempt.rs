@@ -9,6 +9,7 @@ use serde_json::Value;
 use wasmtime::Store;
 
 use super::context::RunContext;
+use super::gate::Replay;
 use super::host::{StageHost, WorkParts, shown, trap_reason};
 use super::stage::millis;
 use super::stop::{HostStop, hard_stop};
@@ -43,6 +44,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) deadline: u64,
     /// What earlier attempts remembered.
     pub(crate) memory: BTreeMap<String, String>,
+    /// What the journal holds of this attempt, where it goes on.
+    pub(crate) replay: Replay,
 }
 
 /// What of the plugin to call.
@@ -69,6 +72,8 @@ pub(crate) enum AttemptError {
     Failed(Failure),
     /// The run was told to end.
     Interrupted,
+    /// What became of a call cannot be found out.
+    Stuck(Failure),
     /// The run cannot go on.
     Fatal(HostStop),
 }
@@ -85,19 +90,20 @@ pub(crate) struct Attempted {
 
 impl Attempt<'_> {
     /// Call into a fresh instance of the guest.
-    pub(crate) async fn perform(self, ask: Ask) -> Attempted {
+    pub(crate) async fn perform(mut self, ask: Ask) -> Attempted {
         let remembered = self.memory.clone();
-        let host = StageHost::working(self.limits, self.parts(ask));
+        let replay = std::mem::take(&mut self.replay);
+        let host = StageHost::working(self.limits, self.parts(ask, replay));
         let mut store = Store::new(&self.engine.wasmtime, host);
         if let Err(error) = StageHost::limit(&mut store, &self.limits) {
             let stop = HostStop::Defect(error.to_string());
             return Attempted { answer: Err(AttemptError::Fatal(stop)), calls: 0, memory: remembered };
         }
-        let ended = tokio::select! {
+        let (ended, by_itself) = tokio::select! {
             // A guest that ended by itself is heard, even where its time is over.
             biased;
-            ended = self.invoke(&mut store, ask) => ended,
-            stop = hard_stop(&self.run.control, self.run.clock, self.deadline) => Err(self.stopped(stop)),
+            ended = self.invoke(&mut store, ask) => (ended, true),
+            stop = hard_stop(&self.run.control, self.run.clock, self.deadline) => (Err(self.stopped(stop)), false),
         };
         let answer = match ended {
             Ok(Invoked::Outputs(text)) => self.check_outputs(&text).map(Answer::Done).map_err(AttemptError::Failed),
@@ -107,6 +113,13 @@ impl Attempt<'_> {
         };
         match store.into_data().into_work() {
             Some(work) => {
+                // A guest that came to an end of its own must have come as far as before.
+                let answer = match (answer, work.left_over()) {
+                    (Ok(_) | Err(AttemptError::Failed(_)), Some(left)) if by_itself => {
+                        Err(AttemptError::Fatal(HostStop::NonDeterminism(Box::new(left))))
+                    }
+                    (answer, _) => answer,
+                };
                 let (calls, memory) = work.finish();
                 Attempted { answer, calls, memory }
             }
@@ -114,7 +127,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn parts(&self, ask: Ask) -> WorkParts {
+    fn parts(&self, ask: Ask, replay: Replay) -> WorkParts {
         let phase = if ask == Ask::Undo { Phase::Undo } else { Phase::Run };
         let caller = Caller::new(CallerParts {
             run: Arc::clone(self.run),
@@ -127,6 +140,7 @@ impl Attempt<'_> {
             reveal: self.stage.reveal,
             read_only: ask == Ask::Plan,
             maximum_calls: self.limits.calls,
+            replay,
         })
         .bounded(&self.limits);
         WorkParts {
@@ -171,7 +185,11 @@ impl Attempt<'_> {
                 size >> 10
             )),
             Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
+            // INVARIANT: only the run itself, between stages, asks who it is.
+            Some(HostStop::Identity(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
             Some(HostStop::Defect(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
+            Some(HostStop::NonDeterminism(mismatch)) => AttemptError::Fatal(HostStop::NonDeterminism(mismatch.clone())),
+            Some(HostStop::Stuck(failure)) => AttemptError::Stuck((**failure).clone()),
             Some(HostStop::Limit(_) | HostStop::Misuse(_)) | None => self.ended(&trap_reason(error)),
         }
     }

@@ -3,11 +3,13 @@
 //! The main type is [`RunContext`].
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
 use super::events::Events;
+use super::gate::Gate;
 use super::stop::{Control, HostStop};
 use crate::aws::clients::Clients;
 use crate::clock::Clock;
@@ -33,6 +35,10 @@ pub(crate) struct RunContext {
     /// Clients with the runner's own credentials, in the pipeline's region.
     pub(crate) own_clients: Arc<Clients>,
     pub(crate) images: Mutex<BTreeSet<String>>,
+    /// When the run last began or ended a stage or changed something in AWS, by its clock.
+    pub(crate) progress: AtomicU64,
+    /// Where a resumed run waits until all of it has been replayed.
+    pub(crate) gate: Gate,
 }
 
 impl RunContext {
@@ -62,6 +68,23 @@ impl RunContext {
 
     fn masked(&self, record: &Record) -> Result<Record, HostStop> {
         self.redactor.masked(record).map_err(|error| HostStop::Defect(format!("a record cannot be masked: {error}")))
+    }
+
+    /// The run came a step further: it does not only wait.
+    pub(crate) fn progressed(&self) {
+        self.progress.fetch_max(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// Wait until the run has come no further for `duration` of its clock.
+    pub(crate) async fn stalled_for(&self, duration: std::time::Duration) {
+        let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        loop {
+            let until = self.progress.load(Ordering::Relaxed).saturating_add(duration);
+            if self.clock.now() >= until {
+                return;
+            }
+            self.clock.sleep_until(until).await;
+        }
     }
 
     /// Wait until the clock shows `instant`, or until the run is told to end.

@@ -75,6 +75,15 @@ impl RunError {
             Self::Plugin(error) => error.help(),
             Self::Policy { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
             Self::Journal(_) => Some("nothing is sent that the journal does not hold; check the disk and `--state-dir`".to_owned()),
+            Self::GivenUp(HostStop::NonDeterminism(_)) => Some(
+                "nothing was sent to AWS. A stage must do the same again when it is answered the same: this is a defect of \
+                 its plugin, or the journal is not this run's. Look at `kiln show`, settle the account by hand, and run the \
+                 pipeline again"
+                    .to_owned(),
+            ),
+            Self::GivenUp(HostStop::Identity(_)) => {
+                Some("use the credentials that the run began with, and resume it again".to_owned())
+            }
             Self::BadIdentity(_) | Self::GivenUp(_) => None,
         }
     }

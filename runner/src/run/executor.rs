@@ -1,6 +1,6 @@
 //! Runs a pipeline: begins stages when they may, follows them to their ends, undoes where that was asked for.
 //!
-//! The main function is [`run`].
+//! The main function is [`run`]; [`resume`] goes on with a run that had stopped, [`undo`] takes back what one did.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,13 +9,14 @@ use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::error::RunError;
+use super::resume::Resumable;
 use super::schedule::{Node, Schedule};
-use super::setup::{Prepared, RunOptions, RunSource, prepare};
-use super::stage::{StageEnd, Worked, run_stage};
-use super::stop::HostStop;
-use super::undo::undo_all;
+use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
+use super::stage::{Readiness, StageEnd, Worked, run_stage, work_of};
+use super::stop::{DETACH, HostStop};
+use super::undo::{Undone, undo_all};
 use crate::event::{EventKind, RunOutcome, StageOutcome};
-use crate::journal::{self, Record};
+use crate::journal::{self, History, Record, StagePast, UndoPast};
 use crate::pipeline::Pipeline;
 use crate::plugin::Plugins;
 use crate::types::{RunId, StageName};
@@ -44,33 +45,58 @@ pub async fn run(
     source: RunSource,
     options: RunOptions,
 ) -> Result<RunSummary, RunError> {
-    let state_dir = options.state_dir.clone();
-    let prepared = Arc::new(prepare(pipeline, plugins, Some(&source), options).await?);
-    let journal = state_dir.map(|state_dir| journal::run_dir(&state_dir, &prepared.run.id));
+    let journal = options.state_dir.clone();
+    let prepared = Arc::new(prepare(pipeline, plugins, Beginning::Run(&source), options).await?);
+    let journal = journal.map(|state_dir| journal::run_dir(&state_dir, &prepared.run.id));
     let began = prepared.run.clock.now();
     let mut execution = Execution::new(Arc::clone(&prepared));
     let ended = execution.finish().await;
-    let run = &prepared.run;
-    let signal = run.control.interrupted();
-    let outcome = match (&ended, &signal) {
-        (_, Some(_)) => RunOutcome::Interrupted,
-        (Ok(()), None) if !execution.failed => RunOutcome::Done,
-        (Ok(()) | Err(_), None) => RunOutcome::Failed,
+    execution.close(ended, began, journal).await
+}
+
+/// Go on with a run that had stopped: what it has done is answered from its journal, the rest is done.
+///
+/// # Errors
+/// As [`run`]; and a stage does not do again what it did before ([`HostStop::NonDeterminism`]): then nothing was sent.
+pub async fn resume(
+    resumable: Resumable,
+    pipeline: Arc<Pipeline>,
+    plugins: Arc<Plugins>,
+    options: RunOptions,
+) -> Result<RunSummary, RunError> {
+    let (mut execution, history, directory) = take_up(resumable, pipeline, plugins, options).await?;
+    let ended = match execution.restore(&history).await {
+        Ok(()) => execution.finish().await,
+        Err(stop) => Err(stop),
     };
-    let at = run.clock.now();
-    let recorded = run.record_durable(&Record::RunEnd(journal::RunEnd { outcome, at })).await;
-    run.events.emit(
-        None,
-        EventKind::RunFinished {
-            outcome,
-            millis: at.saturating_sub(began),
-            calls: execution.calls,
-            journal: journal.as_ref().map(|journal| journal.display().to_string()),
-        },
-    );
-    run.events.finish();
-    ended.and(recorded).map_err(RunError::GivenUp)?;
-    Ok(RunSummary { run: run.id.clone(), outcome, signal, journal })
+    execution.close(ended, history.start.at, Some(directory)).await
+}
+
+/// Take back what a run did that has ended, or that had stopped: all stages that can be undone, the last first.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn undo(
+    resumable: Resumable,
+    pipeline: Arc<Pipeline>,
+    plugins: Arc<Plugins>,
+    options: RunOptions,
+) -> Result<RunSummary, RunError> {
+    let (mut execution, history, directory) = take_up(resumable, pipeline, plugins, options).await?;
+    let undone = execution.undo_by_hand(&history).await;
+    execution.close(undone, history.start.at, Some(directory)).await
+}
+
+async fn take_up(
+    resumable: Resumable,
+    pipeline: Arc<Pipeline>,
+    plugins: Arc<Plugins>,
+    options: RunOptions,
+) -> Result<(Execution, History, PathBuf), RunError> {
+    let history = resumable.history.clone();
+    let directory = resumable.directory.clone();
+    let prepared = Arc::new(prepare(pipeline, plugins, Beginning::Resume(Box::new(resumable)), options).await?);
+    Ok((Execution::new(prepared), history, directory))
 }
 
 /// A run under way.
@@ -80,7 +106,15 @@ struct Execution {
     /// What was worked on, in the order in which it ended.
     worked: Vec<Worked>,
     began: BTreeMap<StageName, u64>,
+    /// What is known of stages that go on.
+    past: BTreeMap<StageName, StagePast>,
+    /// What is known of undos.
+    undos: BTreeMap<StageName, UndoPast>,
+    /// Whether the run may begin what it had not begun before: not until all that goes on was replayed.
+    live: bool,
     failed: bool,
+    stuck: bool,
+    undone_by_hand: bool,
     calls: u32,
 }
 
@@ -96,8 +130,129 @@ impl Execution {
             prepared,
             worked: Vec::new(),
             began: BTreeMap::new(),
+            past: BTreeMap::new(),
+            undos: BTreeMap::new(),
+            live: true,
             failed: false,
+            stuck: false,
+            undone_by_hand: false,
             calls: 0,
+        }
+    }
+
+    /// Bring everything to where the run stopped.
+    async fn restore(&mut self, history: &History) -> Result<(), HostStop> {
+        self.live = false;
+        let begun = history.stages.iter().filter(|(_, stage)| stage.has_begun()).map(|(name, _)| name);
+        let of = |name: &StageName| history.stage(name).and_then(|stage| stage.end.as_ref());
+        let ends: Vec<_> = history.ended.iter().filter_map(|name| Some((name, of(name)?))).collect();
+        let worked_on = ends.iter().filter(|(_, end)| end.outcome != StageOutcome::NotRun);
+        let ended = worked_on.map(|(name, end)| (*name, end.outcome));
+        let forgone = self.schedule.restore(begun, ended).map_err(|error| HostStop::Defect(error.to_string()))?;
+        for (name, end) in &ends {
+            self.tell_again(name, end, history);
+            self.failed |= end.outcome == StageOutcome::Failed;
+            if let Some(outputs) = &end.outputs {
+                self.prepared.run.note_images(outputs);
+                self.prepared.keep_outputs(name, outputs.clone());
+            }
+            self.worked.extend(self.worked_before(name, history).await);
+        }
+        let untold = forgone.into_iter().filter(|name| of(name).is_none()).collect();
+        self.forgo(untold).await?;
+        for (name, stage) in &history.stages {
+            self.began.extend(stage.began.map(|began| (name.clone(), began)));
+            self.undos.extend(stage.undo.clone().map(|undo| (name.clone(), undo)));
+        }
+        self.past = history.stages.clone();
+        Ok(())
+    }
+
+    /// What a report must know of a stage that ended before this process began.
+    fn tell_again(&mut self, name: &StageName, end: &journal::StageEnd, history: &History) {
+        let past = history.stage(name);
+        let calls = past.and_then(|past| past.attempt.as_ref()).map_or(0, |attempt| attempt.script.calls());
+        let began = past.and_then(|past| past.began).unwrap_or(end.at);
+        self.calls += calls;
+        self.prepared.run.events.emit(
+            Some(name),
+            EventKind::StageFinished {
+                outcome: end.outcome,
+                outputs: end.outputs.clone(),
+                failure: end.failure.clone(),
+                millis: end.at.saturating_sub(began),
+                calls,
+            },
+        );
+    }
+
+    /// A stage that was worked on before, as its undo needs it.
+    async fn worked_before(&self, name: &StageName, history: &History) -> Option<Worked> {
+        let past = history.stage(name)?;
+        let config = past.attempt.as_ref()?.start.config.clone();
+        match work_of(&self.prepared, self.prepared.stage(name)?, config, past.remembered()).await {
+            Readiness::Ready(worked) => Some(*worked),
+            Readiness::Ended(..) => None,
+        }
+    }
+
+    /// Undo all that the run did, also of stages that had not ended.
+    async fn undo_by_hand(&mut self, history: &History) -> Result<(), HostStop> {
+        self.prepared.confirm_identity().await?;
+        self.prepared.run.gate.open();
+        let open = history.stages.keys().filter(|name| !history.ended.contains(name));
+        for name in history.ended.iter().chain(open) {
+            self.worked.extend(self.worked_before(name, history).await);
+        }
+        self.undos =
+            history.stages.iter().filter_map(|(name, stage)| Some((name.clone(), stage.undo.clone()?))).collect();
+        self.undone_by_hand = true;
+        self.undo().await
+    }
+
+    async fn undo(&mut self) -> Result<(), HostStop> {
+        let (worked, past) = (std::mem::take(&mut self.worked), std::mem::take(&mut self.undos));
+        let Undone { calls, stuck, undone: _ } = undo_all(&self.prepared, worked, past).await?;
+        self.calls += calls;
+        self.stuck |= stuck;
+        Ok(())
+    }
+
+    /// Write down how it ended, and tell.
+    async fn close(
+        mut self,
+        ended: Result<(), HostStop>,
+        began: u64,
+        journal: Option<PathBuf>,
+    ) -> Result<RunSummary, RunError> {
+        let run = Arc::clone(&self.prepared.run);
+        let signal = run.control.interrupted();
+        let outcome = self.outcome(&ended, signal.as_deref());
+        let at = run.clock.now();
+        let recorded = run.record_durable(&Record::RunEnd(journal::RunEnd { outcome, at })).await;
+        run.events.emit(
+            None,
+            EventKind::RunFinished {
+                outcome,
+                millis: at.saturating_sub(began),
+                calls: std::mem::take(&mut self.calls),
+                journal: journal.as_ref().map(|journal| journal.display().to_string()),
+            },
+        );
+        run.events.finish();
+        ended.and(recorded).map_err(RunError::GivenUp)?;
+        Ok(RunSummary { run: run.id.clone(), outcome, signal, journal })
+    }
+
+    fn outcome(&self, ended: &Result<(), HostStop>, signal: Option<&str>) -> RunOutcome {
+        match (ended, signal) {
+            (Ok(()), Some(DETACH)) => RunOutcome::Detached,
+            // A run that was given up can be resumed when what was in its way is gone.
+            (Err(_), _) | (Ok(()), Some(_)) => RunOutcome::Interrupted,
+            (Ok(()), None) if self.stuck => RunOutcome::Stuck,
+            (Ok(()), None) if self.undone_by_hand => RunOutcome::Undone,
+            (Ok(()), None) if self.failed => RunOutcome::Failed,
+            (Ok(()), None) => RunOutcome::Done,
         }
     }
 
@@ -105,9 +260,11 @@ impl Execution {
         let mut at_work = JoinSet::new();
         let control = self.prepared.run.control.clone();
         let mut told = false;
+        let run = Arc::clone(&self.prepared.run);
+        self.go_on_with_stages(&mut at_work);
         loop {
             self.begin_stages(&mut at_work);
-            if at_work.is_empty() && self.schedule.is_over() {
+            if at_work.is_empty() && self.live && self.schedule.is_over() {
                 break;
             }
             tokio::select! {
@@ -116,6 +273,13 @@ impl Execution {
                     told = true;
                     self.interrupted().await?;
                 }
+                () = run.gate.all_arrived(), if !self.live => {
+                    self.prepared.confirm_identity().await?;
+                    run.gate.open();
+                    self.live = true;
+                }
+                () = run.stalled_for(self.prepared.detach_after.unwrap_or_default()),
+                    if self.live && !told && self.prepared.detach_after.is_some() => control.detach(),
                 Some(ended) = at_work.join_next() => {
                     // Whatever else has ended by now becomes durable with it, by one sync of the journal.
                     let others = std::iter::from_fn(|| at_work.try_join_next());
@@ -125,18 +289,27 @@ impl Execution {
             }
         }
         if self.schedule.wants_undo() && control.interrupted().is_none() {
-            let worked = std::mem::take(&mut self.worked);
-            self.calls += undo_all(&self.prepared, worked).await?;
+            self.undo().await?;
         }
         Ok(())
     }
 
+    /// Replay the stages that were at work when the run stopped.
+    fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
+        for name in self.schedule.at_work() {
+            let Some(past) = self.past.remove(&name) else { continue };
+            let arrival = self.prepared.run.gate.expect();
+            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, Some((past, arrival))));
+        }
+    }
+
     fn begin_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
         let limit = self.prepared.max_parallel.or(self.prepared.pipeline.max_parallel).unwrap_or(usize::MAX).max(1);
-        while self.schedule.running() < limit {
+        while self.live && self.schedule.running() < limit {
             let Some(name) = self.schedule.begin_next() else { return };
             self.began.insert(name.clone(), self.prepared.run.clock.now());
-            at_work.spawn(run_stage(Arc::clone(&self.prepared), name));
+            self.prepared.run.progressed();
+            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, None));
         }
     }
 
@@ -174,7 +347,9 @@ impl Execution {
         let StageEnd { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
         let run = Arc::clone(&self.prepared.run);
         self.calls += calls;
+        run.progressed();
         self.failed |= outcome == StageOutcome::Failed;
+        self.stuck |= outcome == StageOutcome::Stuck;
         let millis = at.saturating_sub(self.began.get(&name).copied().unwrap_or(at));
         run.events
             .emit(Some(&name), EventKind::StageFinished { outcome, outputs: outputs.clone(), failure, millis, calls });
@@ -197,8 +372,8 @@ impl Execution {
     /// Say of stages that they are not run.
     async fn forgo(&self, stages: Vec<StageName>) -> Result<(), HostStop> {
         let run = &self.prepared.run;
-        // An interrupted run is resumed: what has not begun has not ended either.
-        if run.control.interrupted().is_none() {
+        // A run that is interrupted or stuck is resumed: what has not begun has not ended either.
+        if run.control.interrupted().is_none() && !self.stuck {
             for stage in &stages {
                 run.record(&Record::StageEnd(journal::StageEnd {
                     stage: stage.clone(),

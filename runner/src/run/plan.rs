@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
+use super::gate::Replay;
 use super::identity::clients_of;
-use super::setup::{Prepared, RunOptions, prepare};
+use super::setup::{Beginning, Prepared, RunOptions, prepare};
 use super::stage::millis;
 use crate::event::Failure;
 use crate::pipeline::{Evaluated, Pipeline, Stage};
@@ -24,7 +25,7 @@ use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
 /// # Errors
 /// The run could not begin. That a stage cannot be planned is no error: see [`StagePlan::failure`].
 pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOptions) -> Result<PlanView, RunError> {
-    let prepared = prepare(pipeline, plugins, None, options).await?;
+    let prepared = prepare(pipeline, plugins, Beginning::Plan, options).await?;
     let mut stages = Vec::new();
     for stage in &prepared.pipeline.stages {
         stages.push(plan_stage(&prepared, stage).await?);
@@ -90,6 +91,7 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
         attempt: 1,
         deadline: prepared.run.clock.now().saturating_add(millis(stage.timeout)),
         memory: BTreeMap::new(),
+        replay: Replay::default(),
     }
     .perform(Ask::Plan)
     .await;
@@ -100,6 +102,8 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
         }
         Err(AttemptError::Failed(failure)) => Ok(Err(failure)),
         Err(AttemptError::Interrupted) => Err(RunError::GivenUp(super::HostStop::Interrupted)),
+        // INVARIANT: a plan writes nothing that could be stuck.
+        Err(AttemptError::Stuck(failure)) => Ok(Err(failure)),
         Err(AttemptError::Fatal(stop)) => Err(RunError::GivenUp(stop)),
     }
 }

@@ -122,6 +122,35 @@ impl Schedule {
         schedule
     }
 
+    /// Take up where a run stopped: `begun` are the stages that had begun, `ended` those of them that had ended, in their
+    /// order. Answers the stages that will not be run, as [`end`](Self::end) does.
+    pub fn restore<'a>(
+        &mut self,
+        begun: impl IntoIterator<Item = &'a StageName>,
+        ended: impl IntoIterator<Item = (&'a StageName, StageOutcome)>,
+    ) -> Result<Vec<StageName>, IllegalStep> {
+        for stage in begun {
+            let Some(position) = self.index.get(stage).copied() else { continue };
+            self.ready.remove(&position);
+            if let Some(entry) = self.entries.get_mut(position) {
+                // What it needs had ended when it began: its own end follows in this order again.
+                entry.state = StageState::Running;
+                self.running += 1;
+            }
+        }
+        let mut forgone = Vec::new();
+        for (stage, outcome) in ended {
+            forgone.extend(self.end(stage, outcome)?);
+        }
+        Ok(forgone)
+    }
+
+    /// The stages that are at work.
+    pub fn at_work(&self) -> Vec<StageName> {
+        let running = self.entries.iter().filter(|entry| entry.state == StageState::Running);
+        running.map(|entry| entry.name.clone()).collect()
+    }
+
     /// Begin the next stage that can, in the pipeline's order.
     pub fn begin_next(&mut self) -> Option<StageName> {
         if self.stopped {

@@ -1,23 +1,29 @@
 //! What a run needs before its first stage: identity, secrets, journal.
 //!
-//! The main types are [`RunOptions`], what the caller decides, and [`Prepared`], what the stages then share.
+//! The main types are [`RunOptions`], what the caller decides, and [`Prepared`], what the stages then share. [`Beginning`]
+//! says whether a run begins, goes on, or is only planned.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::context::RunContext;
 use super::error::RunError;
 use super::events::Events;
+use super::gate::{Gate, Replay};
 use super::identity::{check_accounts, own_account, place_of};
-use super::stop::Control;
+use super::resume::Resumable;
+use super::stop::{Control, HostStop};
 use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
-use crate::journal::{self, Journal, LocalRead, Record, RunStart};
+use crate::journal::{self, Journal, LocalRead, Record, RunResume, RunStart};
 use crate::pipeline::{Phase, Pipeline, Scope, Stage};
 use crate::plugin::{Limits, Plugin, Plugins};
 use crate::policy::{Grants, Place};
@@ -49,6 +55,8 @@ pub struct RunOptions {
     pub clock: Clock,
     /// A guest's bounds.
     pub limits: Limits,
+    /// After how long without any progress the run is left, to be resumed later; none where it waits for as long as it takes.
+    pub detach_after: Option<Duration>,
     /// Tells the run when to end.
     pub control: Control,
     /// Who is told what happens.
@@ -64,6 +72,11 @@ pub(crate) struct Prepared {
     pub(crate) limits: Limits,
     pub(crate) account: AccountId,
     pub(crate) max_parallel: Option<usize>,
+    pub(crate) detach_after: Option<Duration>,
+    /// Whether the credentials are known to be the right account's.
+    identity: OnceCell<()>,
+    /// Which process of the run this is: 1 for the one that began it.
+    process: u32,
     /// Where in the pipeline each stage is.
     positions: HashMap<StageName, usize>,
     /// What finished stages answered.
@@ -73,69 +86,157 @@ pub(crate) struct Prepared {
 /// The name under which the host's own calls are journaled. Stages cannot have it.
 pub(crate) const HOST: &str = "kiln";
 
-/// Find out who the runner is, get the secrets, and begin the journal where `source` is given (a plan keeps none).
+/// How a run begins.
+pub(crate) enum Beginning<'a> {
+    /// Nothing is run, only planned: there is no journal.
+    Plan,
+    /// With nothing done.
+    Run(&'a RunSource),
+    /// Where its journal ends.
+    Resume(Box<Resumable>),
+}
+
+/// Find out who the runner is, get the secrets, and begin the journal, or go on with it.
 pub(crate) async fn prepare(
     pipeline: Arc<Pipeline>,
     plugins: Arc<Plugins>,
-    source: Option<&RunSource>,
+    beginning: Beginning<'_>,
     options: RunOptions,
 ) -> Result<Prepared, RunError> {
-    let RunOptions { max_parallel, state_dir, run_id, connection, clock, limits, control, report } = options;
+    let RunOptions { max_parallel, state_dir, run_id, connection, clock, limits, detach_after, control, report } =
+        options;
     let redactor = Redactor::default();
     let events = Events::new(clock, redactor.clone(), report);
-    let id = run_id.unwrap_or_else(|| RunId::new(clock.now()));
+    let id = match &beginning {
+        Beginning::Resume(resumable) => resumable.history.start.run.clone(),
+        Beginning::Plan | Beginning::Run(_) => run_id.unwrap_or_else(|| RunId::new(clock.now())),
+    };
     let own_clients = Arc::new(connection.clients(&pipeline.region, None).await);
-    let context = |journal: Option<Journal>| RunContext {
+    let secrets = match &beginning {
+        Beginning::Resume(resumable) => resumable.pinned(&pipeline.secrets),
+        Beginning::Plan | Beginning::Run(_) => pipeline.secrets.clone(),
+    };
+    let context = |journal: Option<Journal>, gate: Gate| RunContext {
         id: id.clone(),
         pipeline: pipeline.name.clone(),
-        planning: source.is_none(),
+        planning: matches!(beginning, Beginning::Plan),
         journal,
         events: events.clone(),
         redactor: redactor.clone(),
-        secrets: Vault::new(pipeline.secrets.clone(), redactor.clone()),
+        secrets: Vault::new(secrets.clone(), redactor.clone()),
         clock,
         control: control.clone(),
         own_clients: Arc::clone(&own_clients),
         images: std::sync::Mutex::default(),
+        progress: AtomicU64::new(clock.now()),
+        gate,
     };
-    // The journal's first record names the account, so this one call is made before there is a journal.
-    let silent = RunContext { events: Events::silent(clock), ..context(None) };
-    let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients)?).await?;
-    check_accounts(&pipeline, &account)?;
-    let journal = match (source, state_dir) {
-        (Some(source), Some(state_dir)) => {
-            let start = run_start(&pipeline, &plugins, source, &id, &account, clock)?;
-            let directory = journal::run_dir(&state_dir, &id);
-            journal::attach(&directory, source.text.as_bytes())?;
-            Some(Journal::create(&directory, &start)?)
-        }
-        (None, _) | (_, None) => None,
-    };
-    let run = Arc::new(context(journal));
     let positions =
         pipeline.stages.iter().enumerate().map(|(position, stage)| (stage.name.clone(), position)).collect();
-    let outputs = RwLock::default();
-    let prepared = Prepared { pipeline, plugins, run, connection, limits, account, max_parallel, positions, outputs };
-    prepared.announce(source);
-    prepared.open_secrets().await?;
-    Ok(prepared)
+    let prepared = |run: RunContext, account: AccountId, process: u32| Prepared {
+        run: Arc::new(run),
+        pipeline: Arc::clone(&pipeline),
+        plugins: Arc::clone(&plugins),
+        connection: connection.clone(),
+        limits,
+        account,
+        max_parallel,
+        detach_after,
+        identity: OnceCell::new(),
+        process,
+        positions,
+        outputs: RwLock::default(),
+    };
+    match beginning {
+        Beginning::Resume(ref resumable) => {
+            let history = &resumable.history;
+            let run = context(Some(resumable.journal.clone()), Gate::shut());
+            run.record_durable(&Record::RunResume(RunResume {
+                kiln_version: env!("CARGO_PKG_VERSION").to_owned(),
+                truncated: resumable.truncated,
+                at: clock.now(),
+            }))
+            .await
+            .map_err(RunError::GivenUp)?;
+            let prepared = prepared(run, history.start.account.clone(), history.resumes + 2);
+            prepared.announce(&history.start.file, Some(history.start.at));
+            prepared.open_secrets().await?;
+            Ok(prepared)
+        }
+        Beginning::Plan | Beginning::Run(_) => {
+            // The journal's first record names the account, so this one call is made before there is a journal.
+            let silent = RunContext { events: Events::silent(clock), ..context(None, Gate::opened()) };
+            let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
+            check_accounts(&pipeline, &account)?;
+            let (journal, file) = match (&beginning, state_dir) {
+                (Beginning::Run(source), Some(state_dir)) => {
+                    let start = run_start(&pipeline, &plugins, source, &id, &account, clock)?;
+                    let directory = journal::run_dir(&state_dir, &id);
+                    keep_components(&state_dir, &pipeline, &plugins)?;
+                    journal::attach(&directory, source.text.as_bytes())?;
+                    (Some(Journal::create(&directory, &start)?), Some(&source.file))
+                }
+                (Beginning::Run(source), None) => (None, Some(&source.file)),
+                (Beginning::Plan | Beginning::Resume(_), _) => (None, None),
+            };
+            let prepared = prepared(context(journal, Gate::opened()), account, 1);
+            if let Some(file) = file {
+                prepared.announce(file, None);
+            }
+            prepared.open_secrets().await?;
+            Ok(prepared)
+        }
+    }
+}
+
+/// Keep the components beside the runs: a resume uses the bytes of the run's start, whatever has become of the files.
+fn keep_components(state_dir: &Path, pipeline: &Pipeline, plugins: &Plugins) -> Result<(), RunError> {
+    for stage in &pipeline.stages {
+        let plugin = plugins.load(&stage.plugin)?;
+        journal::keep_component(state_dir, &plugin.digest, &plugin.bytes)?;
+    }
+    Ok(())
 }
 
 impl Prepared {
-    fn announce(&self, source: Option<&RunSource>) {
-        let Some(source) = source else { return };
+    fn announce(&self, file: &str, resumed: Option<u64>) {
         self.run.events.emit(
             None,
             EventKind::RunStarted {
                 run: self.run.id.clone(),
                 pipeline: self.pipeline.name.clone(),
-                file: source.file.clone(),
+                file: file.to_owned(),
                 account: self.account.clone(),
                 region: self.pipeline.region.clone(),
                 stages: self.pipeline.stages.iter().map(outline).collect(),
-                resumed: None,
+                resumed,
             },
         );
+    }
+
+    /// Refuse to go on with a run by the credentials of another account than it began with.
+    pub(crate) async fn confirm_identity(&self) -> Result<(), HostStop> {
+        self.identity.get_or_try_init(|| self.compare_identity()).await.copied()
+    }
+
+    async fn compare_identity(&self) -> Result<(), HostStop> {
+        let mut caller = self.host_caller().map_err(|error| HostStop::Defect(error.to_string()))?;
+        let account = match own_account(&mut caller).await {
+            Ok(account) => account,
+            Err(RunError::GivenUp(stop)) => return Err(stop),
+            Err(error) => return Err(HostStop::Identity(error.to_string())),
+        };
+        if account == self.account {
+            return Ok(());
+        }
+        Err(HostStop::Identity(format!(
+            "the run began with credentials of account {}, and these belong to account {account}",
+            self.account
+        )))
+    }
+
+    fn host_caller(&self) -> Result<Caller, RunError> {
+        host_caller(&self.run, &self.pipeline, Some(&self.account), &self.run.own_clients, self.process)
     }
 
     async fn open_secrets(&self) -> Result<(), RunError> {
@@ -144,7 +245,10 @@ impl Prepared {
         if names.is_empty() {
             return Ok(());
         }
-        let mut caller = host_caller(&self.run, &self.pipeline, Some(&self.account), &self.run.own_clients)?;
+        if self.process > 1 {
+            self.confirm_identity().await.map_err(RunError::GivenUp)?;
+        }
+        let mut caller = self.host_caller()?;
         let handles = self.run.secrets.open(&names, &mut caller).await.map_err(RunError::Secret)?;
         for handle in handles {
             let value = serde_json::json!({ "name": handle.name(), "arn": handle.arn(), "version": handle.version() });
@@ -206,6 +310,7 @@ fn host_caller(
     pipeline: &Pipeline,
     account: Option<&AccountId>,
     clients: &Arc<Clients>,
+    process: u32,
 ) -> Result<Caller, RunError> {
     let nobody: AccountId = "000000000000".parse()?;
     let place = Place::new(pipeline.region.clone(), account.cloned().unwrap_or(nobody));
@@ -215,7 +320,7 @@ fn host_caller(
     Ok(Caller::new(CallerParts {
         run: Arc::clone(run),
         stage,
-        attempt: 1,
+        attempt: process,
         phase: journal::Phase::Run,
         place,
         clients: Arc::clone(clients),
@@ -223,6 +328,7 @@ fn host_caller(
         reveal: false,
         read_only: false,
         maximum_calls: u32::MAX,
+        replay: Replay::default(),
     }))
 }
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
+use super::gate::{Arrival, Replay};
 use super::identity::clients_of;
 use super::setup::Prepared;
 use super::stop::HostStop;
 use crate::aws::clients::Clients;
 use crate::event::{EventKind, Failure, StageOutcome};
-use crate::journal::{self, Record, StageStart};
+use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
 use crate::pipeline::Stage;
 use crate::plugin::Plugin;
 use crate::policy::{Grants, Place};
@@ -47,13 +48,27 @@ pub(crate) struct Worked {
 }
 
 /// What stands between a stage and its first attempt.
-enum Readiness {
+pub(crate) enum Readiness {
     Ready(Box<Worked>),
     Ended(StageOutcome, Option<Failure>),
 }
 
-/// Run the stage `name`, all attempts of it.
-pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Result<StageEnd, HostStop> {
+/// Where a stage begins.
+enum From {
+    /// With its first attempt.
+    Beginning,
+    /// In the middle of an attempt.
+    Attempt(AttemptPast, Arrival),
+    /// With the attempt after this one, whose end says when.
+    Rest(journal::StageEnd),
+}
+
+/// Run the stage `name`, all attempts of it that `past` does not know the end of.
+pub(crate) async fn run_stage(
+    prepared: Arc<Prepared>,
+    name: StageName,
+    past: Option<(StagePast, Arrival)>,
+) -> Result<StageEnd, HostStop> {
     let Some(stage) = prepared.stage(&name) else {
         return Err(HostStop::Defect(format!("the schedule knows a stage `{name}` that the pipeline does not")));
     };
@@ -66,14 +81,34 @@ pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Resul
         calls: 0,
         worked: None,
     };
-    let mut worked = match ready(&prepared, stage).await {
+    let (readiness, from) = match past {
+        Some((StagePast { attempt: Some(attempt), rest: None, memory, .. }, arrival)) => {
+            let config = attempt.start.config.clone();
+            (work_of(&prepared, stage, config, memory).await, From::Attempt(attempt, arrival))
+        }
+        Some((past @ StagePast { attempt: Some(_), rest: Some(_), .. }, _)) => {
+            rested_before(&prepared, stage, past).await
+        }
+        Some((StagePast { attempt: None, .. }, _)) | None => (ready(&prepared, stage).await, From::Beginning),
+    };
+    let mut worked = match readiness {
         Readiness::Ready(worked) => *worked,
         Readiness::Ended(outcome, failure) => return Ok(StageEnd { outcome, failure, ..end }),
     };
     let attempts = stage.retry.attempts.max(1);
-    for attempt in 1..=attempts {
+    let (mut attempt, mut going_on) = match from {
+        From::Beginning => (1, None),
+        From::Attempt(past, arrival) => (past.start.attempt, Some((past, arrival))),
+        From::Rest(rest) => {
+            if rested(&prepared, rest.retry_at.unwrap_or_default()).await?.is_interrupted() {
+                return Ok(StageEnd { outcome: StageOutcome::Interrupted, attempt: rest.attempt, ..end });
+            }
+            (rest.attempt + 1, None)
+        }
+    };
+    loop {
         end.attempt = attempt;
-        let attempted = try_stage(&prepared, stage, &worked, attempt).await?;
+        let attempted = try_stage(&prepared, stage, &worked, attempt, going_on.take()).await?;
         end.calls += attempted.calls;
         worked.memory = attempted.memory;
         match attempted.answer {
@@ -90,11 +125,17 @@ pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Resul
                 end.outcome = StageOutcome::Interrupted;
                 break;
             }
+            Err(AttemptError::Stuck(failure)) => {
+                end.outcome = StageOutcome::Stuck;
+                end.failure = Some(failure);
+                break;
+            }
             Err(AttemptError::Failed(failure)) if attempt < attempts && is_worth_another_attempt(&failure) => {
                 if rest(&prepared, stage, attempt, attempts, failure).await?.is_interrupted() {
                     end.outcome = StageOutcome::Interrupted;
                     break;
                 }
+                attempt += 1;
             }
             Err(AttemptError::Failed(failure)) => {
                 end.failure = Some(failure);
@@ -106,12 +147,17 @@ pub(crate) async fn run_stage(prepared: Arc<Prepared>, name: StageName) -> Resul
     Ok(end)
 }
 
+/// A stage that rests between two attempts.
+async fn rested_before(prepared: &Prepared, stage: &Stage, past: StagePast) -> (Readiness, From) {
+    let memory = past.remembered();
+    match (past.attempt, past.rest) {
+        (Some(attempt), Some(rest)) => (work_of(prepared, stage, attempt.start.config, memory).await, From::Rest(rest)),
+        (Some(_) | None, _) => (ready(prepared, stage).await, From::Beginning),
+    }
+}
+
 /// Decide `when`, evaluate the config, and settle what the stage may do.
 async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
-    let fail = |kind: &str, message: String, details: Vec<String>| {
-        let failure = Failure { kind: kind.to_owned(), message, help: None, details };
-        Readiness::Ended(StageOutcome::Failed, Some(failure))
-    };
     match prepared.with_scope(|scope| stage.when(scope)) {
         Ok(Some(true)) => {}
         // A condition that refers to a stage that was skipped cannot be decided: there is nothing to do either.
@@ -129,12 +175,22 @@ async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
     if let Err(problems) = stage.check_config(&evaluated.config) {
         return fail("config", "its config does not satisfy the plugin's schema".to_owned(), problems);
     }
+    work_of(prepared, stage, evaluated.config, BTreeMap::new()).await
+}
+
+/// Settle what the stage may do with this config, where and as whom.
+pub(crate) async fn work_of(
+    prepared: &Prepared,
+    stage: &Stage,
+    config: Value,
+    memory: BTreeMap<String, String>,
+) -> Readiness {
     let plugin = match prepared.plugin(stage) {
         Ok(plugin) => plugin,
         Err(error) => return fail("internal", error.to_string(), Vec::new()),
     };
     let place = prepared.place(stage);
-    let grants = match Grants::resolve(&plugin.description.permissions, &evaluated.config, &place) {
+    let grants = match Grants::resolve(&plugin.description.permissions, &config, &place) {
         Ok(grants) => grants,
         Err(error) => return fail("config", error.to_string(), Vec::new()),
     };
@@ -147,13 +203,27 @@ async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
         let run = &prepared.run.id;
         clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, run, warn).await
     };
-    let config = evaluated.config;
-    let memory = BTreeMap::new();
     Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, place, clients, grants, config, memory }))
 }
 
-async fn try_stage(prepared: &Prepared, stage: &Stage, worked: &Worked, attempt: u32) -> Result<Attempted, HostStop> {
+fn fail(kind: &str, message: String, details: Vec<String>) -> Readiness {
+    let failure = Failure { kind: kind.to_owned(), message, help: None, details };
+    Readiness::Ended(StageOutcome::Failed, Some(failure))
+}
+
+async fn try_stage(
+    prepared: &Prepared,
+    stage: &Stage,
+    worked: &Worked,
+    attempt: u32,
+    past: Option<(AttemptPast, Arrival)>,
+) -> Result<Attempted, HostStop> {
     let run = &prepared.run;
+    if let Some((AttemptPast { start, script }, arrival)) = past {
+        run.events.emit(Some(&stage.name), EventKind::StageResumed { attempt, replayed: script.calls() });
+        let replay = Replay { script, arrival: Some(arrival) };
+        return Ok(worked.attempt(prepared, stage, attempt, start.deadline, replay).perform(Ask::Run).await);
+    }
     let at = run.clock.now();
     let deadline = at.saturating_add(millis(stage.timeout));
     run.record(&Record::StageStart(StageStart {
@@ -168,17 +238,18 @@ async fn try_stage(prepared: &Prepared, stage: &Stage, worked: &Worked, attempt:
         at,
     }))?;
     run.events.emit(Some(&stage.name), EventKind::StageStarted { attempt });
-    Ok(worked.attempt(prepared, stage, attempt, deadline).perform(Ask::Run).await)
+    Ok(worked.attempt(prepared, stage, attempt, deadline, Replay::default()).perform(Ask::Run).await)
 }
 
 impl Worked {
-    /// An attempt at the stage, or at its undo.
+    /// An attempt at the stage, or at its undo, that does again what `replay` holds.
     pub(crate) fn attempt<'a>(
         &'a self,
         prepared: &'a Prepared,
         stage: &'a Stage,
         attempt: u32,
         deadline: u64,
+        replay: Replay,
     ) -> Attempt<'a> {
         Attempt {
             run: &prepared.run,
@@ -194,6 +265,7 @@ impl Worked {
             attempt,
             deadline,
             memory: self.memory.clone(),
+            replay,
         }
     }
 }
@@ -235,7 +307,11 @@ async fn rest(
     .await?;
     let kind = EventKind::StageRetrying { attempt, attempts, delay: millis(delay), failure };
     run.events.emit(Some(&stage.name), kind);
-    match run.sleep_until(until).await {
+    rested(prepared, until).await
+}
+
+async fn rested(prepared: &Prepared, until: u64) -> Result<Rested, HostStop> {
+    match prepared.run.sleep_until(until).await {
         Ok(()) => Ok(Rested::Whole),
         Err(HostStop::Interrupted) => Ok(Rested::Interrupted),
         Err(stop) => Err(stop),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::journal::JournalError;
+use crate::event::Failure;
+use crate::journal::{JournalError, Mismatch};
 
 /// Why the host ends a guest.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,15 @@ pub enum HostStop {
     /// The journal cannot be written: nothing may happen that it does not hold.
     #[error("the journal cannot be written: {0}")]
     Journal(#[from] JournalError),
+    /// A guest that is replayed does not do again what it did before. Nothing was sent.
+    #[error("{0}")]
+    NonDeterminism(Box<Mismatch>),
+    /// What became of a call cannot be found out: a person must decide.
+    #[error("{}", _0.message)]
+    Stuck(Box<Failure>),
+    /// Whose credentials these are is not known, or they are another account's than the run began with.
+    #[error("{0}")]
+    Identity(String),
     /// The guest asked for too much.
     #[error("{0}")]
     Limit(String),
@@ -36,7 +46,11 @@ pub enum HostStop {
 #[derive(Debug, Clone)]
 pub struct Control {
     interrupted: watch::Receiver<Option<String>>,
+    interrupter: Interrupter,
 }
+
+/// What ends a run that waits for too long, in the place of a signal's name.
+pub(crate) const DETACH: &str = "detach";
 
 /// Ends a run.
 #[derive(Debug, Clone)]
@@ -46,7 +60,8 @@ impl Interrupter {
     /// A run's switch, and what its stages watch.
     pub fn new() -> (Self, Control) {
         let (sender, interrupted) = watch::channel(None);
-        (Self(sender), Control { interrupted })
+        let interrupter = Self(sender);
+        (interrupter.clone(), Control { interrupted, interrupter })
     }
 
     /// End the run in order. `signal` says what asked for it.
@@ -59,6 +74,17 @@ impl Control {
     /// The signal that asked the run to end, if one did.
     pub fn interrupted(&self) -> Option<String> {
         self.interrupted.borrow().clone()
+    }
+
+    /// End the run in order, to be resumed later, because it waits for too long.
+    pub(crate) fn detach(&self) {
+        self.interrupter.0.send_if_modified(|signal| match signal {
+            Some(_) => false,
+            None => {
+                *signal = Some(DETACH.to_owned());
+                true
+            }
+        });
     }
 
     /// Wait until the run is told to end.

@@ -222,7 +222,9 @@ fn texts(kind: &EventKind, said: &mut Vec<String>) {
         EventKind::Call { action, error: Some(error), .. } | EventKind::CallRetrying { action, error, .. } => {
             said.push(format!("{action}: {error}"));
         }
-        EventKind::CallReconciled { action, verdict, evidence } => said.push(format!("{action}: {verdict}: {evidence}")),
+        EventKind::CallReconciled { action, verdict, evidence } => {
+            said.push(format!("{action}: {verdict}: {evidence}"))
+        }
         EventKind::RunStarted { .. }
         | EventKind::StageResumed { .. }
         | EventKind::StageStarted { .. }

@@ -54,7 +54,14 @@ fn failure() -> impl Strategy<Value = Failure> {
 }
 
 fn run_outcome() -> impl Strategy<Value = RunOutcome> {
-    prop_oneof![Just(RunOutcome::Done), Just(RunOutcome::Failed), Just(RunOutcome::Interrupted), Just(RunOutcome::Detached), Just(RunOutcome::Stuck), Just(RunOutcome::Undone)]
+    prop_oneof![
+        Just(RunOutcome::Done),
+        Just(RunOutcome::Failed),
+        Just(RunOutcome::Interrupted),
+        Just(RunOutcome::Detached),
+        Just(RunOutcome::Stuck),
+        Just(RunOutcome::Undone)
+    ]
 }
 
 fn stage_outcome() -> impl Strategy<Value = StageOutcome> {

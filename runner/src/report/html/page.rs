@@ -147,7 +147,9 @@ pub(super) fn state(stage: &Stage) -> (&'static str, &'static str) {
         (Some(StageOutcome::Done), Some(Ok(_))) => ("done, then undone", "undo"),
         (Some(StageOutcome::Done), Some(Err(_))) => ("done, could not be undone", "failed"),
         (Some(outcome @ StageOutcome::Done), None) => (sentence::word_of_stage(outcome), "done"),
-        (Some(outcome @ (StageOutcome::Failed | StageOutcome::Stuck)), _) => (sentence::word_of_stage(outcome), "failed"),
+        (Some(outcome @ (StageOutcome::Failed | StageOutcome::Stuck)), _) => {
+            (sentence::word_of_stage(outcome), "failed")
+        }
         (Some(outcome @ StageOutcome::Interrupted), _) => (sentence::word_of_stage(outcome), "interrupted"),
         (Some(outcome @ (StageOutcome::Skipped | StageOutcome::NotRun)), _) => {
             (sentence::word_of_stage(outcome), "idle")

@@ -159,7 +159,8 @@ pub(super) fn stages(recording: &Recording) -> Markup {
 }
 
 fn is_wrong(stage: &Stage) -> bool {
-    matches!(stage.outcome, Some(StageOutcome::Failed | StageOutcome::Interrupted | StageOutcome::Stuck) | None) || stage.undo.is_some()
+    matches!(stage.outcome, Some(StageOutcome::Failed | StageOutcome::Interrupted | StageOutcome::Stuck) | None)
+        || stage.undo.is_some()
 }
 
 fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {

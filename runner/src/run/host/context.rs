@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::state::{StageHost, stop};
 use crate::plugin::bindings::kiln::stage::context::{Host, Info};
+use crate::run::context::RunContext;
+use crate::run::stop::HostStop;
 
 impl Host for StageHost {
     async fn get(&mut self) -> wasmtime::Result<Info> {
@@ -16,9 +18,9 @@ impl Host for StageHost {
 
     async fn images_of_this_run(&mut self) -> wasmtime::Result<Vec<String>> {
         let work = self.enter("context.images-of-this-run").await?;
-        let images = work.run.images();
-        let value = images.iter().cloned().map(Value::String).collect();
-        work.local_read("images-of-this-run", Value::Array(value)).map_err(stop)?;
-        Ok(images)
+        let read = |run: &RunContext| run.images().into_iter().map(Value::String).collect();
+        let images = work.local_read("images-of-this-run", read).await.map_err(stop)?;
+        serde_json::from_value(images)
+            .map_err(|_| stop(HostStop::Defect("the journal holds images that are none".to_owned())))
     }
 }

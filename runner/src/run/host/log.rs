@@ -44,7 +44,7 @@ impl Host for StageHost {
 
 impl Work {
     fn emit_line(&self, level: LogLevel, message: String) {
-        self.run.events.emit(Some(self.caller.stage()), EventKind::StageLog { level, message });
+        self.caller.emit(EventKind::StageLog { level, message });
     }
 
     /// Write out what was held back, and say how much was dropped.

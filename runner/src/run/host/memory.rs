@@ -1,7 +1,8 @@
 //! `kiln:stage/memory`: what a stage must remember for its undo, kept in the journal.
 
 use super::state::{StageHost, stop};
-use crate::journal::{Record, Remember};
+use crate::aws::call::differs;
+use crate::journal::{self, Record, Remember, Step};
 use crate::plugin::bindings::kiln::stage::memory::Host;
 use crate::run::stop::HostStop;
 
@@ -18,9 +19,19 @@ impl Host for StageHost {
                 MAXIMUM_BYTES >> 10
             ))));
         }
-        let call = work.caller.next_key().map_err(stop)?;
-        let record = Record::Remember(Remember { call, name: name.clone(), value: value.clone() });
-        work.caller.note_durable(&record).await.map_err(stop)?;
+        match work.caller.step().await.map_err(stop)? {
+            // What was written down was masked first.
+            (_, Some(Step::Remember(recorded)))
+                if recorded.name == work.run.redactor.text(&name)
+                    && recorded.value == work.run.redactor.text(&value) => {}
+            (call, Some(other)) => {
+                return Err(stop(differs(&call, &other, &journal::remembered(&name, &value))));
+            }
+            (call, None) => {
+                let record = Record::Remember(Remember { call, name: name.clone(), value: value.clone() });
+                work.caller.note_durable(&record).await.map_err(stop)?;
+            }
+        }
         work.memory.insert(name, value);
         Ok(())
     }

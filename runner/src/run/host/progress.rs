@@ -24,7 +24,7 @@ impl Host for StageHost {
         let message = shown(&work.run.redactor, &status.message, STATUS_BYTES);
         let message = message.lines().next().unwrap_or_default().to_owned();
         let kind = EventKind::StageProgress { message, done: status.done, total: status.total };
-        work.run.events.emit(Some(work.caller.stage()), kind);
+        work.caller.emit(kind);
         work.status = Some(status);
         Ok(())
     }

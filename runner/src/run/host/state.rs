@@ -11,11 +11,11 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap};
 
 use crate::aws::bind::Call;
-use crate::aws::call::Caller;
+use crate::aws::call::{Caller, differs};
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::event::LogLevel;
-use crate::journal::{LocalRead, Record};
+use crate::journal::{self, LocalRead, Mismatch, Record, Step};
 use crate::plugin::bindings::kiln::stage::context::Info;
 use crate::plugin::bindings::kiln::stage::types;
 use crate::plugin::{Limiter, Limits};
@@ -132,9 +132,26 @@ impl StageHost {
 
 impl Work {
     /// A value that the guest reads from the host, journaled so that a resumed run reads the same.
-    pub(super) fn local_read(&mut self, what: &str, value: Value) -> Result<(), HostStop> {
-        let call = self.caller.next_key()?;
-        self.caller.note(&Record::LocalRead(LocalRead { call, what: what.to_owned(), value }))
+    pub(super) async fn local_read(
+        &mut self,
+        what: &str,
+        read: impl FnOnce(&RunContext) -> Value,
+    ) -> Result<Value, HostStop> {
+        match self.caller.step().await? {
+            (_, Some(Step::Local(recorded))) if recorded.what == what => Ok(recorded.value),
+            (call, Some(other)) => Err(differs(&call, &other, &journal::asked_host(what))),
+            (call, None) => {
+                let value = read(&self.run);
+                let read = LocalRead { call, what: what.to_owned(), value: value.clone() };
+                self.caller.note(&Record::LocalRead(read))?;
+                Ok(value)
+            }
+        }
+    }
+
+    /// That the guest ended before it had done all that it did before.
+    pub(crate) fn left_over(&self) -> Option<Mismatch> {
+        self.caller.left_over()
     }
 
     /// End what the guest left open, and answer how many AWS calls it made and what is remembered.

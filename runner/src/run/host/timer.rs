@@ -3,24 +3,37 @@
 use serde_json::Value;
 
 use super::state::{StageHost, stop};
-use crate::journal::{Record, Timer};
+use crate::aws::call::differs;
+use crate::journal::{self, Record, Step, Timer};
 use crate::plugin::bindings::kiln::stage::timer::Host;
 use crate::run::stop::HostStop;
 
 impl Host for StageHost {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         let work = self.enter("timer.now").await?;
-        let now = work.run.clock.now();
-        work.local_read("clock", Value::from(now)).map_err(stop)?;
-        Ok(now)
+        let now = work.local_read("clock", |run| Value::from(run.clock.now())).await.map_err(stop)?;
+        now.as_u64().ok_or_else(|| stop(HostStop::Defect("the journal holds a clock that shows no instant".to_owned())))
     }
 
     async fn sleep(&mut self, milliseconds: u64) -> wasmtime::Result<()> {
         let work = self.enter("timer.sleep").await?;
-        let clock = work.run.clock;
-        let until = clock.now().saturating_add(milliseconds);
-        let call = work.caller.next_key().map_err(stop)?;
-        work.caller.note(&Record::Timer(Timer { call, millis: milliseconds, until })).map_err(stop)?;
+        let until = match work.caller.step().await.map_err(stop)? {
+            (_, Some(Step::Timer(recorded))) if recorded.millis == milliseconds => {
+                // Whatever came after it says that the wait was over.
+                if !work.caller.is_live() {
+                    return Ok(());
+                }
+                work.caller.go_live().await.map_err(stop)?;
+                recorded.until
+            }
+            (call, Some(other)) => return Err(stop(differs(&call, &other, &journal::waited(milliseconds)))),
+            (call, None) => {
+                let until = work.run.clock.now().saturating_add(milliseconds);
+                let record = Record::Timer(Timer { call, millis: milliseconds, until });
+                work.caller.note(&record).map_err(stop)?;
+                until
+            }
+        };
         if until > work.deadline {
             work.run.sleep_until(work.deadline).await.map_err(stop)?;
             return Err(stop(HostStop::TimedOut));

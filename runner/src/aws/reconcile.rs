@@ -1,0 +1,210 @@
+//! Finds out what became of a write whose answer never came: because the connection broke, or because the runner died.
+//!
+//! The main function is [`Caller::find_out`]. It looks where the operation says, waits for as long as AWS may not show yet
+//! what happened, writes down what it found, and answers whether the call is to be sent.
+
+use std::time::Duration;
+
+use super::call::Caller;
+use super::clients::Clients;
+use super::error::AwsError;
+use super::operation::{Fate, Operation, RetryClass, Token, Unanswered};
+use super::retry;
+use crate::event::{EventKind, Failure};
+use crate::journal::{Decider, Intent, Reconciled, Record, Stuck, Verdict};
+use crate::run::stop::HostStop;
+
+/// For this long after a call was sent, that nothing is seen of it does not mean that it did not happen. AWS promises no
+/// bound; what it documents for the services here is "a few seconds".
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// How long to wait between two looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// What is to be done about a write whose answer never came.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// Nothing: it happened, and this is its answer.
+    Answer(T),
+    /// Send it (again).
+    Send,
+}
+
+/// How a write is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) token: &'a Token,
+    /// When it was sent last, by the run's clock; the intent's instant where that is not known.
+    pub(super) last: u64,
+    /// What a person said.
+    pub(super) verdict: Option<Verdict>,
+}
+
+impl Caller {
+    /// What must be known before a write is sent, as far as the stage may look.
+    pub(super) async fn look_before<O: Operation>(
+        &self,
+        clients: &Clients,
+        operation: &O,
+    ) -> Option<serde_json::Value> {
+        if self.may_look(operation).is_err() {
+            return None;
+        }
+        // What cannot be seen now is missed only if the answer is lost: no reason not to send.
+        Box::pin(operation.before(clients)).await.ok().flatten()
+    }
+
+    /// Find out what became of `operation`, which was sent as `sent` says.
+    pub(super) async fn find_out<O: Operation>(
+        &self,
+        clients: &Clients,
+        operation: &O,
+        sent: Sent<'_>,
+    ) -> Result<Found<O::Output>, HostStop> {
+        if sent.verdict == Some(Verdict::NotHappened) {
+            self.note_fate::<O>(&sent, Verdict::NotHappened, "a person said so").await?;
+            return Ok(Found::Send);
+        }
+        loop {
+            let fate = self.look(clients, operation, &sent).await?;
+            match fate {
+                Fate::Happened { output, evidence } => {
+                    self.note_fate::<O>(&sent, Verdict::Happened, &evidence).await?;
+                    return Ok(Found::Answer(output));
+                }
+                Fate::Unknown { evidence, likely: Some(output), .. } if sent.verdict == Some(Verdict::Happened) => {
+                    let evidence = format!("a person said so; {evidence}");
+                    self.note_fate::<O>(&sent, Verdict::Happened, &evidence).await?;
+                    return Ok(Found::Answer(output));
+                }
+                Fate::NotHappened { .. } if self.clock_now() < sent.last.saturating_add(millis(SETTLE)) => {
+                    self.pause(LOOK_AGAIN).await?;
+                }
+                Fate::NotHappened { evidence } if sent.verdict == Some(Verdict::Happened) => {
+                    let evidence = format!("a person said that it happened, but {evidence}");
+                    return Err(self.stuck::<O>(&sent, &evidence, "look again, then say what became of it").await?);
+                }
+                Fate::NotHappened { evidence } => {
+                    self.note_fate::<O>(&sent, Verdict::NotHappened, &evidence).await?;
+                    return Ok(Found::Send);
+                }
+                Fate::SendAgain => return Ok(Found::Send),
+                Fate::Unknown { evidence, check, likely: _ } => {
+                    return Err(self.stuck::<O>(&sent, &evidence, &check).await?);
+                }
+            }
+        }
+    }
+
+    /// One look, repeated where AWS could not answer it.
+    async fn look<O: Operation>(
+        &self,
+        clients: &Clients,
+        operation: &O,
+        sent: &Sent<'_>,
+    ) -> Result<Fate<O::Output>, HostStop> {
+        if let Err(needed) = self.may_look(operation) {
+            return Ok(blind::<O>(format!("looking needs {needed}, which the plugin does not declare")));
+        }
+        let mut attempt = 1;
+        loop {
+            let unanswered = Unanswered {
+                token: sent.token,
+                before: sent.intent.before.as_ref(),
+                sent: sent.intent.at,
+                now: self.clock_now(),
+            };
+            let error: AwsError = match Box::pin(operation.fate(clients, &unanswered)).await {
+                Ok(fate) => return Ok(fate),
+                Err(error) => self.mask(error),
+            };
+            match retry::pause(error.kind, attempt, sent.token.as_str()) {
+                Some(pause) => self.pause(pause).await?,
+                None => return Ok(blind::<O>(format!("the look-up failed ({}: {})", error.code, error.message))),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Whether the stage may make the reads that the look-up needs; else the first that it may not make.
+    fn may_look<O: Operation>(&self, operation: &O) -> Result<(), &'static str> {
+        for (action, resources) in operation.looks(self.place()) {
+            self.grants().allows(action, &resources).map_err(|_| action)?;
+        }
+        Ok(())
+    }
+
+    async fn note_fate<O: Operation>(&self, sent: &Sent<'_>, verdict: Verdict, evidence: &str) -> Result<(), HostStop> {
+        self.reconciled(Reconciled {
+            call: sent.intent.call.clone(),
+            verdict,
+            by: Decider::Lookup,
+            evidence: evidence.to_owned(),
+            at: self.clock_now(),
+        })
+        .await?;
+        self.emit(EventKind::CallReconciled {
+            action: O::ACTION.name.to_owned(),
+            verdict: word(verdict).to_owned(),
+            evidence: evidence.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Write down that a person must decide.
+    async fn stuck<O: Operation>(&self, sent: &Sent<'_>, evidence: &str, check: &str) -> Result<HostStop, HostStop> {
+        let (call, run) = (&sent.intent.call, self.run_id());
+        let request = serde_json::to_string(&sent.intent.request).unwrap_or_default();
+        let failure = Failure {
+            kind: "stuck".to_owned(),
+            message: format!(
+                "{} was sent, its answer never came, and what became of it cannot be found out: {evidence}",
+                O::ACTION.name
+            ),
+            help: Some(format!(
+                "{check}; then `kiln resolve {run} --as happened` or `--as not-happened`, and `kiln resume {run}`"
+            )),
+            details: vec![
+                format!("call {} of stage {} ({}, attempt {})", call.seq, call.stage, call.phase, call.attempt),
+                format!("asked for {request}"),
+                format!("client token {}", sent.token.as_str()),
+            ],
+        };
+        self.emit(EventKind::CallReconciled {
+            action: O::ACTION.name.to_owned(),
+            verdict: "unknown".to_owned(),
+            evidence: evidence.to_owned(),
+        });
+        let stuck = Stuck {
+            stage: call.stage.clone(),
+            call: Some(call.clone()),
+            failure: failure.clone(),
+            at: self.clock_now(),
+        };
+        self.record_durable(&Record::Stuck(stuck)).await?;
+        Ok(HostStop::Stuck(Box::new(failure)))
+    }
+}
+
+/// What is known of an operation that cannot be looked up.
+fn blind<O: Operation>(evidence: String) -> Fate<O::Output> {
+    match O::RETRY {
+        RetryClass::Read | RetryClass::Token | RetryClass::Natural => Fate::SendAgain,
+        RetryClass::Unsafe => {
+            Fate::Unknown { evidence, check: format!("look in CloudTrail for {}", O::ACTION.name), likely: None }
+        }
+    }
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Happened => "happened",
+        Verdict::NotHappened => "not-happened",
+        Verdict::SendAgain => "send-again",
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

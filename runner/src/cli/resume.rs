@@ -1,0 +1,145 @@
+//! `kiln resume` and `kiln undo`: go on with a run that had stopped, or take back what one did.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::aws::Endpoint;
+use super::conduct::{Conduct, exit_of};
+use super::dispatch::{Global, complain, note};
+use super::document::{write, write_json};
+use super::exit::Exit;
+use super::find::{can_go_on, find_run};
+use super::load::{engine, show};
+use crate::diagnostic::SourceFile;
+use crate::event::RunOutcome;
+use crate::pipeline::{self, Pipeline};
+use crate::plugin::Plugins;
+use crate::report::{Output, word_of_run};
+use crate::run::{self, Resumable};
+use crate::types::Digest;
+
+/// Go on with a run that was killed, interrupted, detached or stuck.
+///
+/// What it has done already is answered from its journal: nothing happens twice. The pipeline, its inputs and its plugins
+/// are those that the run began with.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The run's id, its beginning, or the path of its directory [default: the newest run that has not come to its end]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    #[command(flatten)]
+    endpoint: Endpoint,
+    #[command(flatten)]
+    conduct: Conduct,
+}
+
+/// Take back what a run did: each stage that can be undone, the last first.
+///
+/// Stages that were undone before stay so; an undo that failed is tried again.
+#[derive(Debug, Args)]
+pub(super) struct Undo {
+    /// The run's id, its beginning, or the path of its directory
+    #[arg(value_name = "RUN")]
+    run: String,
+    #[command(flatten)]
+    endpoint: Endpoint,
+    #[command(flatten)]
+    conduct: Conduct,
+}
+
+impl Resume {
+    pub(super) async fn execute(self, global: &Global) -> Exit {
+        let (resumable, pipeline, plugins) = match open(global, self.run.as_deref()) {
+            Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
+            Ok(Opened::Ended(resumable, outcome)) => return tell_ended(global, &resumable, outcome),
+            Err(exit) => return exit,
+        };
+        let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let work = |options| run::resume(*resumable, pipeline, plugins, options);
+        self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
+    }
+}
+
+impl Undo {
+    pub(super) async fn execute(self, global: &Global) -> Exit {
+        let (resumable, pipeline, plugins) = match open(global, Some(&self.run)) {
+            Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
+            Ok(Opened::Ended(resumable, RunOutcome::Undone)) => {
+                return tell_ended(global, &resumable, RunOutcome::Undone);
+            }
+            Ok(Opened::Ended(resumable, _)) => match restored(global, &resumable) {
+                Ok((pipeline, plugins)) => (resumable, pipeline, plugins),
+                Err(exit) => return exit,
+            },
+            Err(exit) => return exit,
+        };
+        let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let work = |options| run::undo(*resumable, pipeline, plugins, options);
+        self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
+    }
+}
+
+/// A run that was opened.
+enum Opened {
+    /// There is something left to do.
+    Stopped(Box<Resumable>, Arc<Pipeline>, Arc<Plugins>),
+    /// It has come to its end.
+    Ended(Box<Resumable>, RunOutcome),
+}
+
+fn open(global: &Global, named: Option<&str>) -> Result<Opened, Exit> {
+    let directory = find_run(global, named, can_go_on)?;
+    let resumable =
+        Resumable::open(&directory).map_err(|error| complain(&error.to_string(), None, Exit::Environment))?;
+    let resumable = Box::new(resumable);
+    if let Some(outcome) = resumable.ended() {
+        return Ok(Opened::Ended(resumable, outcome));
+    }
+    let (pipeline, plugins) = restored(global, &resumable)?;
+    Ok(Opened::Stopped(resumable, pipeline, plugins))
+}
+
+/// The pipeline and the plugins that the run began with.
+fn restored(global: &Global, resumable: &Resumable) -> Result<(Arc<Pipeline>, Arc<Plugins>), Exit> {
+    let start = &resumable.history.start;
+    let components = resumable.components(&global.absolute_state_dir()).map_err(|error| {
+        let help = format!("the run began with kiln {}: use that version", start.kiln_version);
+        complain(&error.to_string(), Some(&help), Exit::Environment)
+    })?;
+    let engine = engine(global)?;
+    if engine.configuration_hash() != start.engine {
+        note(
+            "this kiln compiles components otherwise than the one that began the run; should a stage do anything else than \
+              before, the run ends before anything is sent",
+        );
+    }
+    let plugins = Arc::new(Plugins::pinned(engine, components));
+    if std::fs::read(&start.file).is_ok_and(|text| Digest::of(&text) != start.source) {
+        note(&format!("{} was changed since the run began; the run goes on with the file as it was", start.file));
+    }
+    let source = SourceFile::from_bytes(start.file.as_str(), resumable.text.clone())
+        .map_err(|refused| show(&[refused.0], &refused.1, global.output))?;
+    let pipeline = pipeline::load(&source, plugins.as_ref(), &resumable.values())
+        .map_err(|problems| show(&problems, &source, global.output))?;
+    Ok((Arc::new(pipeline), plugins))
+}
+
+/// Say that there is nothing to do; scripts see how the run ended.
+fn tell_ended(global: &Global, resumable: &Resumable, outcome: RunOutcome) -> Exit {
+    let start = &resumable.history.start;
+    let exit = exit_of(outcome, None);
+    match global.output {
+        Output::Json => write_json(exit, &serde_json::json!({ "run": start.run, "outcome": outcome })),
+        Output::Auto | Output::Plain => write(exit, |out| {
+            writeln!(
+                out,
+                "run {} of {} {}: there is nothing left to do",
+                start.run,
+                start.pipeline,
+                word_of_run(outcome)
+            )
+        }),
+    }
+}

@@ -1,0 +1,83 @@
+//! Holds a resumed run back until all of its open stages have come to where the journal ends.
+//!
+//! The main type is [`Gate`]. A stage that does not do again what it did before must end the run before any other has
+//! made a call: so nobody goes on until all have been replayed.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::stop::{Control, HostStop};
+use crate::journal::Script;
+
+/// Before the first thing that a resumed run does anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<watch::Sender<State>>);
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// How many attempts are being replayed.
+    replaying: usize,
+    open: bool,
+}
+
+/// An attempt that is being replayed. Dropped when it has come to where the journal ends.
+#[derive(Debug)]
+pub(crate) struct Arrival(Arc<watch::Sender<State>>);
+
+/// What an attempt that goes on does again.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// What the journal holds of it.
+    pub(crate) script: Script,
+    /// Where it is on the way to where the journal ends.
+    pub(crate) arrival: Option<Arrival>,
+}
+
+impl Gate {
+    /// A gate that holds nobody back: of a run that begins.
+    pub(crate) fn opened() -> Self {
+        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: true })))
+    }
+
+    /// A gate that is shut until [`open`](Self::open).
+    pub(crate) fn shut() -> Self {
+        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: false })))
+    }
+
+    /// One attempt more is being replayed.
+    pub(crate) fn expect(&self) -> Arrival {
+        self.0.send_modify(|state| state.replaying += 1);
+        Arrival(Arc::clone(&self.0))
+    }
+
+    /// Wait until no attempt is being replayed any more.
+    pub(crate) async fn all_arrived(&self) {
+        // The sender lives in `self`: there is always something to wait for.
+        let _ = self.0.subscribe().wait_for(|state| state.replaying == 0).await;
+    }
+
+    /// Let everybody go on.
+    pub(crate) fn open(&self) {
+        self.0.send_modify(|state| state.open = true);
+    }
+
+    /// Wait until one may go on.
+    pub(crate) async fn pass(&self, control: &Control) -> Result<(), HostStop> {
+        if self.0.borrow().open {
+            return Ok(());
+        }
+        let mut state = self.0.subscribe();
+        tokio::select! {
+            biased;
+            _ = state.wait_for(|state| state.open) => Ok(()),
+            () = control.interruption() => Err(HostStop::Interrupted),
+        }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.replaying = state.replaying.saturating_sub(1));
+    }
+}
