@@ -9,6 +9,7 @@ mod hostile;
 mod html;
 mod leaks;
 mod rehearsals;
+mod resuming;
 mod running;
 mod scenarios;
 mod storms;

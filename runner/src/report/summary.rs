@@ -95,6 +95,10 @@ impl Summary {
                 self.of_stage(event, |stage| stage.attempts = *attempt)
             }
             EventKind::StageFinished { outcome, outputs, failure, millis, calls } => self.of_stage(event, |stage| {
+                if calls > &0 {
+                    // It was begun by another process, and its end is told again.
+                    stage.attempts = stage.attempts.max(1);
+                }
                 stage.outcome = Some(*outcome);
                 stage.outputs.clone_from(outputs);
                 stage.failure.clone_from(failure);

@@ -149,9 +149,17 @@ impl Page<'_> {
     fn failures(&mut self) {
         for stage in &self.summary.stages {
             // An interrupted stage may carry a failure that says no more than its outcome.
-            if let (Some(StageOutcome::Failed), Some(failure)) = (stage.outcome, &stage.failure) {
+            let word = match stage.outcome {
+                Some(StageOutcome::Failed) => "failed",
+                Some(StageOutcome::Stuck) => "is stuck",
+                Some(
+                    StageOutcome::Done | StageOutcome::Skipped | StageOutcome::NotRun | StageOutcome::Interrupted,
+                )
+                | None => continue,
+            };
+            if let Some(failure) = &stage.failure {
                 self.blank();
-                self.failure(&format!("{} failed", stage.name), failure);
+                self.failure(&format!("{} {word}", stage.name), failure);
             }
         }
         let interrupted: Vec<&str> = self
@@ -166,7 +174,7 @@ impl Page<'_> {
             let signal = self.summary.signal.as_deref().unwrap_or("the end of the run");
             let what = format!("{} while it worked ({signal})", interrupted.join(", "));
             self.block(Symbol::Interrupted, "interrupted: ", &what);
-            self.labelled("help", Some("what AWS was already told to do goes on: look at the writes in the journal"));
+            self.labelled("help", Some("what AWS was already told to do goes on; so does the run, where it is resumed"));
         }
     }
 
@@ -251,6 +259,15 @@ impl Page<'_> {
         let Some(journal) = &end.journal else { return };
         self.lines.push(format!("journal  {}", text::clean(journal)));
         self.lines.push(format!("look     kiln show {} (each AWS call: --verbose)", header.run));
+        match end.outcome {
+            RunOutcome::Interrupted | RunOutcome::Detached => {
+                self.lines.push(format!("go on    kiln resume {}", header.run));
+            }
+            RunOutcome::Stuck => {
+                self.lines.push(format!("decide   kiln resolve {} --as happened|not-happened, then resume", header.run));
+            }
+            RunOutcome::Done | RunOutcome::Failed | RunOutcome::Undone => {}
+        }
         self.blank();
     }
 

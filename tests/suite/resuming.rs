@@ -1,0 +1,151 @@
+//! Runs that were stopped go on: nothing happens twice, nothing is lost, and a person decides what nobody can find out.
+
+use std::time::{Duration, Instant};
+
+use kiln_tests::{Account, Guest, Outcome, Running, World, repository};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Wait until `holds` is true of the directory that `running` works in.
+fn wait_for(running: &Running, what: &str, holds: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        let runs = std::fs::read_dir(running.directory().join(".kiln/runs"));
+        let journals = runs.into_iter().flatten().flatten().map(|run| run.path().join("journal"));
+        let mut texts =
+            journals.map(|journal| String::from_utf8_lossy(&std::fs::read(journal).unwrap_or_default()).into_owned());
+        if texts.any(|text| holds(&text)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("{what} does not come");
+}
+
+fn send(running: &Running, signal: Signal) {
+    let process = Pid::from_raw(running.id() as i32).unwrap_or_else(|| panic!("{} is no process", running.id()));
+    kill_process(process, signal).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn pipeline_of_the_service() -> Vec<u8> {
+    let path = repository().join("pipelines/web-service.toml");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn pipeline(more: &str) -> String {
+    format!(
+        "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[plugins.guest]\npath = \"guest.wasm\"\n\
+         [stages.only]\nplugin = \"guest\"\ntimeout = \"2h\"\n{more}"
+    )
+}
+
+/// Resume what `outcome` left, until it ends.
+fn resumed(account: &Account, outcome: Outcome, more: &[&str]) -> Outcome {
+    outcome
+        .then(["resume", "--output", "json"])
+        .env("AWS_ENDPOINT_URL", &account.url())
+        .args(more.iter().copied())
+        .run()
+}
+
+#[test]
+fn a_run_that_is_killed_in_each_of_its_stages_does_everything_once() {
+    let account = Account::of(&World::web_service());
+    let mut running = account
+        .kiln(["run", "web-service.toml", "--input", "commit=4f2a9c1", "--output", "json"])
+        .file("web-service.toml", pipeline_of_the_service())
+        .start();
+    // Whichever of these it is at, it is killed there, and once more as it goes on.
+    for action in ["codebuild:BatchGetBuilds", "ecr:DescribeImageScanFindings", "ecs:UpdateService", "cloudwatch:DescribeAlarms"] {
+        wait_for(&running, action, |journal| journal.contains(action));
+        send(&running, Signal::KILL);
+        let outcome = running.end();
+        assert_eq!(outcome.code(), None, "{}", outcome.all());
+        running = outcome.then(["resume", "--output", "json"]).env("AWS_ENDPOINT_URL", &account.url()).start();
+    }
+    let outcome = running.end();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    for action in ["codebuild:StartBuild", "ecs:RegisterTaskDefinition", "ecs:UpdateService", "ecr:BatchDeleteImage"] {
+        assert_eq!(account.count(action), 1, "{action}: {}", outcome.all());
+    }
+    let stages = outcome.stages();
+    assert_eq!(stages.iter().filter(|stage| stage.ends_with(" done")).count(), 5, "{stages:?}");
+
+    let again = resumed(&account, outcome, &[]);
+    assert_eq!(again.code(), Some(0), "there is nothing left to do, and that is no failure: {}", again.all());
+}
+
+#[test]
+fn a_run_that_waits_is_left_and_goes_on_later() {
+    let account = Account::at_scale(&World::of(""), 60.0);
+    let guest = r#"(call $sleep (i64.const 60000)) (call $sleep (i64.const 60000)) (call $ok (str "{}"))"#;
+    let outcome = account
+        .kiln(["run", "pipeline.toml", "--output", "json", "--detach-after", "30s"])
+        .file("pipeline.toml", pipeline(""))
+        .file("guest.wasm", Guest::new(guest).build())
+        .run();
+    assert_eq!(outcome.code(), Some(5), "{}", outcome.all());
+    assert_eq!(outcome.stages(), ["only interrupted"]);
+    let outcome = resumed(&account, outcome, &[]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    let events = outcome.events();
+    let resumed = events.first().and_then(|event| event.pointer("/event/resumed")).and_then(Value::as_u64);
+    assert!(resumed.is_some(), "the first event says that the run goes on: {}", outcome.all());
+    assert_eq!(outcome.stages(), ["only done"]);
+}
+
+#[test]
+fn an_end_that_was_asked_for_leaves_a_run_that_goes_on() {
+    let account = Account::at_scale(&World::of(""), 60.0);
+    let guest = r#"(call $sleep (i64.const 100000)) (call $ok (str "{}"))"#;
+    let running = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .file("pipeline.toml", pipeline("[stages.next]\nplugin = \"guest\"\nafter = [\"only\"]\n"))
+        .file("guest.wasm", Guest::new(guest).build())
+        .start();
+    wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
+    let began = Instant::now();
+    send(&running, Signal::TERM);
+    let outcome = running.end();
+    assert_eq!(outcome.code(), Some(143), "{}", outcome.all());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let outcome = resumed(&account, outcome, &[]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert_eq!(outcome.stages(), ["only done", "next done"]);
+}
+
+#[test]
+fn a_run_goes_on_with_the_pipeline_and_the_plugins_that_it_began_with() {
+    let account = Account::at_scale(&World::of(""), 60.0);
+    let guest = r#"(call $sleep (i64.const 100000)) (call $ok (str "{}"))"#;
+    let running = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .file("pipeline.toml", pipeline(""))
+        .file("guest.wasm", Guest::new(guest).build())
+        .start();
+    wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
+    send(&running, Signal::KILL);
+    let outcome = running.end();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(outcome.directory().join(name), bytes).unwrap_or_default();
+    write("guest.wasm", &Guest::new(r#"(call $fail (i32.const 5) (str "another"))"#).build());
+    write("pipeline.toml", b"no pipeline at all");
+    let outcome = resumed(&account, outcome, &[]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert!(outcome.stderr().contains("pipeline.toml was changed since the run began"), "{}", outcome.all());
+}
+
+#[test]
+fn a_run_that_is_at_work_is_not_resumed() {
+    let account = Account::at_scale(&World::of(""), 1.0);
+    let running = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .file("pipeline.toml", pipeline(""))
+        .file("guest.wasm", Guest::new(r#"(call $sleep (i64.const 3600000)) (call $ok (str "{}"))"#).build())
+        .start();
+    wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
+    let second = account.kiln(["resume"]).args(["--state-dir", &running.directory().join(".kiln").display().to_string()]).run();
+    assert_eq!(second.code(), Some(3), "{}", second.all());
+    assert!(second.stderr().contains("is being written by another kiln process"), "{}", second.all());
+    send(&running, Signal::KILL);
+    running.end();
+}
