@@ -56,7 +56,9 @@ fn a_run_that_is_killed_in_each_of_its_stages_does_everything_once() {
         .file("web-service.toml", pipeline_of_the_service())
         .start();
     // Whichever of these it is at, it is killed there, and once more as it goes on.
-    for action in ["codebuild:BatchGetBuilds", "ecr:DescribeImageScanFindings", "ecs:UpdateService", "cloudwatch:DescribeAlarms"] {
+    for action in
+        ["codebuild:BatchGetBuilds", "ecr:DescribeImageScanFindings", "ecs:UpdateService", "cloudwatch:DescribeAlarms"]
+    {
         wait_for(&running, action, |journal| journal.contains(action));
         send(&running, Signal::KILL);
         let outcome = running.end();
@@ -143,7 +145,8 @@ fn a_run_that_is_at_work_is_not_resumed() {
         .file("guest.wasm", Guest::new(r#"(call $sleep (i64.const 3600000)) (call $ok (str "{}"))"#).build())
         .start();
     wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
-    let second = account.kiln(["resume"]).args(["--state-dir", &running.directory().join(".kiln").display().to_string()]).run();
+    let second =
+        account.kiln(["resume"]).args(["--state-dir", &running.directory().join(".kiln").display().to_string()]).run();
     assert_eq!(second.code(), Some(3), "{}", second.all());
     assert!(second.stderr().contains("is being written by another kiln process"), "{}", second.all());
     send(&running, Signal::KILL);

@@ -270,7 +270,7 @@ impl Caller {
             request_hash: asked.request_hash.clone(),
             retry: O::RETRY,
             token: Some(asked.token.as_str().to_owned()),
-            before: self.look_before(clients, &operation).await,
+            before: self.look_before(clients, &operation, &asked.token).await?,
             at: self.run.clock.now(),
         };
         self.note_durable(&Record::Intent(intent.clone())).await?;
@@ -307,7 +307,10 @@ impl Caller {
                 let sent = Sent { intent: &intent, token: &asked.token, last: intent.at, verdict };
                 let (answer, request_id) = match Box::pin(self.find_out(clients, &operation, sent)).await? {
                     Found::Answer(output) => (Ok(output), None),
-                    Found::Send => self.send(clients, &operation, &asked.token, Some(&intent)).await?,
+                    Found::Send => {
+                        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent)).await?;
+                        (answer.map(|output| operation.amend(intent.before.as_ref(), output)), request_id)
+                    }
                 };
                 self.answer::<O>(&Asked { began: intent.at, ..asked }, None, answer, request_id).await
             }
@@ -396,11 +399,17 @@ impl Caller {
         intent: Option<&Intent>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
         let mut attempt = 1;
+        // Whether an earlier sending may have had its effect.
+        let mut doubted = false;
         loop {
             let last = self.run.clock.now();
             let (sent, request_id) = send_once(operation, clients, token).await;
             let error = match sent {
-                Ok(output) => return Ok((Ok(output), request_id)),
+                Ok(output) => {
+                    let before = intent.and_then(|intent| intent.before.as_ref());
+                    let output = if doubted { operation.amend(before, output) } else { output };
+                    return Ok((Ok(output), request_id));
+                }
                 Err(error) => error,
             };
             let pause = retry::pause(error.kind, attempt, token.as_str());
@@ -415,6 +424,7 @@ impl Caller {
                 self.run.pause(pause).await?;
             }
             let unanswered = intent.filter(|_| error.kind == ErrorKind::Unavailable);
+            doubted |= unanswered.is_some();
             // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
             if let Some(intent) = unanswered.filter(|_| pause.is_some() || O::RETRY != RetryClass::Token) {
                 let sent = Sent { intent, token, last, verdict: None };

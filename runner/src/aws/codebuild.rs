@@ -8,7 +8,7 @@ use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::limits::{batch, first};
 use super::names::{self, Given};
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use super::values::{count, incomplete, millis, signed, size};
 use crate::plugin::bindings::kiln::aws::codebuild::{
     BatchGetBuildsRequest, BatchGetBuildsResponse, BatchGetProjectsRequest, BatchGetProjectsResponse, Build, Cache,
@@ -86,6 +86,59 @@ impl Operation for StartBuildRequest {
             .await
             .map_err(from_sdk)?;
         Ok(StartBuildResponse { build: answered(output.build_value)? })
+    }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        let project = vec![project_arn(at, &self.project)];
+        vec![("codebuild:ListBuildsForProject", project.clone()), ("codebuild:BatchGetBuilds", project)]
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        if unanswered.now.saturating_sub(unanswered.sent) < TOKEN_LASTS {
+            return Ok(Fate::SendAgain);
+        }
+        let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: MOST as u32 };
+        let ids = newest.send(aws, unanswered.token).await?.ids;
+        if ids.is_empty() {
+            return Ok(Fate::NotHappened { evidence: format!("{} has no builds", self.project) });
+        }
+        let output = aws.codebuild().batch_get_builds().set_ids(Some(ids)).send().await.map_err(from_sdk)?;
+        let builds = output.builds.unwrap_or_default().into_iter();
+        let mut ours: Vec<Build> = builds.filter(|build| self.may_be(build, unanswered.sent)).map(build).collect();
+        let version = self.source_version.as_deref().unwrap_or("the default version");
+        Ok(match (ours.pop(), ours.len()) {
+            (None, _) => {
+                Fate::NotHappened { evidence: format!("no build of {version} was started in {} since", self.project) }
+            }
+            (Some(build), 0) => {
+                let evidence = format!("the build {} of {version} was started then, and no other", build.id);
+                Fate::Happened { output: StartBuildResponse { build }, evidence }
+            }
+            (Some(build), others) => Fate::Unknown {
+                evidence: format!("{} builds of {version} were started in {} since", others + 1, self.project),
+                check: format!("see in CloudTrail who started {}", build.id),
+                likely: Some(StartBuildResponse { build }),
+            },
+        })
+    }
+}
+
+/// CodeBuild knows a client token for five minutes; some of them may have passed on the way.
+const TOKEN_LASTS: u64 = 4 * 60 * 1000;
+
+impl StartBuildRequest {
+    /// Whether this request may have started `build`, having been sent at `sent`.
+    fn may_be(&self, build: &sdk::Build, sent: u64) -> bool {
+        // Two clocks tell the time: the runner's and AWS's.
+        const SKEW: u64 = 5_000;
+        let started = millis(build.start_time).is_some_and(|started| started + SKEW >= sent);
+        let environment = build.environment.as_ref().and_then(|environment| environment.environment_variables.as_ref());
+        let has = |wanted: &EnvironmentVariable| {
+            environment.is_none_or(|all| {
+                all.iter().any(|variable| variable.name == wanted.name && variable.value == wanted.value)
+            })
+        };
+        started && build.source_version == self.source_version && self.environment.iter().all(has)
     }
 }
 
@@ -194,6 +247,23 @@ impl Operation for StopBuildRequest {
         check_build(&self.id)?;
         let output = aws.codebuild().stop_build().id(&self.id).send().await.map_err(from_sdk)?;
         Ok(StopBuildResponse { build: answered(output.build_value)? })
+    }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("codebuild:BatchGetBuilds", self.resources(at))]
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let request = BatchGetBuildsRequest { ids: vec![self.id.clone()] };
+        let build = request.send(aws, unanswered.token).await?.builds.into_iter().next();
+        Ok(match build.filter(|build| build.status != "IN_PROGRESS") {
+            Some(build) => {
+                let evidence = format!("the build {} has ended: {}", build.id, build.status);
+                Fate::Happened { output: StopBuildResponse { build }, evidence }
+            }
+            // A build that is being stopped can be told so again.
+            None => Fate::SendAgain,
+        })
     }
 }
 

@@ -5,12 +5,13 @@
 use std::fmt::Display;
 
 use aws_sdk_ecr::types as sdk;
+use serde_json::Value;
 
 use super::clients::Clients;
-use super::error::{AwsError, from_sdk, invalid};
+use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
 use super::names::{self, Given};
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use super::values::{millis, size};
 use crate::plugin::bindings::kiln::aws::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
@@ -226,6 +227,11 @@ impl Operation for PutImageRequest {
             Err(error) => Err(from_sdk(error)),
         }
     }
+
+    async fn fate(&self, _: &Clients, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        // ECR knows the manifest by its digest, and what it answers the second time is answered here as the first.
+        Ok(Fate::SendAgain)
+    }
 }
 
 impl Operation for BatchDeleteImageRequest {
@@ -252,6 +258,68 @@ impl Operation for BatchDeleteImageRequest {
         let deleted = output.image_ids.unwrap_or_default().into_iter().map(|id| image_id(Some(id))).collect();
         Ok(BatchDeleteImageResponse { deleted, failures: failures(output.failures) })
     }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("ecr:BatchGetImage", self.resources(at))]
+    }
+
+    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
+        let there: Vec<Value> =
+            self.images.iter().zip(self.are_there(aws).await?).map(|(_, there)| there.into()).collect();
+        Ok(Some(Value::Array(there)))
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let Some(before) = unanswered.before.and_then(Value::as_array) else { return Ok(Fate::SendAgain) };
+        let there = self.are_there(aws).await?;
+        let left = before.iter().zip(&there).filter(|(before, now)| before.as_bool() == Some(true) && **now).count();
+        let all = before.iter().filter(|before| before.as_bool() == Some(true)).count();
+        Ok(match left {
+            0 if all > 0 => {
+                let gone =
+                    |there: bool| self.images.iter().zip(before).filter(move |(_, b)| b.as_bool() == Some(there));
+                let failure = |id: &ImageId| ImageFailure {
+                    id: id.clone(),
+                    code: NOT_FOUND.to_owned(),
+                    reason: "Requested image not found".to_owned(),
+                };
+                let output = BatchDeleteImageResponse {
+                    deleted: gone(true).map(|(id, _)| id.clone()).collect(),
+                    failures: gone(false).map(|(id, _)| failure(id)).collect(),
+                };
+                Fate::Happened { output, evidence: format!("none of the {all} images is there any more") }
+            }
+            left if left == all && all > 0 => {
+                Fate::NotHappened { evidence: format!("all {all} images are still there") }
+            }
+            // Some are gone: the others are deleted by the same request, and `amend` counts those that are gone already.
+            _ => Fate::SendAgain,
+        })
+    }
+
+    fn amend(&self, before: Option<&Value>, output: Self::Output) -> Self::Output {
+        let before = before.and_then(Value::as_array);
+        let was_there = |id: &ImageId| {
+            let position = self.images.iter().position(|image| image == id);
+            position.and_then(|position| before?.get(position)?.as_bool()) == Some(true)
+        };
+        let is_done = |failure: &ImageFailure| failure.code == NOT_FOUND && was_there(&failure.id);
+        let (done, failures): (Vec<_>, Vec<_>) = output.failures.into_iter().partition(is_done);
+        let deleted = output.deleted.into_iter().chain(done.into_iter().map(|failure| failure.id)).collect();
+        BatchDeleteImageResponse { deleted, failures }
+    }
+}
+
+/// What ECR says of an image that is not there.
+const NOT_FOUND: &str = "ImageNotFound";
+
+impl BatchDeleteImageRequest {
+    /// Which of the images are there.
+    async fn are_there(&self, aws: &Clients) -> Result<Vec<bool>, AwsError> {
+        let request = BatchGetImageRequest { repository: self.repository.clone(), images: self.images.clone() };
+        let missing = request.send(aws, &Token::new(String::new())).await?.failures;
+        Ok(self.images.iter().map(|id| !missing.iter().any(|failure| failure.id == *id)).collect())
+    }
 }
 
 impl Operation for StartImageScanRequest {
@@ -275,6 +343,29 @@ impl Operation for StartImageScanRequest {
             .await
             .map_err(from_sdk)?;
         Ok(StartImageScanResponse { status: scan_status(output.image_scan_status).0 })
+    }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("ecr:DescribeImageScanFindings", self.resources(at))]
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let request =
+            DescribeImageScanFindingsRequest { repository: self.repository.clone(), image: self.image.clone() };
+        let (status, completed) = match request.send(aws, unanswered.token).await {
+            Ok(scan) => (scan.status, scan.completed),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                return Ok(Fate::NotHappened { evidence: "the image was never scanned".to_owned() });
+            }
+            Err(error) => return Err(error),
+        };
+        // ECR scans an image once a day: a scan that was over before is not the one that was asked for.
+        let older = completed.is_some_and(|completed| completed < unanswered.sent);
+        let evidence = format!("the image's scan is {status}");
+        Ok(match older {
+            true => Fate::NotHappened { evidence: format!("{evidence}, and older than the call") },
+            false => Fate::Happened { output: StartImageScanResponse { status }, evidence },
+        })
     }
 }
 

@@ -77,6 +77,12 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync {
         }
     }
 
+    /// The answer to a write that was sent again, as it would have been had the first sending been answered: what that did
+    /// already must not look like a failure. `before` is what [`before`](Self::before) found.
+    fn amend(&self, _: Option<&Value>, output: Self::Output) -> Self::Output {
+        output
+    }
+
     /// Send it, following pages to their end. `token` is the client token; operations of class [`RetryClass::Token`] give
     /// it to AWS. Must not be called but by [`super::call`].
     fn send(&self, aws: &Clients, token: &Token) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;

@@ -47,12 +47,24 @@ impl Caller {
         &self,
         clients: &Clients,
         operation: &O,
-    ) -> Option<serde_json::Value> {
+        token: &Token,
+    ) -> Result<Option<serde_json::Value>, HostStop> {
         if self.may_look(operation).is_err() {
-            return None;
+            return Ok(None);
         }
-        // What cannot be seen now is missed only if the answer is lost: no reason not to send.
-        Box::pin(operation.before(clients)).await.ok().flatten()
+        let mut attempt = 1;
+        loop {
+            let error = match Box::pin(operation.before(clients)).await {
+                Ok(before) => return Ok(before),
+                Err(error) => error,
+            };
+            match retry::pause(error.kind, attempt, token.as_str()) {
+                Some(pause) => self.pause(pause).await?,
+                // What cannot be seen now is missed only if the answer is lost: no reason not to send.
+                None => return Ok(None),
+            }
+            attempt += 1;
+        }
     }
 
     /// Find out what became of `operation`, which was sent as `sent` says.

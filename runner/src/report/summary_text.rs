@@ -152,9 +152,7 @@ impl Page<'_> {
             let word = match stage.outcome {
                 Some(StageOutcome::Failed) => "failed",
                 Some(StageOutcome::Stuck) => "is stuck",
-                Some(
-                    StageOutcome::Done | StageOutcome::Skipped | StageOutcome::NotRun | StageOutcome::Interrupted,
-                )
+                Some(StageOutcome::Done | StageOutcome::Skipped | StageOutcome::NotRun | StageOutcome::Interrupted)
                 | None => continue,
             };
             if let Some(failure) = &stage.failure {
@@ -174,7 +172,10 @@ impl Page<'_> {
             let signal = self.summary.signal.as_deref().unwrap_or("the end of the run");
             let what = format!("{} while it worked ({signal})", interrupted.join(", "));
             self.block(Symbol::Interrupted, "interrupted: ", &what);
-            self.labelled("help", Some("what AWS was already told to do goes on; so does the run, where it is resumed"));
+            self.labelled(
+                "help",
+                Some("what AWS was already told to do goes on; so does the run, where it is resumed"),
+            );
         }
     }
 
@@ -264,7 +265,8 @@ impl Page<'_> {
                 self.lines.push(format!("go on    kiln resume {}", header.run));
             }
             RunOutcome::Stuck => {
-                self.lines.push(format!("decide   kiln resolve {} --as happened|not-happened, then resume", header.run));
+                self.lines
+                    .push(format!("decide   kiln resolve {} --as happened|not-happened, then resume", header.run));
             }
             RunOutcome::Done | RunOutcome::Failed | RunOutcome::Undone => {}
         }

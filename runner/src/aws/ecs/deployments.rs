@@ -9,7 +9,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
 use crate::aws::names::{self, check_arn};
-use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::values::{count, incomplete, millis};
 use crate::plugin::bindings::kiln::aws::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
@@ -161,6 +161,30 @@ impl Operation for StopServiceDeploymentRequest {
             .map_err(from_sdk)?;
         let arn = output.service_deployment_arn.ok_or_else(|| incomplete("the service deployment"))?;
         Ok(StopServiceDeploymentResponse { arn })
+    }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("ecs:DescribeServiceDeployments", self.resources(at))]
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let request = DescribeServiceDeploymentsRequest { arns: vec![self.arn.clone()] };
+        let found = request.send(aws, unanswered.token).await?.deployments.into_iter().next();
+        let Some(ServiceDeployment { arn, status, .. }) = found else { return Ok(Fate::SendAgain) };
+        let evidence = format!("the deployment is {status}");
+        Ok(match status.as_str() {
+            "PENDING" | "IN_PROGRESS" => Fate::NotHappened { evidence },
+            // It came too late, and AWS says so in its own words.
+            "SUCCESSFUL" => Fate::SendAgain,
+            _ if status.starts_with("STOP") || status.starts_with("ROLLBACK") => {
+                Fate::Happened { output: StopServiceDeploymentResponse { arn }, evidence }
+            }
+            _ => Fate::Unknown {
+                check: format!("look whether {arn} is being stopped"),
+                likely: Some(StopServiceDeploymentResponse { arn }),
+                evidence,
+            },
+        })
     }
 }
 

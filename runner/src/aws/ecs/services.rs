@@ -3,16 +3,18 @@
 //! Every request record about services is an [`Operation`]; [`UpdateServiceRequest`] is the one that deploys.
 
 use aws_sdk_ecs::types as sdk;
+use serde_json::{Value, json};
 
 use super::cluster::{self, check, check_cluster, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
-use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::values::{count, incomplete, millis, signed};
 use crate::plugin::bindings::kiln::aws::ecs::{
-    Deployment, DescribeServicesRequest, DescribeServicesResponse, ListServicesRequest, ListServicesResponse,
-    RollingConfiguration, Service, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
+    Deployment, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeServicesResponse,
+    ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, RollingConfiguration, Service,
+    ServiceDeploymentBrief, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
 };
 use crate::policy::Place;
 use crate::types::Arn;
@@ -129,6 +131,99 @@ impl Operation for UpdateServiceRequest {
         let service = output.service.map(service).ok_or_else(|| incomplete("the service"))?;
         Ok(UpdateServiceResponse { service })
     }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        let revisions = cluster::arn(at, "service-revision", &self.cluster, &format!("{}/*", self.service));
+        vec![
+            ("ecs:DescribeServices", self.resources(at)),
+            ("ecs:ListServiceDeployments", self.resources(at)),
+            ("ecs:DescribeServiceRevisions", vec![revisions]),
+        ]
+    }
+
+    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
+        let service = self.now(aws).await?;
+        let deployments: Vec<String> = service.deployments.into_iter().map(|deployment| deployment.id).collect();
+        Ok(Some(json!({ "task-definition": service.task_definition, "deployments": deployments })))
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let service = self.now(aws).await?;
+        let before = |name: &str| unanswered.before.and_then(|before| before.get(name));
+        let known = before("deployments").and_then(Value::as_array);
+        let is_known = |id: &str| known.is_some_and(|known| known.iter().any(|one| one.as_str() == Some(id)));
+        let serves = revision(&service.task_definition);
+        let evidence = format!("the service names {serves}");
+        let new = service.deployments.iter().any(|one| one.status == "PRIMARY" && !is_known(&one.id));
+        let asked_for = serves == revision(&self.task_definition)
+            && self.desired_count.is_none_or(|desired| desired == service.desired);
+        if known.is_none() {
+            let check = format!("see in the events of service {} whether a deployment began then", self.service);
+            let likely = Some(UpdateServiceResponse { service });
+            return Ok(Fate::Unknown {
+                evidence: format!("{evidence}; what it was before is not known"),
+                check,
+                likely,
+            });
+        }
+        if asked_for && new {
+            let evidence = format!("{evidence}, in a deployment that was not there before");
+            return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
+        }
+        if let Some(deployment) = self.deployed_since(aws, unanswered.sent).await? {
+            // It may have been rolled back since: that it happened is one thing, how it ended another.
+            let evidence = format!("{deployment} brought {}", self.task_definition);
+            return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
+        }
+        let unchanged = before("task-definition").and_then(Value::as_str).map(revision) == Some(serves);
+        Ok(match (unchanged, new, self.force_new_deployment || !asked_for) {
+            // As it was before, and the request begins a deployment: there would be one.
+            (true, false, true) => Fate::NotHappened { evidence: format!("{evidence}, as before") },
+            // The request begins no deployment.
+            (true, false, false) => Fate::SendAgain,
+            (true | false, true, _) | (false, false, _) => Fate::Unknown {
+                evidence: format!("{evidence}, which is neither what it was nor what was asked for"),
+                check: format!("see who else changed service {}", self.service),
+                likely: Some(UpdateServiceResponse { service }),
+            },
+        })
+    }
+}
+
+impl UpdateServiceRequest {
+    /// The service as it is.
+    async fn now(&self, aws: &Clients) -> Result<Service, AwsError> {
+        let request = DescribeServicesRequest { cluster: self.cluster.clone(), services: vec![self.service.clone()] };
+        let found = request.send(aws, &Token::new(String::new())).await?.services.into_iter().next();
+        found.ok_or_else(|| incomplete("the service"))
+    }
+
+    /// The deployment of what was asked for that began at `sent` or later, if there is one.
+    async fn deployed_since(&self, aws: &Clients, sent: u64) -> Result<Option<String>, AwsError> {
+        // Two clocks tell the time: the runner's and AWS's.
+        const SKEW: u64 = 5_000;
+        let nobody = Token::new(String::new());
+        let (cluster, service) = (self.cluster.clone(), self.service.clone());
+        let list = ListServiceDeploymentsRequest { cluster, service, limit: 20 };
+        let mut recent = list.send(aws, &nobody).await?.deployments;
+        recent.retain(|deployment| deployment.created.is_some_and(|created| created + SKEW >= sent));
+        let targets: Vec<String> = recent.iter().filter_map(|deployment| deployment.target_revision.clone()).collect();
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let revisions = DescribeServiceRevisionsRequest { arns: targets }.send(aws, &nobody).await?.revisions;
+        let wanted = revision(&self.task_definition);
+        let brings = |deployment: &&ServiceDeploymentBrief| {
+            let target = revisions.iter().find(|one| deployment.target_revision.as_ref() == Some(&one.arn));
+            target.is_some_and(|target| revision(&target.task_definition) == wanted)
+        };
+        Ok(recent.iter().find(brings).map(|deployment| deployment.arn.clone()))
+    }
+}
+
+/// `FAMILY:REVISION`, of an ARN too.
+fn revision(given: &str) -> &str {
+    given.rsplit_once('/').map_or(given, |(_, revision)| revision)
 }
 
 fn rolling(rolling: &RollingConfiguration) -> Result<sdk::DeploymentConfiguration, AwsError> {

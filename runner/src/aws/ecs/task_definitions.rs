@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::NAME;
 use crate::aws::clients::Clients;
-use crate::aws::error::{AwsError, from_sdk, invalid};
+use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
 use crate::aws::names::{self, Given};
-use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::raw_json::RawJson;
 use crate::aws::values::{count, incomplete};
 use crate::plugin::bindings::kiln::aws::ecs::{
@@ -203,6 +203,57 @@ impl Operation for RegisterTaskDefinitionRequest {
         let task_definition = task_definition(output.task_definition, output.tags, json.answer())?;
         Ok(RegisterTaskDefinitionResponse { task_definition })
     }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("ecs:DescribeTaskDefinition", describe(String::new()).resources(at))]
+    }
+
+    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
+        let (_, family) = registrable(&self.document)?;
+        let newest = newest(aws, family).await?.map_or(0, |definition| definition.revision);
+        Ok(Some(json!({ "newest": newest })))
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let (_, family) = registrable(&self.document)?;
+        let before = unanswered.before.and_then(|before| before.get("newest")?.as_u64()).unwrap_or(0);
+        let Some(mut definition) = newest(aws, family.clone()).await? else {
+            return Ok(Fate::NotHappened { evidence: format!("{family} has no revision") });
+        };
+        let mut looked_at = 0;
+        loop {
+            if definition.tags.iter().any(|tag| tag.name == TOKEN_TAG && tag.value == unanswered.token.as_str()) {
+                let evidence = format!("{} carries the call's token", definition.arn);
+                let output = RegisterTaskDefinitionResponse { task_definition: definition };
+                return Ok(Fate::Happened { output, evidence });
+            }
+            looked_at += 1;
+            let older = definition.revision.saturating_sub(1);
+            if u64::from(older) <= before || looked_at == LOOKED_AT {
+                break;
+            }
+            let request = describe(format!("{family}:{older}"));
+            definition = request.send(aws, unanswered.token).await?.task_definition;
+        }
+        Ok(Fate::NotHappened { evidence: format!("no new revision of {family} carries the call's token") })
+    }
+}
+
+/// So many of a family's newest revisions are looked at.
+const LOOKED_AT: u32 = 50;
+
+fn describe(task_definition: String) -> DescribeTaskDefinitionRequest {
+    DescribeTaskDefinitionRequest { task_definition }
+}
+
+/// The newest revision of a family, if it has one.
+async fn newest(aws: &Clients, family: String) -> Result<Option<TaskDefinition>, AwsError> {
+    match describe(family).send(aws, &Token::new(String::new())).await {
+        Ok(found) => Ok(Some(found.task_definition)),
+        // ECS calls a family that it does not know a mistake of the client.
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Operation for DeregisterTaskDefinitionRequest {
@@ -221,5 +272,21 @@ impl Operation for DeregisterTaskDefinitionRequest {
         let definition = output.task_definition.ok_or_else(|| incomplete("the task definition"))?;
         let status = definition.status.map_or_else(String::new, |status| status.as_str().to_owned());
         Ok(DeregisterTaskDefinitionResponse { status })
+    }
+
+    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        vec![("ecs:DescribeTaskDefinition", describe(String::new()).resources(at))]
+    }
+
+    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let found = describe(self.task_definition.clone()).send(aws, unanswered.token).await?;
+        let TaskDefinition { arn, status, .. } = found.task_definition;
+        Ok(match status.as_str() {
+            "INACTIVE" | "DELETE_IN_PROGRESS" => {
+                let evidence = format!("{arn} is {status}");
+                Fate::Happened { output: DeregisterTaskDefinitionResponse { status }, evidence }
+            }
+            _ => Fate::SendAgain,
+        })
     }
 }
