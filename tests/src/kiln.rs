@@ -15,7 +15,7 @@ pub fn repository() -> PathBuf {
 }
 
 /// The binary under test: `KILN_BIN`, or the one beside this test's own.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("KILN_BIN") {
         return PathBuf::from(binary);
     }
@@ -36,18 +36,8 @@ impl Kiln {
     pub fn new<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
         let mut command = Command::new(binary());
-        command
-            .args(arguments)
-            .current_dir(directory.path())
-            .env_clear()
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("KILN_CACHE_DIR", cache())
-            .env("CI", "true")
-            .stdin(Stdio::null());
+        command.args(arguments).current_dir(directory.path());
+        surround(&mut command);
         Self { command, directory, scale: None }
     }
 
@@ -99,8 +89,22 @@ impl Kiln {
     }
 }
 
+/// Give `command` an environment with nothing of this process's.
+pub(crate) fn surround(command: &mut Command) {
+    command
+        .env_clear()
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("KILN_CACHE_DIR", cache())
+        .env("CI", "true")
+        .stdin(Stdio::null());
+}
+
 /// Compiled plugins are shared by all tests of a build: compiling them is what costs most.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let binary = binary();
     binary.parent().unwrap_or(Path::new(".")).join("test-components")
 }

@@ -3,12 +3,20 @@
 //! The main types are [`Account`], a simulated AWS on loopback, and [`Kiln`], a command line to be run in it.
 
 mod account;
+mod chance;
 pub mod component;
+mod courses;
+mod crash;
 mod guest;
 mod kiln;
+mod trap;
 mod world;
 
 pub use account::Account;
+pub use chance::Chance;
+pub use courses::{courses, undone};
+pub use crash::{Course, Trial};
 pub use guest::{ANYTHING, Guest};
 pub use kiln::{Kiln, Outcome, Running, repository};
+pub use trap::{Snare, Trap};
 pub use world::World;

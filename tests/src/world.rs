@@ -18,6 +18,11 @@ impl World {
         Self(parse(&text))
     }
 
+    /// The world of a world file's text.
+    pub fn parse(text: &str) -> Self {
+        Self(parse(text))
+    }
+
     /// An account in which there is nothing but what `text` says.
     pub fn of(text: &str) -> Self {
         let mut table = parse("account = \"111111111111\"\nregion = \"us-west-2\"\nseed = 7\n");

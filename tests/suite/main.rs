@@ -3,6 +3,7 @@
 #[path = "../browser/mod.rs"]
 mod browser;
 mod commands;
+mod crash;
 mod emulators;
 mod failures;
 mod hostile;

@@ -10,28 +10,10 @@ use kiln_runner::plugin::{Engine, Plugins};
 use kiln_runner::rehearse::{Rehearsal, Rehearsed, START, rehearse};
 use kiln_runner::report::Reports;
 use kiln_sim::WorldFile;
-use kiln_tests::{World, repository};
+use kiln_tests::{Chance, World, repository};
 
 /// How many storms a test run draws unless it is told.
 const STORMS: u64 = 40;
-
-/// Numbers that follow from a seed: SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        let index = self.below(choices.len() as u64) as usize;
-        choices.get(index).copied().unwrap_or_default()
-    }
-}
 
 const KINDS: [&str; 7] = ["throttle", "internal", "unavailable", "reset", "reset-after", "truncated", "delay"];
 
@@ -54,7 +36,7 @@ const OPERATIONS: [&str; 14] = [
 
 /// The demo's world, with one to four faults and perhaps one mishap of its own.
 fn storm(seed: u64) -> World {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::of_seed(seed);
     let mut world = World::web_service();
     for _ in 0..=chance.below(4) {
         let kind = chance.of(&KINDS);

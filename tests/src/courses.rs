@@ -1,0 +1,62 @@
+//! What is run to be killed: the real pipelines, in worlds in which nothing takes long.
+//!
+//! The main functions are [`courses`] and [`undone`].
+
+use std::path::Path;
+
+use crate::crash::Course;
+use crate::kiln::repository;
+use crate::world::World;
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Both pipelines, each to a good end.
+pub fn courses() -> [Course; 2] {
+    [web(), staging_first()]
+}
+
+/// The pipeline of a web service as `bench/` has it: with the same stages and nothing to wait for.
+fn web() -> Course {
+    let bench = repository().join("bench");
+    Course {
+        name: "web-service",
+        pipeline: read(&bench.join("web-service.toml")),
+        world: read(&bench.join("web-service.world.toml")),
+    }
+}
+
+fn staging_first() -> Course {
+    let pipelines = repository().join("pipelines");
+    let pipeline = read(&pipelines.join("staging-first.toml"));
+    let nothing = |names: &[&str]| {
+        let all: Vec<String> = names.iter().map(|name| format!("{name} = \"0s\"")).collect();
+        format!("{{ {} }}", all.join(", "))
+    };
+    let phases = nothing(&[
+        "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD", "FINALIZING",
+    ]);
+    let timings = nothing(&["schedule", "provision", "pull", "start", "health", "drain", "deprovision"]);
+    let world = World::parse(&read(&pipelines.join("staging-first.world.toml")))
+        .change("repositories", "shop", "scan = { takes = \"0s\" }")
+        .change("projects", "shop-image", &format!("phases = {phases}"))
+        .change("clusters", "staging", &format!("timings = {timings}"))
+        .change("clusters", "production", &format!("timings = {timings}"));
+    Course {
+        name: "staging-first",
+        pipeline: pipeline.replace("bake = \"10m\"", "bake = \"1ms\"").replace("bake = \"15m\"", "bake = \"1ms\""),
+        world: world.text(),
+    }
+}
+
+/// The pipeline of the web service, where the alarm goes off after the deployment, so that all of it is undone.
+pub fn undone() -> Course {
+    let web = web();
+    let script = "script = [{ after-deployment-of = \"web/web\", nth = 1, at = \"1s\", state = \"ALARM\" }]";
+    Course {
+        name: "undone",
+        pipeline: web.pipeline.replace("bake = \"1ms\"", "bake = \"3m\""),
+        world: World::parse(&web.world).change("alarms", "web-5xx", script).text(),
+    }
+}
