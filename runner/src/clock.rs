@@ -28,12 +28,17 @@ impl Clock {
         Self { origin: Instant::now(), epoch, scale }
     }
 
-    /// The clock of a run that goes on: it began at `start` and has shown `latest`. It goes on from where it would show now,
-    /// had nothing stopped it, and never goes back.
-    pub fn going_on(start: u64, latest: u64, scale: f64) -> Self {
+    /// The clock of a run that goes on: it showed the world's time at `origin`, goes `scale` times as fast since, and has
+    /// shown `latest`. It shows what it would, had nothing stopped it, and never goes back.
+    pub fn going_on(origin: u64, latest: u64, scale: f64) -> Self {
         let world = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-        let since = world.saturating_sub(start) as f64 * scale;
-        Self::starting_at(start.saturating_add(since as u64).max(latest), scale)
+        let since = world.saturating_sub(origin) as f64 * scale;
+        Self::starting_at(origin.saturating_add(since as u64).max(latest), scale)
+    }
+
+    /// When this clock and the world's showed the same, in milliseconds since the Unix epoch.
+    pub fn started(&self) -> u64 {
+        self.epoch
     }
 
     /// Milliseconds since the Unix epoch.

@@ -13,7 +13,7 @@ use crate::consistency::{Consistency, ConsistencySeed};
 use crate::faults::{FaultSeed, Faults};
 use crate::services::{self, cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
 use crate::throttle::{Throttle, ThrottlingSeed};
-use crate::world::{PlaceKey, World};
+use crate::world::{PlaceKey, Tokens, World};
 
 /// Why a world file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +83,10 @@ struct File {
     concurrent_builds: Option<usize>,
     /// The most items that a page of any list holds.
     page_size: Option<usize>,
+    /// Whether client tokens mean nothing, so that a call that is sent again happens again: only for tests that must be
+    /// seen to fail.
+    #[serde(default)]
+    forget_tokens: bool,
 }
 
 fn real_time() -> f64 {
@@ -165,6 +169,9 @@ impl File {
         world.faults = Faults::plant(&self.faults, now, &actions, &mut problems);
         world.throttle = Throttle::plant(&self.throttling, &actions, &mut problems);
         world.consistency = Consistency::new(self.consistency);
+        if self.forget_tokens {
+            world.tokens = Tokens::forgetful();
+        }
         match self.page_size {
             Some(0) => problems.add("page-size", "a page holds at least 1"),
             Some(size) => world.page_size = size,

@@ -8,6 +8,10 @@ use crate::crash::Course;
 use crate::kiln::repository;
 use crate::world::World;
 
+/// How fast the clocks of courses go: what takes an hour takes twelve seconds, and the time that a look-up waits for AWS to
+/// show what happened is short, too.
+const SCALE: f64 = 300.0;
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -24,6 +28,7 @@ fn web() -> Course {
         name: "web-service",
         pipeline: read(&bench.join("web-service.toml")),
         world: read(&bench.join("web-service.world.toml")),
+        scale: SCALE,
     }
 }
 
@@ -35,7 +40,14 @@ fn staging_first() -> Course {
         format!("{{ {} }}", all.join(", "))
     };
     let phases = nothing(&[
-        "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD", "FINALIZING",
+        "QUEUED",
+        "PROVISIONING",
+        "DOWNLOAD_SOURCE",
+        "INSTALL",
+        "PRE_BUILD",
+        "BUILD",
+        "POST_BUILD",
+        "FINALIZING",
     ]);
     let timings = nothing(&["schedule", "provision", "pull", "start", "health", "drain", "deprovision"]);
     let world = World::parse(&read(&pipelines.join("staging-first.world.toml")))
@@ -47,6 +59,7 @@ fn staging_first() -> Course {
         name: "staging-first",
         pipeline: pipeline.replace("bake = \"10m\"", "bake = \"1ms\"").replace("bake = \"15m\"", "bake = \"1ms\""),
         world: world.text(),
+        scale: SCALE,
     }
 }
 
@@ -58,5 +71,6 @@ pub fn undone() -> Course {
         name: "undone",
         pipeline: web.pipeline.replace("bake = \"1ms\"", "bake = \"3m\""),
         world: World::parse(&web.world).change("alarms", "web-5xx", script).text(),
+        scale: SCALE,
     }
 }

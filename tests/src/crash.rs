@@ -14,10 +14,6 @@ use tempfile::TempDir;
 use crate::kiln::{binary, cache, surround};
 use crate::trap::{Snare, Trap};
 
-/// How fast the clocks of trials go: what takes an hour takes twelve seconds, and the time that a look-up waits for AWS to
-/// show what happened is short, too.
-const SCALE: f64 = 300.0;
-
 /// A run that is killed this often without coming to its end is stuck.
 const MOST_PROCESSES: usize = 40;
 
@@ -30,6 +26,8 @@ pub struct Course {
     pub pipeline: String,
     /// The world's text.
     pub world: String,
+    /// How many times as fast as the world its clocks go.
+    pub scale: f64,
 }
 
 /// What came of one run, however often it was killed.
@@ -54,7 +52,7 @@ pub struct Trial {
 impl Course {
     /// Run it, with one snare for each process until there are none left.
     pub fn run(&self, snares: &[Snare]) -> Trial {
-        let trap = Trap::of(&self.world, SCALE);
+        let trap = Trap::of(&self.world, self.scale);
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
         std::fs::write(directory.path().join("pipeline.toml"), &self.pipeline)
             .unwrap_or_else(|error| panic!("the pipeline: {error}"));
@@ -70,7 +68,7 @@ impl Course {
         let mut outputs = BTreeMap::new();
         let mut snares = snares.iter().copied();
         loop {
-            let code = process(&trap, &directory, snares.next().unwrap_or(Snare::None), &mut trial);
+            let code = self.process(&trap, &directory, snares.next().unwrap_or(Snare::None), &mut trial);
             compare_outputs(&directory, &mut outputs, &mut trial);
             match code {
                 Some(code) => {
@@ -87,32 +85,32 @@ impl Course {
         finish(&trap, &directory, &mut trial);
         trial
     }
-}
 
-/// One process: the run begins, or goes on where it began already. Answers its exit code, none where it was killed.
-fn process(trap: &Trap, directory: &TempDir, snare: Snare, trial: &mut Trial) -> Option<i32> {
-    trap.arm(snare);
-    let mut command = Command::new(binary());
-    surround(&mut command);
-    command.current_dir(directory.path()).env("AWS_ENDPOINT_URL", trap.url()).env("KILN_CACHE_DIR", cache());
-    if has_begun(directory.path()) {
-        command.args(["resume", "--output", "json"]);
-    } else {
-        // A process that was killed before its first record was durable has done nothing.
-        let _ = std::fs::remove_dir_all(directory.path().join(".kiln/runs"));
-        command.args(["run", "pipeline.toml", "--input", "commit=4f2a9c1", "--output", "json"]);
-        command.args(["--clock-scale", &SCALE.to_string()]);
+    /// One process: the run begins, or goes on where it began already. Answers its exit code, none where it was killed.
+    fn process(&self, trap: &Trap, directory: &TempDir, snare: Snare, trial: &mut Trial) -> Option<i32> {
+        trap.arm(snare);
+        let mut command = Command::new(binary());
+        surround(&mut command);
+        command.current_dir(directory.path()).env("AWS_ENDPOINT_URL", trap.url()).env("KILN_CACHE_DIR", cache());
+        if has_begun(directory.path()) {
+            command.args(["resume", "--output", "json"]);
+        } else {
+            // A process that was killed before its first record was durable has done nothing.
+            let _ = std::fs::remove_dir_all(directory.path().join(".kiln/runs"));
+            command.args(["run", "pipeline.toml", "--input", "commit=4f2a9c1", "--output", "json"]);
+            command.args(["--clock-scale", &self.scale.to_string()]);
+        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{}: {error}", binary().display()));
+        trap.watch(child.id());
+        let output = child.wait_with_output().unwrap_or_else(|error| panic!("waiting for kiln: {error}"));
+        trial.requests.push(trap.ended());
+        let code = output.status.code();
+        if !matches!(code, None | Some(0 | 1)) {
+            trial.problems.push(format!("exit {code:?}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        code
     }
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap_or_else(|error| panic!("{}: {error}", binary().display()));
-    trap.watch(child.id());
-    let output = child.wait_with_output().unwrap_or_else(|error| panic!("waiting for kiln: {error}"));
-    trial.requests.push(trap.ended());
-    let code = output.status.code();
-    if !matches!(code, None | Some(0 | 1)) {
-        trial.problems.push(format!("exit {code:?}: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    code
 }
 
 /// The journal of the one run, if it is there.
@@ -156,9 +154,13 @@ fn compare_outputs(directory: &TempDir, outputs: &mut BTreeMap<String, Value>, t
 fn finish(trap: &Trap, directory: &TempDir, trial: &mut Trial) {
     let simulator = trap.simulator();
     simulator.advance();
-    trial.effects = simulator.effects().iter().map(|effect| {
-        plain(&format!("{} {} {} {}", effect.account, effect.region, effect.action, effect.resources.join(" ")))
-    }).collect();
+    trial.effects = simulator
+        .effects()
+        .iter()
+        .map(|effect| {
+            plain(&format!("{} {} {} {}", effect.account, effect.region, effect.action, effect.resources.join(" ")))
+        })
+        .collect();
     trial.effects.sort();
     trial.account = holdings(&simulator.state());
     let Some(journal) = journal_of(directory.path()) else {
@@ -211,7 +213,8 @@ fn holdings(state: &Value) -> Value {
 }
 
 /// What of the state must be the same in the end, by the name of its field.
-const KEPT: [&str; 9] = ["task-definition", "desired", "desired-count", "digest", "tags", "status", "image", "images", "steady"];
+const KEPT: [&str; 9] =
+    ["task-definition", "desired", "desired-count", "digest", "tags", "status", "image", "images", "steady"];
 
 fn collect(value: &Value, path: &mut Vec<String>, kept: &mut serde_json::Map<String, Value>) {
     match value {
@@ -238,7 +241,9 @@ fn collect(value: &Value, path: &mut Vec<String>, kept: &mut serde_json::Map<Str
 fn keep(path: &[String], value: Value, kept: &mut serde_json::Map<String, Value>) {
     let named = path.iter().rev().find(|part| part.parse::<u32>().is_err());
     // Tasks come and go; what the service runs is what counts.
-    let transient = path.iter().any(|part| ["tasks", "events", "deployments", "history", "alarms", "metrics"].contains(&part.as_str()));
+    let transient = path
+        .iter()
+        .any(|part| ["tasks", "events", "deployments", "history", "alarms", "metrics"].contains(&part.as_str()));
     if !transient && named.is_some_and(|name| KEPT.contains(&name.as_str())) {
         kept.insert(path.join("/"), value);
     }

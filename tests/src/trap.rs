@@ -158,10 +158,8 @@ async fn exchange(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respo
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Killed)?.to_bytes();
     let number = inner.requests.fetch_add(1, Ordering::SeqCst) + 1;
-    let (snare, process) = (
-        *inner.snare.lock().unwrap_or_else(PoisonError::into_inner),
-        inner.process.load(Ordering::SeqCst),
-    );
+    let (snare, process) =
+        (*inner.snare.lock().unwrap_or_else(PoisonError::into_inner), inner.process.load(Ordering::SeqCst));
     if snare == Snare::Before(number) {
         inner.kill(process);
         return Err(Killed);

@@ -124,3 +124,16 @@ fn whenever_they_are_killed_runs_come_to_the_same_end() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(kills.into_inner() >= wanted.min(KILLS), "too few processes were caught");
 }
+
+#[test]
+fn where_aws_forgets_tokens_the_harness_finds_what_happened_twice() {
+    let [web, _] = courses();
+    // At this pace the token is young when it is sent again: nothing but AWS's memory keeps the build from being a second.
+    let forgetful = Course { world: format!("forget-tokens = true\n{}", web.world), scale: 20.0, ..web };
+    let expected = unkilled(&forgetful, 0);
+    // The build is started among the first calls.
+    let snares: Vec<Snare> = (1..=10).map(Snare::Between).collect();
+    let found = each(&snares, |snare| forgetful.run(&[*snare]).differences(&expected));
+    let twice = found.iter().filter(|found| found.starts_with("too often") && found.contains("codebuild:StartBuild"));
+    assert_eq!(twice.count(), 1, "a harness that cannot fail proves nothing: {found:#?}");
+}

@@ -1,5 +1,6 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
+mod altered;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod commands;

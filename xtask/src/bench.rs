@@ -70,7 +70,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
 }
 
 /// The binary, with the profile that is published.
-fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
+pub(crate) fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
     plugins::build(layout, terminal, false)?;
     terminal.heading("host: build with the release profile (the first time takes a while)");
     let mut build = cargo();

@@ -1,8 +1,9 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | test | bench`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | test | crash | bench`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
 mod browser;
+mod crash;
 mod demo;
 mod error;
 mod layout;
@@ -39,6 +40,18 @@ enum Task {
     Demo,
     /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
     Test,
+    /// Kill real runs by SIGKILL wherever chance wants, resume them, and compare their ends with that of a run nobody killed.
+    Crash {
+        /// How many processes to kill.
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        seeds: u64,
+        /// The seed to begin with.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Kill this binary instead of building the one that is published.
+        #[arg(long, value_name = "FILE")]
+        kiln: Option<PathBuf>,
+    },
     /// Measure kiln by itself and against scripts that make the same calls; writes bench/results.md and .json.
     Bench {
         /// Fewer rounds and smaller pipelines: to see that it works, not for figures. Writes to target/bench.
@@ -57,6 +70,9 @@ fn main() -> ExitCode {
         Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
+        Task::Crash { seeds, seed, kiln } => {
+            crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)
+        }
         Task::Test => test::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error: TaskError| {

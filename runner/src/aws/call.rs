@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind};
 use super::operation::{Operation, RetryClass, Token};
+use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
 use super::request_id::capture;
 use super::retry;
@@ -402,6 +403,8 @@ impl Caller {
         // Whether an earlier sending may have had its effect.
         let mut doubted = false;
         loop {
+            self.keep_pace(O::ACTION.name).await?;
+            let generation = clients.generation();
             let last = self.run.clock.now();
             let (sent, request_id) = send_once(operation, clients, token).await;
             let error = match sent {
@@ -412,6 +415,12 @@ impl Caller {
                 }
                 Err(error) => error,
             };
+            if error.kind == ErrorKind::Throttled {
+                self.run.pacer.throttled(&self.pace_of(O::ACTION.name), self.run.clock.now());
+            }
+            if error.kind == ErrorKind::Expired {
+                clients.renew(generation);
+            }
             let pause = retry::pause(error.kind, attempt, token.as_str());
             if let Some(pause) = pause {
                 self.emit(EventKind::CallRetrying {
@@ -437,6 +446,20 @@ impl Caller {
             }
             attempt += 1;
         }
+    }
+
+    /// Wait until the service may be asked again, where it was asked too often.
+    async fn keep_pace(&self, action: &'static str) -> Result<(), HostStop> {
+        let now = self.run.clock.now();
+        match self.run.pacer.admit(&self.pace_of(action), now) {
+            slot if slot > now => self.run.sleep_until(slot).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn pace_of(&self, action: &'static str) -> PaceKey {
+        let service = action.split(':').next().unwrap_or(action);
+        PaceKey { account: self.place.account.clone(), region: self.place.region.clone(), service }
     }
 
     /// Where the stage acts.

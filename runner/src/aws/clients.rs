@@ -3,7 +3,7 @@
 //! The main type is [`Clients`]; [`Connection`] is what all of them share: the HTTP client, the endpoint, the retry
 //! policy and the runner's own credentials.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::identity::IdentityCache;
@@ -138,29 +138,65 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
 
 macro_rules! clients {
     ($($(#[$doc:meta])* $field:ident: $sdk:ident),* $(,)?) => {
-        /// The clients of every service, made when first used.
+        /// The clients of every service for one identity, made when first used.
         #[derive(Debug)]
         pub struct Clients {
+            current: RwLock<Arc<Generation>>,
+        }
+
+        /// Clients that share what they know of their credentials.
+        #[derive(Debug)]
+        struct Generation {
+            number: u64,
             sdk: SdkConfig,
             $($field: OnceLock<$sdk::Client>,)*
         }
 
-        impl Clients {
-            fn new(sdk: SdkConfig) -> Self {
-                Self { sdk, $($field: OnceLock::new(),)* }
+        impl Generation {
+            fn new(number: u64, sdk: SdkConfig) -> Self {
+                Self { number, sdk, $($field: OnceLock::new(),)* }
             }
+        }
 
+        impl Clients {
             $(
                 $(#[$doc])*
-                pub fn $field(&self) -> &$sdk::Client {
-                    self.$field.get_or_init(|| {
-                        let config = $sdk::config::Builder::from(&self.sdk).interceptor(RequestIdTap).build();
+                pub fn $field(&self) -> $sdk::Client {
+                    let current = self.current();
+                    let client = current.$field.get_or_init(|| {
+                        let config = $sdk::config::Builder::from(&current.sdk).interceptor(RequestIdTap).build();
                         $sdk::Client::from_conf(config)
-                    })
+                    });
+                    client.clone()
                 }
             )*
         }
     };
+}
+
+impl Clients {
+    fn new(sdk: SdkConfig) -> Self {
+        Self { current: RwLock::new(Arc::new(Generation::new(0, sdk))) }
+    }
+
+    fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Which credentials the clients use: another number after each renewal.
+    pub(crate) fn generation(&self) -> u64 {
+        self.current().number
+    }
+
+    /// Fetch credentials anew with the next call, where those of `generation` are still in use: AWS calls them expired,
+    /// whatever the SDK believes.
+    pub(crate) fn renew(&self, generation: u64) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.number == generation {
+            let sdk = current.sdk.to_builder().identity_cache(IdentityCache::lazy().build()).build();
+            *current = Arc::new(Generation::new(generation + 1, sdk));
+        }
+    }
 }
 
 clients! {

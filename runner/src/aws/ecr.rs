@@ -42,7 +42,8 @@ fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), Aw
         return Err(invalid(format_args!("{given:?} is not the ARN of a repository")));
     };
     // ECR takes no ARN, hence no region: a repository elsewhere would silently become the one of that name here.
-    let region = aws.ecr().config().region().map(AsRef::as_ref).unwrap_or_default();
+    let client = aws.ecr();
+    let region = client.config().region().map(AsRef::as_ref).unwrap_or_default();
     if arn.region() != region {
         return Err(invalid(format_args!("{given:?} is in another region than the stage, which acts in {region}")));
     }

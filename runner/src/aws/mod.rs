@@ -7,6 +7,7 @@ pub mod error;
 mod limits;
 mod names;
 pub mod operation;
+pub(crate) mod pacing;
 mod raw_json;
 mod reconcile;
 pub mod request_id;

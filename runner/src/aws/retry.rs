@@ -10,6 +10,9 @@ use crate::types::Digest;
 /// How often a call is sent at most.
 pub(crate) const ATTEMPTS: u32 = 6;
 
+/// How often a call is sent again with new credentials.
+const RENEWALS: u32 = 2;
+
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -22,6 +25,8 @@ pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Durati
         ErrorKind::Throttled => Duration::from_secs(1),
         // It may have happened: the call path finds out before it sends a write again.
         ErrorKind::Unavailable => Duration::from_millis(200),
+        // A clear no, too: the call path fetches other credentials. Where those are refused as well, more will not help.
+        ErrorKind::Expired if attempt <= RENEWALS => Duration::from_millis(200),
         ErrorKind::Denied
         | ErrorKind::ReadOnly
         | ErrorKind::AccessDenied

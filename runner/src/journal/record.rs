@@ -84,6 +84,9 @@ pub struct RunStart {
     pub region: Region,
     /// How many times as fast as the world the run's clock goes: 1 but against a simulator.
     pub clock_scale: f64,
+    /// When the run's clock and the world's showed the same, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub clock_origin: u64,
     /// When.
     pub at: u64,
 }

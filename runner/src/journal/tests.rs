@@ -33,6 +33,7 @@ pub(super) fn start(dir: &Path, run: &str) -> RunStart {
         account: "111111111111".parse().unwrap(),
         region: "us-west-2".parse().unwrap(),
         clock_scale: 1.0,
+        clock_origin: 1_790_000_000_000,
         at: 1_790_000_000_000,
     }
 }

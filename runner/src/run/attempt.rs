@@ -120,6 +120,10 @@ impl Attempt<'_> {
                     }
                     (answer, _) => answer,
                 };
+                if matches!(answer, Err(AttemptError::Fatal(_))) {
+                    // Before its place is given up: nobody may take that for an arrival.
+                    self.run.gate.hold();
+                }
                 let (calls, memory) = work.finish();
                 Attempted { answer, calls, memory }
             }

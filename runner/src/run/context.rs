@@ -12,6 +12,7 @@ use super::events::Events;
 use super::gate::Gate;
 use super::stop::{Control, HostStop};
 use crate::aws::clients::Clients;
+use crate::aws::pacing::Pacer;
 use crate::clock::Clock;
 use crate::journal::{Journal, Record};
 use crate::secrets::Vault;
@@ -35,6 +36,8 @@ pub(crate) struct RunContext {
     /// Clients with the runner's own credentials, in the pipeline's region.
     pub(crate) own_clients: Arc<Clients>,
     pub(crate) images: Mutex<BTreeSet<String>>,
+    /// How fast services are asked.
+    pub(crate) pacer: Pacer,
     /// When the run last began or ended a stage or changed something in AWS, by its clock.
     pub(crate) progress: AtomicU64,
     /// Where a resumed run waits until all of it has been replayed.

@@ -19,6 +19,8 @@ struct State {
     /// How many attempts are being replayed.
     replaying: usize,
     open: bool,
+    /// One was found to differ: nobody passes any more.
+    held: bool,
 }
 
 /// An attempt that is being replayed. Dropped when it has come to where the journal ends.
@@ -37,12 +39,12 @@ pub(crate) struct Replay {
 impl Gate {
     /// A gate that holds nobody back: of a run that begins.
     pub(crate) fn opened() -> Self {
-        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: true })))
+        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: true, held: false })))
     }
 
     /// A gate that is shut until [`open`](Self::open).
     pub(crate) fn shut() -> Self {
-        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: false })))
+        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: false, held: false })))
     }
 
     /// One attempt more is being replayed.
@@ -51,10 +53,15 @@ impl Gate {
         Arrival(Arc::clone(&self.0))
     }
 
-    /// Wait until no attempt is being replayed any more.
+    /// Keep everybody back for good: the run ends.
+    pub(crate) fn hold(&self) {
+        self.0.send_modify(|state| state.held = true);
+    }
+
+    /// Wait until no attempt is being replayed any more, and none was found to differ.
     pub(crate) async fn all_arrived(&self) {
         // The sender lives in `self`: there is always something to wait for.
-        let _ = self.0.subscribe().wait_for(|state| state.replaying == 0).await;
+        let _ = self.0.subscribe().wait_for(|state| state.replaying == 0 && !state.held).await;
     }
 
     /// Let everybody go on.

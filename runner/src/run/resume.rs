@@ -101,7 +101,8 @@ impl Resumable {
 
     /// The run's clock: it goes on from where it was, as fast as it was.
     pub fn clock(&self) -> Clock {
-        Clock::going_on(self.history.start.at, self.history.latest, self.history.start.clock_scale)
+        let start = &self.history.start;
+        Clock::going_on(start.clock_origin, self.history.latest, start.clock_scale)
     }
 
     /// The bytes of the components that the run began with, by the names that the pipeline gives to its plugins.

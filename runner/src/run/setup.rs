@@ -21,6 +21,7 @@ use super::resume::Resumable;
 use super::stop::{Control, HostStop};
 use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
+use crate::aws::pacing::Pacer;
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, Journal, LocalRead, Record, RunResume, RunStart};
@@ -128,6 +129,7 @@ pub(crate) async fn prepare(
         control: control.clone(),
         own_clients: Arc::clone(&own_clients),
         images: std::sync::Mutex::default(),
+        pacer: Pacer::default(),
         progress: AtomicU64::new(clock.now()),
         gate,
     };
@@ -360,6 +362,7 @@ fn run_start(
         account: account.clone(),
         region: pipeline.region.clone(),
         clock_scale: clock.scale(),
+        clock_origin: clock.started(),
         at: clock.now(),
     })
 }
