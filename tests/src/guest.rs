@@ -123,7 +123,7 @@ impl Guest {
     }
 
     /// The core module's text.
-    fn module(&self) -> String {
+    pub fn module(&self) -> String {
         let mut data = Data(Vec::new());
         let description = data.description(self);
         let bodies = [&self.describe, &self.run, &self.plan, &self.undo, &self.items].map(|body| data.expand(body));

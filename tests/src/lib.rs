@@ -9,6 +9,7 @@ mod courses;
 mod crash;
 mod guest;
 mod kiln;
+mod still;
 mod trap;
 mod world;
 
@@ -18,5 +19,6 @@ pub use courses::{courses, undone};
 pub use crash::{Course, Trial};
 pub use guest::{ANYTHING, Guest};
 pub use kiln::{Kiln, Outcome, Running, repository};
+pub use still::{Ended, Still, run_in};
 pub use trap::{Snare, Trap};
 pub use world::World;

@@ -4,25 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use kiln_runner::aws::clients::Connection;
-use kiln_runner::clock::Clock;
-use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::journal::{self, CallKey, Record};
-use kiln_runner::pipeline::{self, Values};
-use kiln_runner::plugin::{Engine, Limits, Plugins};
-use kiln_runner::rehearse::{InProcess, START};
-use kiln_runner::report::Reports;
-use kiln_runner::run::{self, HostStop, Interrupter, Resumable, RunError, RunOptions, RunSource, RunSummary};
-use kiln_sim::{Simulator, WorldFile};
-use kiln_tests::{Chance, Guest, World};
+use kiln_runner::plugin::Engine;
+use kiln_runner::run::{HostStop, RunError, RunSummary};
+use kiln_tests::{Chance, Guest, Still, World, run_in};
 
 /// How many guests there are; each is altered in four ways.
 const GUESTS: u64 = 250;
@@ -138,64 +124,12 @@ fn altered(asks: &[Ask], recorded: usize, way: usize, chance: &mut Chance) -> (&
 const PIPELINE: &str = "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[plugins.guest]\npath = \"guest.wasm\"\n\
                         [stages.only]\nplugin = \"guest\"\ntimeout = \"2d\"\n";
 
-/// Counts the requests on their way to the simulator.
-#[derive(Debug, Clone)]
-struct Counting(InProcess, Arc<AtomicU64>);
-
-impl HttpClient for Counting {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Counting {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.call(request)
-    }
-}
-
-/// Begin or resume the one run in `state`, in virtual time. Answers what came of it, and how many requests were sent.
+/// Begin or resume the one run in `state`. Answers what came of it, and how many requests were sent.
 fn live(engine: &Engine, component: Vec<u8>, state: &Path, resume: bool) -> (Result<RunSummary, RunError>, u64) {
-    let plugins = Arc::new(Plugins::pinned(engine.clone(), BTreeMap::from([("guest".to_owned(), component)])));
-    let source = SourceFile::new("pipeline.toml", PIPELINE);
-    let pipeline = pipeline::load(&source, plugins.as_ref(), &Values::default());
-    let pipeline = Arc::new(pipeline.unwrap_or_else(|problems| panic!("{problems:?}")));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
     let world = World::of("[[repositories]]\nname = \"web\"\n").text();
-    let world = WorldFile::parse(&world).unwrap_or_else(|error| panic!("{error}"));
-    runtime.block_on(async {
-        let clock = Clock::starting_at(START, 1.0);
-        let simulator = Simulator::new(world.in_process(), kiln_sim::Clock::new(START, 1.0));
-        let sent = Arc::new(AtomicU64::new(0));
-        let http = Counting(InProcess::to(simulator), Arc::clone(&sent));
-        let (_interrupter, control) = Interrupter::new();
-        let options = RunOptions {
-            max_parallel: None,
-            state_dir: Some(state.to_owned()),
-            run_id: None,
-            connection: Connection::in_process(&pipeline.region, http, clock),
-            clock,
-            limits: Limits::default(),
-            detach_after: None,
-            control,
-            report: Box::new(Reports::new(Vec::new())),
-        };
-        let ended = if resume {
-            let resumable = Resumable::open(&run_in(state)).unwrap_or_else(|error| panic!("{error}"));
-            run::resume(resumable, pipeline, plugins, options).await
-        } else {
-            let source = RunSource { file: "pipeline.toml".to_owned(), text: PIPELINE.to_owned() };
-            run::run(pipeline, plugins, source, options).await
-        };
-        (ended, sent.load(Ordering::Relaxed))
-    })
-}
-
-fn run_in(state: &Path) -> std::path::PathBuf {
-    let runs = std::fs::read_dir(state.join("runs")).into_iter().flatten().flatten();
-    runs.map(|run| run.path()).next().unwrap_or_else(|| panic!("there is no run"))
+    let still = Still { engine, pipeline: PIPELINE, world: &world, component };
+    let ended = if resume { still.resume(state) } else { still.run(state) };
+    (ended.result, ended.requests)
 }
 
 /// Cut the journal as a crash would, somewhere in the stage's work. Answers how many of the stage's asks are left in it.

@@ -9,6 +9,7 @@ mod emulators;
 mod failures;
 mod hostile;
 mod html;
+mod journals;
 mod leaks;
 mod rehearsals;
 mod resuming;
