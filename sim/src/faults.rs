@@ -40,7 +40,7 @@ pub(crate) struct FaultSeed {
     message: Option<String>,
     /// For `error`: the HTTP status, 400 unless told.
     status: Option<u16>,
-    /// For `delay`: how long, in simulated time.
+    /// For `delay` and `delay-after`: how long, in simulated time.
     delay: Option<Span>,
 }
 
@@ -57,6 +57,8 @@ enum Kind {
     Error,
     /// The call is served, later.
     Delay,
+    /// The call is served at once, and its answer comes later.
+    DelayAfter,
     /// The connection ends before the call is served.
     Reset,
     /// The call is served, and the connection ends in the place of the answer.
@@ -78,6 +80,8 @@ pub(crate) enum Strike {
     Refuse(AwsError),
     /// The answer, after this simulated time.
     Delay(Duration),
+    /// The effect now, and the answer after this simulated time.
+    DelayAfter(Duration),
     /// No answer, and nothing happens.
     Reset,
     /// No answer, though it happens.
@@ -138,7 +142,7 @@ impl Faults {
             if seed.kind == Kind::Error && seed.code.is_none() {
                 problems.add(&place, "a fault of the kind `error` needs a `code`");
             }
-            if seed.kind == Kind::Delay && seed.delay.is_none() {
+            if matches!(seed.kind, Kind::Delay | Kind::DelayAfter) && seed.delay.is_none() {
                 problems.add(&place, "a fault of the kind `delay` needs a `delay`");
             }
             faults.push(Fault { seed: seed.clone(), pattern, index, seen: 0, struck: 0 });
@@ -198,6 +202,7 @@ impl FaultSeed {
                 Strike::Refuse(AwsError::new(code, message).status(self.status.unwrap_or(400)))
             }
             Kind::Delay => Strike::Delay(self.delay.map(Span::duration).unwrap_or_default()),
+            Kind::DelayAfter => Strike::DelayAfter(self.delay.map(Span::duration).unwrap_or_default()),
             Kind::Reset => Strike::Reset,
             Kind::ResetAfter => Strike::ResetAfter,
             Kind::Truncated => Strike::Truncate,

@@ -96,6 +96,11 @@ impl Simulator {
                 self.0.clock.sleep(delay).await;
                 self.serve(&call, operation, caller)
             }
+            Some(Strike::DelayAfter(delay)) => {
+                let response = self.serve(&call, operation, caller);
+                self.0.clock.sleep(delay).await;
+                response
+            }
             Some(Strike::Reset) => disturbed(Response::new(Bytes::new()), Disturbance::Reset),
             Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation, caller), Disturbance::Reset),
             Some(Strike::Truncate) => disturbed(self.serve(&call, operation, caller), Disturbance::Truncated),
