@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// An error of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AwsError {
@@ -15,17 +17,25 @@ pub(crate) struct AwsError {
     pub(crate) message: String,
     /// The HTTP status.
     pub(crate) status: u16,
+    /// Further members of the error, where the protocol is JSON.
+    pub(crate) members: Vec<(&'static str, Value)>,
 }
 
 impl AwsError {
     /// The caller's mistake: HTTP status 400.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), shape: None, message: message.into(), status: 400 }
+        Self { code: code.into(), shape: None, message: message.into(), status: 400, members: Vec::new() }
     }
 
     /// Another HTTP status.
     pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// A further member.
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
         self
     }
 

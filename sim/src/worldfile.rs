@@ -11,7 +11,7 @@ use crate::access::{self, AccessKeySeed, Rigour, Verify};
 use crate::clock::{Clock, Timestamp};
 use crate::consistency::{Consistency, ConsistencySeed};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{self, cloudwatch, codebuild, ecr, ecs, kms, secretsmanager, sts};
+use crate::services::{self, cloudwatch, codebuild, dynamodb, ecr, ecs, kms, secretsmanager, sts};
 use crate::throttle::{Throttle, ThrottlingSeed};
 use crate::world::{PlaceKey, Tokens, World};
 
@@ -73,6 +73,8 @@ struct File {
     task_behaviours: Vec<ecs::BehaviourSeed>,
     #[serde(default)]
     alarms: Vec<cloudwatch::AlarmSeed>,
+    #[serde(default)]
+    tables: Vec<dynamodb::TableSeed>,
     #[serde(default)]
     faults: Vec<FaultSeed>,
     #[serde(default)]
@@ -180,6 +182,7 @@ impl File {
         let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
         access::plant(&mut world, &self.access_keys, rigour, &mut problems);
         sts::plant(&mut world, &self.roles, &mut problems);
+        dynamodb::plant(&mut world, &self.tables, &mut problems);
         kms::plant(&mut world, &self.keys, &mut problems);
         secretsmanager::plant(&mut world, &self.secrets, &mut problems);
         ecr::plant(&mut world, &self.repositories, &self.findings, &mut problems);

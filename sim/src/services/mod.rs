@@ -2,6 +2,7 @@
 
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
+pub(crate) mod dynamodb;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
 pub(crate) mod kms;

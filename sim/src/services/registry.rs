@@ -3,7 +3,7 @@
 //! The main function is [`all`]: a service that is not in it is not offered.
 
 use crate::service::Service;
-use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+use crate::services::{cloudwatch, codebuild, dynamodb, ecr, ecs, kms, logs, secretsmanager, sts};
 
 /// Every service that the simulator offers.
 pub(crate) fn all() -> Vec<Service> {
@@ -16,6 +16,7 @@ pub(crate) fn all() -> Vec<Service> {
         logs::service(),
         ecs::service(),
         cloudwatch::service(),
+        dynamodb::service(),
     ]
 }
 

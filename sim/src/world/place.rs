@@ -6,7 +6,7 @@ use std::{fmt, mem};
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager};
+use crate::services::{cloudwatch, codebuild, dynamodb, ecr, ecs, kms, logs, secretsmanager};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,7 @@ impl Serialize for PlaceKey {
 pub(crate) struct Place {
     pub(crate) cloudwatch: cloudwatch::State,
     pub(crate) codebuild: codebuild::State,
+    pub(crate) dynamodb: dynamodb::State,
     pub(crate) ecr: ecr::State,
     pub(crate) ecs: ecs::State,
     pub(crate) kms: kms::State,
@@ -58,6 +59,7 @@ impl Place {
         match service {
             "cloudwatch" => part.cloudwatch = self.cloudwatch.clone(),
             "codebuild" => part.codebuild = self.codebuild.clone(),
+            "dynamodb" => part.dynamodb = self.dynamodb.clone(),
             "ecr" => part.ecr = self.ecr.clone(),
             "ecs" => part.ecs = self.ecs.clone(),
             "kms" => part.kms = self.kms.clone(),
@@ -74,6 +76,7 @@ impl Place {
         match service {
             "cloudwatch" => mem::swap(&mut self.cloudwatch, &mut other.cloudwatch),
             "codebuild" => mem::swap(&mut self.codebuild, &mut other.codebuild),
+            "dynamodb" => mem::swap(&mut self.dynamodb, &mut other.dynamodb),
             "ecr" => mem::swap(&mut self.ecr, &mut other.ecr),
             "ecs" => mem::swap(&mut self.ecs, &mut other.ecs),
             "kms" => mem::swap(&mut self.kms, &mut other.kms),

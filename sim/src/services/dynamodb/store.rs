@@ -1,0 +1,87 @@
+//! Tables and what they hold.
+//!
+//! The main types are [`State`], the tables of a place, and [`TableSeed`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::ctx::Scope;
+use crate::error::AwsError;
+use crate::world::World;
+use crate::worldfile::Problems;
+
+/// An item: attributes by name, each as DynamoDB writes it: `{"S": "text"}`.
+pub(super) type Item = Map<String, Value>;
+
+/// The tables of a place.
+#[derive(Debug, Default, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct State {
+    pub(super) tables: BTreeMap<String, Table>,
+}
+
+/// A table whose keys are strings.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) created: Timestamp,
+    pub(super) partition_key: String,
+    pub(super) sort_key: Option<String>,
+    /// By partition and sort key, in the order of their bytes.
+    #[serde(skip)]
+    pub(super) items: BTreeMap<(String, String), Item>,
+}
+
+/// A table in a world file. Its keys are strings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct TableSeed {
+    name: String,
+    partition_key: String,
+    sort_key: Option<String>,
+}
+
+/// Put the tables of a world file into the world.
+pub(crate) fn plant(world: &mut World, seeds: &[TableSeed], problems: &mut Problems) {
+    for seed in seeds {
+        let at = world.home.clone();
+        let mut scope = Scope { world, at };
+        let table = new(&scope, &seed.name, &seed.partition_key, seed.sort_key.as_deref());
+        if scope.place().dynamodb.tables.insert(seed.name.clone(), table).is_some() {
+            problems.add(&format!("tables: {}", seed.name), "the table is there twice");
+        }
+    }
+}
+
+/// An empty table.
+pub(super) fn new(scope: &Scope<'_>, name: &str, partition_key: &str, sort_key: Option<&str>) -> Table {
+    Table {
+        name: name.to_owned(),
+        arn: scope.arn("dynamodb", &format!("table/{name}")),
+        created: scope.now(),
+        partition_key: partition_key.to_owned(),
+        sort_key: sort_key.map(str::to_owned),
+        items: BTreeMap::new(),
+    }
+}
+
+/// The table of a name, or of an ARN.
+pub(super) fn find<'w>(scope: &'w mut Scope<'_>, given: &str) -> Result<&'w mut Table, AwsError> {
+    let name = given.rsplit_once("table/").map_or(given, |(_, name)| name);
+    scope
+        .place()
+        .dynamodb
+        .tables
+        .get_mut(name)
+        .ok_or_else(|| AwsError::new("ResourceNotFoundException", "Requested resource not found"))
+}
+
+/// DynamoDB's word for a request that makes no sense.
+pub(super) fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("ValidationException", message)
+}

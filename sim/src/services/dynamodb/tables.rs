@@ -1,0 +1,112 @@
+//! Making and describing tables.
+//!
+//! The main function is [`create_table`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::store::{Table, find, invalid, new};
+use crate::clock::Timestamp;
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateTable {
+    table_name: String,
+    key_schema: Vec<KeyElement>,
+    attribute_definitions: Vec<Definition>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Created {
+    table_description: Description,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Described {
+    table: Description,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Description {
+    table_name: String,
+    table_arn: String,
+    table_status: &'static str,
+    creation_date_time: Timestamp,
+    item_count: usize,
+    key_schema: Vec<Value>,
+    attribute_definitions: Vec<Value>,
+}
+
+pub(super) fn create_table(ctx: &mut Ctx<'_>, input: CreateTable) -> Result<Created, AwsError> {
+    let of =
+        |kind: &str| input.key_schema.iter().find(|key| key.key_type == kind).map(|key| key.attribute_name.as_str());
+    let partition = of("HASH").ok_or_else(|| {
+        invalid("No Hash Key specified in schema. All Dynamo DB tables must have exactly one hash key")
+    })?;
+    let sort = of("RANGE");
+    for key in std::iter::once(partition).chain(sort) {
+        let definition = input.attribute_definitions.iter().find(|definition| definition.attribute_name == key);
+        match definition.map(|definition| definition.attribute_type.as_str()) {
+            Some("S") => {}
+            Some(_) => return Err(invalid("the simulator's tables have keys of the type S only")),
+            None => {
+                return Err(invalid(format!(
+                    "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [{key}]"
+                )));
+            }
+        }
+    }
+    if ctx.place().dynamodb.tables.contains_key(&input.table_name) {
+        return Err(AwsError::new("ResourceInUseException", format!("Table already exists: {}", input.table_name)));
+    }
+    let table = new(ctx, &input.table_name, partition, sort);
+    ctx.touch(table.arn.clone());
+    let table_description = description(&table);
+    ctx.place().dynamodb.tables.insert(input.table_name, table);
+    Ok(Created { table_description })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeTable {
+    table_name: String,
+}
+
+pub(super) fn describe_table(ctx: &mut Ctx<'_>, input: DescribeTable) -> Result<Described, AwsError> {
+    let missing = format!("Requested resource not found: Table: {} not found", input.table_name);
+    let table = find(ctx, &input.table_name).map_err(|error| AwsError { message: missing, ..error })?;
+    Ok(Described { table: description(table) })
+}
+
+fn description(table: &Table) -> Description {
+    let keys = || std::iter::once(&table.partition_key).chain(&table.sort_key);
+    let kinds = ["HASH", "RANGE"];
+    Description {
+        table_name: table.name.clone(),
+        table_arn: table.arn.clone(),
+        table_status: "ACTIVE",
+        creation_date_time: table.created,
+        item_count: table.items.len(),
+        key_schema: keys().zip(kinds).map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect(),
+        attribute_definitions: keys().map(|name| json!({ "AttributeName": name, "AttributeType": "S" })).collect(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Several writes that happen together or not at all.
+//!
+//! The main function is [`transact_write_items`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::items::{Change, Conditional, change};
+use super::keys::{check_size, key_of, only_key};
+use super::store::{Item, find, invalid};
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use crate::service::Empty;
+use crate::world::Earlier;
+
+/// DynamoDB knows a client request token for ten minutes.
+const TOKEN_LASTS: Duration = Duration::from_secs(600);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TransactWriteItems {
+    transact_items: Vec<Part>,
+    client_request_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Part {
+    put: Option<Action>,
+    delete: Option<Action>,
+    condition_check: Option<Action>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Action {
+    table_name: String,
+    item: Option<Item>,
+    key: Option<Item>,
+    condition_expression: Option<String>,
+    expression_attribute_names: Option<BTreeMap<String, String>>,
+    expression_attribute_values: Option<BTreeMap<String, Value>>,
+}
+
+/// A part that was read: which item of which table, and what is to be done to it.
+struct Step {
+    table: String,
+    key: (String, String),
+    change: Option<Change>,
+    holds: bool,
+}
+
+pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems) -> Result<Empty, AwsError> {
+    let token = input.client_request_token.as_deref();
+    match ctx.earlier(token) {
+        Earlier::Same(_) => return Ok(Empty {}),
+        Earlier::Different => {
+            let message = "Same client token is used with different request parameters";
+            return Err(AwsError::new("IdempotentParameterMismatchException", message));
+        }
+        Earlier::None => {}
+    }
+    let mut steps = Vec::new();
+    for part in input.transact_items {
+        steps.push(step(ctx, part)?);
+    }
+    let keys: BTreeSet<(&str, &(String, String))> = steps.iter().map(|step| (step.table.as_str(), &step.key)).collect();
+    if keys.len() != steps.len() {
+        return Err(invalid("Transaction request cannot include multiple operations on one item"));
+    }
+    if steps.iter().any(|step| !step.holds) {
+        return Err(cancelled(&steps));
+    }
+    for Step { table, key, change: what, .. } in steps {
+        let table = find(ctx, &table)?;
+        let arn = table.arn.clone();
+        if let Some(what) = what {
+            change(table, key, what);
+            ctx.touch(arn);
+        }
+    }
+    ctx.remember(token, TOKEN_LASTS, "");
+    Ok(Empty {})
+}
+
+fn step(ctx: &mut Ctx<'_>, part: Part) -> Result<Step, AwsError> {
+    let (action, is_put, is_check) = match part {
+        Part { put: Some(action), delete: None, condition_check: None } => (action, true, false),
+        Part { put: None, delete: Some(action), condition_check: None } => (action, false, false),
+        Part { put: None, delete: None, condition_check: Some(action) } => (action, false, true),
+        Part { .. } => {
+            return Err(invalid(
+                "TransactItems can only contain one of Check, Put, Update or Delete (the simulator has no Update)",
+            ));
+        }
+    };
+    let Action { table_name, item, key, condition_expression, expression_attribute_names, expression_attribute_values } =
+        action;
+    let table = find(ctx, &table_name)?;
+    let (key, change) = match (is_put, item, key) {
+        (true, Some(item), None) => {
+            check_size(&item)?;
+            (key_of(table, &item)?, Some(Change::Put(item)))
+        }
+        (false, None, Some(key)) => (only_key(table, &key)?, (!is_check).then_some(Change::Delete)),
+        _ => return Err(invalid("a Put has an Item, everything else a Key")),
+    };
+    let conditional = Conditional { condition_expression, expression_attribute_names, expression_attribute_values };
+    let holds = conditional.holds(table.items.get(&key))?;
+    Ok(Step { table: table.name.clone(), key, change, holds })
+}
+
+fn cancelled(steps: &[Step]) -> AwsError {
+    let codes: Vec<&str> =
+        steps.iter().map(|step| if step.holds { "None" } else { "ConditionalCheckFailed" }).collect();
+    let reasons: Vec<Value> = codes
+        .iter()
+        .map(|code| match *code {
+            "None" => json!({ "Code": "None" }),
+            code => json!({ "Code": code, "Message": "The conditional request failed" }),
+        })
+        .collect();
+    let message =
+        format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
+    AwsError::new("TransactionCanceledException", message).with("CancellationReasons", Value::Array(reasons))
+}
