@@ -363,6 +363,7 @@ fn run_start(
         region: pipeline.region.clone(),
         clock_scale: clock.scale(),
         clock_origin: clock.started(),
+        store: None,
         at: clock.now(),
     })
 }
