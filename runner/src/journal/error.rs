@@ -154,6 +154,11 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether it is the shared store, and not this machine, that does not take the journal.
+    pub fn is_of_store(&self) -> bool {
+        matches!(self, Self::TakenOver { .. } | Self::Replica { .. })
+    }
+
     /// For `map_err` on an operation of the operating system.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -9,6 +9,7 @@
 //! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
 
 mod choice;
+mod columns;
 mod console;
 mod duration;
 mod html;
@@ -33,6 +34,7 @@ mod screen;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod story;
 
+pub(crate) use columns::columns;
 pub use choice::{Output, Settings, reports_of_run};
 pub use console::Console;
 pub use duration::{duration, human};

@@ -24,6 +24,7 @@ mod shared;
 mod table;
 
 pub use address::{Store, ambient_region};
+pub(crate) use error::instant;
 pub use error::{LeaseError, StoreError};
 pub use fetch::{Fetched, fetch};
 pub use lease::{Holding, Lease, LeaseKey, Owner, Terms};
