@@ -72,7 +72,9 @@ impl Resume {
     pub(super) async fn execute(self, global: &Global) -> Exit {
         let (resumable, pipeline, plugins) = match open(global, &self.endpoint, self.run.as_deref()).await {
             Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
-            Ok(Opened::Ended(resumable, outcome)) => return let_go(&resumable, tell_ended(global, &resumable, outcome)).await,
+            Ok(Opened::Ended(resumable, outcome)) => {
+                return let_go(&resumable, tell_ended(global, &resumable, outcome)).await;
+            }
             Err(exit) => return exit,
         };
         let (region, clock) = (pipeline.region.clone(), resumable.clock());

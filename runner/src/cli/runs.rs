@@ -76,7 +76,8 @@ impl Runs {
             }
             Store::Shared(table) => {
                 let runs = list_shared(table, limit).await;
-                let runs = runs.map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))?;
+                let runs =
+                    runs.map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))?;
                 let entry = |run: SharedRun| Entry {
                     next: next(store, &run.run, &run.state),
                     state: word(&run.state),

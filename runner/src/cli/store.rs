@@ -12,7 +12,8 @@ use super::find::find_run;
 use crate::journal::{self, RunState};
 use crate::run::Resumable;
 use crate::store::{
-    Claim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch, list_shared, named,
+    Claim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch, list_shared,
+    named,
 };
 use crate::types::{RunId, StoreAddress};
 

@@ -34,8 +34,8 @@ mod screen;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod story;
 
-pub(crate) use columns::columns;
 pub use choice::{Output, Settings, reports_of_run};
+pub(crate) use columns::columns;
 pub use console::Console;
 pub use duration::{duration, human};
 pub use html::{Comparison, Delivery, Html, Origin};
