@@ -7,6 +7,7 @@
 //! - [`run`]: the stages are executed in the order of their dependencies.
 //! - [`aws`]: every AWS call of every stage goes through the one function in [`aws::call`]: authorise, journal, send,
 //!   journal, answer. [`policy`], [`journal`] and [`secrets`] are what it asks on the way.
+//! - [`store`]: where runs are kept, and which of them may deploy: in a directory, or shared by several machines.
 //! - [`rehearse`] runs a pipeline on a simulated account in virtual time; [`scenario`] says what happens there, and what is
 //!   expected of it.
 //! - [`report`]: consumes the [`event`]s of a run and writes them for people and machines. Nothing else prints.
@@ -25,4 +26,5 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod secrets;
+pub mod store;
 pub mod types;

@@ -156,6 +156,69 @@ name!(
     }
 );
 
+name!(
+    /// The name of a DynamoDB table: 3 to 255 ASCII letters, digits, `_`, `-` and `.`.
+    TableName, "a DynamoDB table's name", |text| {
+        if !(3..=255).contains(&text.len()) {
+            return Err("it must have 3 to 255 characters".to_owned());
+        }
+        match text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+            Some(odd) => Err(format!("{odd:?} is not a letter, digit, `_`, `-` or `.`")),
+            None => Ok(()),
+        }
+    }
+);
+name!(
+    /// Where runs are shared: `dynamodb://TABLE`, or `dynamodb://REGION/TABLE` where the region must be told.
+    StoreAddress, "the address of a store", |text| {
+        let place = text.strip_prefix("dynamodb://").ok_or("write it as dynamodb://TABLE or dynamodb://REGION/TABLE")?;
+        let table = match place.split_once('/') {
+            Some((region, table)) => {
+                region.parse::<Region>().map_err(|error| error.to_string())?;
+                table
+            }
+            None => place,
+        };
+        table.parse::<TableName>().map(|_| ()).map_err(|error| error.to_string())
+    }
+);
+
+impl StoreAddress {
+    /// A table of DynamoDB.
+    pub fn dynamodb(region: Option<&Region>, table: &TableName) -> Self {
+        Self(match region {
+            Some(region) => format!("dynamodb://{region}/{table}").into(),
+            None => format!("dynamodb://{table}").into(),
+        })
+    }
+
+    fn place(&self) -> (Option<&str>, &str) {
+        let place = self.0.trim_start_matches("dynamodb://");
+        match place.split_once('/') {
+            Some((region, table)) => (Some(region), table),
+            None => (None, place),
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &str {
+        self.place().1
+    }
+
+    /// The table's region, where the address names it.
+    pub fn region(&self) -> Option<Region> {
+        self.place().0?.parse().ok()
+    }
+
+    /// The same store, its region named.
+    pub fn in_region(&self, region: &Region) -> Self {
+        match self.region() {
+            Some(_) => self.clone(),
+            None => Self(format!("dynamodb://{region}/{}", self.table()).into()),
+        }
+    }
+}
+
 impl RunId {
     /// A new id at `now`, milliseconds since the Unix epoch.
     pub fn new(now: u64) -> Self {
@@ -280,5 +343,19 @@ mod tests {
         assert!("eu-central-1".parse::<Region>().is_ok());
         assert!("eu-central".parse::<Region>().is_err());
         assert_eq!(Digest::of(b"").short(), "e3b0c44298fc");
+    }
+
+    #[test]
+    fn the_address_of_a_store_names_a_table_and_perhaps_its_region() {
+        let read = |text: &str| {
+            let address = text.parse::<StoreAddress>().ok()?;
+            Some((address.region().map(String::from), address.table().to_owned()))
+        };
+        assert_eq!(read("dynamodb://kiln"), Some((None, "kiln".to_owned())));
+        assert_eq!(read("dynamodb://eu-west-1/kiln"), Some((Some("eu-west-1".to_owned()), "kiln".to_owned())));
+        for wrong in ["kiln", "s3://kiln", "dynamodb://", "dynamodb://k", "dynamodb://nowhere/kiln", "dynamodb://a b c"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

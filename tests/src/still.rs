@@ -19,7 +19,7 @@ use kiln_runner::pipeline::{self, Values};
 use kiln_runner::plugin::{Engine, Limits, Plugins};
 use kiln_runner::rehearse::{InProcess, START};
 use kiln_runner::report::Reports;
-use kiln_runner::run::{self, Interrupter, Resumable, RunError, RunOptions, RunSource, RunSummary};
+use kiln_runner::run::{self, Interrupter, Resumable, RunError, RunOptions, RunSource, RunSummary, Sharing};
 use kiln_sim::{Effect, Simulator, WorldFile};
 
 /// A pipeline whose plugin `guest` is one component, in a world.
@@ -82,6 +82,7 @@ impl Still<'_> {
                 clock,
                 limits: Limits::default(),
                 detach_after: None,
+                sharing: Sharing::default(),
                 control,
                 report: Box::new(Reports::new(Vec::new())),
             };

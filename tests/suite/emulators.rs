@@ -25,13 +25,14 @@ use serde_json::Value;
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
 /// A moto server on loopback, ended when it is dropped.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    url: String,
+    /// Its address.
+    pub(crate) url: String,
 }
 
 impl Moto {
-    fn start() -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn start() -> Result<Self, Box<dyn std::error::Error>> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new(python())
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])

@@ -15,6 +15,8 @@ mod rehearsals;
 mod resuming;
 mod running;
 mod scenarios;
+mod schedules;
+mod store;
 mod storms;
 mod walk;
 mod web_service;

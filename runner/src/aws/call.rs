@@ -406,6 +406,9 @@ impl Caller {
             self.keep_pace(O::ACTION.name).await?;
             let generation = clients.generation();
             let last = self.run.clock.now();
+            if O::ACTION.write {
+                self.run.guard()?;
+            }
             let (sent, request_id) = send_once(operation, clients, token).await;
             let error = match sent {
                 Ok(output) => {

@@ -204,6 +204,8 @@ clients! {
     cloudwatch: aws_sdk_cloudwatch,
     /// CodeBuild.
     codebuild: aws_sdk_codebuild,
+    /// DynamoDB, where runs may be shared.
+    dynamodb: aws_sdk_dynamodb,
     /// Elastic Container Registry.
     ecr: aws_sdk_ecr,
     /// Elastic Container Service.

@@ -11,7 +11,7 @@ pub(crate) mod pacing;
 mod raw_json;
 mod reconcile;
 pub mod request_id;
-mod retry;
+pub(crate) mod retry;
 mod values;
 
 pub mod cloudwatch;

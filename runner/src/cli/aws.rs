@@ -5,11 +5,12 @@
 use clap::Args;
 
 use super::dispatch::Global;
+use super::store::tell;
 use crate::aws::clients::Connection;
 use crate::clock::Clock;
 use crate::plugin::Limits;
 use crate::report::{Origin, Report};
-use crate::run::{Control, RunOptions};
+use crate::run::{Control, RunOptions, Sharing};
 use crate::types::Region;
 
 /// Where requests are sent.
@@ -47,6 +48,11 @@ impl Endpoint {
         }
     }
 
+    /// The way to AWS, in `region` where nobody says otherwise.
+    pub(super) async fn connection(&self, region: &Region) -> Connection {
+        Connection::load(region, self.endpoint_url.as_deref()).await
+    }
+
     /// The options of a run in `region`, as they are unless somebody decides otherwise.
     pub(super) async fn options(
         &self,
@@ -60,10 +66,11 @@ impl Endpoint {
             max_parallel: None,
             state_dir: Some(global.absolute_state_dir()),
             run_id: None,
-            connection: Connection::load(region, self.endpoint_url.as_deref()).await,
+            connection: self.connection(region).await,
             clock,
             limits: Limits::default(),
             detach_after: None,
+            sharing: Sharing { terms: global.terms(), tell, ..Sharing::default() },
             control,
             report,
         }

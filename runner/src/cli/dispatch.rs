@@ -6,13 +6,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, plan, plugin, rehearse, resolve, resume, run, schema, show, sim, test};
+use super::{check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test};
+use crate::pipeline::Span;
 use crate::report::Output;
+use crate::store::Terms;
+use crate::types::StoreAddress;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -49,6 +53,13 @@ pub(super) struct Global {
     /// Where journals are kept
     #[arg(long, global = true, value_name = "DIR", default_value = ".kiln", env = "KILN_STATE_DIR")]
     pub(super) state_dir: PathBuf,
+    /// Share runs and leases with other machines in this DynamoDB table: dynamodb://TABLE, or dynamodb://REGION/TABLE [default:
+    /// what the pipeline's `[store]` says; without it, the state directory alone]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "KILN_STORE")]
+    pub(super) store: Option<StoreAddress>,
+    /// How long a lease in a shared store lasts when its runner is dead
+    #[arg(long, global = true, value_name = "DURATION", env = "KILN_LEASE_TTL", hide = true)]
+    lease_ttl: Option<Span>,
     /// Where compiled plugins are cached [default: kiln/ under the user's cache directory]
     #[arg(long, global = true, value_name = "DIR", env = "KILN_CACHE_DIR")]
     pub(super) cache_dir: Option<PathBuf>,
@@ -59,7 +70,15 @@ impl Global {
     pub(super) fn absolute_state_dir(&self) -> PathBuf {
         std::path::absolute(&self.state_dir).unwrap_or_else(|_| self.state_dir.clone())
     }
+
+    /// How long leases last.
+    pub(super) fn terms(&self) -> Terms {
+        self.lease_ttl.map_or_else(Terms::default, |ttl| Terms::of(ttl.get().max(SHORTEST_LEASE)))
+    }
 }
+
+/// A lease must outlast a slow answer of the store.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -81,6 +100,11 @@ enum Command {
     Test(test::Test),
     /// Print what the journal of a run holds
     Show(show::Show),
+    /// List the runs that are kept, and what to do next with each
+    Runs(runs::Runs),
+    /// Show who may deploy to which environment, or take an environment from a run
+    #[command(subcommand)]
+    Lease(lease::LeaseCommand),
     /// List and inspect plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -113,7 +137,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Resolve(command) => on_runtime(command.execute(global)),
         Command::Rehearse(command) => command.execute(global),
         Command::Test(command) => command.execute(global),
-        Command::Show(command) => command.execute(global),
+        Command::Show(command) => on_runtime(command.execute(global)),
+        Command::Runs(command) => on_runtime(command.execute(global)),
+        Command::Lease(command) => on_runtime(command.execute(global)),
         Command::Plugin(command) => command.execute(global),
         Command::Sim(command) => on_runtime(command.execute(global)),
         Command::Schema(command) => command.execute(),

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use super::dispatch::{Global, complain};
 use super::exit::Exit;
 use crate::event::RunOutcome;
-use crate::journal::{RunState, RunSummary, list_runs};
+use crate::journal::{RunState, list_runs};
 
 /// The directory of the run `named`; without a name, of the newest run that `wanted` holds for, and where there is none,
 /// of the newest.
 pub(super) fn find_run(
     global: &Global,
     named: Option<&str>,
-    wanted: impl Fn(&RunSummary) -> bool,
+    wanted: impl Fn(&RunState) -> bool,
 ) -> Result<PathBuf, Exit> {
     if let Some(named) = named {
         let path = PathBuf::from(named);
@@ -32,7 +32,7 @@ pub(super) fn find_run(
         ));
     };
     let Some(named) = named else {
-        return Ok(runs.iter().find(|run| wanted(run)).unwrap_or(newest).dir.clone());
+        return Ok(runs.iter().find(|run| wanted(&run.state)).unwrap_or(newest).dir.clone());
     };
     let mut found = runs.iter().filter(|run| run.run.as_str().starts_with(named));
     match (found.next(), found.next()) {
@@ -51,8 +51,8 @@ pub(super) fn find_run(
 }
 
 /// Whether a run has stopped before its end.
-pub(super) fn can_go_on(run: &RunSummary) -> bool {
-    match &run.state {
+pub(super) fn can_go_on(state: &RunState) -> bool {
+    match state {
         RunState::Unfinished | RunState::Stuck => true,
         RunState::Ended(outcome) => {
             matches!(outcome, RunOutcome::Interrupted | RunOutcome::Detached | RunOutcome::Stuck)

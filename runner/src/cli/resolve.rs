@@ -4,10 +4,11 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 
+use super::aws::Endpoint;
 use super::dispatch::{Global, complain};
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::find::find_run;
+use super::store::{complain_of_lease, open_run};
 use crate::clock::Clock;
 use crate::journal::{Decider, History, Reconciled, Record, RunState, Stuck, UndoEnd, Verdict};
 use crate::report::Output;
@@ -32,6 +33,8 @@ pub(super) struct Resolve {
     /// How you know: it is written into the journal
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     because: String,
+    #[command(flatten)]
+    endpoint: Endpoint,
 }
 
 /// What a person says.
@@ -45,21 +48,26 @@ enum Said {
 
 impl Resolve {
     pub(super) async fn execute(self, global: &Global) -> Exit {
-        let directory = match find_run(global, Some(&self.run), |run| run.state == RunState::Stuck) {
-            Ok(directory) => directory,
+        let stuck = |state: &RunState| *state == RunState::Stuck;
+        let resumable = match open_run(global, &self.endpoint, Some(&self.run), stuck).await {
+            Ok(resumable) => resumable,
             Err(exit) => return exit,
         };
-        let resumable = match Resumable::open(&directory) {
-            Ok(resumable) => resumable,
-            Err(error) => return complain(&error.to_string(), None, Exit::Environment),
-        };
+        let exit = self.settle(global, &resumable).await;
+        match resumable.let_go().await {
+            Ok(()) => exit,
+            Err(error) => complain_of_lease(&error),
+        }
+    }
+
+    async fn settle(&self, global: &Global, resumable: &Resumable) -> Exit {
         let clock = resumable.clock();
-        let record = match self.choose(&resumable.history).and_then(|stuck| self.record(stuck, &resumable, clock)) {
+        let record = match self.choose(&resumable.history).and_then(|stuck| self.record(stuck, resumable, clock)) {
             Ok(record) => record,
             Err(exit) => return exit,
         };
         if let Err(error) = resumable.settle(&record).await {
-            return complain(&error.to_string(), None, Exit::Environment);
+            return complain(&error.to_string(), error.help().as_deref(), Exit::Environment);
         }
         let run = &resumable.history.start.run;
         match global.output {

@@ -10,14 +10,15 @@ use super::conduct::{Conduct, exit_of};
 use super::dispatch::{Global, complain, note};
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::find::{can_go_on, find_run};
+use super::find::can_go_on;
 use super::load::{engine, show};
+use super::store::{complain_of_lease, open_run};
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
 use crate::pipeline::{self, Pipeline};
 use crate::plugin::Plugins;
 use crate::report::{Output, word_of_run};
-use crate::run::{self, Resumable};
+use crate::run::{self, Resumable, RunOptions, Sharing};
 use crate::types::Digest;
 
 /// Go on with a run that was killed, interrupted, detached or stuck.
@@ -33,6 +34,8 @@ pub(super) struct Resume {
     endpoint: Endpoint,
     #[command(flatten)]
     conduct: Conduct,
+    #[command(flatten)]
+    retake: Retake,
 }
 
 /// Take back what a run did: each stage that can be undone, the last first.
@@ -47,36 +50,54 @@ pub(super) struct Undo {
     endpoint: Endpoint,
     #[command(flatten)]
     conduct: Conduct,
+    #[command(flatten)]
+    retake: Retake,
+}
+
+/// What a run may do about environments that others have held since.
+#[derive(Debug, Args)]
+struct Retake {
+    /// Change an environment although another run has held it since this one did: look at what that run did first
+    #[arg(long)]
+    despite_newer_run: bool,
+}
+
+impl Retake {
+    fn apply(&self, options: RunOptions) -> RunOptions {
+        RunOptions { sharing: Sharing { despite_newer: self.despite_newer_run, ..options.sharing }, ..options }
+    }
 }
 
 impl Resume {
     pub(super) async fn execute(self, global: &Global) -> Exit {
-        let (resumable, pipeline, plugins) = match open(global, self.run.as_deref()) {
+        let (resumable, pipeline, plugins) = match open(global, &self.endpoint, self.run.as_deref()).await {
             Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
-            Ok(Opened::Ended(resumable, outcome)) => return tell_ended(global, &resumable, outcome),
+            Ok(Opened::Ended(resumable, outcome)) => {
+                return let_go(&resumable, tell_ended(global, &resumable, outcome)).await;
+            }
             Err(exit) => return exit,
         };
         let (region, clock) = (pipeline.region.clone(), resumable.clock());
-        let work = |options| run::resume(*resumable, pipeline, plugins, options);
+        let work = |options| run::resume(*resumable, pipeline, plugins, self.retake.apply(options));
         self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
     }
 }
 
 impl Undo {
     pub(super) async fn execute(self, global: &Global) -> Exit {
-        let (resumable, pipeline, plugins) = match open(global, Some(&self.run)) {
+        let (resumable, pipeline, plugins) = match open(global, &self.endpoint, Some(&self.run)).await {
             Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
             Ok(Opened::Ended(resumable, RunOutcome::Undone)) => {
-                return tell_ended(global, &resumable, RunOutcome::Undone);
+                return let_go(&resumable, tell_ended(global, &resumable, RunOutcome::Undone)).await;
             }
             Ok(Opened::Ended(resumable, _)) => match restored(global, &resumable) {
                 Ok((pipeline, plugins)) => (resumable, pipeline, plugins),
-                Err(exit) => return exit,
+                Err(exit) => return let_go(&resumable, exit).await,
             },
             Err(exit) => return exit,
         };
         let (region, clock) = (pipeline.region.clone(), resumable.clock());
-        let work = |options| run::undo(*resumable, pipeline, plugins, options);
+        let work = |options| run::undo(*resumable, pipeline, plugins, self.retake.apply(options));
         self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
     }
 }
@@ -89,16 +110,23 @@ enum Opened {
     Ended(Box<Resumable>, RunOutcome),
 }
 
-fn open(global: &Global, named: Option<&str>) -> Result<Opened, Exit> {
-    let directory = find_run(global, named, can_go_on)?;
-    let resumable =
-        Resumable::open(&directory).map_err(|error| complain(&error.to_string(), None, Exit::Environment))?;
-    let resumable = Box::new(resumable);
+async fn open(global: &Global, endpoint: &Endpoint, named: Option<&str>) -> Result<Opened, Exit> {
+    let resumable = Box::new(open_run(global, endpoint, named, can_go_on).await?);
     if let Some(outcome) = resumable.ended() {
         return Ok(Opened::Ended(resumable, outcome));
     }
-    let (pipeline, plugins) = restored(global, &resumable)?;
-    Ok(Opened::Stopped(resumable, pipeline, plugins))
+    match restored(global, &resumable) {
+        Ok((pipeline, plugins)) => Ok(Opened::Stopped(resumable, pipeline, plugins)),
+        Err(exit) => Err(let_go(&resumable, exit).await),
+    }
+}
+
+/// Let a run go that is not gone on with after all.
+async fn let_go(resumable: &Resumable, exit: Exit) -> Exit {
+    match resumable.let_go().await {
+        Ok(()) => exit,
+        Err(error) => complain_of_lease(&error),
+    }
 }
 
 /// The pipeline and the plugins that the run began with.

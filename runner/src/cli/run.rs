@@ -7,7 +7,8 @@ use super::conduct::Conduct;
 use super::dispatch::Global;
 use super::exit::Exit;
 use super::load::PipelineFile;
-use crate::run;
+use crate::run::{self, RunOptions, Sharing};
+use crate::store::Table;
 
 /// Run a pipeline.
 #[derive(Debug, Args)]
@@ -27,7 +28,15 @@ impl Run {
             Err(exit) => return exit,
         };
         let (region, clock) = (loaded.pipeline.region.clone(), self.aws.clock());
-        let work = |options| run::run(loaded.pipeline, loaded.plugins, loaded.source, options);
+        let address = global.store.clone().or_else(|| loaded.pipeline.store.clone());
+        let work = async |options: RunOptions| {
+            let table = match &address {
+                Some(address) => Some(Table::open(&options.connection, address, &loaded.pipeline.region).await),
+                None => None,
+            };
+            let options = RunOptions { sharing: Sharing { table, ..options.sharing }, ..options };
+            run::run(loaded.pipeline, loaded.plugins, loaded.source, options).await
+        };
         self.conduct.carry_out(global, &self.aws.endpoint, &region, clock, work).await
     }
 }

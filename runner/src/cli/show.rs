@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::aws::Endpoint;
 use super::dispatch::{Global, complain};
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::find::find_run;
+use super::store::look_at_run;
 use crate::journal;
 use crate::report::{Output, Style, show as report};
 
@@ -15,11 +16,13 @@ pub(super) struct Show {
     /// The run's id, its beginning, or the path of its directory [default: the newest run]
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    #[command(flatten)]
+    endpoint: Endpoint,
 }
 
 impl Show {
-    pub(super) fn execute(&self, global: &Global) -> Exit {
-        let directory = match find_run(global, self.run.as_deref(), |_| true) {
+    pub(super) async fn execute(&self, global: &Global) -> Exit {
+        let directory = match look_at_run(global, &self.endpoint, self.run.as_deref()).await {
             Ok(directory) => directory,
             Err(exit) => return exit,
         };

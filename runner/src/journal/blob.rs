@@ -58,7 +58,7 @@ pub fn attached(dir: &Path, digest: &Digest) -> Result<Vec<u8>, JournalError> {
 }
 
 /// Make `dir` and what is missing above it, each durably.
-pub(super) fn make_dir(dir: &Path) -> Result<(), JournalError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), JournalError> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -75,7 +75,7 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), JournalError> {
 }
 
 /// Make the names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(JournalError::io("sync the directory", dir))
 }
 

@@ -125,6 +125,20 @@ pub enum JournalError {
         /// The limit.
         limit: u64,
     },
+    /// The shared store has another process's record where this one's should go, or gave its lease to another.
+    #[error("the run is not this process's any more: {by}. Nothing more is sent to AWS")]
+    TakenOver {
+        /// Who has it, as a sentence without its end.
+        by: String,
+    },
+    /// The shared store does not take the journal.
+    #[error("the journal {} cannot be carried to the shared store: {reason}", path.display())]
+    Replica {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// An earlier write or sync failed, so nothing that is written now could be relied on.
     #[error(
         "the journal {} takes no more records, because an earlier write failed ({cause}); the run must end. What was \
@@ -140,8 +154,13 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether it is the shared store, and not this machine, that does not take the journal.
+    pub fn is_of_store(&self) -> bool {
+        matches!(self, Self::TakenOver { .. } | Self::Replica { .. })
+    }
+
     /// For `map_err` on an operation of the operating system.
-    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }

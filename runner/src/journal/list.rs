@@ -50,6 +50,29 @@ pub enum RunState {
     Unreadable(String),
 }
 
+impl RunState {
+    /// How a run stands whose journal goes on with `record`.
+    pub fn after(self, record: &Record) -> Self {
+        match record {
+            Record::RunStart(_) | Record::RunResume(_) | Record::Reconciled(_) => Self::Unfinished,
+            Record::Stuck(_) => Self::Stuck,
+            // A run that is stuck ends too; what a person must know is that it is stuck.
+            Record::RunEnd(_) if self == Self::Stuck => self,
+            Record::RunEnd(end) => Self::Ended(end.outcome),
+            Record::StageStart(_)
+            | Record::Intent(_)
+            | Record::Result(_)
+            | Record::LocalRead(_)
+            | Record::Timer(_)
+            | Record::Remember(_)
+            | Record::Fence(_)
+            | Record::UndoStart(_)
+            | Record::UndoEnd(_)
+            | Record::StageEnd(_) => self,
+        }
+    }
+}
+
 /// The directory of a run.
 pub fn run_dir(state: &Path, run: &RunId) -> PathBuf {
     state.join("runs").join(run.as_str())
@@ -100,24 +123,16 @@ fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
         if !Record::tells_state(frame.kind) {
             continue;
         }
-        match decode(&path, offset, &frame)? {
+        let record = decode(&path, offset, &frame)?;
+        summary.state = summary.state.clone().after(&record);
+        match record {
             Record::RunStart(start) => {
                 summary.pipeline = Some(start.pipeline);
                 summary.file = Some(start.file);
                 summary.started = Some(start.at);
             }
-            Record::Stuck(_) => summary.state = RunState::Stuck,
-            Record::RunEnd(end) => {
-                summary.ended = Some(end.at);
-                // A run that is stuck ends too; what a person must know is that it is stuck.
-                if summary.state != RunState::Stuck {
-                    summary.state = RunState::Ended(end.outcome);
-                }
-            }
-            Record::RunResume(_) | Record::Reconciled(_) => {
-                summary.ended = None;
-                summary.state = RunState::Unfinished;
-            }
+            Record::RunEnd(end) => summary.ended = Some(end.at),
+            Record::RunResume(_) | Record::Reconciled(_) => summary.ended = None,
             Record::StageStart(_)
             | Record::Intent(_)
             | Record::Result(_)
@@ -127,7 +142,8 @@ fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
             | Record::Fence(_)
             | Record::UndoStart(_)
             | Record::UndoEnd(_)
-            | Record::StageEnd(_) => {}
+            | Record::StageEnd(_)
+            | Record::Stuck(_) => {}
         }
     }
     if is_locked(&path)? {
@@ -137,7 +153,7 @@ fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
 }
 
 /// Whether a process writes the journal. Looking means to hold a shared lock for a moment: the writer tries for longer.
-fn is_locked(path: &Path) -> Result<bool, JournalError> {
+pub(crate) fn is_locked(path: &Path) -> Result<bool, JournalError> {
     let file = File::open(path).map_err(JournalError::io("open the journal", path))?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),

@@ -12,6 +12,7 @@ mod history;
 mod list;
 mod reader;
 mod record;
+mod replica;
 mod script;
 mod token;
 mod view;
@@ -20,17 +21,20 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blob::make_dir;
 pub use blob::{attach, attached};
 pub use canonical::{canonical_json, request_hash};
 pub use component::{keep_component, kept_component};
 pub use error::JournalError;
 pub use history::{AttemptPast, History, HistoryError, StagePast, UndoPast};
+pub(crate) use list::is_locked;
 pub use list::{RunState, RunSummary, list_runs, run_dir};
 pub use reader::{Entry, Recording, Tail, read};
 pub use record::{
     Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, Phase, Reconciled, Record,
     Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd, UndoStart, Verdict,
 };
+pub use replica::{Framed, Payload, Pushing, Replica, has_blob, header, payload, split_frames, tears_at};
 pub use script::{Mismatch, RecordedCall, Script, Step};
 pub(crate) use script::{asked_aws, asked_host, remembered, waited};
 pub use token::token;

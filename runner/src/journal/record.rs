@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
-use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName};
+use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName, StoreAddress};
 
 /// The version of the journal's format.
 pub const FORMAT: u32 = 1;
@@ -87,6 +87,9 @@ pub struct RunStart {
     /// When the run's clock and the world's showed the same, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub clock_origin: u64,
+    /// The shared store that the run is kept in, if it is: a resume must not go on without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreAddress>,
     /// When.
     pub at: u64,
 }
@@ -411,6 +414,28 @@ impl Record {
             Self::RunEnd(_) => (14, "run-end"),
             Self::RunResume(_) => (15, "run-resume"),
         }
+    }
+
+    /// The name of a kind, for people.
+    pub(super) fn name_of(kind: u16) -> &'static str {
+        const NAMES: [&str; 15] = [
+            "run-start",
+            "stage-start",
+            "intent",
+            "result",
+            "local-read",
+            "timer",
+            "remember",
+            "reconciled",
+            "fence",
+            "undo-start",
+            "undo-end",
+            "stage-end",
+            "stuck",
+            "run-end",
+            "run-resume",
+        ];
+        usize::from(kind).checked_sub(1).and_then(|index| NAMES.get(index)).copied().unwrap_or("unknown")
     }
 
     /// Whether a record of this kind says how its run stands: run-start, reconciled, stuck, run-end, run-resume.

@@ -34,6 +34,7 @@ pub(super) fn start(dir: &Path, run: &str) -> RunStart {
         region: "us-west-2".parse().unwrap(),
         clock_scale: 1.0,
         clock_origin: 1_790_000_000_000,
+        store: None,
         at: 1_790_000_000_000,
     }
 }

@@ -1,13 +1,15 @@
 //! Writing a journal: append, sync, and stop for good at the first failure.
 //!
 //! The main type is [`Journal`]. Callers that need durability at the same time share one `fdatasync`: whoever comes while
-//! one is under way waits for the next, which covers all of them.
+//! one is under way waits for the next, which covers all of them. Where the journal is kept elsewhere as well ([`Replica`]),
+//! a sync is over when its frames are there, too.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +19,7 @@ use super::error::JournalError;
 use super::frame::{self, MAX_INLINE};
 use super::reader::{self, BlobReference, Recording, Tail};
 use super::record::{Record, RunStart};
+use super::replica::{self, Framed, Replica};
 
 /// The largest record.
 pub(super) const MAX_RECORD: u64 = 1 << 20;
@@ -50,11 +53,21 @@ struct Inner {
     state: Mutex<State>,
     /// How many frames are durable.
     durable: AtomicU64,
+    /// Where the journal is kept as well.
+    replica: OnceLock<Replicated>,
     /// How many syncs there were.
     syncs: AtomicU64,
     warned: AtomicBool,
     /// Held by whoever syncs. An `Arc` of its own, because the guard travels to the thread that does it.
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Where a journal is kept as well, and how far.
+#[derive(Debug)]
+struct Replicated {
+    replica: Arc<dyn Replica>,
+    /// The number of the first frame that is not there, and where it begins. Changed only by whoever has the turn.
+    next: Mutex<(u64, u64)>,
 }
 
 struct State {
@@ -63,6 +76,8 @@ struct State {
     prev_crc: u32,
     /// The size of all records, blobs included.
     bytes: u64,
+    /// The length of the file.
+    length: u64,
     /// The first failure.
     failed: Option<String>,
 }
@@ -97,7 +112,8 @@ impl Journal {
         let header = frame::file_header(run);
         file.write_all(&header).map_err(JournalError::io("write the journal", &path))?;
         let prev_crc = crc_of_header(&header, &path)?;
-        let state = State { file, next_seq: 0, prev_crc, bytes: 0, failed: None };
+        let length = header.len() as u64;
+        let state = State { file, next_seq: 0, prev_crc, bytes: 0, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         journal.append(&Record::RunStart(start.clone()))?;
         journal.inner.sync()?;
@@ -123,7 +139,7 @@ impl Journal {
         file.seek(SeekFrom::End(0)).map_err(JournalError::io("open the journal", &path))?;
         let bytes = fs::read(&path).map_err(JournalError::io("read the journal", &path))?;
         let scan = reader::Scan::new(&path, &bytes)?;
-        let (frames, _) = scan.frames()?;
+        let (frames, end) = scan.frames()?;
         let mut size = 0;
         for (_, frame) in &frames {
             size += match frame.blob {
@@ -135,7 +151,8 @@ impl Journal {
             Some((_, frame)) => frame.crc,
             None => crc_of_header(&bytes, &path)?,
         };
-        let state = State { file, next_seq: frames.len() as u64, prev_crc, bytes: size, failed: None };
+        let length = end as u64;
+        let state = State { file, next_seq: frames.len() as u64, prev_crc, bytes: size, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         // What was read may have been written but not synced by the process that died.
         journal.inner.sync()?;
@@ -151,6 +168,7 @@ impl Journal {
                 syncing,
                 state: Mutex::new(state),
                 durable: AtomicU64::new(0),
+                replica: OnceLock::new(),
                 syncs: AtomicU64::new(0),
                 warned: AtomicBool::new(false),
                 turn: Arc::new(tokio::sync::Mutex::new(())),
@@ -189,20 +207,60 @@ impl Journal {
         }
     }
 
+    /// From here on nothing is durable that `replica` does not have as well. It has the first `there` frames already; the
+    /// others reach it with the next [`sync`](Self::sync).
+    pub fn replicate(&self, replica: Arc<dyn Replica>, there: u64) -> Result<(), JournalError> {
+        let path = &self.inner.path;
+        let wrong = |reason: &str| JournalError::Replica { path: path.clone(), reason: reason.to_owned() };
+        let bytes = fs::read(path).map_err(JournalError::io("read the journal", path))?;
+        let (frames, end) = reader::Scan::new(path, &bytes)?.frames()?;
+        let behind = usize::try_from(there).ok().filter(|there| *there <= frames.len());
+        let behind = behind.ok_or_else(|| wrong("the store holds more of it than this machine"))?;
+        let offset = frames.get(behind).map_or(end as u64, |(offset, _)| *offset);
+        self.inner.durable.store(there, Ordering::Release);
+        let replicated = Replicated { replica, next: Mutex::new((there, offset)) };
+        self.inner.replica.set(replicated).map_err(|_| wrong("it is carried to one already"))
+    }
+
     async fn sync_to(&self, seq: u64) -> Result<(), JournalError> {
         let turn = Arc::clone(&self.inner.turn).lock_owned().await;
         // While this caller waited its turn, another's sync may have covered it.
         if self.inner.durable.load(Ordering::Acquire) > seq {
             return Ok(());
         }
-        let inner = Arc::clone(&self.inner);
-        self.blocking(move || {
-            // The turn ends with the sync, even where nobody waits for it any more: two syncs at once could hide an
-            // error, because the operating system reports it to one of them only.
+        let journal = self.clone();
+        // The turn ends with the sync, even where nobody waits for it any more: two syncs at once could hide an error, because
+        // the operating system reports it to one of them only; and two pushes at once would race for the same place.
+        if self.inner.replica.get().is_none() {
+            return self
+                .blocking(move || {
+                    let _turn = turn;
+                    journal.inner.sync()
+                })
+                .await;
+        }
+        let pushed = tokio::spawn(async move {
             let _turn = turn;
-            inner.sync()
-        })
-        .await
+            journal.sync_and_push().await
+        });
+        match pushed.await {
+            Ok(result) => result,
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), error.to_string())),
+        }
+    }
+
+    /// Make all that is written durable, here and where the journal is kept as well. Only for whoever has the turn.
+    async fn sync_and_push(&self) -> Result<(), JournalError> {
+        let inner = Arc::clone(&self.inner);
+        let (written, frames) = self.blocking(move || inner.sync_file_and_read()).await?;
+        if let Some(replicated) = self.inner.replica.get() {
+            replicated.replica.push(&frames).await.map_err(|error| self.inner.fail(error))?;
+            let pushed: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+            let mut next = replicated.next.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = (written, next.1 + pushed as u64);
+        }
+        self.inner.durable.fetch_max(written, Ordering::Release);
+        Ok(())
     }
 
     async fn blocking<T: Send + 'static>(
@@ -289,6 +347,7 @@ impl Inner {
         state.next_seq += 1;
         state.prev_crc = crc;
         state.bytes += size;
+        state.length += bytes.len() as u64;
         Ok(seq)
     }
 
@@ -303,23 +362,39 @@ impl Inner {
         Ok(())
     }
 
-    /// Make all that is written durable. An error is fatal: the operating system may have dropped the pages that it could
-    /// not write, and a second sync would then succeed without them.
+    /// Make all that is written durable in the file.
     fn sync(&self) -> Result<(), JournalError> {
+        let (written, _) = self.sync_file()?;
+        self.durable.fetch_max(written, Ordering::Release);
+        Ok(())
+    }
+
+    /// Sync the file. Answers how many frames it has, and its length. An error is fatal: the operating system may have dropped
+    /// the pages that it could not write, and a second sync would then succeed without them.
+    fn sync_file(&self) -> Result<(u64, u64), JournalError> {
         let written = {
             let state = self.state();
             if let Some(cause) = &state.failed {
                 return Err(JournalError::Poisoned { path: self.path.clone(), cause: cause.clone() });
             }
-            state.next_seq
+            (state.next_seq, state.length)
         };
         self.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(source) = self.syncing.sync_data() {
             self.poison(&mut self.state(), source.to_string());
             return Err(JournalError::Io { action: "sync the journal", path: self.path.clone(), source });
         }
-        self.durable.fetch_max(written, Ordering::Release);
-        Ok(())
+        Ok(written)
+    }
+
+    /// Sync the file, and read the frames that are not yet where the journal is kept as well.
+    fn sync_file_and_read(&self) -> Result<(u64, Vec<Framed>), JournalError> {
+        let (written, length) = self.sync_file()?;
+        let Some(replicated) = self.replica.get() else { return Ok((written, Vec::new())) };
+        let (seq, offset) = *replicated.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or_default()];
+        self.syncing.read_exact_at(&mut bytes, offset).map_err(JournalError::io("read the journal", &self.path))?;
+        Ok((written, replica::framed(&self.path, &bytes, offset, seq)?))
     }
 
     fn fail(&self, error: JournalError) -> JournalError {
@@ -376,7 +451,7 @@ mod tests {
     use crate::event::RunOutcome;
 
     fn over(file: impl Into<File>) -> Journal {
-        let state = State { file: file.into(), next_seq: 0, prev_crc: 0, bytes: 0, failed: None };
+        let state = State { file: file.into(), next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
         Journal::over(Path::new("run"), PathBuf::from("run/journal"), state).unwrap()
     }
 

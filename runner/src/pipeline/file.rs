@@ -26,6 +26,9 @@ pub(crate) struct File {
     /// The accounts that stages deploy to.
     #[serde(default)]
     pub(crate) environments: BTreeMap<String, EnvironmentTable>,
+    /// Where runs and the leases of environments are shared, for pipelines that several machines run. The state directory where
+    /// it is absent.
+    pub(crate) store: Option<StoreTable>,
     /// Stage plugins beside those that kiln carries.
     #[serde(default)]
     pub(crate) plugins: BTreeMap<String, PluginTable>,
@@ -102,6 +105,18 @@ pub(crate) struct EnvironmentTable {
     pub(crate) region: Option<String>,
     /// The external id that the role's trust policy asks for.
     pub(crate) external_id: Option<String>,
+}
+
+/// Where runs and the leases of environments are shared.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Store")]
+pub(crate) struct StoreTable {
+    /// The name of a DynamoDB table with the string keys `pk` (partition) and `sk` (sort).
+    #[schemars(required)]
+    pub(crate) dynamodb: Option<String>,
+    /// The table's region, where it is not the pipeline's.
+    pub(crate) region: Option<String>,
 }
 
 /// A stage plugin: a WebAssembly component.

@@ -14,7 +14,7 @@ use super::expression::{Expression, Fault};
 use super::file::OnFailure;
 use super::retry::Retry;
 use super::schema::{Finding, Schema, article, type_name};
-use crate::types::{AccountId, Arn, Digest, EnvironmentName, PipelineName, Region, StageName};
+use crate::types::{AccountId, Arn, Digest, EnvironmentName, PipelineName, Region, StageName, StoreAddress};
 
 /// A checked pipeline.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// How many stages may run at the same time.
     pub max_parallel: Option<usize>,
+    /// Where runs and leases are shared, its region named.
+    pub store: Option<StoreAddress>,
 }
 
 /// A secret in AWS Secrets Manager.

@@ -19,7 +19,7 @@ use crate::event::{Event, RunOutcome};
 use crate::pipeline::{self, Values};
 use crate::plugin::{Limits, Plugins};
 use crate::report::Report;
-use crate::run::{Interrupter, RunError, RunOptions, RunSource, run};
+use crate::run::{Interrupter, RunError, RunOptions, RunSource, Sharing, run};
 use crate::types::RunId;
 
 /// When rehearsals begin unless they say otherwise: 2026-01-05T09:00:00Z, a Monday morning.
@@ -99,6 +99,7 @@ pub fn rehearse(
             clock,
             limits: Limits::default(),
             detach_after: None,
+            sharing: Sharing::default(),
             control,
             report: Box::new(recorder),
         };

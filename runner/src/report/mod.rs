@@ -9,6 +9,7 @@
 //! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
 
 mod choice;
+mod columns;
 mod console;
 mod duration;
 mod html;
@@ -34,6 +35,7 @@ mod screen;
 mod story;
 
 pub use choice::{Output, Settings, reports_of_run};
+pub(crate) use columns::columns;
 pub use console::Console;
 pub use duration::{duration, human};
 pub use html::{Comparison, Delivery, Html, Origin};

@@ -188,6 +188,11 @@ impl Attempt<'_> {
                 "what it asked for or was answered ({} KiB at once) is too large for the journal",
                 size >> 10
             )),
+            Some(HostStop::Lease(lost)) => AttemptError::Fatal(HostStop::Lease(Arc::clone(lost))),
+            Some(HostStop::Journal(fatal)) if fatal.is_of_store() => {
+                AttemptError::Fatal(HostStop::Withheld(fatal.to_string()))
+            }
+            Some(HostStop::Withheld(fatal)) => AttemptError::Fatal(HostStop::Withheld(fatal.clone())),
             Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
             // INVARIANT: only the run itself, between stages, asks who it is.
             Some(HostStop::Identity(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::journal::{Journal, Record};
 use crate::secrets::Vault;
 use crate::secrets::redact::Redactor;
+use crate::store::Leases;
 use crate::types::{PipelineName, RunId};
 
 /// What all stages of a run share.
@@ -28,6 +29,8 @@ pub(crate) struct RunContext {
     pub(crate) planning: bool,
     /// None for plans and rehearsals, which leave nothing behind.
     pub(crate) journal: Option<Journal>,
+    /// The environments that it may deploy to, for whoever keeps a journal.
+    pub(crate) leases: Option<Leases>,
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
     pub(crate) secrets: Vault,
@@ -67,6 +70,14 @@ impl RunContext {
             journal.sync().await?;
         }
         Ok(())
+    }
+
+    /// That the run may change its environments: the last thing before a write is sent.
+    pub(crate) fn guard(&self) -> Result<(), HostStop> {
+        match &self.leases {
+            Some(leases) => Ok(leases.guard()?),
+            None => Ok(()),
+        }
     }
 
     fn masked(&self, record: &Record) -> Result<Record, HostStop> {

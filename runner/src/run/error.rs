@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::plugin::PluginError;
 use crate::policy::PolicyError;
 use crate::secrets::ResolveError;
+use crate::store::LeaseError;
 use crate::types::{AccountId, EnvironmentName, InvalidName, StageName};
 
 use super::stop::HostStop;
@@ -47,10 +48,17 @@ pub enum RunError {
     /// The journal cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// An environment is another run's.
+    #[error(transparent)]
+    Lease(Box<LeaseError>),
     /// The run was given up.
     #[error("the run was given up: {0}")]
     GivenUp(HostStop),
 }
+
+/// What to do when the shared store and a run do not agree any more.
+const AFTER_LOSS: &str = "nothing is lost: look at who holds the run and its environments (`kiln lease list`, `kiln runs`), then \
+                          `kiln resume` goes on where this ended";
 
 impl RunError {
     /// What to do about it, where there is something to say.
@@ -74,6 +82,12 @@ impl RunError {
             Self::Secret(_) => Some("check `id`, `key` and version under [secrets]".to_owned()),
             Self::Plugin(error) => error.help(),
             Self::Policy { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
+            Self::Lease(error) => error.help(),
+            Self::GivenUp(HostStop::Lease(error)) => error.help(),
+            Self::GivenUp(HostStop::Withheld(_)) => Some(AFTER_LOSS.to_owned()),
+            Self::Journal(error) | Self::GivenUp(HostStop::Journal(error)) if error.is_of_store() => {
+                Some(AFTER_LOSS.to_owned())
+            }
             Self::Journal(_) => Some("nothing is sent that the journal does not hold; check the disk and `--state-dir`".to_owned()),
             Self::GivenUp(HostStop::NonDeterminism(_)) => Some(
                 "nothing was sent to AWS. A stage must do the same again when it is answered the same: this is a defect of \

@@ -14,6 +14,7 @@ use super::schedule::{Node, Schedule};
 use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
 use super::stage::{Readiness, StageEnd, Worked, run_stage, work_of};
 use super::stop::{DETACH, HostStop};
+use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
 use crate::event::{EventKind, RunOutcome, StageOutcome};
 use crate::journal::{self, History, Record, StagePast, UndoPast};
@@ -230,6 +231,13 @@ impl Execution {
         let outcome = self.outcome(&ended, signal.as_deref());
         let at = run.clock.now();
         let recorded = run.record_durable(&Record::RunEnd(journal::RunEnd { outcome, at })).await;
+        if let Some(leases) = &run.leases {
+            let given_back = leases.end(ending_of(outcome)).await;
+            // Where the run was given up its own error says more.
+            if let (Err(error), Ok(()), Ok(())) = (given_back, &ended, &recorded) {
+                run.events.emit(None, EventKind::Warning { message: error.to_string(), help: error.help() });
+            }
+        }
         run.events.emit(
             None,
             EventKind::RunFinished {

@@ -14,6 +14,7 @@ pub mod schedule;
 mod setup;
 mod stage;
 pub(crate) mod stop;
+mod tenure;
 mod undo;
 
 pub use error::RunError;
@@ -25,3 +26,4 @@ pub use resume::{Resumable, ResumeError};
 pub(crate) use setup::HOST;
 pub use setup::{RunOptions, RunSource};
 pub use stop::{Control, HostStop, Interrupter};
+pub use tenure::Sharing;

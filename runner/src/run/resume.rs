@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::error::RunError;
+use super::tenure::carry;
 use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::journal::{self, History, HistoryError, Journal, JournalError, Record, Recording, Tail};
 use crate::pipeline::{SecretReference, Values};
+use crate::store::{Ending, LeaseError, Leases};
 use crate::types::Digest;
 
 /// A run that had stopped.
@@ -25,6 +28,8 @@ pub struct Resumable {
     /// How many bytes of a torn tail were cut off.
     pub truncated: u64,
     pub(crate) journal: Journal,
+    /// In a shared store: its own lease, which this process holds, and how many frames are there.
+    pub(crate) held: Option<(Leases, u64)>,
 }
 
 /// Why a run cannot go on.
@@ -67,7 +72,13 @@ impl Resumable {
             Tail::Clean => 0,
             Tail::Torn { at } => length.saturating_sub(at),
         };
-        Ok(Self { history, text, directory: directory.to_owned(), truncated, journal })
+        Ok(Self { history, text, directory: directory.to_owned(), truncated, journal, held: None })
+    }
+
+    /// It is kept in a shared store as well, where `leases` hold it for this process, with its first `frames` frames.
+    #[must_use]
+    pub fn held(self, leases: Leases, frames: u64) -> Self {
+        Self { held: Some((leases, frames)), ..self }
     }
 
     /// How the run ended, where there is nothing left to do.
@@ -82,8 +93,23 @@ impl Resumable {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub async fn settle(&self, record: &Record) -> Result<(), JournalError> {
-        self.journal.append_durable(record).await.map(|_| ())
+    pub async fn settle(&self, record: &Record) -> Result<(), RunError> {
+        if let Some((leases, there)) = &self.held {
+            carry(&self.journal, &self.directory, leases, &self.history.start, *there)?;
+        }
+        self.journal.append_durable(record).await?;
+        Ok(())
+    }
+
+    /// Let the run go again: nothing is done with it after all, or all that was to be done is.
+    ///
+    /// # Errors
+    /// The shared store cannot be written.
+    pub async fn let_go(&self) -> Result<(), LeaseError> {
+        match &self.held {
+            Some((leases, _)) => leases.end(Ending::Parked).await,
+            None => Ok(()),
+        }
     }
 
     /// What the pipeline was given when the run began.

@@ -4,7 +4,7 @@
 //! says whether a run begins, goes on, or is only planned.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,18 +19,20 @@ use super::gate::{Gate, Replay};
 use super::identity::{check_accounts, own_account, place_of};
 use super::resume::Resumable;
 use super::stop::{Control, HostStop};
+use super::tenure::{self, Sharing};
 use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
 use crate::aws::pacing::Pacer;
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
-use crate::journal::{self, Journal, LocalRead, Record, RunResume, RunStart};
+use crate::journal::{self, Journal, LocalRead, Record, RunStart};
 use crate::pipeline::{Phase, Pipeline, Scope, Stage};
 use crate::plugin::{Limits, Plugin, Plugins};
 use crate::policy::{Grants, Place};
 use crate::report::Report;
 use crate::secrets::Vault;
 use crate::secrets::redact::Redactor;
+use crate::store::{Ending, Leases};
 use crate::types::{AccountId, RunId, StageName};
 
 /// The pipeline file that is run.
@@ -58,6 +60,8 @@ pub struct RunOptions {
     pub limits: Limits,
     /// After how long without any progress the run is left, to be resumed later; none where it waits for as long as it takes.
     pub detach_after: Option<Duration>,
+    /// Where the run is shared, and how it holds its environments.
+    pub sharing: Sharing,
     /// Tells the run when to end.
     pub control: Control,
     /// Who is told what happens.
@@ -104,8 +108,18 @@ pub(crate) async fn prepare(
     beginning: Beginning<'_>,
     options: RunOptions,
 ) -> Result<Prepared, RunError> {
-    let RunOptions { max_parallel, state_dir, run_id, connection, clock, limits, detach_after, control, report } =
-        options;
+    let RunOptions {
+        max_parallel,
+        state_dir,
+        run_id,
+        connection,
+        clock,
+        limits,
+        detach_after,
+        sharing,
+        control,
+        report,
+    } = options;
     let redactor = Redactor::default();
     let events = Events::new(clock, redactor.clone(), report);
     let id = match &beginning {
@@ -117,11 +131,12 @@ pub(crate) async fn prepare(
         Beginning::Resume(resumable) => resumable.pinned(&pipeline.secrets),
         Beginning::Plan | Beginning::Run(_) => pipeline.secrets.clone(),
     };
-    let context = |journal: Option<Journal>, gate: Gate| RunContext {
+    let context = |journal: Option<Journal>, leases: Option<Leases>, gate: Gate| RunContext {
         id: id.clone(),
         pipeline: pipeline.name.clone(),
         planning: matches!(beginning, Beginning::Plan),
         journal,
+        leases,
         events: events.clone(),
         redactor: redactor.clone(),
         secrets: Vault::new(secrets.clone(), redactor.clone()),
@@ -152,56 +167,69 @@ pub(crate) async fn prepare(
     match beginning {
         Beginning::Resume(ref resumable) => {
             let history = &resumable.history;
-            let run = context(Some(resumable.journal.clone()), Gate::shut());
-            run.record_durable(&Record::RunResume(RunResume {
-                kiln_version: env!("CARGO_PKG_VERSION").to_owned(),
-                truncated: resumable.truncated,
-                at: clock.now(),
-            }))
-            .await
-            .map_err(RunError::GivenUp)?;
+            let (leases, warnings) = match tenure::acquire_again(&pipeline, resumable, &sharing).await {
+                Ok(acquired) => acquired,
+                Err(error) => {
+                    // That the run cannot go on is the error to tell; its own lease is free when its time is over.
+                    let _ = resumable.let_go().await;
+                    return Err(error);
+                }
+            };
+            let journal = match tenure::go_on_with_journal(resumable, &leases, clock).await {
+                Ok(journal) => journal,
+                Err(error) => return Err(given_back(&leases, Ending::Parked, error).await),
+            };
+            let run = context(Some(journal), Some(leases.clone()), Gate::shut());
             let prepared = prepared(run, history.start.account.clone(), history.resumes + 2);
-            prepared.announce(&history.start.file, Some(history.start.at));
-            prepared.open_secrets().await?;
-            Ok(prepared)
+            prepared.announce(&history.start.file, Some(history.start.at), warnings);
+            match prepared.open_secrets().await {
+                Ok(()) => Ok(prepared),
+                Err(error) => Err(given_back(&leases, Ending::Parked, error).await),
+            }
         }
         Beginning::Plan | Beginning::Run(_) => {
             // The journal's first record names the account, so this one call is made before there is a journal.
-            let silent = RunContext { events: Events::silent(clock), ..context(None, Gate::opened()) };
+            let silent = RunContext { events: Events::silent(clock), ..context(None, None, Gate::opened()) };
             let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
             check_accounts(&pipeline, &account)?;
-            let (journal, file) = match (&beginning, state_dir) {
-                (Beginning::Run(source), Some(state_dir)) => {
-                    let start = run_start(&pipeline, &plugins, source, &id, &account, clock)?;
-                    let directory = journal::run_dir(&state_dir, &id);
-                    keep_components(&state_dir, &pipeline, &plugins)?;
-                    journal::attach(&directory, source.text.as_bytes())?;
-                    (Some(Journal::create(&directory, &start)?), Some(&source.file))
+            let (Beginning::Run(source), Some(state_dir)) = (&beginning, state_dir) else {
+                let prepared = prepared(context(None, None, Gate::opened()), account, 1);
+                if let Beginning::Run(source) = &beginning {
+                    prepared.announce(&source.file, None, Vec::new());
                 }
-                (Beginning::Run(source), None) => (None, Some(&source.file)),
-                (Beginning::Plan | Beginning::Resume(_), _) => (None, None),
+                prepared.open_secrets().await?;
+                return Ok(prepared);
             };
-            let prepared = prepared(context(journal, Gate::opened()), account, 1);
-            if let Some(file) = file {
-                prepared.announce(file, None);
+            let (leases, warnings) = tenure::acquire(&pipeline, &id, &state_dir, &sharing).await?;
+            let start = RunStart {
+                store: sharing.table.as_ref().map(|table| table.address().clone()),
+                ..run_start(&pipeline, &plugins, source, &id, &account, clock)?
+            };
+            let begun = tenure::begin_journal(&state_dir, &source.text, start, &plugins, &pipeline, &leases).await;
+            let journal = match begun {
+                Ok(journal) => journal,
+                Err(error) => return Err(given_back(&leases, Ending::Released, error).await),
+            };
+            let prepared = prepared(context(Some(journal), Some(leases.clone()), Gate::opened()), account, 1);
+            prepared.announce(&source.file, None, warnings);
+            match prepared.open_secrets().await {
+                Ok(()) => Ok(prepared),
+                Err(error) => Err(given_back(&leases, Ending::Released, error).await),
             }
-            prepared.open_secrets().await?;
-            Ok(prepared)
         }
     }
 }
 
-/// Keep the components beside the runs: a resume uses the bytes of the run's start, whatever has become of the files.
-fn keep_components(state_dir: &Path, pipeline: &Pipeline, plugins: &Plugins) -> Result<(), RunError> {
-    for stage in &pipeline.stages {
-        let plugin = plugins.load(&stage.plugin)?;
-        journal::keep_component(state_dir, &plugin.digest, &plugin.bytes)?;
-    }
-    Ok(())
+/// What kept a run from beginning, once its leases are given back.
+async fn given_back(leases: &Leases, ending: Ending, error: RunError) -> RunError {
+    // Where they cannot be given back they are free when their time is over; the first error is the one to tell.
+    let _ = leases.end(ending).await;
+    error
 }
 
 impl Prepared {
-    fn announce(&self, file: &str, resumed: Option<u64>) {
+    /// Tell that the run begins or goes on, and what should be known about how.
+    fn announce(&self, file: &str, resumed: Option<u64>, warnings: Vec<EventKind>) {
         self.run.events.emit(
             None,
             EventKind::RunStarted {
@@ -214,6 +242,9 @@ impl Prepared {
                 resumed,
             },
         );
+        for warning in warnings {
+            self.run.events.emit(None, warning);
+        }
     }
 
     /// Refuse to go on with a run by the credentials of another account than it began with.
@@ -363,6 +394,7 @@ fn run_start(
         region: pipeline.region.clone(),
         clock_scale: clock.scale(),
         clock_origin: clock.started(),
+        store: None,
         at: clock.now(),
     })
 }

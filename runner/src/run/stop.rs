@@ -2,6 +2,7 @@
 //!
 //! The main types are [`HostStop`], which travels through the guest as a trap, and [`Control`], which says when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::event::Failure;
 use crate::journal::{JournalError, Mismatch};
+use crate::store::LeaseError;
 
 /// Why the host ends a guest.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum HostStop {
     /// The journal cannot be written: nothing may happen that it does not hold.
     #[error("the journal cannot be written: {0}")]
     Journal(#[from] JournalError),
+    /// The run's environments are not certainly its own any more. Nothing was sent.
+    #[error("{0}")]
+    Lease(Arc<LeaseError>),
+    /// The shared store does not take the journal. Nothing was sent that it does not hold.
+    #[error("{0}")]
+    Withheld(String),
     /// A guest that is replayed does not do again what it did before. Nothing was sent.
     #[error("{0}")]
     NonDeterminism(Box<Mismatch>),

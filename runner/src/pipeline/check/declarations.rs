@@ -9,9 +9,11 @@ use std::str::FromStr;
 use super::places::{Places, table_name};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::catalog::PluginSource;
-use crate::pipeline::file::{EnvironmentTable, File, PluginTable, SecretTable};
+use crate::pipeline::file::{EnvironmentTable, File, PluginTable, SecretTable, StoreTable};
 use crate::pipeline::model::{Environment, SecretReference};
-use crate::types::{AccountId, Arn, Digest, EnvironmentName, InvalidName, PipelineName, Region, StageName};
+use crate::types::{
+    AccountId, Arn, Digest, EnvironmentName, InvalidName, PipelineName, Region, StageName, StoreAddress, TableName,
+};
 
 /// What stages use. What was refused is left out; the names that stand in the file are all there.
 #[derive(Default)]
@@ -21,6 +23,7 @@ pub(super) struct Declarations {
     pub(super) secrets: BTreeMap<String, Option<SecretReference>>,
     pub(super) environments: BTreeMap<String, Option<(EnvironmentName, Environment)>>,
     pub(super) plugins: BTreeMap<String, Option<PluginSource>>,
+    pub(super) store: Option<StoreAddress>,
 }
 
 /// Check them all.
@@ -46,6 +49,7 @@ pub(super) fn declarations(
         let named = name.parse().ok().filter(|_| valid).zip(environment);
         out.environments.insert(name.clone(), named);
     }
+    out.store = file.store.as_ref().and_then(|table| check.store(table, out.region.as_ref()));
     for (name, table) in &file.plugins {
         check.name(name, &["plugins", name], "a plugin's name");
         if standard.contains(name) {
@@ -71,6 +75,7 @@ fn advice(code: &'static str) -> Option<String> {
         "invalid-region" => "write the region of the pipeline, such as \"eu-central-1\"",
         "invalid-account" => "write the account's 12 digits in quotes, with its leading zeros",
         "invalid-arn" => "copy the role's ARN from IAM: \"arn:aws:iam::ACCOUNT:role/NAME\"",
+        "invalid-table" => "write the table's name as DynamoDB shows it, without ARN or region: \"kiln\"",
         "invalid-digest" => "write `sha256:` and the 64 digits that `sha256sum FILE` shows, or leave `digest` out",
         _ => return None,
     };
@@ -222,6 +227,12 @@ impl Check<'_, '_> {
                 .help("name a role of the region's partition, or another region"),
             );
         }
+    }
+
+    fn store(&mut self, table: &StoreTable, region: Option<&Region>) -> Option<StoreAddress> {
+        let name: Option<TableName> = self.parsed(table.dynamodb.as_deref(), &["store", "dynamodb"], "invalid-table");
+        let own: Option<Region> = self.parsed(table.region.as_deref(), &["store", "region"], "invalid-region");
+        Some(StoreAddress::dynamodb(own.as_ref().or(region), &name?))
     }
 
     fn plugin(&mut self, name: &str, table: &PluginTable) -> Option<PluginSource> {

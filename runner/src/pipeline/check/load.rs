@@ -158,6 +158,7 @@ fn build(
         environments: declarations.environments.into_values().flatten().collect(),
         stages,
         max_parallel: table.max_parallel,
+        store: declarations.store,
     })
 }
 

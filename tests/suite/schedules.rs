@@ -1,0 +1,299 @@
+//! Two runners on one environment, paused wherever they wait, for longer than a lease lasts now and then: at most one deploys.
+//!
+//! `KILN_SCHEDULES=10000` tries as many schedules, `KILN_SEED=N` begins with another seed. What fails names its seed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kiln_runner::aws::clients::Connection;
+use kiln_runner::clock::Clock;
+use kiln_runner::journal::{self, CallKey, Journal, LocalRead, Phase, Record, RunStart};
+use kiln_runner::rehearse::START;
+use kiln_runner::store::{Carrier, Claim, Ending, LeaseKey, Leases, Past, Store, Table, Terms};
+use kiln_runner::types::{Region, RunId};
+use kiln_tests::{Chance, Dynamo, Unsteady, Weather};
+
+/// How many schedules a test run tries unless it is told.
+const SCHEDULES: u64 = 1_000;
+
+/// What keeps a runner from deploying that was taken over.
+#[derive(Debug, Clone, Copy)]
+struct Checks {
+    /// The time since the last renewal, before each write.
+    guard: bool,
+    /// The condition under which a record counts, before each write.
+    condition: bool,
+}
+
+/// What came of schedules.
+#[derive(Debug, Default, Clone)]
+struct Tally {
+    deployed: u32,
+    refused: u32,
+    taken_over: u32,
+    /// Runners that the guard stopped.
+    guarded: u32,
+    /// Runners whose record was refused.
+    fenced: u32,
+    crashed: u32,
+    violations: Vec<String>,
+}
+
+/// A runner, and all that happens to it.
+struct Runner {
+    name: u64,
+    seed: u64,
+    checks: Checks,
+    chance: Chance,
+    way: Unsteady,
+    dynamo: Dynamo,
+    table: Table,
+    state: PathBuf,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Runner {
+    fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A pause as schedulers, networks and sleeping machines make them.
+    async fn pause(&mut self) {
+        match self.chance.below(100) {
+            0..80 => tokio::time::sleep(Duration::from_millis(self.chance.below(3_000))).await,
+            80..90 => tokio::time::sleep(Duration::from_secs(self.chance.below(200))).await,
+            _ => self.way.freeze(Duration::from_secs(self.chance.below(200))).await,
+        }
+    }
+
+    async fn live(mut self) {
+        for attempt in 0..3 {
+            self.pause().await;
+            let run = RunId::seeded(START, self.seed * 64 + self.name * 8 + attempt);
+            match self.acquire(&run).await {
+                Some(leases) => self.deploy(&run, leases).await,
+                None => tokio::time::sleep(Duration::from_secs(self.chance.below(60))).await,
+            }
+        }
+    }
+
+    async fn acquire(&mut self, run: &RunId) -> Option<Leases> {
+        let claim = Claim {
+            run: run.clone(),
+            leases: BTreeMap::from([(environment(), Past::default()), (LeaseKey::Run(run.clone()), Past::default())]),
+            despite_newer: false,
+            terms: Terms::default(),
+        };
+        let mut taken_over = 0;
+        let mut hear = |notice| taken_over += u32::from(matches!(notice, kiln_runner::store::Notice::TakenOver { .. }));
+        let acquired = Leases::acquire(&Store::Shared(self.table.clone()), claim, &mut hear).await;
+        self.count(|tally| {
+            tally.taken_over += taken_over;
+            tally.refused += u32::from(acquired.is_err());
+        });
+        acquired.ok()
+    }
+
+    async fn deploy(&mut self, run: &RunId, leases: Leases) {
+        let fence = leases.fences(0).iter().find(|fence| fence.environment.is_some()).map_or(0, |fence| fence.fence);
+        self.pause().await;
+        let Ok(journal) = self.journal(run, &leases).await else {
+            self.count(|tally| tally.fenced += 1);
+            return;
+        };
+        for seq in 0..2 {
+            if journal.append_durable(&record(2 * seq)).await.is_err() {
+                self.count(|tally| tally.fenced += 1);
+                return;
+            }
+            self.pause().await;
+            if self.checks.guard && leases.guard().is_err() {
+                self.count(|tally| tally.guarded += 1);
+                return;
+            }
+            // Nothing waits between the guard and the write.
+            self.write_to_the_world(fence);
+            self.pause().await;
+            if journal.append_durable(&record(2 * seq + 1)).await.is_err() {
+                self.count(|tally| tally.fenced += 1);
+                return;
+            }
+        }
+        match self.chance.below(5) {
+            // As when the process is killed.
+            0 => self.count(|tally| tally.crashed += 1),
+            _ => drop(leases.end(Ending::Released).await),
+        }
+    }
+
+    async fn journal(&self, run: &RunId, leases: &Leases) -> Result<Journal, Box<dyn std::error::Error>> {
+        let directory = journal::run_dir(&self.state, run);
+        let start = start(&directory, run)?;
+        let journal = Journal::create(&directory, &start)?;
+        if self.checks.condition {
+            let carrier = Carrier::new(self.table.clone(), run.clone(), directory, leases.clone(), []);
+            journal.replicate(Arc::new(carrier), 0)?;
+        }
+        for fence in leases.fences(start.at) {
+            journal.append(&Record::Fence(fence))?;
+        }
+        journal.sync().await?;
+        Ok(journal)
+    }
+
+    /// Deploy. Whether another has the lease by now is for the table itself to say.
+    fn write_to_the_world(&self, fence: u64) {
+        let there = self.dynamo.attribute("leases", "lease#111111111111#production", "fence");
+        let there: u64 = there.and_then(|fence| fence.parse().ok()).unwrap_or_default();
+        self.count(|tally| {
+            tally.deployed += 1;
+            if there != fence {
+                tally.violations.push(format!(
+                    "KILN_SEED={}: runner {} deploys under fence {fence}, and the lease has {there}",
+                    self.seed, self.name
+                ));
+            }
+        });
+    }
+}
+
+fn environment() -> LeaseKey {
+    let account = "111111111111".parse().unwrap_or_else(|error| panic!("{error}"));
+    let environment = "production".parse().unwrap_or_else(|error| panic!("{error}"));
+    LeaseKey::Environment { account, environment }
+}
+
+fn record(seq: u64) -> Record {
+    let stage = "deploy".parse().unwrap_or_else(|error| panic!("{error}"));
+    let call = CallKey { stage, attempt: 1, phase: Phase::Run, seq };
+    Record::LocalRead(LocalRead { call, what: "clock".to_owned(), value: seq.into() })
+}
+
+/// The first record of a run.
+pub(crate) fn start(directory: &std::path::Path, run: &RunId) -> Result<RunStart, Box<dyn std::error::Error>> {
+    Ok(RunStart {
+        format: journal::FORMAT,
+        kiln_version: "0.1.0".to_owned(),
+        run: run.clone(),
+        pipeline: "web".parse()?,
+        file: "web.toml".to_owned(),
+        source: journal::attach(directory, b"[pipeline]\n")?,
+        inputs: BTreeMap::new(),
+        env: BTreeMap::new(),
+        stages: Vec::new(),
+        plugins: BTreeMap::new(),
+        engine: "engine".to_owned(),
+        account: "111111111111".parse()?,
+        region: "us-west-2".parse()?,
+        clock_scale: 1.0,
+        clock_origin: START,
+        store: None,
+        at: START,
+    })
+}
+
+/// One schedule: two runners in virtual time.
+fn schedule(seed: u64, checks: Checks, state: &std::path::Path) -> Tally {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    runtime.block_on(async {
+        let dynamo = Dynamo::new();
+        let region: Region = "us-west-2".parse().unwrap_or_else(|error| panic!("{error}"));
+        let address = "dynamodb://kiln".parse().unwrap_or_else(|error| panic!("{error}"));
+        let mut runners = tokio::task::JoinSet::new();
+        for name in 0..2 {
+            let mut chance = Chance::of_seed(seed.wrapping_mul(2) + name);
+            let weather = Weather { latency: 200, lost: 2 };
+            let way = Unsteady::to(dynamo.clone(), weather, Chance::of_seed(chance.below(u64::MAX)));
+            let clock = Clock::starting_at(START, 1.0);
+            let connection = Connection::in_process(&region, way.clone(), clock);
+            let table = Table::open(&connection, &address, &region).await;
+            let state = state.join(format!("{seed}-{name}"));
+            let (tally, dynamo) = (Arc::clone(&tally), dynamo.clone());
+            runners.spawn(Runner { name, seed, checks, chance, way, dynamo, table, state, tally }.live());
+        }
+        runners.join_all().await;
+    });
+    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    tally.clone()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Try schedules on all processors, and add up what came of them.
+fn schedules(count: u64, checks: Checks) -> Tally {
+    let first = number("KILN_SEED").unwrap_or(1);
+    let state = in_memory();
+    let next = std::sync::atomic::AtomicU64::new(0);
+    let sum = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    let one = schedule(first + index, checks, state.path());
+                    let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+                    sum.deployed += one.deployed;
+                    sum.refused += one.refused;
+                    sum.taken_over += one.taken_over;
+                    sum.guarded += one.guarded;
+                    sum.fenced += one.fenced;
+                    sum.crashed += one.crashed;
+                    sum.violations.extend(one.violations);
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{count} schedules from KILN_SEED={first} with {checks:?}: {} deployments, {} refused, {} taken over, {} stopped by the \
+         guard, {} by the store, {} crashed, {} violations",
+        sum.deployed,
+        sum.refused,
+        sum.taken_over,
+        sum.guarded,
+        sum.fenced,
+        sum.crashed,
+        sum.violations.len()
+    );
+    sum
+}
+
+/// A directory in memory where there is one: thousands of journals are synced.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn of_two_runners_at_most_one_deploys() {
+    let tally = schedules(number("KILN_SCHEDULES").unwrap_or(SCHEDULES), Checks { guard: true, condition: true });
+    assert_eq!(tally.violations, Vec::<String>::new());
+    // Schedules in which nothing happens prove nothing.
+    for (what, count) in [
+        ("deployed", tally.deployed),
+        ("was refused", tally.refused),
+        ("took over", tally.taken_over),
+        ("was stopped by the guard", tally.guarded),
+        ("was stopped by the store", tally.fenced),
+        ("crashed", tally.crashed),
+    ] {
+        assert!(count > 0 || number("KILN_SCHEDULES").is_some(), "nobody {what}: {tally:?}");
+    }
+}
+
+#[test]
+fn without_the_checks_two_runners_deploy_at_once() {
+    let without = schedules(100, Checks { guard: false, condition: false });
+    assert!(!without.violations.is_empty(), "a harness that cannot fail proves nothing");
+    // A record that counts says nothing of the moment at which the write is sent: that is what the guard is for.
+    let unguarded = schedules(100, Checks { guard: false, condition: true });
+    assert!(!unguarded.violations.is_empty(), "a harness that cannot fail proves nothing");
+}
