@@ -97,25 +97,37 @@ impl Operation for StartBuildRequest {
         if unanswered.now.saturating_sub(unanswered.sent) < TOKEN_LASTS {
             return Ok(Fate::SendAgain);
         }
-        let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: MOST as u32 };
+        let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: LOOKED_AT };
         let ids = newest.send(aws, unanswered.token).await?.ids;
         if ids.is_empty() {
             return Ok(Fate::NotHappened { evidence: format!("{} has no builds", self.project) });
         }
         let output = aws.codebuild().batch_get_builds().set_ids(Some(ids)).send().await.map_err(from_sdk)?;
-        let builds = output.builds.unwrap_or_default().into_iter();
-        let mut ours: Vec<Build> = builds.filter(|build| self.may_be(build, unanswered.sent)).map(build).collect();
-        let version = self.source_version.as_deref().unwrap_or("the default version");
+        let mut recent = output.builds.unwrap_or_default();
+        recent.retain(|build| is_since(build, unanswered.sent));
+        let all_are_recent = recent.len() >= LOOKED_AT as usize;
+        recent.retain(|build| self.may_be(build));
+        let is_sure = recent.iter().all(|build| build.source_version == self.source_version);
+        let mut ours: Vec<Build> = recent.into_iter().map(build).collect();
+        let (project, version) = (&self.project, self.source_version.as_deref().unwrap_or("the default version"));
         Ok(match (ours.pop(), ours.len()) {
+            (None, _) if all_are_recent => Fate::Unknown {
+                evidence: format!("more than {LOOKED_AT} builds were started in {project} since"),
+                check: format!("see in CloudTrail which of them has the token {}", unanswered.token.as_str()),
+                likely: None,
+            },
             (None, _) => {
-                Fate::NotHappened { evidence: format!("no build of {version} was started in {} since", self.project) }
+                Fate::NotHappened { evidence: format!("no build of {version} was started in {project} since") }
             }
-            (Some(build), 0) => {
+            (Some(build), 0) if is_sure => {
                 let evidence = format!("the build {} of {version} was started then, and no other", build.id);
                 Fate::Happened { output: StartBuildResponse { build }, evidence }
             }
             (Some(build), others) => Fate::Unknown {
-                evidence: format!("{} builds of {version} were started in {} since", others + 1, self.project),
+                evidence: match others {
+                    0 => format!("the build {}, which may be of {version}, was started then", build.id),
+                    _ => format!("{} builds of {version} were started in {project} since", others + 1),
+                },
                 check: format!("see in CloudTrail who started {}", build.id),
                 likely: Some(StartBuildResponse { build }),
             },
@@ -123,22 +135,41 @@ impl Operation for StartBuildRequest {
     }
 }
 
+/// So many of a project's newest builds are looked at: what one request answers.
+const LOOKED_AT: u32 = 100;
+
+/// Whether `build` was started at `sent` or later.
+fn is_since(build: &sdk::Build, sent: u64) -> bool {
+    // Two clocks tell the time: the runner's and AWS's.
+    const SKEW: u64 = 5_000;
+    millis(build.start_time).is_some_and(|started| started + SKEW >= sent)
+}
+
 /// CodeBuild knows a client token for five minutes; some of them may have passed on the way.
 const TOKEN_LASTS: u64 = 4 * 60 * 1000;
 
 impl StartBuildRequest {
-    /// Whether this request may have started `build`, having been sent at `sent`.
-    fn may_be(&self, build: &sdk::Build, sent: u64) -> bool {
-        // Two clocks tell the time: the runner's and AWS's.
-        const SKEW: u64 = 5_000;
-        let started = millis(build.start_time).is_some_and(|started| started + SKEW >= sent);
+    /// Whether this request may have started `build`. What CodeBuild does not tell of a build speaks neither for nor
+    /// against it.
+    fn may_be(&self, build: &sdk::Build) -> bool {
+        let theirs = ["codepipeline/", "CodeBuild-Jenkins-Plugin"];
+        let is_theirs = |initiator: &str| theirs.iter().any(|other| initiator.starts_with(other));
         let environment = build.environment.as_ref().and_then(|environment| environment.environment_variables.as_ref());
         let has = |wanted: &EnvironmentVariable| {
             environment.is_none_or(|all| {
                 all.iter().any(|variable| variable.name == wanted.name && variable.value == wanted.value)
             })
         };
-        started && build.source_version == self.source_version && self.environment.iter().all(has)
+        let told = build.source.as_ref().and_then(|source| source.buildspec.as_ref());
+        let buildspec = told.is_none() || self.buildspec.is_none() || told == self.buildspec.as_ref();
+        let timeout = match (self.timeout_minutes, build.timeout_in_minutes) {
+            (Some(wanted), Some(told)) => count(told) == wanted,
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        // A project may have a source version of its own, which a build that was asked for without one then shows.
+        let version = self.source_version.is_none() || build.source_version == self.source_version;
+        let initiator = !build.initiator.as_deref().is_some_and(is_theirs);
+        version && initiator && buildspec && timeout && self.environment.iter().all(has)
     }
 }
 

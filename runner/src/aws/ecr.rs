@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use aws_sdk_ecr::types as sdk;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, from_sdk, invalid};
@@ -265,30 +265,29 @@ impl Operation for BatchDeleteImageRequest {
     }
 
     async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
-        let there: Vec<Value> =
-            self.images.iter().zip(self.are_there(aws).await?).map(|(_, there)| there.into()).collect();
-        Ok(Some(Value::Array(there)))
+        Ok(Some(Value::Array(self.seen(aws).await?)))
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let Some(before) = unanswered.before.and_then(Value::as_array) else { return Ok(Fate::SendAgain) };
-        let there = self.are_there(aws).await?;
-        let left = before.iter().zip(&there).filter(|(before, now)| before.as_bool() == Some(true) && **now).count();
-        let all = before.iter().filter(|before| before.as_bool() == Some(true)).count();
+        let now = self.seen(aws).await?;
+        let had = || before.iter().zip(&now).filter(|(before, _)| !before.is_null());
+        // A tag that was deleted and pushed again, or moved, names what nobody asked to delete.
+        let is_new = |before: &Value, now: &Value| now.is_string() && before != now && *before != Value::Bool(true);
+        let mut named = self.images.iter().zip(before.iter().zip(&now));
+        if let Some((id, _)) = named.find(|(_, (before, now))| is_new(before, now)) {
+            let name = id.tag.as_ref().or(id.digest.as_ref()).map_or("", String::as_str);
+            return Ok(Fate::Unknown {
+                evidence: format!("{name} was pushed to {} since, or moved", self.repository),
+                check: format!("see in CloudTrail whether the images were deleted, and before {name} was pushed"),
+                likely: Some(self.done(before)),
+            });
+        }
+        let (all, left) = (had().count(), had().filter(|(_, now)| !now.is_null()).count());
         Ok(match left {
             0 if all > 0 => {
-                let gone =
-                    |there: bool| self.images.iter().zip(before).filter(move |(_, b)| b.as_bool() == Some(there));
-                let failure = |id: &ImageId| ImageFailure {
-                    id: id.clone(),
-                    code: NOT_FOUND.to_owned(),
-                    reason: "Requested image not found".to_owned(),
-                };
-                let output = BatchDeleteImageResponse {
-                    deleted: gone(true).map(|(id, _)| id.clone()).collect(),
-                    failures: gone(false).map(|(id, _)| failure(id)).collect(),
-                };
-                Fate::Happened { output, evidence: format!("none of the {all} images is there any more") }
+                let evidence = format!("none of the {all} images is there any more");
+                Fate::Happened { output: self.done(before), evidence }
             }
             left if left == all && all > 0 => {
                 Fate::NotHappened { evidence: format!("all {all} images are still there") }
@@ -299,14 +298,15 @@ impl Operation for BatchDeleteImageRequest {
     }
 
     fn amend(&self, before: Option<&Value>, output: Self::Output) -> Self::Output {
-        let before = before.and_then(Value::as_array);
-        let was_there = |id: &ImageId| {
-            let position = self.images.iter().position(|image| image == id);
-            position.and_then(|position| before?.get(position)?.as_bool()) == Some(true)
+        let Some(before) = before.and_then(Value::as_array) else { return output };
+        let BatchDeleteImageResponse { mut deleted, mut failures } = output;
+        let was_there = |failure: &ImageFailure| {
+            let mut named = self.images.iter().zip(before);
+            let known = named.find(|(id, before)| **id == failure.id && !before.is_null());
+            known.filter(|_| failure.code == NOT_FOUND).map(|(id, before)| in_full(id, before))
         };
-        let is_done = |failure: &ImageFailure| failure.code == NOT_FOUND && was_there(&failure.id);
-        let (done, failures): (Vec<_>, Vec<_>) = output.failures.into_iter().partition(is_done);
-        let deleted = output.deleted.into_iter().chain(done.into_iter().map(|failure| failure.id)).collect();
+        deleted.extend(failures.iter().filter_map(was_there));
+        failures.retain(|failure| was_there(failure).is_none());
         BatchDeleteImageResponse { deleted, failures }
     }
 }
@@ -315,12 +315,47 @@ impl Operation for BatchDeleteImageRequest {
 const NOT_FOUND: &str = "ImageNotFound";
 
 impl BatchDeleteImageRequest {
-    /// Which of the images are there.
-    async fn are_there(&self, aws: &Clients) -> Result<Vec<bool>, AwsError> {
+    /// What each of the images is: nothing if it is not there, else its digest, or `true` where ECR does not tell that.
+    async fn seen(&self, aws: &Clients) -> Result<Vec<Value>, AwsError> {
         let request = BatchGetImageRequest { repository: self.repository.clone(), images: self.images.clone() };
-        let missing = request.send(aws, &Token::new(String::new())).await?.failures;
-        Ok(self.images.iter().map(|id| !missing.iter().any(|failure| failure.id == *id)).collect())
+        let BatchGetImageResponse { images, failures } = request.send(aws, &Token::new(String::new())).await?;
+        let seen = |id: &ImageId| {
+            // Whatever else ECR says of an image, such as that its key is not there, does not mean that it is gone.
+            if failures.iter().any(|failure| failure.code == NOT_FOUND && failure.id == *id) {
+                return Value::Null;
+            }
+            let digest = images.iter().find(|image| is_named(&image.id, id)).and_then(|image| image.id.digest.clone());
+            digest.map_or(Value::Bool(true), Value::String)
+        };
+        Ok(self.images.iter().map(seen).collect())
     }
+
+    /// The answer if all images that were there before are deleted.
+    fn done(&self, before: &[Value]) -> BatchDeleteImageResponse {
+        let mut done = BatchDeleteImageResponse { deleted: Vec::new(), failures: Vec::new() };
+        for (id, before) in self.images.iter().zip(before) {
+            match before {
+                Value::Null => done.failures.push(ImageFailure {
+                    id: id.clone(),
+                    code: NOT_FOUND.to_owned(),
+                    reason: "Requested image not found".to_owned(),
+                }),
+                _ => done.deleted.push(in_full(id, before)),
+            }
+        }
+        done
+    }
+}
+
+/// An image as ECR names it when it is deleted: with its digest, if that was seen.
+fn in_full(id: &ImageId, before: &Value) -> ImageId {
+    let digest = id.digest.clone().or_else(|| before.as_str().map(str::to_owned));
+    ImageId { digest, tag: id.tag.clone() }
+}
+
+/// Whether `name`, a digest or a tag or both, names the image `id`.
+fn is_named(id: &ImageId, name: &ImageId) -> bool {
+    (name.digest.is_none() || name.digest == id.digest) && (name.tag.is_none() || name.tag == id.tag)
 }
 
 impl Operation for StartImageScanRequest {
@@ -350,23 +385,44 @@ impl Operation for StartImageScanRequest {
         vec![("ecr:DescribeImageScanFindings", self.resources(at))]
     }
 
+    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
+        let scan = self.scan(aws).await?.map(|(status, completed)| json!({ "status": status, "completed": completed }));
+        Ok(Some(json!({ "scan": scan })))
+    }
+
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        let request =
-            DescribeImageScanFindingsRequest { repository: self.repository.clone(), image: self.image.clone() };
-        let (status, completed) = match request.send(aws, unanswered.token).await {
-            Ok(scan) => (scan.status, scan.completed),
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                return Ok(Fate::NotHappened { evidence: "the image was never scanned".to_owned() });
-            }
-            Err(error) => return Err(error),
+        let Some((status, completed)) = self.scan(aws).await? else {
+            return Ok(Fate::NotHappened { evidence: "the image was never scanned".to_owned() });
         };
-        // ECR scans an image once a day: a scan that was over before is not the one that was asked for.
-        let older = completed.is_some_and(|completed| completed < unanswered.sent);
+        let now = json!({ "status": status, "completed": completed });
+        let before = unanswered.before.and_then(|before| before.get("scan"));
+        let is_over = !matches!(status.as_str(), "PENDING" | "IN_PROGRESS");
         let evidence = format!("the image's scan is {status}");
-        Ok(match older {
-            true => Fate::NotHappened { evidence: format!("{evidence}, and older than the call") },
-            false => Fate::Happened { output: StartImageScanResponse { status }, evidence },
+        // ECR scans an image once a day: a scan that was over before is not the one that was asked for.
+        let is_older = completed.is_some_and(|completed| completed < unanswered.sent);
+        Ok(match before {
+            _ if is_older => Fate::NotHappened { evidence: format!("{evidence}, and older than the call") },
+            Some(before) if *before == now && is_over => {
+                Fate::NotHappened { evidence: format!("{evidence}, as before") }
+            }
+            // Another scan was running already, or a failed one may be from before: AWS decides.
+            Some(before) if *before == now => Fate::SendAgain,
+            None if is_over && completed.is_none() => Fate::SendAgain,
+            Some(_) | None => Fate::Happened { output: StartImageScanResponse { status }, evidence },
         })
+    }
+}
+
+impl StartImageScanRequest {
+    /// The image's scan, if it has one: its status, and when it was over.
+    async fn scan(&self, aws: &Clients) -> Result<Option<(String, Option<u64>)>, AwsError> {
+        let (repository, image) = (self.repository.clone(), self.image.clone());
+        let request = DescribeImageScanFindingsRequest { repository, image };
+        match request.send(aws, &Token::new(String::new())).await {
+            Ok(scan) => Ok(Some((scan.status, scan.completed))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

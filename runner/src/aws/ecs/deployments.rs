@@ -172,13 +172,21 @@ impl Operation for StopServiceDeploymentRequest {
         let found = request.send(aws, unanswered.token).await?.deployments.into_iter().next();
         let Some(ServiceDeployment { arn, status, .. }) = found else { return Ok(Fate::SendAgain) };
         let evidence = format!("the deployment is {status}");
+        let goes_back = self.stop_type != "ABORT";
         Ok(match status.as_str() {
             "PENDING" | "IN_PROGRESS" => Fate::NotHappened { evidence },
-            // It came too late, and AWS says so in its own words.
-            "SUCCESSFUL" => Fate::SendAgain,
-            _ if status.starts_with("STOP") || status.starts_with("ROLLBACK") => {
+            "STOP_REQUESTED" => Fate::Happened { output: StopServiceDeploymentResponse { arn }, evidence },
+            "STOPPED" if !goes_back => Fate::Happened { output: StopServiceDeploymentResponse { arn }, evidence },
+            "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED" if goes_back => {
                 Fate::Happened { output: StopServiceDeploymentResponse { arn }, evidence }
             }
+            // It came too late, or the deployment ended in another way: AWS says so in its own words.
+            "SUCCESSFUL"
+            | "STOPPED"
+            | "ROLLBACK_REQUESTED"
+            | "ROLLBACK_IN_PROGRESS"
+            | "ROLLBACK_SUCCESSFUL"
+            | "ROLLBACK_FAILED" => Fate::SendAgain,
             _ => Fate::Unknown {
                 check: format!("look whether {arn} is being stopped"),
                 likely: Some(StopServiceDeploymentResponse { arn }),

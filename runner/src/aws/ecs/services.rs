@@ -133,7 +133,8 @@ impl Operation for UpdateServiceRequest {
     }
 
     fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        let revisions = cluster::arn(at, "service-revision", &self.cluster, &format!("{}/*", self.service));
+        let name = self.service.rsplit_once('/').map_or(self.service.as_str(), |(_, name)| name);
+        let revisions = cluster::arn(at, "service-revision", &self.cluster, &format!("{name}/*"));
         vec![
             ("ecs:DescribeServices", self.resources(at)),
             ("ecs:ListServiceDeployments", self.resources(at)),
@@ -144,7 +145,11 @@ impl Operation for UpdateServiceRequest {
     async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
         let service = self.now(aws).await?;
         let deployments: Vec<String> = service.deployments.into_iter().map(|deployment| deployment.id).collect();
-        Ok(Some(json!({ "task-definition": service.task_definition, "deployments": deployments })))
+        Ok(Some(json!({
+            "task-definition": service.task_definition,
+            "deployments": deployments,
+            "service-deployment": service.current_service_deployment,
+        })))
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
@@ -170,7 +175,8 @@ impl Operation for UpdateServiceRequest {
             let evidence = format!("{evidence}, in a deployment that was not there before");
             return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
         }
-        if let Some(deployment) = self.deployed_since(aws, unanswered.sent).await? {
+        let earlier = before("service-deployment").and_then(Value::as_str);
+        if let Some(deployment) = self.deployed_since(aws, unanswered.sent, earlier).await? {
             // It may have been rolled back since: that it happened is one thing, how it ended another.
             let evidence = format!("{deployment} brought {}", self.task_definition);
             return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
@@ -198,8 +204,14 @@ impl UpdateServiceRequest {
         found.ok_or_else(|| incomplete("the service"))
     }
 
-    /// The deployment of what was asked for that began at `sent` or later, if there is one.
-    async fn deployed_since(&self, aws: &Clients, sent: u64) -> Result<Option<String>, AwsError> {
+    /// The deployment of what was asked for that began at `sent` or later, if there is one. `earlier` is one that was
+    /// there before.
+    async fn deployed_since(
+        &self,
+        aws: &Clients,
+        sent: u64,
+        earlier: Option<&str>,
+    ) -> Result<Option<String>, AwsError> {
         // Two clocks tell the time: the runner's and AWS's.
         const SKEW: u64 = 5_000;
         let nobody = Token::new(String::new());
@@ -207,6 +219,7 @@ impl UpdateServiceRequest {
         let list = ListServiceDeploymentsRequest { cluster, service, limit: 20 };
         let mut recent = list.send(aws, &nobody).await?.deployments;
         recent.retain(|deployment| deployment.created.is_some_and(|created| created + SKEW >= sent));
+        recent.retain(|deployment| earlier != Some(deployment.arn.as_str()));
         let targets: Vec<String> = recent.iter().filter_map(|deployment| deployment.target_revision.clone()).collect();
         if targets.is_empty() {
             return Ok(None);

@@ -210,47 +210,59 @@ impl Operation for RegisterTaskDefinitionRequest {
 
     async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
         let (_, family) = registrable(&self.document)?;
-        let newest = newest(aws, family).await?.map_or(0, |definition| definition.revision);
+        let newest = existing(aws, family).await?.map_or(0, |definition| definition.revision);
         Ok(Some(json!({ "newest": newest })))
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let (_, family) = registrable(&self.document)?;
         let before = unanswered.before.and_then(|before| before.get("newest")?.as_u64()).unwrap_or(0);
-        let Some(mut definition) = newest(aws, family.clone()).await? else {
+        let Some(newest) = existing(aws, family.clone()).await? else {
             return Ok(Fate::NotHappened { evidence: format!("{family} has no revision") });
         };
-        let mut looked_at = 0;
-        loop {
-            if definition.tags.iter().any(|tag| tag.name == TOKEN_TAG && tag.value == unanswered.token.as_str()) {
-                let evidence = format!("{} carries the call's token", definition.arn);
-                let output = RegisterTaskDefinitionResponse { task_definition: definition };
-                return Ok(Fate::Happened { output, evidence });
-            }
-            looked_at += 1;
-            let older = definition.revision.saturating_sub(1);
-            if u64::from(older) <= before || looked_at == LOOKED_AT {
-                break;
-            }
-            let request = describe(format!("{family}:{older}"));
-            definition = request.send(aws, unanswered.token).await?.task_definition;
+        let last = u64::from(newest.revision);
+        let first = last.saturating_sub(LOOKED_AT - 1).max(before + 1);
+        // Whoever makes a revision of one that there is may copy its tags: the oldest that carries the token is ours.
+        let mut ours = None;
+        let mut next = Some(newest);
+        for revision in (first..=last).rev() {
+            let definition = match next.take() {
+                Some(newest) => Some(newest),
+                None => existing(aws, format!("{family}:{revision}")).await?,
+            };
+            let carries = |tag: &Pair| tag.name == TOKEN_TAG && tag.value == unanswered.token.as_str();
+            ours = definition.filter(|definition| definition.tags.iter().any(carries)).or(ours);
         }
-        Ok(Fate::NotHappened { evidence: format!("no new revision of {family} carries the call's token") })
+        let is_all = first == before + 1;
+        Ok(match ours {
+            Some(task_definition) if is_all => {
+                let evidence = format!("{} carries the call's token", task_definition.arn);
+                Fate::Happened { output: RegisterTaskDefinitionResponse { task_definition }, evidence }
+            }
+            None if is_all || last <= before => {
+                Fate::NotHappened { evidence: format!("no new revision of {family} carries the call's token") }
+            }
+            ours => Fate::Unknown {
+                evidence: format!("{family} has more than {LOOKED_AT} revisions that may be new"),
+                check: format!("look which was the first with the tag {TOKEN_TAG}={}", unanswered.token.as_str()),
+                likely: ours.map(|task_definition| RegisterTaskDefinitionResponse { task_definition }),
+            },
+        })
     }
 }
 
 /// So many of a family's newest revisions are looked at.
-const LOOKED_AT: u32 = 50;
+const LOOKED_AT: u64 = 50;
 
 fn describe(task_definition: String) -> DescribeTaskDefinitionRequest {
     DescribeTaskDefinitionRequest { task_definition }
 }
 
-/// The newest revision of a family, if it has one.
-async fn newest(aws: &Clients, family: String) -> Result<Option<TaskDefinition>, AwsError> {
-    match describe(family).send(aws, &Token::new(String::new())).await {
+/// The newest revision of a family, or the one that is named, if there is one.
+async fn existing(aws: &Clients, task_definition: String) -> Result<Option<TaskDefinition>, AwsError> {
+    match describe(task_definition).send(aws, &Token::new(String::new())).await {
         Ok(found) => Ok(Some(found.task_definition)),
-        // ECS calls a family that it does not know a mistake of the client.
+        // ECS calls what it does not know a mistake of the client.
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
         Err(error) => Err(error),
     }
