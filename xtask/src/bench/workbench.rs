@@ -22,6 +22,8 @@ pub(super) struct Taken {
     pub(super) memory: f64,
     /// What it wrote to standard output.
     pub(super) output: String,
+    /// What it wrote to standard error.
+    pub(super) trace: String,
 }
 
 /// Where measured commands run.
@@ -56,12 +58,7 @@ impl Workbench {
 
     /// An empty directory.
     pub(super) fn empty(&self, name: &str) -> Result<PathBuf, TaskError> {
-        let path = self.scratch(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(TaskError::file("empty", &path))?;
-        }
-        fs::create_dir_all(&path).map_err(TaskError::file("make", &path))?;
-        Ok(path)
+        emptied(self.scratch(name))
     }
 
     /// The simulated account of a world file.
@@ -109,19 +106,43 @@ impl Workbench {
             ));
         }
         let output = fs::read_to_string(&output).map_err(TaskError::file("read", &output))?;
-        Ok(Taken { wall: figure("wall"), cpu: figure("cpu"), memory: figure("rss") / 1024.0, output })
+        Ok(Taken {
+            wall: figure("wall"),
+            cpu: figure("cpu"),
+            memory: figure("rss") / 1024.0,
+            output,
+            trace: said.into_owned(),
+        })
     }
 
     /// `kiln run` of a pipeline, with its events as output and its journal in an empty directory. Answers the journal's
     /// size in bytes, too.
     pub(super) fn run(&self, pipeline: &Path, simulator: &Simulator, more: &[&str]) -> Result<(Taken, u64), TaskError> {
-        let state = self.empty("state")?;
+        self.run_in(&self.scratch("state"), pipeline, simulator, more, &[])
+    }
+
+    /// The same, whose journal says at its end what it took.
+    pub(super) fn run_traced(&self, pipeline: &Path, simulator: &Simulator) -> Result<Taken, TaskError> {
+        let trace = ("KILN_LOG", Path::new("kiln_runner::journal=debug"));
+        Ok(self.run_in(&self.scratch("state"), pipeline, simulator, &[], &[trace])?.0)
+    }
+
+    /// The same with the journal in a directory `state`, which is emptied, and with more of an environment.
+    pub(super) fn run_in(
+        &self,
+        state: &Path,
+        pipeline: &Path,
+        simulator: &Simulator,
+        more: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<(Taken, u64), TaskError> {
+        let state = emptied(state.to_path_buf())?;
         let url = simulator.url();
         let (kiln, pipeline, directory) = (text(&self.kiln), text(pipeline), text(&state));
         let mut command = vec![kiln.as_str(), "run", pipeline.as_str(), "--endpoint-url", url.as_str()];
         command.extend(["--output", "json", "--state-dir", directory.as_str()]);
         command.extend(more);
-        let taken = self.measure(&command)?;
+        let taken = self.measure_with(&command, environment)?;
         let runs = state.join("runs");
         let mut bytes = 0;
         for run in fs::read_dir(&runs).map_err(TaskError::file("read", &runs))? {
@@ -151,6 +172,14 @@ impl Workbench {
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("NO_PROXY", "127.0.0.1,localhost");
     }
+}
+
+fn emptied(path: PathBuf) -> Result<PathBuf, TaskError> {
+    if path.exists() {
+        fs::remove_dir_all(&path).map_err(TaskError::file("empty", &path))?;
+    }
+    fs::create_dir_all(&path).map_err(TaskError::file("make", &path))?;
+    Ok(path)
 }
 
 /// A path as an argument.
