@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Extent;
 use super::alone::Figure;
@@ -22,6 +23,7 @@ pub(super) fn measure(bench: &Workbench, terminal: &Terminal, extent: Extent) ->
         terminal.line(format_args!("no file system in memory: the journal's share of a run is left out"));
     }
     syncs(bench, extent, &mut figures)?;
+    resumes(bench, extent, &mut figures)?;
     for figure in &figures {
         terminal.line(format_args!("{}: {} {}", figure.name, figure.series.text(), figure.unit));
     }
@@ -123,6 +125,32 @@ fn syncs(bench: &Workbench, extent: Extent, figures: &mut Vec<Figure>) -> Result
         }
         figures.push(Figure { name: syncs_name, unit: "", series: syncs });
         figures.push(Figure { name: cost_name, unit: "µs", series: cost });
+    }
+    Ok(())
+}
+
+/// `kiln resume` of a run that stopped while it waited: replaying what it had done, and coming to its end.
+fn resumes(bench: &Workbench, extent: Extent, figures: &mut Vec<Figure>) -> Result<(), TaskError> {
+    const WAIT: Duration = Duration::from_millis(2_000);
+    let world = bench.write("calls.world.toml", WORLD)?;
+    let simulator = bench.simulator(&world, 0)?;
+    let pipeline = bench.write("resumed.toml", format!("{HEAD}[stages.only]\nplugin = \"probe\"\n"))?;
+    let kinds = [
+        ("`kiln resume` of a run with no records of its stage", 0),
+        ("`kiln resume` of a run with 1,000 records", 1_000),
+        ("`kiln resume` of a run with 10,000 records", 10_000),
+    ];
+    for (name, records) in kinds {
+        bench.write("probe.wasm", Guest::NowAndSleep(records, WAIT.as_millis() as u64).component(bench)?)?;
+        let mut wall = Series::default();
+        for round in 0..=extent.slow_rounds {
+            let taken = bench.resume(&pipeline, &simulator, WAIT)?;
+            // The first fills the cache of compiled plugins.
+            if round > 0 {
+                wall.push(taken.wall);
+            }
+        }
+        figures.push(Figure { name, unit: "ms", series: wall });
     }
     Ok(())
 }
