@@ -3,8 +3,12 @@
 
 mod alone;
 mod contest;
+mod durable;
+mod floor;
 mod guest;
 mod machine;
+mod readme;
+mod rehearsal;
 mod series;
 mod simulator;
 mod stages;
@@ -29,12 +33,14 @@ struct Extent {
     rounds: usize,
     /// Rounds of what takes longer.
     long_rounds: usize,
+    /// Rounds of what takes half a minute.
+    slow_rounds: usize,
     /// How many stages the large pipelines have.
     stages: &'static [usize],
 }
 
-const WHOLE: Extent = Extent { rounds: 15, long_rounds: 5, stages: &[1, 100, 1_000, 10_000] };
-const QUICK: Extent = Extent { rounds: 3, long_rounds: 1, stages: &[1, 100, 1_000] };
+const WHOLE: Extent = Extent { rounds: 15, long_rounds: 7, slow_rounds: 3, stages: &[1, 100, 1_000, 10_000] };
+const QUICK: Extent = Extent { rounds: 3, long_rounds: 1, slow_rounds: 1, stages: &[1, 100, 1_000] };
 
 /// Build what is published, measure it, and write the figures.
 pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Option<PathBuf>) -> Result<(), TaskError> {
@@ -47,12 +53,15 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     let python = python::ensure(layout, terminal)?;
 
     let extent = if quick { QUICK } else { WHOLE };
-    let machine = Machine::describe();
+    let machine = Machine::describe(&layout.target);
     let bench = Workbench::new(layout, python, kiln)?;
     terminal.heading("bench: the pipeline of a web service, by kiln, boto3 and the AWS CLI");
     let contest = contest::hold(&bench, terminal, extent)?;
     terminal.heading("bench: kiln by itself");
-    let alone = alone::measure(&bench, terminal, extent)?;
+    let mut alone = alone::measure(&bench, terminal, extent)?;
+    alone.extend(rehearsal::measure(&bench, terminal, extent)?);
+    terminal.heading("bench: the journal");
+    let durable = durable::measure(&bench, terminal, extent)?;
     terminal.heading("bench: pipelines of many stages");
     let stages = stages::measure(&bench, terminal, extent)?;
 
@@ -60,11 +69,14 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
     let named = bench.kiln.strip_prefix(&layout.root).unwrap_or(&bench.kiln).display();
     let binary = if built { "built with the release profile".to_owned() } else { format!("given as {named}") };
-    let figures = write::Figures { machine, binary, extent, quick, contest, alone, stages };
+    let figures = write::Figures { machine, binary, extent, quick, contest, alone, durable, stages };
     for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
         let path = directory.join(name);
         fs::write(&path, text).map_err(TaskError::file("write", &path))?;
         terminal.line(format_args!("written to {}", path.display()));
+    }
+    if for_the_record {
+        readme::write(&layout.root.join("README.md"), &figures.short())?;
     }
     Ok(())
 }

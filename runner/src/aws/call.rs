@@ -4,10 +4,13 @@
 //! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. Whatever must hold for all calls is
 //! written here once and nowhere else.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
 
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind};
@@ -233,9 +236,10 @@ impl Caller {
     async fn call_as<O: Operation>(
         &mut self,
         authority: Authority,
-        clients: &Clients,
+        clients: &Arc<Clients>,
         operation: O,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
+        let operation = Arc::new(operation);
         let (call, recorded) = match authority {
             Authority::Plugin => self.step().await?,
             // Each process finds out anew who it is, and reads the secrets.
@@ -251,9 +255,9 @@ impl Caller {
         let token = Token::new(journal::token(&self.run.id, &call));
         let asked = Asked { call, request, request_hash, token, began: self.run.clock.now() };
         if let Some(step) = recorded {
-            return Box::pin(self.repeat(clients, operation, asked, step)).await;
+            return Box::pin(self.repeat(clients, &operation, asked, step)).await;
         }
-        if let Err(refused) = self.authorise(authority, &operation) {
+        if let Err(refused) = self.authorise(authority, &*operation) {
             let request = Some(asked.request.clone());
             self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
             self.count_refused(&refused)?;
@@ -282,8 +286,8 @@ impl Caller {
     /// Answer a call that the journal holds: with what it was answered then, or by finding out what became of it.
     async fn repeat<O: Operation>(
         &mut self,
-        clients: &Clients,
-        operation: O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         asked: Asked,
         step: Step,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
@@ -299,17 +303,15 @@ impl Caller {
             }
         };
         match recorded {
-            RecordedCall { result: Some(result), .. } => {
-                self.recorded_answer(clients, &operation, &asked, result).await
-            }
+            RecordedCall { result: Some(result), .. } => self.recorded_answer(clients, operation, &asked, result).await,
             RecordedCall { result: None, intent: Some(intent), settled, .. } => {
                 self.go_live().await?;
                 let verdict = settled.map(|settled| settled.verdict);
                 let sent = Sent { intent: &intent, token: &asked.token, last: intent.at, verdict };
-                let (answer, request_id) = match Box::pin(self.find_out(clients, &operation, sent)).await? {
+                let (answer, request_id) = match Box::pin(self.find_out(clients, operation, sent)).await? {
                     Found::Answer(output) => (Ok(output), None),
                     Found::Send => {
-                        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent)).await?;
+                        let (answer, request_id) = self.send(clients, operation, &asked.token, Some(&intent)).await?;
                         (answer.map(|output| operation.amend(intent.before.as_ref(), output)), request_id)
                     }
                 };
@@ -324,8 +326,8 @@ impl Caller {
 
     async fn recorded_answer<O: Operation>(
         &mut self,
-        clients: &Clients,
-        operation: &O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         asked: &Asked,
         result: CallResult,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
@@ -394,8 +396,8 @@ impl Caller {
     /// whose answer did not come is found out first.
     async fn send<O: Operation>(
         &self,
-        clients: &Clients,
-        operation: &O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         token: &Token,
         intent: Option<&Intent>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
@@ -406,10 +408,12 @@ impl Caller {
             self.keep_pace(O::ACTION.name).await?;
             let generation = clients.generation();
             let last = self.run.clock.now();
+            let turn = self.turn().await?;
+            // Only now: who waits for a turn may lose the lease meanwhile.
             if O::ACTION.write {
                 self.run.guard()?;
             }
-            let (sent, request_id) = send_once(operation, clients, token).await;
+            let (sent, request_id) = self.send_once(turn, operation, clients, token).await?;
             let error = match sent {
                 Ok(output) => {
                     let before = intent.and_then(|intent| intent.before.as_ref());
@@ -448,6 +452,55 @@ impl Caller {
                 return Ok((Err(error), request_id));
             }
             attempt += 1;
+        }
+    }
+
+    /// Send it once.
+    async fn send_once<O: Operation>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        operation: &Arc<O>,
+        clients: &Arc<Clients>,
+        token: &Token,
+    ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
+        let (operation, clients, token) = (Arc::clone(operation), Arc::clone(clients), token.clone());
+        self.aside(
+            turn,
+            Box::pin(async move {
+                let (sent, request_id) =
+                    capture(tokio::time::timeout(DEADLINE, operation.send(&clients, &token))).await;
+                let answer = sent.unwrap_or_else(|_| Err(timed_out(request_id.clone())));
+                (answer, request_id)
+            }),
+        )
+        .await
+    }
+
+    /// Wait until another call may be under way.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, HostStop> {
+        let turn = Arc::clone(&self.run.in_flight).acquire_owned().await;
+        // INVARIANT: nobody closes it.
+        turn.map_err(|error| HostStop::Defect(format!("no call of AWS may be made any more: {error}")))
+    }
+
+    /// Let `work` call AWS on a task of its own, which ends when nobody waits for it any more. The SDK needs ten times the
+    /// stack of a guest, and what a guest's stack has once used it keeps for as long as its stage waits.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        work: Pin<Box<dyn Future<Output = T> + Send>>,
+    ) -> Result<T, HostStop> {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let answer = work.await;
+            drop(turn);
+            answer
+        });
+        match task.join_next().await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(HostStop::Defect(format!("a call of AWS came to no end: {error}"))),
+            // INVARIANT: the one task is there until it was joined.
+            None => Err(HostStop::Defect("a call of AWS was lost".to_owned())),
         }
     }
 
@@ -578,17 +631,6 @@ impl Caller {
         });
         Ok(())
     }
-}
-
-/// Send it once. The SDK's futures are large: they live on the heap, not on the guest's stack.
-async fn send_once<O: Operation>(
-    operation: &O,
-    clients: &Clients,
-    token: &Token,
-) -> (Result<O::Output, AwsError>, Option<String>) {
-    let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, Box::pin(operation.send(clients, token)))).await;
-    let answer = sent.unwrap_or_else(|_| Err(timed_out(request_id.clone())));
-    (answer, request_id)
 }
 
 /// A call that is asked for.

@@ -17,9 +17,9 @@ use crate::policy::Place;
 use crate::types::Arn;
 
 /// An AWS operation with its input.
-pub trait Operation: Serialize + fmt::Debug + Send + Sync {
+pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// What AWS answers: a WIT record.
-    type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync;
+    type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 
     /// IAM's own name for it, and whether it can change anything.
     const ACTION: Action;

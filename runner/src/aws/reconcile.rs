@@ -3,6 +3,7 @@
 //! The main function is [`Caller::find_out`]. It looks where the operation says, waits for as long as AWS may not show yet
 //! what happened, writes down what it found, and answers whether the call is to be sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Caller;
@@ -45,16 +46,18 @@ impl Caller {
     /// What must be known before a write is sent, as far as the stage may look.
     pub(super) async fn look_before<O: Operation>(
         &self,
-        clients: &Clients,
-        operation: &O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         token: &Token,
     ) -> Result<Option<serde_json::Value>, HostStop> {
-        if self.may_look(operation).is_err() {
+        if self.may_look(&**operation).is_err() {
             return Ok(None);
         }
         let mut attempt = 1;
         loop {
-            let error = match Box::pin(operation.before(clients)).await {
+            let turn = self.turn().await?;
+            let (asking, asked) = (Arc::clone(operation), Arc::clone(clients));
+            let error = match self.aside(turn, Box::pin(async move { asking.before(&asked).await })).await? {
                 Ok(before) => return Ok(before),
                 Err(error) => error,
             };
@@ -70,8 +73,8 @@ impl Caller {
     /// Find out what became of `operation`, which was sent as `sent` says.
     pub(super) async fn find_out<O: Operation>(
         &self,
-        clients: &Clients,
-        operation: &O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         sent: Sent<'_>,
     ) -> Result<Found<O::Output>, HostStop> {
         if sent.verdict == Some(Verdict::NotHappened) {
@@ -112,11 +115,11 @@ impl Caller {
     /// One look, repeated where AWS could not answer it.
     async fn look<O: Operation>(
         &self,
-        clients: &Clients,
-        operation: &O,
+        clients: &Arc<Clients>,
+        operation: &Arc<O>,
         sent: &Sent<'_>,
     ) -> Result<Fate<O::Output>, HostStop> {
-        if let Err(needed) = self.may_look(operation) {
+        if let Err(needed) = self.may_look(&**operation) {
             return Ok(blind::<O>(format!("looking needs {needed}, which the plugin does not declare")));
         }
         let mut attempt = 1;
@@ -127,6 +130,7 @@ impl Caller {
                 sent: sent.intent.at,
                 now: self.clock_now(),
             };
+            // Seldom, so the guest's stack may pay for it.
             let error: AwsError = match Box::pin(operation.fate(clients, &unanswered)).await {
                 Ok(fate) => return Ok(fate),
                 Err(error) => self.mask(error),

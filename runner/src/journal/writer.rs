@@ -313,6 +313,13 @@ impl std::fmt::Debug for Journal {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let records = self.state().next_seq;
+        tracing::debug!(records, syncs = self.syncs.load(Ordering::Relaxed), "the journal is closed");
+    }
+}
+
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

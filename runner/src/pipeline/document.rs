@@ -35,8 +35,16 @@ pub(crate) enum Content {
     Scalar(Value),
     /// A list.
     List(Vec<Node>),
-    /// A table, in the order of the file.
-    Table(Vec<Entry>),
+    /// A table.
+    Table(Table),
+}
+
+/// Entries in the order of the file, found by their keys: a pipeline has thousands of stages, each looked up many times.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    entries: Vec<Entry>,
+    /// Positions in `entries`, sorted by key.
+    by_key: Vec<usize>,
 }
 
 /// A key with its value.
@@ -98,7 +106,7 @@ impl Document {
     /// The keys of the table at a path, in the order of the file.
     pub(crate) fn keys(&self, path: &[&str]) -> impl Iterator<Item = &str> {
         let entries = match self.at(path).map(|node| &node.content) {
-            Some(Content::Table(entries)) => entries.as_slice(),
+            Some(Content::Table(table)) => table.entries.as_slice(),
             _ => &[],
         };
         entries.iter().map(|entry| entry.key.as_str())
@@ -110,7 +118,7 @@ impl Document {
         let mut spans = (0..0, 0..0);
         for segment in path {
             match &node.content {
-                Content::Table(entries) => match entries.iter().find(|entry| entry.key == *segment) {
+                Content::Table(table) => match table.entry(segment) {
                     Some(entry) => {
                         node = &entry.value;
                         // A table of a header spans the header alone, and one that is only implied spans nothing of
@@ -137,11 +145,32 @@ impl Document {
     }
 }
 
+impl Table {
+    fn new(entries: Vec<Entry>) -> Self {
+        let mut by_key: Vec<(&str, usize)> =
+            entries.iter().enumerate().map(|(position, entry)| (entry.key.as_str(), position)).collect();
+        by_key.sort_unstable();
+        let by_key = by_key.into_iter().map(|(_, position)| position).collect();
+        Self { entries, by_key }
+    }
+
+    /// All entries, in the order of the file.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        let key_at = |position: &usize| self.entries.get(*position).map(|entry| entry.key.as_str());
+        let found = self.by_key.binary_search_by(|position| key_at(position).cmp(&Some(key))).ok()?;
+        self.entries.get(*self.by_key.get(found)?)
+    }
+}
+
 impl Node {
     /// The member of a table or list.
     pub(crate) fn child(&self, segment: &str) -> Option<&Node> {
         match &self.content {
-            Content::Table(entries) => entries.iter().find(|entry| entry.key == segment).map(|entry| &entry.value),
+            Content::Table(table) => table.entry(segment).map(|entry| &entry.value),
             Content::List(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),
             Content::Scalar(_) => None,
         }
@@ -149,7 +178,7 @@ impl Node {
 
     /// Whether it is a table without anything in it.
     pub(crate) fn is_empty_table(&self) -> bool {
-        matches!(&self.content, Content::Table(entries) if entries.is_empty())
+        matches!(&self.content, Content::Table(table) if table.entries.is_empty())
     }
 
     /// The value, as JSON.
@@ -157,9 +186,9 @@ impl Node {
         match &self.content {
             Content::Scalar(value) => value.clone(),
             Content::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Content::Table(entries) => {
+            Content::Table(table) => {
                 let mut map = Map::new();
-                for entry in entries {
+                for entry in table.entries() {
                     // A number that JSON does not have became null, and was reported.
                     if !matches!(entry.value.content, Content::Scalar(Value::Null)) {
                         map.insert(entry.key.clone(), entry.value.to_json());
@@ -209,7 +238,7 @@ fn convert_table(table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -> Cont
         .collect();
     // The parser's table is sorted by name; a pipeline is read in the order in which it is written.
     entries.sort_by_key(|entry| entry.key_span.start);
-    Content::Table(entries)
+    Content::Table(Table::new(entries))
 }
 
 fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Vec<Diagnostic>) -> Node {

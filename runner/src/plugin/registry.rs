@@ -2,11 +2,12 @@
 //!
 //! The main type is [`Plugins`], which is the pipeline's catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
@@ -42,21 +43,28 @@ impl Plugins {
 
     /// The plugin that `source` names, loaded now or before.
     pub fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, PluginError> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plugin) = loaded.get(source) {
+        if let Some(plugin) = self.loaded().get(source) {
             return Ok(Arc::clone(plugin));
         }
-        let plugin = Arc::new(match source {
-            pinned if self.pinned.contains_key(pinned.name()) => self.load_pinned(pinned.name())?,
-            PluginSource::Standard(name) => self.load_standard(name)?,
+        // Without the lock, so that several can be loaded at once. Who comes second takes what the first has loaded.
+        let plugin = Arc::new(self.open(source)?);
+        Ok(Arc::clone(self.loaded().entry(source.clone()).or_insert(plugin)))
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, BTreeMap<PluginSource, Arc<Plugin>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, source: &PluginSource) -> Result<Plugin, PluginError> {
+        match source {
+            pinned if self.pinned.contains_key(pinned.name()) => self.load_pinned(pinned.name()),
+            PluginSource::Standard(name) => self.load_standard(name),
             PluginSource::File { name, path, digest } => {
                 let bytes = read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
                 check_digest(name, digest.as_ref(), &bytes)?;
-                Plugin::compile(&self.engine, name, &bytes)?
+                Plugin::compile(&self.engine, name, &bytes)
             }
-        });
-        loaded.insert(source.clone(), Arc::clone(&plugin));
-        Ok(plugin)
+        }
     }
 
     fn load_pinned(&self, name: &str) -> Result<Plugin, PluginError> {
@@ -113,6 +121,25 @@ impl Catalog for Plugins {
             config_schema: description.config_schema.clone(),
             output_schema: description.output_schema.clone(),
         })
+    }
+
+    /// What kiln carries is loaded on as many threads as the machine has. A pipeline's own plugins are not: they may be
+    /// anything, and one that takes long and fails would do so twice.
+    fn expect(&self, sources: &BTreeSet<PluginSource>) {
+        let carried = sources.iter().filter(|source| matches!(source, PluginSource::Standard(_)));
+        let carried: Vec<&PluginSource> = carried.filter(|source| !self.loaded().contains_key(source)).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(carried.len());
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(source) = carried.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        // What is wrong with it is told to whoever asks for it.
+                        let _ = self.load(source);
+                    }
+                });
+            }
+        });
     }
 
     fn standard_names(&self) -> Vec<String> {

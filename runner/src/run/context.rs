@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::events::Events;
 use super::gate::Gate;
@@ -39,6 +40,8 @@ pub(crate) struct RunContext {
     /// Clients with the runner's own credentials, in the pipeline's region.
     pub(crate) own_clients: Arc<Clients>,
     pub(crate) images: Mutex<BTreeSet<String>>,
+    /// Whoever calls AWS holds one of these meanwhile: each call has a connection, and a process only so many files.
+    pub(crate) in_flight: Arc<Semaphore>,
     /// How fast services are asked.
     pub(crate) pacer: Pacer,
     /// When the run last began or ended a stage or changed something in AWS, by its clock.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::sync::Semaphore;
 
 use super::context::RunContext;
 use super::error::RunError;
@@ -88,6 +89,9 @@ pub(crate) struct Prepared {
     outputs: RwLock<BTreeMap<StageName, Value>>,
 }
 
+/// How many calls of AWS may be under way at once. Services ask for less haste long before that.
+const IN_FLIGHT: usize = 128;
+
 /// The name under which the host's own calls are journaled. Stages cannot have it.
 pub(crate) const HOST: &str = "kiln";
 
@@ -144,6 +148,7 @@ pub(crate) async fn prepare(
         control: control.clone(),
         own_clients: Arc::clone(&own_clients),
         images: std::sync::Mutex::default(),
+        in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
         pacer: Pacer::default(),
         progress: AtomicU64::new(clock.now()),
         gate,

@@ -361,8 +361,8 @@ fn search(node: &Node, offset: usize, path: &mut Vec<String>, best: &mut Option<
                 path.pop();
             }
         }
-        Content::Table(entries) => {
-            for entry in entries {
+        Content::Table(table) => {
+            for entry in table.entries() {
                 path.push(entry.key.clone());
                 let smaller = best.as_ref().is_none_or(|(length, _)| entry.key_span.len() <= *length);
                 if entry.key_span.contains(&offset) && smaller {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Extent;
+use super::floor;
 use super::series::Series;
 use super::workbench::{Taken, Workbench, text};
 use crate::error::TaskError;
@@ -34,6 +35,14 @@ impl Contender {
         }
     }
 
+    /// A process a call takes its time, and half a minute is not told apart better by more rounds.
+    fn rounds(self, extent: Extent) -> usize {
+        match self {
+            Self::Kiln | Self::Boto3 => extent.long_rounds,
+            Self::Cli => extent.slow_rounds,
+        }
+    }
+
     fn key(self) -> &'static str {
         match self {
             Self::Kiln => "kiln",
@@ -59,6 +68,8 @@ pub(super) struct Heat {
     /// In milliseconds a call.
     pub(super) latency: u32,
     pub(super) entries: Vec<Entry>,
+    /// What as many calls as kiln makes take with nothing around them.
+    pub(super) floor: Series,
 }
 
 impl Heat {
@@ -66,11 +77,11 @@ impl Heat {
         self.entries.iter().find(|entry| entry.contender == contender)
     }
 
-    /// What a run takes beside the latency of the pipeline's own calls: the start, making and reading requests, the
-    /// simulator's own work, and whatever else the contender does.
+    /// What a run takes beside the pipeline's own calls: the start, making and reading requests, what the simulator does
+    /// beyond the least, and whatever else the contender does.
     pub(super) fn beside_calls(&self, entry: &Entry) -> Series {
-        let latency = f64::from(self.latency) * f64::from(entry.calls);
-        entry.wall.map(|wall| wall - latency)
+        let floor = self.floor.median();
+        entry.wall.map(|wall| wall - floor)
     }
 
     pub(super) fn json(&self) -> Value {
@@ -82,12 +93,12 @@ impl Heat {
                 "wall-ms": entry.wall.json(),
                 "cpu-ms": entry.cpu.json(),
                 "memory-mib": entry.memory.json(),
-                "wall-beside-latency-ms": self.beside_calls(entry).json(),
+                "wall-beside-calls-ms": self.beside_calls(entry).json(),
                 "wall-over-kiln": kiln.map(|kiln| entry.wall.over(&kiln.wall).json()),
                 "cpu-over-kiln": kiln.map(|kiln| entry.cpu.over(&kiln.cpu).json()),
             })
         });
-        json!({ "latency-ms": self.latency, "contenders": entries.collect::<Vec<_>>() })
+        json!({ "latency-ms": self.latency, "calls-alone-ms": self.floor.json(), "contenders": entries.collect::<Vec<_>>() })
     }
 }
 
@@ -111,16 +122,23 @@ pub(super) fn hold(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Re
             memory: Series::default(),
             calls: 0,
         };
-        let mut heat = Heat { latency, entries: Contender::ALL.map(new).into() };
-        for _ in 0..extent.long_rounds {
+        let mut heat = Heat { latency, entries: Contender::ALL.map(new).into(), floor: Series::default() };
+        for round in 0..extent.long_rounds {
             for entry in &mut heat.entries {
+                if round >= entry.contender.rounds(extent) {
+                    continue;
+                }
                 let (taken, calls) = course.run(entry.contender, latency)?;
                 entry.wall.push(taken.wall);
                 entry.cpu.push(taken.cpu);
                 entry.memory.push(taken.memory);
                 entry.calls = calls;
             }
+            let calls = heat.of(Contender::Kiln).map_or(0, |kiln| kiln.calls);
+            let simulator = bench.simulator(&course.world, latency)?;
+            heat.floor.push(floor::calls(&simulator, calls)?);
         }
+        terminal.line(format_args!("{latency} ms a call: the calls alone: {} ms", heat.floor.text()));
         for entry in &heat.entries {
             terminal.line(format_args!(
                 "{latency} ms a call: {}: {} ms, {} calls",

@@ -18,6 +18,10 @@ pub(super) enum Guest {
     Recall(u32),
     /// Ask this often for the time: a host call that the journal records.
     Now(u32),
+    /// The same, and then wait for this many milliseconds.
+    NowAndSleep(u32, u64),
+    /// Remember something this often: a record that is made durable before the stage goes on.
+    Remember(u32),
     /// Ask AWS this often who it is: a call over the network, with its record made durable.
     Identity(u32),
 }
@@ -44,6 +48,15 @@ impl Guest {
             Self::Now(times) => (
                 r#"(import "kiln:stage/timer@0.1.0" "now" (func $now (result i64)))"#,
                 again(times, "(drop (call $now))"),
+            ),
+            Self::NowAndSleep(times, milliseconds) => (
+                r#"(import "kiln:stage/timer@0.1.0" "now" (func $now (result i64)))
+                   (import "kiln:stage/timer@0.1.0" "sleep" (func $sleep (param i64)))"#,
+                again(times, "(drop (call $now))") + &format!("(call $sleep (i64.const {milliseconds}))"),
+            ),
+            Self::Remember(times) => (
+                r#"(import "kiln:stage/memory@0.1.0" "remember" (func $remember (param i32 i32 i32 i32)))"#,
+                again(times, "(call $remember (i32.const 1024) (i32.const 5) (i32.const 1024) (i32.const 5))"),
             ),
             Self::Identity(times) => (
                 r#"(import "kiln:aws/sts@0.1.0" "get-caller-identity" (func $identity (param i32 i32)))"#,

@@ -52,6 +52,11 @@ impl Simulator {
         Err(TaskError::other("the simulator does not listen", "run `kiln sim` by hand and see what it says"))
     }
 
+    /// Host and port.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

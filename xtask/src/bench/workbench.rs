@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub(super) struct Taken {
     pub(super) memory: f64,
     /// What it wrote to standard output.
     pub(super) output: String,
+    /// What it wrote to standard error.
+    pub(super) trace: String,
 }
 
 /// Where measured commands run.
@@ -56,12 +59,7 @@ impl Workbench {
 
     /// An empty directory.
     pub(super) fn empty(&self, name: &str) -> Result<PathBuf, TaskError> {
-        let path = self.scratch(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(TaskError::file("empty", &path))?;
-        }
-        fs::create_dir_all(&path).map_err(TaskError::file("make", &path))?;
-        Ok(path)
+        emptied(self.scratch(name))
     }
 
     /// The simulated account of a world file.
@@ -82,6 +80,11 @@ impl Workbench {
 
     /// The same with more of an environment.
     pub(super) fn measure_with(&self, command: &[&str], environment: &[(&str, &Path)]) -> Result<Taken, TaskError> {
+        self.measure_ended(command, environment, 0)
+    }
+
+    /// The same of a command that must end with a certain exit code.
+    fn measure_ended(&self, command: &[&str], environment: &[(&str, &Path)], code: i32) -> Result<Taken, TaskError> {
         let output = self.scratch("output");
         let mut measured = Command::new(&self.python);
         self.surround(&mut measured);
@@ -102,26 +105,48 @@ impl Workbench {
         let taken: Value = serde_json::from_slice(&answered.stdout)
             .map_err(|_| TaskError::other(format!("`{spelt}` cannot be measured: {said}"), "run it by hand"))?;
         let figure = |name: &str| taken.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        if figure("status") != 0.0 {
+        if figure("status") != f64::from(code) {
             return Err(TaskError::other(
                 format!("`{spelt}` ended with {}: {said}", figure("status")),
                 "run it by hand",
             ));
         }
         let output = fs::read_to_string(&output).map_err(TaskError::file("read", &output))?;
-        Ok(Taken { wall: figure("wall"), cpu: figure("cpu"), memory: figure("rss") / 1024.0, output })
+        Ok(Taken {
+            wall: figure("wall"),
+            cpu: figure("cpu"),
+            memory: figure("rss") / 1024.0,
+            output,
+            trace: said.into_owned(),
+        })
     }
 
     /// `kiln run` of a pipeline, with its events as output and its journal in an empty directory. Answers the journal's
     /// size in bytes, too.
     pub(super) fn run(&self, pipeline: &Path, simulator: &Simulator, more: &[&str]) -> Result<(Taken, u64), TaskError> {
-        let state = self.empty("state")?;
-        let url = simulator.url();
-        let (kiln, pipeline, directory) = (text(&self.kiln), text(pipeline), text(&state));
-        let mut command = vec![kiln.as_str(), "run", pipeline.as_str(), "--endpoint-url", url.as_str()];
-        command.extend(["--output", "json", "--state-dir", directory.as_str()]);
+        self.run_in(&self.scratch("state"), pipeline, simulator, more, &[])
+    }
+
+    /// The same, whose journal says at its end what it took.
+    pub(super) fn run_traced(&self, pipeline: &Path, simulator: &Simulator) -> Result<Taken, TaskError> {
+        let trace = ("KILN_LOG", Path::new("kiln_runner::journal=debug"));
+        Ok(self.run_in(&self.scratch("state"), pipeline, simulator, &[], &[trace])?.0)
+    }
+
+    /// The same with the journal in a directory `state`, which is emptied, and with more of an environment.
+    pub(super) fn run_in(
+        &self,
+        state: &Path,
+        pipeline: &Path,
+        simulator: &Simulator,
+        more: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<(Taken, u64), TaskError> {
+        let state = emptied(state.to_path_buf())?;
+        let pipeline = text(pipeline);
+        let mut command = vec!["run", pipeline.as_str()];
         command.extend(more);
-        let taken = self.measure(&command)?;
+        let taken = self.on_run(&command, simulator, &state, environment, 0)?;
         let runs = state.join("runs");
         let mut bytes = 0;
         for run in fs::read_dir(&runs).map_err(TaskError::file("read", &runs))? {
@@ -129,6 +154,33 @@ impl Workbench {
             bytes += fs::metadata(&journal).map_err(TaskError::file("read", &journal))?.len();
         }
         Ok((taken, bytes))
+    }
+
+    /// `kiln run` that leaves the run as soon as it has only waited for a while, and a `kiln resume` that goes on with it
+    /// when the wait, of `wait` since the run's start, is over. Answers what the resume took.
+    pub(super) fn resume(&self, pipeline: &Path, simulator: &Simulator, wait: Duration) -> Result<Taken, TaskError> {
+        let state = self.empty("state")?;
+        let over = Instant::now() + wait + Duration::from_millis(500);
+        let pipeline = text(pipeline);
+        self.on_run(&["run", &pipeline, "--detach-after", "300ms"], simulator, &state, &[], DETACHED)?;
+        std::thread::sleep(over.saturating_duration_since(Instant::now()));
+        self.on_run(&["resume"], simulator, &state, &[], 0)
+    }
+
+    /// Begin a run or go on with one, with its events as output and its journal in `state`.
+    fn on_run(
+        &self,
+        command: &[&str],
+        simulator: &Simulator,
+        state: &Path,
+        environment: &[(&str, &Path)],
+        code: i32,
+    ) -> Result<Taken, TaskError> {
+        let (kiln, url, directory) = (text(&self.kiln), simulator.url(), text(state));
+        let mut whole = vec![kiln.as_str()];
+        whole.extend(command);
+        whole.extend(["--endpoint-url", &url, "--output", "json", "--state-dir", &directory]);
+        self.measure_ended(&whole, environment, code)
     }
 
     /// Credentials that are good for nothing but the simulator, and nothing of the caller's own.
@@ -151,6 +203,17 @@ impl Workbench {
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("NO_PROXY", "127.0.0.1,localhost");
     }
+}
+
+/// The exit code of a run that was left while it waits.
+const DETACHED: i32 = 5;
+
+fn emptied(path: PathBuf) -> Result<PathBuf, TaskError> {
+    if path.exists() {
+        fs::remove_dir_all(&path).map_err(TaskError::file("empty", &path))?;
+    }
+    fs::create_dir_all(&path).map_err(TaskError::file("make", &path))?;
+    Ok(path)
 }
 
 /// A path as an argument.

@@ -22,6 +22,7 @@ pub(super) struct Figures {
     pub(super) quick: bool,
     pub(super) contest: Vec<Heat>,
     pub(super) alone: Vec<Figure>,
+    pub(super) durable: Vec<Figure>,
     pub(super) stages: Vec<Crowd>,
 }
 
@@ -31,9 +32,10 @@ impl Figures {
             "machine": self.machine.json(),
             "binary": self.binary,
             "quick": self.quick,
-            "rounds": { "short": self.extent.rounds, "long": self.extent.long_rounds },
+            "rounds": { "short": self.extent.rounds, "long": self.extent.long_rounds, "slow": self.extent.slow_rounds },
             "web-service": self.contest.iter().map(Heat::json).collect::<Vec<_>>(),
             "alone": self.alone.iter().map(Figure::json).collect::<Vec<_>>(),
+            "journal": self.durable.iter().map(Figure::json).collect::<Vec<_>>(),
             "stages": self.stages.iter().map(Crowd::json).collect::<Vec<_>>(),
         });
         format!("{document:#}\n")
@@ -43,22 +45,25 @@ impl Figures {
         let mut page = String::from(
             "# Figures\n\nWritten by `cargo xtask bench`; [docs/benchmarks.md](../docs/benchmarks.md) says what they mean.\n\n",
         );
-        let Extent { rounds, long_rounds, .. } = self.extent;
+        let Extent { rounds, long_rounds, slow_rounds, .. } = self.extent;
         line(&mut page, &self.machine.sentence());
         line(&mut page, &format!("The binary was {}.", self.binary));
         line(
             &mut page,
             &format!(
-                "Medians, and in brackets the lowest and the highest, of {rounds} rounds, or {long_rounds} of what takes long."
+                "Medians, and in brackets the lowest and the highest, of {rounds} rounds, {long_rounds} of what takes long, and {slow_rounds} of what takes half a minute."
             ),
         );
         line(&mut page, "\n## For the README\n");
-        self.short(&mut page);
+        page.push_str(&self.short());
         line(&mut page, "\n## The same calls for the same pipeline\n");
         self.contest(&mut page);
-        line(&mut page, "\n## kiln by itself\n\n| | |\n|---|---:|");
-        for Figure { name, unit, series } in &self.alone {
-            line(&mut page, &format!("| {name} | {} {unit} |", series.text()));
+        for (title, figures) in [("kiln by itself", &self.alone), ("The journal", &self.durable)] {
+            line(&mut page, &format!("\n## {title}\n\n| | |\n|---|---:|"));
+            for Figure { name, unit, series } in figures {
+                let cell = format!("{} {unit}", series.text());
+                line(&mut page, &format!("| {name} | {} |", cell.trim_end()));
+            }
         }
         line(&mut page, "\n## Many stages\n");
         self.crowds(&mut page);
@@ -66,9 +71,10 @@ impl Figures {
     }
 
     /// Ratios: what holds on other machines, too.
-    fn short(&self, page: &mut String) {
+    pub(super) fn short(&self) -> String {
+        let mut page = String::new();
         line(
-            page,
+            &mut page,
             "| the same pipeline, the same calls | at 0 ms a call | at 20 ms a call | processor |\n|---|---:|---:|---:|",
         );
         for contender in Contender::ALL {
@@ -79,24 +85,26 @@ impl Figures {
                 cells.push(times(&own.wall.over(&kiln.wall)));
                 processor = times(&own.cpu.over(&kiln.cpu));
             }
-            line(page, &format!("| {} | {} | {processor} |", contender.name(), cells.join(" | ")));
+            line(&mut page, &format!("| {} | {} | {processor} |", contender.name(), cells.join(" | ")));
         }
+        page
     }
 
     fn contest(&self, page: &mut String) {
         for heat in &self.contest {
-            line(page, &format!("At {} ms a call:\n", heat.latency));
+            line(page, &format!("At {} ms a call; the calls alone take {} ms:\n", heat.latency, heat.floor.text()));
             line(
                 page,
-                "| | calls | wall, ms | beside the calls' latency, ms | processor, ms | memory, MiB | wall, ratio |\n|---|---:|---:|---:|---:|---:|---:|",
+                "| | rounds | calls | wall, ms | beside the calls, ms | processor, ms | memory, MiB | wall, ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|",
             );
             for entry in &heat.entries {
                 let ratio = heat.of(Contender::Kiln).map(|kiln| entry.wall.over(&kiln.wall)).unwrap_or_default();
                 line(
                     page,
                     &format!(
-                        "| {} | {} | {} | {} | {} | {} | {} |",
+                        "| {} | {} | {} | {} | {} | {} | {} | {} |",
                         entry.contender.name(),
+                        entry.wall.rounds(),
                         entry.calls,
                         entry.wall.text(),
                         heat.beside_calls(entry).text(),
