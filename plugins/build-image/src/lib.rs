@@ -56,8 +56,11 @@ impl Stage for BuildImage {
                 .on("codebuild", project),
             Permission::new("codebuild:StartBuild", "to start the build").on("codebuild", project),
             Permission::new("codebuild:BatchGetBuilds", "to follow the build").on("codebuild", project),
-            Permission::new("codebuild:ListBuildsForProject", "to find the build where the answer to its start was lost")
-                .on("codebuild", project),
+            Permission::new(
+                "codebuild:ListBuildsForProject",
+                "to find the build where the answer to its start was lost",
+            )
+            .on("codebuild", project),
             Permission::new("codebuild:StopBuild", "to stop the build when the stage is undone")
                 .on("codebuild", project),
             Permission::new("logs:GetLogEvents", "to show the end of the log of a build that failed")
