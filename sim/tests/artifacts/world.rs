@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::aws::Aws;
 
 #[tokio::test]
-async fn the_demo_builds_in_four_minutes_and_its_image_passes_a_scan() {
+async fn the_demo_builds_in_six_minutes_and_its_image_passes_a_scan() {
     let aws = Aws::whole(include_str!("../../../pipelines/web-service.world.toml"));
     let deployed = json!({ "repositoryName": "web", "imageIds": [{ "imageTag": "release-41" }] });
     aws.ask("ecr:DescribeImages", deployed).await;
@@ -29,7 +29,7 @@ async fn the_demo_builds_in_four_minutes_and_its_image_passes_a_scan() {
     let commit = build["resolvedSourceVersion"].as_str().unwrap();
     assert!(commit.len() == 40 && commit.starts_with("4f2a9c1"), "{commit}");
     let took = build["endTime"].as_f64().unwrap() - build["startTime"].as_f64().unwrap();
-    assert!((210.0..270.0).contains(&took), "{took}");
+    assert!((330.0..390.0).contains(&took), "{took}");
 
     let image = json!({ "repositoryName": "web", "imageId": { "imageTag": "4f2a9c1" } });
     let scan = aws.ask("ecr:DescribeImageScanFindings", image).await;
