@@ -1,6 +1,8 @@
 //! A table of DynamoDB in memory, and a way to it on which answers are late or lost, in virtual time.
 //!
-//! The main types are [`Dynamo`], which knows what kiln asks of a table and refuses everything else, and [`Unsteady`].
+//! The main types are [`Dynamo`], which knows what kiln asks of a table and refuses everything else, and [`Unsteady`]. Beside the
+//! simulator because a thousand schedules look into the table at each step; the tests of the store hold it to what moto and
+//! the simulator do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A simulated account that has a table of DynamoDB as well, on loopback, for the life of a test.
+//! A simulated account with a table that runs are shared in, on loopback, for the life of a test. The table can be cut off.
 //!
 //! The main type is [`SharedAccount`].
 
@@ -16,14 +16,11 @@ use kiln_sim::{Clock, Simulator, WorldFile};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::dynamo::Dynamo;
 use crate::kiln::Kiln;
 use crate::world::World;
 
 /// A simulated account with a table. It stops when it is dropped.
 pub struct SharedAccount {
-    /// The table.
-    pub table: Dynamo,
     simulator: Simulator,
     address: SocketAddr,
     scale: f64,
@@ -34,18 +31,19 @@ pub struct SharedAccount {
 impl SharedAccount {
     /// The account of a world, with a clock that goes `scale` times as fast as the world's.
     pub fn at_scale(world: &World, scale: f64) -> Self {
-        let file = WorldFile::parse(&world.text()).unwrap_or_else(|error| panic!("the test's world: {error}"));
+        let table = "name = \"kiln\"\npartition-key = \"pk\"\nsort-key = \"sk\"\n";
+        let file = WorldFile::parse(&world.clone().add("tables", table).text())
+            .unwrap_or_else(|error| panic!("the test's world: {error}"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("a runtime: {error}"));
-        let table = Dynamo::new();
         let simulator = runtime.block_on(async { Simulator::new(file, Clock::new(now, scale)) });
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
         let listener = listener.unwrap_or_else(|error| panic!("loopback: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("loopback: {error}"));
         let refusing = Arc::new(Mutex::new(false));
-        runtime.spawn(accept(listener, simulator.clone(), table.clone(), Arc::clone(&refusing)));
-        Self { table, simulator, address, scale, refusing, _runtime: runtime }
+        runtime.spawn(accept(listener, simulator.clone(), Arc::clone(&refusing)));
+        Self { simulator, address, scale, refusing, _runtime: runtime }
     }
 
     /// A `kiln` command line that reaches this account and shares its runs in the table.
@@ -72,14 +70,14 @@ impl SharedAccount {
     }
 }
 
-async fn accept(listener: TcpListener, simulator: Simulator, table: Dynamo, refusing: Arc<Mutex<bool>>) {
+async fn accept(listener: TcpListener, simulator: Simulator, refusing: Arc<Mutex<bool>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
-        let (simulator, table, refusing) = (simulator.clone(), table.clone(), Arc::clone(&refusing));
+        let (simulator, refusing) = (simulator.clone(), Arc::clone(&refusing));
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let (simulator, table, refusing) = (simulator.clone(), table.clone(), Arc::clone(&refusing));
-                async move { answer(&simulator, &table, &refusing, request).await }
+                let (simulator, refusing) = (simulator.clone(), Arc::clone(&refusing));
+                async move { answer(&simulator, &refusing, request).await }
             });
             // Whoever hangs up early is dead, or was answered.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -89,18 +87,14 @@ async fn accept(listener: TcpListener, simulator: Simulator, table: Dynamo, refu
 
 async fn answer(
     simulator: &Simulator,
-    table: &Dynamo,
     refusing: &Mutex<bool>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    if let Some(operation) = target.strip_prefix("DynamoDB_20120810.") {
-        if *refusing.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Err(std::io::Error::other("the table does not answer"));
-        }
-        return Ok(table.answer(operation, &body).map(|body| Full::new(Bytes::from(body))));
+    if target.starts_with("DynamoDB_") && *refusing.lock().unwrap_or_else(PoisonError::into_inner) {
+        return Err(std::io::Error::other("the table does not answer"));
     }
     Ok(simulator.dispatch(Request::from_parts(parts, body)).await.map(Full::new))
 }

@@ -59,17 +59,17 @@ impl Runner {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// A pause as schedulers, networks and sleeping machines make them.
+    /// A pause as schedulers, networks and sleeping machines make them: some are longer than a lease lasts.
     async fn pause(&mut self) {
         match self.chance.below(100) {
             0..80 => tokio::time::sleep(Duration::from_millis(self.chance.below(3_000))).await,
-            80..90 => tokio::time::sleep(Duration::from_secs(self.chance.below(200))).await,
-            _ => self.way.freeze(Duration::from_secs(self.chance.below(200))).await,
+            80..90 => tokio::time::sleep(Duration::from_secs(self.chance.below(120))).await,
+            _ => self.way.freeze(Duration::from_secs(self.chance.below(120))).await,
         }
     }
 
     async fn live(mut self) {
-        for attempt in 0..3 {
+        for attempt in 0..2 {
             self.pause().await;
             let run = RunId::seeded(START, self.seed * 64 + self.name * 8 + attempt);
             match self.acquire(&run).await {

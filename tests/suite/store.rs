@@ -14,7 +14,9 @@ use kiln_runner::store::{
     fetch, list_leases, list_shared, release,
 };
 use kiln_runner::types::{Region, RunId};
-use kiln_tests::{Chance, Dynamo, Guest, Kiln, Outcome, Running, SharedAccount, Unsteady, Weather, World, repository};
+use kiln_tests::{
+    Account, Chance, Dynamo, Guest, Kiln, Outcome, Running, SharedAccount, Unsteady, Weather, World, repository,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::emulators::Moto;
@@ -73,24 +75,28 @@ fn in_memory(lost: u64, check: impl AsyncFnOnce(&Table, &Dynamo) -> Checked) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let dynamo = Dynamo::new();
-        let way = Unsteady::to(dynamo.clone(), Weather { latency: 20, lost }, Chance::of_seed(7));
+        let way = Unsteady::to(dynamo.clone(), Weather { latency: 2, lost }, Chance::of_seed(7));
         let connection = Connection::in_process(&region(), way, Clock::starting_at(START, 1.0));
         let table = Table::open(&connection, &"dynamodb://kiln".parse()?, &region()).await;
         check(&table, &dynamo).await
     })
 }
 
-/// The same on moto, in the world's time: what passes in memory must pass there.
-fn on_both(check: impl AsyncFn(&Table) -> Checked) -> Checked {
+/// The same on the simulator and on moto, over HTTP in the world's time: what passes in memory must pass there.
+fn on_all(check: impl AsyncFn(&Table) -> Checked) -> Checked {
     in_memory(0, async |table: &Table, _: &Dynamo| check(table).await)?;
     let moto = Moto::start()?;
+    let account = Account::at_scale(&World::of(""), 1.0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let checked: Checked = runtime.block_on(async {
-        let connection = Connection::to_simulator(&region(), &moto.url);
-        make_table(&connection).await?;
-        check(&Table::open(&connection, &"dynamodb://kiln".parse()?, &region()).await).await
-    });
-    checked.map_err(|error| format!("on moto: {error}").into())
+    for (name, url) in [("the simulator", account.url()), ("moto", moto.url.clone())] {
+        let checked: Checked = runtime.block_on(async {
+            let connection = Connection::to_simulator(&region(), &url);
+            make_table(&connection).await?;
+            check(&Table::open(&connection, &"dynamodb://kiln".parse()?, &region()).await).await
+        });
+        checked.map_err(|error| format!("on {name}: {error}"))?;
+    }
+    Ok(())
 }
 
 async fn make_table(connection: &Connection) -> Checked {
@@ -108,7 +114,7 @@ async fn make_table(connection: &Connection) -> Checked {
 
 #[test]
 fn a_journal_is_carried_and_fetched_elsewhere() -> Checked {
-    on_both(async |table: &Table| {
+    on_all(async |table: &Table| {
         let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
         let run = RunId::seeded(START, 1);
         let leases = acquire(table, claim(&run, None)).await?;
@@ -171,7 +177,7 @@ fn a_copy_that_is_another_is_never_taken_for_the_run() -> Checked {
 
 #[test]
 fn whoever_was_taken_over_writes_nothing_more() -> Checked {
-    on_both(async |table: &Table| {
+    on_all(async |table: &Table| {
         let state = tempfile::tempdir()?;
         let (one, two) = (RunId::seeded(START, 1), RunId::seeded(START, 2));
         let leases = acquire(table, claim(&one, None)).await?;
@@ -211,7 +217,7 @@ fn whoever_was_taken_over_writes_nothing_more() -> Checked {
 
 #[test]
 fn a_lease_whose_runner_is_dead_is_taken_over() -> Checked {
-    on_both(async |table: &Table| {
+    on_all(async |table: &Table| {
         let (one, two) = (RunId::seeded(START, 1), RunId::seeded(START, 2));
         drop(acquire(table, claim(&one, None)).await?);
         let began = tokio::time::Instant::now();
@@ -300,6 +306,9 @@ fn deploying(kiln: Kiln, name: &str) -> Kiln {
     kiln.file("pipeline.toml", pipeline).file("guest.wasm", Guest::new(wait).build())
 }
 
+/// Short enough to wait for, and long enough for a machine that does much else.
+const LEASE: &str = "8s";
+
 const RUN: [&str; 4] = ["run", "pipeline.toml", "--output", "json"];
 
 #[test]
@@ -315,12 +324,12 @@ fn a_run_of_a_machine_that_is_gone_goes_on_on_another() {
             // In an empty directory: what it needs comes from the store.
             Some(_) => account.kiln(["resume", "--output", "json"]),
         };
-        let running = kiln.env("KILN_LEASE_TTL", "1s").start();
+        let running = kiln.env("KILN_LEASE_TTL", LEASE).start();
         wait_for(&running, action);
         send(&running, Signal::KILL);
         outcome = Some(running.end());
     }
-    let resumed = account.kiln(["resume", "--output", "json"]).env("KILN_LEASE_TTL", "1s").run();
+    let resumed = account.kiln(["resume", "--output", "json"]).env("KILN_LEASE_TTL", LEASE).run();
     assert_eq!(resumed.code(), Some(0), "{}", resumed.all());
     for action in ["codebuild:StartBuild", "ecs:RegisterTaskDefinition", "ecs:UpdateService", "ecr:BatchDeleteImage"] {
         assert_eq!(account.count(action), 1, "{action}: {}", resumed.all());
@@ -339,9 +348,9 @@ fn a_run_of_a_machine_that_is_gone_goes_on_on_another() {
 #[test]
 fn one_run_deploys_to_an_environment_at_a_time_whatever_the_machine() {
     let account = SharedAccount::at_scale(&World::of(""), 60.0);
-    let first = deploying(account.kiln(RUN), "first").env("KILN_LEASE_TTL", "2s").start();
+    let first = deploying(account.kiln(RUN), "first").env("KILN_LEASE_TTL", LEASE).start();
     wait_for(&first, "\"record\":\"timer\"");
-    let second = deploying(account.kiln(RUN), "second").env("KILN_LEASE_TTL", "2s").run();
+    let second = deploying(account.kiln(RUN), "second").env("KILN_LEASE_TTL", LEASE).run();
     assert_eq!(second.code(), Some(3), "{}", second.all());
     assert!(second.stderr().contains("environment `production`"), "{}", second.all());
     assert!(!second.directory().join(".kiln/runs").exists(), "a run that was refused leaves nothing");
@@ -367,7 +376,7 @@ fn a_runner_whose_environment_was_released_sends_nothing_more() {
     assert!(outcome.stderr().contains("it hangs"), "{}", outcome.all());
     assert_eq!(account.count("ecs:UpdateService"), 0, "{}", outcome.all());
     // Nobody else has held it: it goes on, on this machine too.
-    let resumed = account.kiln(["resume", "--output", "json"]).env("KILN_LEASE_TTL", "1s").run();
+    let resumed = account.kiln(["resume", "--output", "json"]).env("KILN_LEASE_TTL", LEASE).run();
     assert_eq!(resumed.code(), Some(0), "{}", resumed.all());
     assert_eq!(account.count("ecs:UpdateService"), 1, "{}", resumed.all());
 }
@@ -379,6 +388,7 @@ fn a_run_ends_before_it_sends_what_the_store_does_not_take() {
     let running = account
         .kiln(["run", "web-service.toml", "--input", "commit=4f2a9c1", "--output", "json"])
         .file("web-service.toml", &pipeline)
+        .env("KILN_LEASE_TTL", LEASE)
         .start();
     wait_for(&running, "codebuild:BatchGetBuilds");
     account.refuse(true);
@@ -389,7 +399,7 @@ fn a_run_ends_before_it_sends_what_the_store_does_not_take() {
     let resumed = outcome
         .then(["resume", "--output", "json"])
         .env("AWS_ENDPOINT_URL", &account.url())
-        .env("KILN_LEASE_TTL", "1s")
+        .env("KILN_LEASE_TTL", LEASE)
         .run();
     assert_eq!(resumed.code(), Some(0), "the journal says where the run is shared: {}", resumed.all());
     assert_eq!(account.count("ecs:UpdateService"), 1, "{}", resumed.all());
@@ -397,7 +407,7 @@ fn a_run_ends_before_it_sends_what_the_store_does_not_take() {
 
 #[test]
 fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
-    let account = kiln_tests::Account::at_scale(&World::of(""), 60.0);
+    let account = Account::at_scale(&World::of(""), 60.0);
     let running = deploying(account.kiln(RUN), "first").start();
     wait_for(&running, "\"record\":\"timer\"");
     let state = running.directory().join(".kiln").display().to_string();
@@ -442,7 +452,7 @@ fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
 
 #[test]
 fn an_environment_of_a_run_that_was_killed_is_free_for_others() {
-    let account = kiln_tests::Account::at_scale(&World::of(""), 60.0);
+    let account = Account::at_scale(&World::of(""), 60.0);
     let running = deploying(account.kiln(RUN), "first").start();
     wait_for(&running, "\"record\":\"timer\"");
     send(&running, Signal::KILL);

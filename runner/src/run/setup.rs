@@ -172,7 +172,7 @@ pub(crate) async fn prepare(
     match beginning {
         Beginning::Resume(ref resumable) => {
             let history = &resumable.history;
-            let (leases, warnings) = match tenure::acquire_again(&pipeline, resumable, &sharing).await {
+            let (leases, warnings) = match tenure::acquire_again(&pipeline, resumable, &sharing, &control).await {
                 Ok(acquired) => acquired,
                 Err(error) => {
                     // That the run cannot go on is the error to tell; its own lease is free when its time is over.
@@ -205,7 +205,7 @@ pub(crate) async fn prepare(
                 prepared.open_secrets().await?;
                 return Ok(prepared);
             };
-            let (leases, warnings) = tenure::acquire(&pipeline, &id, &state_dir, &sharing).await?;
+            let (leases, warnings) = tenure::acquire(&pipeline, &id, &state_dir, &sharing, &control).await?;
             let start = RunStart {
                 store: sharing.table.as_ref().map(|table| table.address().clone()),
                 ..run_start(&pipeline, &plugins, source, &id, &account, clock)?

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::error::RunError;
 use super::resume::Resumable;
-use super::stop::HostStop;
+use super::stop::{Control, HostStop};
 use crate::clock::Clock;
 use crate::event::{EventKind, RunOutcome};
 use crate::journal::{self, Journal, Record, RunResume, RunStart};
@@ -69,6 +69,7 @@ pub(super) async fn acquire(
     run: &RunId,
     state_dir: &Path,
     sharing: &Sharing,
+    control: &Control,
 ) -> Result<(Leases, Vec<EventKind>), RunError> {
     let claim = Claim {
         run: run.clone(),
@@ -77,8 +78,9 @@ pub(super) async fn acquire(
         terms: sharing.terms,
     };
     let mut warnings = Vec::new();
-    let leases =
-        Leases::acquire(&sharing.store(state_dir), claim, &mut |notice| hear(sharing, &mut warnings, &notice)).await?;
+    let store = sharing.store(state_dir);
+    let mut hear = |notice: Notice| hear(sharing, &mut warnings, &notice);
+    let leases = unless_interrupted(control, Leases::acquire(&store, claim, &mut hear)).await?;
     Ok((leases, warnings))
 }
 
@@ -87,6 +89,7 @@ pub(super) async fn acquire_again(
     pipeline: &Pipeline,
     resumable: &Resumable,
     sharing: &Sharing,
+    control: &Control,
 ) -> Result<(Leases, Vec<EventKind>), RunError> {
     let history = &resumable.history;
     let leases = wanted(pipeline, &history.start.run, &history.fences);
@@ -94,7 +97,7 @@ pub(super) async fn acquire_again(
     let mut hear = |notice: Notice| hear(sharing, &mut warnings, &notice);
     let held = match &resumable.held {
         Some((held, _)) => {
-            held.extend(leases, sharing.despite_newer, &mut hear).await?;
+            unless_interrupted(control, held.extend(leases, sharing.despite_newer, &mut hear)).await?;
             held.clone()
         }
         None => {
@@ -105,10 +108,22 @@ pub(super) async fn acquire_again(
                 despite_newer: sharing.despite_newer,
                 terms: sharing.terms,
             };
-            Leases::acquire(&Store::Local(state_dir), claim, &mut hear).await?
+            unless_interrupted(control, Leases::acquire(&Store::Local(state_dir), claim, &mut hear)).await?
         }
     };
     Ok((held, warnings))
+}
+
+/// A lease may have to be waited for; whoever ends the run meanwhile need not wait as well.
+async fn unless_interrupted<T>(
+    control: &Control,
+    acquiring: impl Future<Output = Result<T, LeaseError>>,
+) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        acquired = acquiring => Ok(acquired?),
+        () = control.interruption() => Err(RunError::GivenUp(HostStop::Interrupted)),
+    }
 }
 
 /// While a lease is waited for, whoever started the run is told; what was taken over belongs into its report.

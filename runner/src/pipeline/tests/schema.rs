@@ -48,6 +48,9 @@ fn what_the_schema_takes_the_reader_takes() {
         role = "arn:aws:iam::111111111111:role/deployer"
         region = "eu-central-1"
         external-id = "x"
+        [store]
+        dynamodb = "kiln-runs"
+        region = "eu-central-1"
         [plugins.p]
         path = "p.wasm"
         digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
