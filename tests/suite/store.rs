@@ -25,7 +25,7 @@ use crate::schedules::start;
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
 /// Terms that tests have the time for.
-const SHORT: Duration = Duration::from_secs(4);
+const SHORT: Duration = Duration::from_secs(2);
 
 fn production() -> LeaseKey {
     let account = "111111111111".parse().unwrap_or_else(|error| panic!("{error}"));
