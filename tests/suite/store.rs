@@ -201,6 +201,7 @@ fn whoever_was_taken_over_writes_nothing_more() -> Checked {
         assert!(matches!(leases.guard(), Err(LeaseError::Lost { .. })));
         assert!(others.guard().is_ok());
 
+        leases.end(Ending::Parked).await?;
         others.end(Ending::Released).await?;
         let again = acquire(table, claim(&one, Some(1))).await;
         assert!(matches!(again, Err(LeaseError::Newer { .. })), "{again:?}");
@@ -278,17 +279,18 @@ fn whoever_cannot_renew_does_not_write() -> Checked {
 }
 
 /// Wait until the journal of what `running` does holds `text`.
-fn wait_for(running: &Running, text: &str) {
+fn wait_for(running: Running, text: &str) -> Running {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         let runs = std::fs::read_dir(running.directory().join(".kiln/runs")).into_iter().flatten().flatten();
         let journals = runs.map(|run| std::fs::read(run.path().join("journal")).unwrap_or_default());
         if journals.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).any(|journal| journal.contains(text)) {
-            return;
+            return running;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    panic!("{text} does not come");
+    send(&running, Signal::TERM);
+    panic!("{text} does not come: {}", running.end().all());
 }
 
 fn send(running: &Running, signal: Signal) {
@@ -296,14 +298,15 @@ fn send(running: &Running, signal: Signal) {
     kill_process(process, signal).unwrap_or_else(|error| panic!("{error}"));
 }
 
-fn deploying(kiln: Kiln, name: &str) -> Kiln {
-    let wait = r#"(call $sleep (i64.const 120000)) (call $ok (str "{}"))"#;
+/// A run in the environment `production` that waits for so many seconds of a clock that goes 60 times as fast as the world's.
+fn deploying(kiln: Kiln, name: &str, seconds: u64) -> Kiln {
+    let wait = format!(r#"(call $sleep (i64.const {})) (call $ok (str "{{}}"))"#, seconds * 1_000);
     let pipeline = format!(
         "[pipeline]\nname = \"{name}\"\nregion = \"us-west-2\"\n[plugins.guest]\npath = \"guest.wasm\"\n\
          [environments.production]\naccount = \"111111111111\"\n\
          [stages.only]\nplugin = \"guest\"\nenvironment = \"production\"\ntimeout = \"2h\"\n"
     );
-    kiln.file("pipeline.toml", pipeline).file("guest.wasm", Guest::new(wait).build())
+    kiln.file("pipeline.toml", pipeline).file("guest.wasm", Guest::new(&wait).build())
 }
 
 /// Short enough to wait for, and long enough for a machine that does much else.
@@ -313,7 +316,8 @@ const RUN: [&str; 4] = ["run", "pipeline.toml", "--output", "json"];
 
 #[test]
 fn a_run_of_a_machine_that_is_gone_goes_on_on_another() {
-    let account = SharedAccount::at_scale(&World::web_service(), 600.0);
+    // A lease is waited for in the world's time: on a faster clock the stages' timeouts would pass meanwhile.
+    let account = SharedAccount::at_scale(&World::web_service(), 60.0);
     let pipeline = std::fs::read(repository().join("pipelines/web-service.toml")).unwrap_or_default();
     let mut outcome: Option<Outcome> = None;
     for action in ["codebuild:BatchGetBuilds", "ecs:UpdateService", "cloudwatch:DescribeAlarms"] {
@@ -325,7 +329,7 @@ fn a_run_of_a_machine_that_is_gone_goes_on_on_another() {
             Some(_) => account.kiln(["resume", "--output", "json"]),
         };
         let running = kiln.env("KILN_LEASE_TTL", LEASE).start();
-        wait_for(&running, action);
+        let running = wait_for(running, action);
         send(&running, Signal::KILL);
         outcome = Some(running.end());
     }
@@ -348,9 +352,9 @@ fn a_run_of_a_machine_that_is_gone_goes_on_on_another() {
 #[test]
 fn one_run_deploys_to_an_environment_at_a_time_whatever_the_machine() {
     let account = SharedAccount::at_scale(&World::of(""), 60.0);
-    let first = deploying(account.kiln(RUN), "first").env("KILN_LEASE_TTL", LEASE).start();
-    wait_for(&first, "\"record\":\"timer\"");
-    let second = deploying(account.kiln(RUN), "second").env("KILN_LEASE_TTL", LEASE).run();
+    let first = deploying(account.kiln(RUN), "first", 900).env("KILN_LEASE_TTL", LEASE).start();
+    let first = wait_for(first, "\"record\":\"timer\"");
+    let second = deploying(account.kiln(RUN), "second", 120).env("KILN_LEASE_TTL", LEASE).run();
     assert_eq!(second.code(), Some(3), "{}", second.all());
     assert!(second.stderr().contains("environment `production`"), "{}", second.all());
     assert!(!second.directory().join(".kiln/runs").exists(), "a run that was refused leaves nothing");
@@ -362,13 +366,13 @@ fn one_run_deploys_to_an_environment_at_a_time_whatever_the_machine() {
 
 #[test]
 fn a_runner_whose_environment_was_released_sends_nothing_more() {
-    let account = SharedAccount::at_scale(&World::web_service(), 600.0);
+    let account = SharedAccount::at_scale(&World::web_service(), 60.0);
     let pipeline = std::fs::read(repository().join("pipelines/web-service.toml")).unwrap_or_default();
     let running = account
         .kiln(["run", "web-service.toml", "--input", "commit=4f2a9c1", "--output", "json"])
         .file("web-service.toml", &pipeline)
         .start();
-    wait_for(&running, "codebuild:BatchGetBuilds");
+    let running = wait_for(running, "codebuild:BatchGetBuilds");
     let released = account.kiln(["lease", "release", "production", "--reason", "it hangs"]).run();
     assert_eq!(released.code(), Some(0), "{}", released.all());
     let outcome = running.end();
@@ -383,14 +387,14 @@ fn a_runner_whose_environment_was_released_sends_nothing_more() {
 
 #[test]
 fn a_run_ends_before_it_sends_what_the_store_does_not_take() {
-    let account = SharedAccount::at_scale(&World::web_service(), 600.0);
+    let account = SharedAccount::at_scale(&World::web_service(), 60.0);
     let pipeline = std::fs::read(repository().join("pipelines/web-service.toml")).unwrap_or_default();
     let running = account
         .kiln(["run", "web-service.toml", "--input", "commit=4f2a9c1", "--output", "json"])
         .file("web-service.toml", &pipeline)
         .env("KILN_LEASE_TTL", LEASE)
         .start();
-    wait_for(&running, "codebuild:BatchGetBuilds");
+    let running = wait_for(running, "codebuild:BatchGetBuilds");
     account.refuse(true);
     let outcome = running.end();
     assert_eq!(outcome.code(), Some(3), "{}", outcome.all());
@@ -408,12 +412,12 @@ fn a_run_ends_before_it_sends_what_the_store_does_not_take() {
 #[test]
 fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
     let account = Account::at_scale(&World::of(""), 60.0);
-    let running = deploying(account.kiln(RUN), "first").start();
-    wait_for(&running, "\"record\":\"timer\"");
+    let running = deploying(account.kiln(RUN), "first", 120).start();
+    let running = wait_for(running, "\"record\":\"timer\"");
     let state = running.directory().join(".kiln").display().to_string();
     let elsewhere = |arguments: &[&str]| account.kiln(arguments.iter().copied()).args(["--state-dir", &state]);
 
-    let second = deploying(elsewhere(&RUN), "second").run();
+    let second = deploying(elsewhere(&RUN), "second", 120).run();
     assert_eq!(second.code(), Some(3), "{}", second.all());
     assert!(second.stderr().contains("is being deployed to by run"), "{}", second.all());
     let release = ["lease", "release", "production", "--reason", "impatience"];
@@ -424,7 +428,7 @@ fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
     send(&running, Signal::TERM);
     let outcome = running.end();
     assert_eq!(outcome.code(), Some(143), "{}", outcome.all());
-    let second = deploying(elsewhere(&RUN), "second").run();
+    let second = deploying(elsewhere(&RUN), "second", 120).run();
     assert_eq!(second.code(), Some(3), "{}", second.all());
     assert!(
         second.stderr().contains("kiln resume") && second.stderr().contains("kiln lease release"),
@@ -437,7 +441,7 @@ fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
     assert_eq!(elsewhere(&["lease", "release", "production"]).run().code(), Some(2), "a reason is wanted");
     let released = elsewhere(&release).run();
     assert_eq!(released.code(), Some(0), "{}", released.all());
-    let second = deploying(elsewhere(&RUN), "second").run();
+    let second = deploying(elsewhere(&RUN), "second", 120).run();
     assert_eq!(second.code(), Some(0), "{}", second.all());
 
     let resumed = outcome.then(["resume", "--output", "json"]).env("AWS_ENDPOINT_URL", &account.url()).run();
@@ -453,12 +457,12 @@ fn on_one_machine_a_run_that_stopped_keeps_its_environment() {
 #[test]
 fn an_environment_of_a_run_that_was_killed_is_free_for_others() {
     let account = Account::at_scale(&World::of(""), 60.0);
-    let running = deploying(account.kiln(RUN), "first").start();
-    wait_for(&running, "\"record\":\"timer\"");
+    let running = deploying(account.kiln(RUN), "first", 120).start();
+    let running = wait_for(running, "\"record\":\"timer\"");
     send(&running, Signal::KILL);
     let killed = running.end();
     let state = killed.directory().join(".kiln").display().to_string();
-    let second = deploying(account.kiln(RUN).args(["--state-dir", &state]), "second").run();
+    let second = deploying(account.kiln(RUN).args(["--state-dir", &state]), "second", 120).run();
     assert_eq!(second.code(), Some(0), "{}", second.all());
     assert!(second.stdout().contains("died in the middle"), "{}", second.all());
 }

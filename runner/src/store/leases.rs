@@ -289,7 +289,8 @@ impl Leases {
                 let mut told = false;
                 loop {
                     let seen = shared::read(table, key).await?;
-                    match watch.decide(seen.as_ref(), Life::Unknown, began.elapsed()) {
+                    let life = self.life_of(seen.as_ref());
+                    match watch.decide(seen.as_ref(), life, began.elapsed()) {
                         Decision::Take { fence, crashed } => {
                             let lease = self.lease(fence);
                             let renewed = Moment::now();
@@ -311,6 +312,17 @@ impl Leases {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether the holder of a lease lives. Of an earlier process of the same run it is known: this one has the run's own lease,
+    /// and without that the other sends nothing.
+    fn life_of(&self, seen: Option<&Lease>) -> Life {
+        let run = &self.0.run;
+        let own = seen.is_some_and(|lease| lease.run == *run);
+        match own && self.0.state().held.contains_key(&LeaseKey::Run(run.clone())) {
+            true => Life::Dead,
+            false => Life::Unknown,
         }
     }
 
