@@ -26,6 +26,31 @@ fn a_plugin_says_what_it_asks_for() {
 }
 
 #[test]
+fn every_plugin_may_look_up_what_became_of_its_writes() {
+    let book = std::fs::read_to_string(repository().join("docs/durability.md")).unwrap_or_default();
+    // The first column is the write, the third the reads of its look-up.
+    let looks = |line: &str| -> Option<Vec<String>> {
+        let cells: Vec<&str> = line.strip_prefix("| `")?.split(" | ").collect();
+        let write = cells.first()?.trim_end_matches('`').to_owned();
+        let reads =
+            cells.get(2)?.split(", ").filter_map(|read| Some(read.strip_prefix('`')?.strip_suffix('`')?.to_owned()));
+        Some(std::iter::once(write).chain(reads).collect())
+    };
+    let looks: Vec<Vec<String>> = book.lines().filter_map(looks).collect();
+    let (mut writes, mut missing) = (0, Vec::new());
+    for plugin in kiln_runner::plugin::standard_names() {
+        let outcome = Kiln::new(["plugin", "inspect", plugin]).run();
+        let declares = |action: &str| outcome.stdout().split_whitespace().any(|word| word == action);
+        for looks in looks.iter().filter(|looks| looks.first().is_some_and(|write| declares(write))) {
+            writes += 1;
+            missing.extend(looks.iter().filter(|look| !declares(look)).map(|look| format!("{plugin}: {look}")));
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert_eq!(writes, 6, "the writes of the standard plugins");
+}
+
+#[test]
 fn the_real_pipeline_checks_without_aws() {
     let pipeline = repository().join("pipelines/web-service.toml").display().to_string();
     let outcome = Kiln::new(["check", &pipeline]).without_env("AWS_ACCESS_KEY_ID").run();

@@ -112,7 +112,7 @@ impl Operation for StartBuildRequest {
         let (project, version) = (&self.project, self.source_version.as_deref().unwrap_or("the default version"));
         Ok(match (ours.pop(), ours.len()) {
             (None, _) if all_are_recent => Fate::Unknown {
-                evidence: format!("more than {LOOKED_AT} builds were started in {project} since"),
+                evidence: format!("{LOOKED_AT} builds or more were started in {project} since"),
                 check: format!("see in CloudTrail which of them has the token {}", unanswered.token.as_str()),
                 likely: None,
             },

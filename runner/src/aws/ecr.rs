@@ -399,16 +399,17 @@ impl Operation for StartImageScanRequest {
         let is_over = !matches!(status.as_str(), "PENDING" | "IN_PROGRESS");
         let evidence = format!("the image's scan is {status}");
         // ECR scans an image once a day: a scan that was over before is not the one that was asked for.
-        let is_older = completed.is_some_and(|completed| completed < unanswered.sent);
-        Ok(match before {
-            _ if is_older => Fate::NotHappened { evidence: format!("{evidence}, and older than the call") },
-            Some(before) if *before == now && is_over => {
+        Ok(match (before, completed) {
+            (Some(before), _) if *before == now && is_over => {
                 Fate::NotHappened { evidence: format!("{evidence}, as before") }
             }
+            (None, Some(completed)) if is_over && completed < unanswered.sent => {
+                Fate::NotHappened { evidence: format!("{evidence}, and older than the call") }
+            }
             // Another scan was running already, or a failed one may be from before: AWS decides.
-            Some(before) if *before == now => Fate::SendAgain,
-            None if is_over && completed.is_none() => Fate::SendAgain,
-            Some(_) | None => Fate::Happened { output: StartImageScanResponse { status }, evidence },
+            (Some(before), _) if *before == now => Fate::SendAgain,
+            (None, None) if is_over => Fate::SendAgain,
+            (Some(_) | None, _) => Fate::Happened { output: StartImageScanResponse { status }, evidence },
         })
     }
 }

@@ -188,7 +188,10 @@ impl Operation for UpdateServiceRequest {
             // The request begins no deployment.
             (true, false, false) => Fate::SendAgain,
             (true | false, true, _) | (false, false, _) => Fate::Unknown {
-                evidence: format!("{evidence}, which is neither what it was nor what was asked for"),
+                evidence: match new {
+                    true => format!("{evidence}, in a deployment that is neither from before nor what was asked for"),
+                    false => format!("{evidence}, which is neither what it was nor what was asked for"),
+                },
                 check: format!("see who else changed service {}", self.service),
                 likely: Some(UpdateServiceResponse { service }),
             },

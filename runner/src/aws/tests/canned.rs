@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::aws::clients::{Clients, Connection};
 use crate::aws::error::{AwsError, ErrorKind};
-use crate::aws::operation::{Operation, Token};
+use crate::aws::operation::{Fate, Operation, Token, Unanswered};
 use crate::policy::Place;
 
 /// The access key by which a test knows that it runs in its own process.
@@ -27,6 +27,9 @@ const KEY: &str = "AKIAKILNTESTS0000000";
 
 /// The client token of every operation that [`Canned::send`] sends.
 pub(crate) const TOKEN: &str = "00000000-1111-2222-3333-444444444444";
+
+/// When the calls were sent whose [`fate`] is asked for: in seconds since the Unix epoch, as AWS's answers have it.
+pub(crate) const SENT: u64 = 1_764_000_000;
 
 /// Where test stages act.
 pub(crate) fn here() -> Place {
@@ -210,6 +213,51 @@ pub(crate) async fn refused<O: Operation>(operation: &O) -> String {
     assert!(aws.asked().is_empty(), "it was sent: {:?}", aws.asked());
     assert_eq!(error.kind, ErrorKind::Invalid);
     error.message
+}
+
+/// What becomes of `operation`, which was sent at [`SENT`], when it is looked for `later` seconds after that. `before` is
+/// what was seen before it was sent. AWS must be asked for each of `answers`, and only by reads.
+pub(crate) async fn fate<O: Operation>(
+    operation: &O,
+    before: Option<&Value>,
+    later: u64,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Fate<O::Output> {
+    let answers: Vec<Answer> = answers.into_iter().collect();
+    let expected = answers.len();
+    let aws = Canned::with(answers).await;
+    let token = Token::new(TOKEN.to_owned());
+    let unanswered = Unanswered { token: &token, before, sent: SENT * 1000, now: (SENT + later) * 1000 };
+    let fate = operation.fate(&aws.clients, &unanswered).await;
+    only_reads(&aws, expected);
+    fate.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// What `operation` keeps of the world before it is sent. AWS must be asked for each of `answers`, and only by reads.
+pub(crate) async fn before<O: Operation>(operation: &O, answers: impl IntoIterator<Item = Answer>) -> Value {
+    let answers: Vec<Answer> = answers.into_iter().collect();
+    let expected = answers.len();
+    let aws = Canned::with(answers).await;
+    let before = operation.before(&aws.clients).await;
+    only_reads(&aws, expected);
+    before.unwrap_or_else(|error| panic!("{error:?}")).unwrap()
+}
+
+fn only_reads(aws: &Canned, expected: usize) {
+    let asked: Vec<String> = aws.asked().into_iter().map(|asked| asked.operation).collect();
+    assert_eq!(asked.len(), expected, "{asked:?}");
+    let reads = ["Describe", "List", "BatchGet"];
+    assert!(asked.iter().all(|operation| reads.iter().any(|read| operation.starts_with(read))), "{asked:?}");
+}
+
+/// A fate in a few words, and the answer that it tells of.
+pub(crate) fn told<T>(fate: Fate<T>) -> (String, Option<T>) {
+    match fate {
+        Fate::Happened { output, evidence } => (format!("happened: {evidence}"), Some(output)),
+        Fate::NotHappened { evidence } => (format!("not happened: {evidence}"), None),
+        Fate::SendAgain => ("send again".to_owned(), None),
+        Fate::Unknown { evidence, check, likely } => (format!("unknown: {evidence}; {check}"), likely),
+    }
 }
 
 async fn accept(listener: TcpListener, answers: Arc<Mutex<VecDeque<Answer>>>, asked: Arc<Mutex<Vec<Asked>>>) {

@@ -2,19 +2,34 @@
 //! that its permission is checked against. The expectations follow IAM's service authorization reference.
 
 use super::canned::here;
-use crate::aws::operation::Operation;
+use crate::aws::operation::{Operation, RetryClass};
 use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::plugin::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
-/// One line: action, access level, retry class, resources. ARNs of the stage's own place are written without it.
-fn declared<O: Operation>(operation: O) -> String {
+/// What an operation declares.
+struct Declared {
+    /// Action, access level, retry class, resources. ARNs of the stage's own place are written without it.
+    line: String,
+    action: &'static str,
+    is_write: bool,
+    retry: RetryClass,
+    /// The reads by which a lost answer is looked up.
+    looks: Vec<&'static str>,
+}
+
+fn declared<O: Operation>(operation: O) -> Declared {
     let access = if O::ACTION.write { "write" } else { "read" };
     let service = O::ACTION.name.split(':').next().unwrap_or_default();
     let own = format!("arn:aws:{service}:us-west-2:111111111111:");
     let resources: Vec<String> = operation.resources(&here()).iter().map(ToString::to_string).collect();
-    format!("{} {access} {:?} {}", O::ACTION.name, O::RETRY, resources.join(" ").replace(&own, "~"))
-        .trim_end()
-        .to_owned()
+    let resources = resources.join(" ").replace(&own, "~");
+    Declared {
+        line: format!("{} {access} {:?} {resources}", O::ACTION.name, O::RETRY).trim_end().to_owned(),
+        action: O::ACTION.name,
+        is_write: O::ACTION.write,
+        retry: O::RETRY,
+        looks: operation.looks(&here()).into_iter().map(|(action, _)| action).collect(),
+    }
 }
 
 fn text(text: &str) -> String {
@@ -29,7 +44,7 @@ fn image() -> ecr::ImageId {
     ecr::ImageId { digest: None, tag: Some(text("v1")) }
 }
 
-fn all() -> Vec<String> {
+fn all() -> Vec<Declared> {
     let other = "arn:aws:ecr:eu-west-1:222222222222:repository/web";
     let cluster = "arn:aws:ecs:eu-west-1:222222222222:cluster/prod";
     let build = "arn:aws:codebuild:eu-west-1:222222222222:build/other:9f";
@@ -143,7 +158,45 @@ fn operations_declare_what_iam_ties_them_to() {
         "cloudwatch:DescribeAlarms read Read ~alarm:web-5xx ~alarm:web p99",
         "cloudwatch:GetMetricData read Read",
     ];
-    assert_eq!(all(), expected);
+    let lines: Vec<String> = all().into_iter().map(|declared| declared.line).collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn the_book_tells_how_every_write_is_looked_up() {
+    let book = include_str!("../../../../docs/durability.md");
+    let mut told: Vec<&str> = book.lines().filter(|line| line.starts_with("| `")).collect();
+    for write in all().into_iter().filter(|declared| declared.is_write) {
+        let class = format!("{:?}", write.retry).to_lowercase();
+        let looks: Vec<String> = write.looks.iter().map(|action| format!("`{action}`")).collect();
+        let looks = if looks.is_empty() { "nothing".to_owned() } else { looks.join(", ") };
+        let line = format!("| `{}` | {class} | {looks} | ", write.action);
+        let before = told.len();
+        told.retain(|told| !told.starts_with(&line));
+        assert_eq!(told.len() + 1, before, "docs/durability.md needs one line that begins with {line}");
+    }
+    assert!(told.is_empty(), "docs/durability.md tells of more: {told:#?}");
+}
+
+#[test]
+fn every_write_without_a_token_is_looked_up() {
+    for declared in all() {
+        match declared.is_write {
+            // ECR says that the image is there already, which counts as its success.
+            true if declared.action == "ecr:PutImage" => {}
+            true => assert!(!declared.looks.is_empty(), "{} has no look-up", declared.action),
+            false => assert!(declared.looks.is_empty(), "{} changes nothing", declared.action),
+        }
+    }
+}
+
+#[test]
+fn looks_are_reads_that_stages_could_make_too() {
+    let all = all();
+    for look in all.iter().flat_map(|declared| &declared.looks) {
+        let known = all.iter().find(|declared| declared.action == *look);
+        assert!(known.is_some_and(|known| !known.is_write), "{look}");
+    }
 }
 
 #[test]
@@ -174,7 +227,7 @@ fn only_what_decrypts_reveals() {
 fn a_document_without_a_family_matches_no_permission_by_accident() {
     for document in ["", "[]", r#"{"family": ""}"#, r#"{"family": "web/*", "containerDefinitions": [{}]}"#] {
         let request = ecs::RegisterTaskDefinitionRequest { document: text(document), tags: vec![] };
-        assert_eq!(declared(request), "ecs:RegisterTaskDefinition write Unsafe ~task-definition/:*");
+        assert_eq!(declared(request).line, "ecs:RegisterTaskDefinition write Unsafe ~task-definition/:*");
     }
 }
 

@@ -10,5 +10,8 @@ mod declared;
 mod ecr;
 mod ecs;
 mod errors;
+mod fates_codebuild;
+mod fates_ecr;
+mod fates_ecs;
 mod secrets;
 mod task_definitions;
