@@ -54,12 +54,15 @@ pub(crate) struct Ctx<'w> {
     pub(crate) resources: Vec<String>,
     pub(crate) token: Option<String>,
     pub(crate) changed: bool,
+    /// Whether the last part of the call's batch is to fail by itself.
+    pub(crate) partial: bool,
 }
 
 impl<'w> Ctx<'w> {
     pub(crate) fn new(scope: Scope<'w>, caller: Caller, access_key: &str, action: &str, fingerprint: String) -> Self {
         let (access_key, action) = (access_key.to_owned(), action.to_owned());
-        Self { scope, caller, access_key, action, fingerprint, resources: Vec::new(), token: None, changed: true }
+        let (resources, token, changed, partial) = (Vec::new(), None, true, false);
+        Self { scope, caller, access_key, action, fingerprint, resources, token, changed, partial }
     }
 
     /// Name a resource that this call changes, for the list of effects.

@@ -67,7 +67,14 @@ enum Kind {
     Truncated,
     /// The credentials count as expired, whatever they are. Nothing happens.
     Expired,
+    /// The caller's clock counts as ten minutes late. Nothing happens.
+    Skewed,
+    /// The call is served but for the last part of its batch, which fails by itself.
+    Partial,
 }
+
+/// Operations that answer for each part of a batch by itself, and leave one out when they are told to.
+const BATCHES: [&str; 1] = ["ecr:BatchDeleteImage"];
 
 fn one() -> u64 {
     1
@@ -90,6 +97,10 @@ pub(crate) enum Strike {
     Truncate,
     /// The credentials are refused as expired.
     Expire,
+    /// The signature is refused as too old.
+    Skew,
+    /// The effect, and an answer that says that a part of it failed.
+    Partial,
 }
 
 struct Fault {
@@ -144,6 +155,10 @@ impl Faults {
             }
             if matches!(seed.kind, Kind::Delay | Kind::DelayAfter) && seed.delay.is_none() {
                 problems.add(&place, "a fault of the kind `delay` needs a `delay`");
+            }
+            if seed.kind == Kind::Partial && !BATCHES.contains(&pattern.as_str()) {
+                let batches = BATCHES.join("`, `");
+                problems.add(&place, format!("a fault of the kind `partial` strikes `{batches}` only"));
             }
             faults.push(Fault { seed: seed.clone(), pattern, index, seen: 0, struck: 0 });
         }
@@ -206,6 +221,8 @@ impl FaultSeed {
             Kind::Reset => Strike::Reset,
             Kind::ResetAfter => Strike::ResetAfter,
             Kind::Truncated => Strike::Truncate,
+            Kind::Skewed => Strike::Skew,
+            Kind::Partial => Strike::Partial,
         }
     }
 }

@@ -3,13 +3,14 @@
 //! The main type is [`Simulator`]; [`Simulator::dispatch`] is its one entrance.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access::{Refused, authenticate, authorize};
+use crate::access::{Refused, authenticate, authorize, late};
 use crate::clock::{Clock, Timestamp};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
@@ -45,6 +46,9 @@ pub struct OperationInfo {
     /// Whether it changes the world.
     pub write: bool,
 }
+
+/// How late the clock is of a caller who is struck by that.
+const BEHIND: Duration = Duration::from_secs(600);
 
 impl Simulator {
     /// The world of a file, at the clock's instant.
@@ -89,21 +93,23 @@ impl Simulator {
             respond(&call, &id, Err(error))
         };
         match strike {
-            None => self.serve(&call, operation, caller),
+            None => self.serve(&call, operation, caller, false),
             Some(Strike::Refuse(error)) => refuse(error),
             Some(Strike::Expire) => refuse(Refused::Expired.error(call.service)),
+            Some(Strike::Skew) => refuse(late(self.0.clock.now(), BEHIND).error(call.service)),
+            Some(Strike::Partial) => self.serve(&call, operation, caller, true),
             Some(Strike::Delay(delay)) => {
                 self.0.clock.sleep(delay).await;
-                self.serve(&call, operation, caller)
+                self.serve(&call, operation, caller, false)
             }
             Some(Strike::DelayAfter(delay)) => {
-                let response = self.serve(&call, operation, caller);
+                let response = self.serve(&call, operation, caller, false);
                 self.0.clock.sleep(delay).await;
                 response
             }
             Some(Strike::Reset) => disturbed(Response::new(Bytes::new()), Disturbance::Reset),
-            Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation, caller), Disturbance::Reset),
-            Some(Strike::Truncate) => disturbed(self.serve(&call, operation, caller), Disturbance::Truncated),
+            Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation, caller, false), Disturbance::Reset),
+            Some(Strike::Truncate) => disturbed(self.serve(&call, operation, caller, false), Disturbance::Truncated),
         }
     }
 
@@ -159,10 +165,11 @@ impl Simulator {
         self.world().ids.uuid(&format!("request/{}", operation.action))
     }
 
-    fn serve(&self, call: &Call<'_>, operation: &Operation, caller: Caller) -> Response<Bytes> {
+    /// Serve a call; `partial`ly where a part of its batch is to fail.
+    fn serve(&self, call: &Call<'_>, operation: &Operation, caller: Caller, partial: bool) -> Response<Bytes> {
         let mut world = self.world();
         let request_id = world.ids.uuid(&format!("request/{}", operation.action));
-        let outcome = answer(&mut world, call, operation, caller, &request_id);
+        let outcome = answer(&mut world, call, operation, (caller, partial), &request_id);
         drop(world);
         if let Err(error) = &outcome {
             tracing::debug!(action = operation.action, code = %error.code, message = error.message, "answered an error");
@@ -191,13 +198,14 @@ fn answer(
     world: &mut World,
     call: &Call<'_>,
     operation: &Operation,
-    caller: Caller,
+    (caller, partial): (Caller, bool),
     request_id: &str,
 ) -> Result<Value, AwsError> {
     let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
     let input = call.body.value();
     let fingerprint = ids::sha256(input.to_string().as_bytes());
     let mut ctx = Ctx::new(Scope { world, at }, caller, &call.signature.access_key, &operation.action, fingerprint);
+    ctx.partial = partial;
     authorize(&mut ctx, call.service, operation, &input)?;
     let output = perform(&mut ctx, call, operation)?;
     let Ctx { scope, caller, resources, token, changed, .. } = ctx;

@@ -11,6 +11,7 @@ mod hostile;
 mod html;
 mod journals;
 mod leaks;
+mod pacing;
 mod rehearsals;
 mod resuming;
 mod running;

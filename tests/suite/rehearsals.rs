@@ -1,6 +1,15 @@
 //! Rehearsals: the same pipeline, host and SDK, in virtual time.
 
-use kiln_tests::{Kiln, Outcome, repository};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kiln_runner::diagnostic::SourceFile;
+use kiln_runner::event::{EventKind, RunOutcome};
+use kiln_runner::plugin::{Engine, Plugins};
+use kiln_runner::rehearse::{Rehearsal, Rehearsed, START};
+use kiln_runner::report::Reports;
+use kiln_sim::WorldFile;
+use kiln_tests::{Kiln, Outcome, World, repository};
 use serde_json::Value;
 
 fn rehearse(arguments: &[&str]) -> Outcome {
@@ -31,4 +40,65 @@ fn a_world_that_is_not_there_is_asked_for() {
     let outcome = rehearse(&["--world", "nowhere.toml"]);
     assert_eq!(outcome.code(), Some(2), "{}", outcome.all());
     assert!(outcome.stderr().contains("--world FILE"), "{}", outcome.all());
+}
+
+/// The pipeline of the web service with an alarm that is watched for two hours, in a role whose sessions last one.
+fn watched_for_two_hours(world: World) -> Rehearsed {
+    let path = repository().join("pipelines/web-service.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let longer =
+        text.replace("bake = \"10m\"", "bake = \"2h\"").replace("timeout     = \"30m\"", "timeout     = \"3h\"");
+    assert!(longer.contains("bake = \"2h\"") && longer.contains("timeout     = \"3h\""), "the pipeline was changed");
+    let rehearsal = Rehearsal {
+        source: SourceFile::new(path.display().to_string(), longer),
+        inputs: BTreeMap::from([("commit".to_owned(), "4f2a9c1".to_owned())]),
+        env: BTreeMap::new(),
+        world: WorldFile::parse(&world.text()).unwrap_or_else(|error| panic!("{error}")),
+        seed: 7,
+        start: START,
+        max_parallel: None,
+    };
+    let plugins = Arc::new(Plugins::new(Engine::new(None).unwrap_or_else(|error| panic!("{error}"))));
+    let quiet = Box::new(Reports::new(Vec::new()));
+    kiln_runner::rehearse::rehearse(rehearsal, plugins, quiet).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn in_role(max_session: &str) -> World {
+    World::web_service().change("roles", "deployer", &format!("max-session = \"{max_session}\""))
+}
+
+/// How often the role was assumed for a stage.
+fn sessions_of(stage: &str, account: &Value) -> usize {
+    let sessions = account.pointer("/sts/sessions").and_then(Value::as_object);
+    let sessions = sessions.unwrap_or_else(|| panic!("no sessions in {account}"));
+    let name = format!("/kiln-{stage}-");
+    sessions.values().filter(|session| session.to_string().contains(&name)).count()
+}
+
+#[test]
+fn a_stage_outlasts_the_hour_of_its_role() {
+    let rehearsed = watched_for_two_hours(in_role("1h"));
+    assert_eq!(rehearsed.outcome, RunOutcome::Done);
+    assert!(sessions_of("verify", &rehearsed.after) >= 3, "one session for each hour of more than two");
+    assert_eq!(sessions_of("cleanup", &rehearsed.after), 1);
+    let again = |kind: &EventKind| matches!(kind, EventKind::CallRetrying { .. });
+    assert!(!rehearsed.events.iter().any(|event| again(&event.kind)), "each session is renewed before it ends");
+}
+
+#[test]
+fn a_stage_whose_role_is_closed_meanwhile_fails_and_says_so() {
+    let closed = "operation = \"sts:AssumeRole\"\nkind = \"error\"\ncode = \"AccessDenied\"\n\
+                  message = \"not authorized to perform: sts:AssumeRole\"\nstatus = 403\nafter = \"40m\"\ntimes = 1000";
+    let rehearsed = watched_for_two_hours(in_role("1h").add("faults", closed));
+    assert_ne!(rehearsed.outcome, RunOutcome::Done);
+    let failure = rehearsed.events.iter().find_map(|event| match &event.kind {
+        EventKind::StageFinished { failure: Some(failure), .. } => {
+            Some((event.stage.as_ref()?.as_str().to_owned(), failure.clone()))
+        }
+        _ => None,
+    });
+    let (stage, failure) = failure.unwrap_or_else(|| panic!("no stage failed"));
+    assert_eq!((stage.as_str(), failure.kind.as_str()), ("verify", "denied"));
+    let said = "the stage's role cannot be assumed: AccessDenied: not authorized to perform: sts:AssumeRole";
+    assert!(failure.message.contains(said), "{failure:?}");
 }

@@ -13,12 +13,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::clients::Clients;
-use super::error::{AwsError, ErrorKind};
+use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use super::operation::{Operation, RetryClass, Token};
 use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
 use super::request_id::capture;
-use super::retry;
+use super::retry::Tries;
 use crate::event::EventKind;
 use crate::journal::{
     self, Body, CallKey, CallOutcome, CallResult, Intent, Mismatch, Phase, Reconciled, Record, RecordedCall, Script,
@@ -401,7 +401,7 @@ impl Caller {
         token: &Token,
         intent: Option<&Intent>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
-        let mut attempt = 1;
+        let mut tries = Tries::default();
         // Whether an earlier sending may have had its effect.
         let mut doubted = false;
         loop {
@@ -416,30 +416,28 @@ impl Caller {
             let (sent, request_id) = self.send_once(turn, operation, clients, token).await?;
             let error = match sent {
                 Ok(output) => {
+                    self.run.pacer.answered(&self.pace_of(O::ACTION.name), self.run.clock.now());
                     let before = intent.and_then(|intent| intent.before.as_ref());
                     let output = if doubted { operation.amend(before, output) } else { output };
                     return Ok((Ok(output), request_id));
                 }
                 Err(error) => error,
             };
-            if error.kind == ErrorKind::Throttled {
-                self.run.pacer.throttled(&self.pace_of(O::ACTION.name), self.run.clock.now());
-            }
-            if error.kind == ErrorKind::Expired {
-                clients.renew(generation);
-            }
-            let pause = retry::pause(error.kind, attempt, token.as_str());
+            self.heed::<O>(clients, generation, &error);
+            let pause = tries.fail(error.kind, token.as_str());
             if let Some(pause) = pause {
                 self.emit(EventKind::CallRetrying {
                     action: O::ACTION.name.to_owned(),
-                    attempt,
+                    attempt: tries.failed(),
                     delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
                     error: self.mask(error.clone()).message,
                 });
                 // Nothing is lost by stopping here: the intent is written, and a resumed run takes it up again.
                 self.run.pause(pause).await?;
             }
-            let unanswered = intent.filter(|_| error.kind == ErrorKind::Unavailable);
+            // What could not be signed was not sent.
+            let sent = error.code != NO_CREDENTIALS;
+            let unanswered = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable);
             doubted |= unanswered.is_some();
             // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
             if let Some(intent) = unanswered.filter(|_| pause.is_some() || O::RETRY != RetryClass::Token) {
@@ -451,7 +449,28 @@ impl Caller {
             if pause.is_none() {
                 return Ok((Err(error), request_id));
             }
-            attempt += 1;
+        }
+    }
+
+    /// Learn from an error for what is asked next: more slowly, or with other credentials than those of `generation`.
+    pub(super) fn heed<O: Operation>(&self, clients: &Clients, generation: u64, error: &AwsError) {
+        let (key, now) = (self.pace_of(O::ACTION.name), self.run.clock.now());
+        match error.kind {
+            // Where it was STS that could not give credentials, this service was not asked.
+            _ if error.code == NO_CREDENTIALS => {}
+            ErrorKind::Throttled => self.run.pacer.throttled(&key, now),
+            ErrorKind::Unavailable | ErrorKind::Denied | ErrorKind::ReadOnly => {}
+            ErrorKind::Expired
+            | ErrorKind::AccessDenied
+            | ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::Conflict
+            | ErrorKind::Invalid
+            | ErrorKind::Limit
+            | ErrorKind::Other => self.run.pacer.answered(&key, now),
+        }
+        if error.kind == ErrorKind::Expired {
+            clients.renew(generation);
         }
     }
 
@@ -505,11 +524,19 @@ impl Caller {
     }
 
     /// Wait until the service may be asked again, where it was asked too often.
-    async fn keep_pace(&self, action: &'static str) -> Result<(), HostStop> {
-        let now = self.run.clock.now();
-        match self.run.pacer.admit(&self.pace_of(action), now) {
-            slot if slot > now => self.run.sleep_until(slot).await,
-            _ => Ok(()),
+    pub(super) async fn keep_pace(&self, action: &'static str) -> Result<(), HostStop> {
+        let (key, now) = (self.pace_of(action), self.run.clock.now());
+        let mut slot = self.run.pacer.admit(&key, now);
+        if slot.at <= now {
+            return Ok(());
+        }
+        loop {
+            self.run.sleep_until(slot.at).await?;
+            let now = self.run.clock.now();
+            slot = self.run.pacer.confirm(&key, slot, now);
+            if slot.at <= now {
+                return Ok(());
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use aws_smithy_async::time::TimeSource;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
 
+use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
 use crate::clock::Clock;
 use crate::types::{Arn, Region};
@@ -24,6 +25,7 @@ use crate::types::{Arn, Region};
 #[derive(Debug, Clone)]
 pub struct Connection {
     sdk: SdkConfig,
+    paced: bool,
 }
 
 /// A role to act in.
@@ -52,7 +54,7 @@ impl Connection {
         if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        Self { sdk: loader.load().await }
+        Self { sdk: loader.load().await, paced: true }
     }
 
     /// A simulator or emulator at `endpoint`, which takes any credentials: nothing of this machine's configuration is read.
@@ -67,7 +69,7 @@ impl Connection {
             .http_client(http_client(Some(endpoint)))
             .endpoint_url(endpoint)
             .build();
-        Self { sdk }
+        Self { sdk, paced: true }
     }
 
     /// A simulator in this process, on its clock. Requests go to AWS's own addresses, which `http` answers for.
@@ -83,7 +85,18 @@ impl Connection {
             .time_source(ClockTime(clock))
             .http_client(http)
             .build();
-        Self { sdk }
+        Self { sdk, paced: true }
+    }
+
+    /// The same, but services are asked at any rate, also where they said that they are asked too often.
+    #[must_use]
+    pub fn unpaced(self) -> Self {
+        Self { paced: false, ..self }
+    }
+
+    /// What spaces the calls of a run over this connection.
+    pub(crate) fn pacer(&self) -> Pacer {
+        if self.paced { Pacer::default() } else { Pacer::off() }
     }
 
     /// Clients in `region`, as the runner itself or in `role`. The role's credentials are fetched at the first call and

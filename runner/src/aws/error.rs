@@ -2,6 +2,11 @@
 //!
 //! The main type is [`AwsError`], the WIT record itself. [`from_sdk`] makes one of any SDK error.
 
+use std::error::Error;
+use std::iter::successors;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::display::DisplayErrorContext;
@@ -10,46 +15,91 @@ use aws_types::request_id::RequestId;
 
 pub use crate::plugin::bindings::kiln::aws::types::{Error as AwsError, ErrorKind};
 
+/// The code of a call that was not sent, because it could not be signed.
+pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
+
 /// What an SDK error means. `operation` is left empty: the call path, which knows it, fills it in.
 pub(crate) fn from_sdk<E>(error: SdkError<E, Response>) -> AwsError
 where
-    E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
-    let request_id = error.raw_response().and_then(request_id).or_else(|| match &error {
+    read(&error)
+}
+
+fn read<E>(error: &SdkError<E, Response>) -> AwsError
+where
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
+{
+    let request_id = error.raw_response().and_then(request_id).or_else(|| match error {
         SdkError::ServiceError(context) => context.err().request_id().map(str::to_owned),
         _ => None,
     });
-    match &error {
+    match error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let code = context.err().code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
-            let message = context.err().message().unwrap_or("AWS gave no explanation").to_owned();
+            let message = explained(context.err().message().unwrap_or("AWS gave no explanation"));
             AwsError { kind: kind(&code, status), code, message, operation: String::new(), request_id }
         }
-        SdkError::TimeoutError(_) => unavailable("TimedOut", &error, request_id),
+        SdkError::TimeoutError(_) => unavailable("TimedOut", error, request_id),
         SdkError::DispatchFailure(failure) => {
-            let described = DisplayErrorContext(&error).to_string();
-            // The SDK has no typed error for credentials that cannot be had: it is a dispatch failure of its own making.
-            if failure.is_other() && described.contains("redential") {
-                AwsError {
-                    kind: ErrorKind::AccessDenied,
-                    code: "NoCredentials".to_owned(),
-                    message: described,
-                    operation: String::new(),
-                    request_id,
-                }
-            } else {
-                unavailable("Unreachable", &error, request_id)
-            }
+            let unsigned = if failure.is_other() { without_credentials(error) } else { None };
+            unsigned.unwrap_or_else(|| unavailable("Unreachable", error, request_id))
         }
         SdkError::ConstructionFailure(_) => AwsError {
             kind: ErrorKind::Invalid,
             code: "InvalidRequest".to_owned(),
-            message: DisplayErrorContext(&error).to_string(),
+            message: DisplayErrorContext(error).to_string(),
             operation: String::new(),
             request_id,
         },
-        _ => unavailable("BadResponse", &error, request_id),
+        _ => unavailable("BadResponse", error, request_id),
+    }
+}
+
+/// What a call failed of that the SDK has no credentials for. It has no error of its own for that: what it was answered when
+/// it asked for them is among the causes of a dispatch failure.
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<AwsError> {
+    let causes = || successors(error.source(), |&cause| cause.source());
+    let assumed = causes().find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, Response>>());
+    if let Some(refusal) = assumed.map(read) {
+        // Whatever STS has against it, the stage may not act; but what passes is worth another try.
+        let kind = match refusal.kind {
+            kind @ (ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Expired) => kind,
+            ErrorKind::Denied
+            | ErrorKind::ReadOnly
+            | ErrorKind::AccessDenied
+            | ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::Conflict
+            | ErrorKind::Invalid
+            | ErrorKind::Limit
+            | ErrorKind::Other => ErrorKind::AccessDenied,
+        };
+        let message = format!("the stage's role cannot be assumed: {}: {}", refusal.code, refusal.message);
+        return Some(unsigned(kind, message, refusal.request_id));
+    }
+    let described = DisplayErrorContext(error).to_string();
+    let late = causes().any(|cause| matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_))));
+    // The type of the cache's own time-out is private.
+    if late || described.contains("identity resolver timed out") {
+        return Some(unsigned(ErrorKind::Unavailable, described, None));
+    }
+    described.contains("redential").then(|| unsigned(ErrorKind::AccessDenied, described, None))
+}
+
+fn unsigned(kind: ErrorKind, message: String, request_id: Option<String>) -> AwsError {
+    AwsError { kind, code: NO_CREDENTIALS.to_owned(), message, operation: String::new(), request_id }
+}
+
+/// AWS's words, and what to do where they leave that to be guessed.
+fn explained(message: &str) -> String {
+    let skewed = ["Signature expired", "Signature not yet current"].iter().any(|words| message.starts_with(words));
+    match skewed {
+        true => {
+            format!("{message}. AWS takes no signature that is off by more than five minutes: set this machine's clock")
+        }
+        false => message.to_owned(),
     }
 }
 
@@ -64,7 +114,7 @@ pub(crate) fn invalid(message: impl std::fmt::Display) -> AwsError {
     }
 }
 
-fn unavailable(code: &str, error: &(dyn std::error::Error + 'static), request_id: Option<String>) -> AwsError {
+fn unavailable(code: &str, error: &(dyn Error + 'static), request_id: Option<String>) -> AwsError {
     AwsError {
         kind: ErrorKind::Unavailable,
         code: code.to_owned(),
@@ -87,6 +137,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "UnauthorizedOperation"
         | "NotAuthorized"
         | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "RequestTimeTooSkewed"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "MissingAuthenticationToken"
@@ -161,5 +213,16 @@ mod tests {
         assert_eq!(kind("Frob", 503), ErrorKind::Unavailable);
         assert_eq!(kind("Frob", 400), ErrorKind::Other);
         assert_eq!(kind("ThrottlingException", 400), ErrorKind::Throttled);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_from_a_wrong_request() {
+        assert_eq!(kind("InvalidSignatureException", 403), ErrorKind::AccessDenied);
+        let said = explained("Signature expired: 20260105T085000Z is now earlier than 20260105T085500Z");
+        assert!(said.ends_with("set this machine's clock"), "{said}");
+        assert_eq!(
+            explained("The request signature we calculated does not match"),
+            "The request signature we calculated does not match"
+        );
     }
 }

@@ -10,7 +10,7 @@ use super::call::Caller;
 use super::clients::Clients;
 use super::error::AwsError;
 use super::operation::{Fate, Operation, RetryClass, Token, Unanswered};
-use super::retry;
+use super::retry::Tries;
 use crate::event::{EventKind, Failure};
 use crate::journal::{Decider, Intent, Reconciled, Record, Stuck, Verdict};
 use crate::run::stop::HostStop;
@@ -53,20 +53,21 @@ impl Caller {
         if self.may_look(&**operation).is_err() {
             return Ok(None);
         }
-        let mut attempt = 1;
+        let mut tries = Tries::default();
         loop {
-            let turn = self.turn().await?;
+            self.look_in_turn(&**operation).await?;
+            let (turn, generation) = (self.turn().await?, clients.generation());
             let (asking, asked) = (Arc::clone(operation), Arc::clone(clients));
             let error = match self.aside(turn, Box::pin(async move { asking.before(&asked).await })).await? {
                 Ok(before) => return Ok(before),
                 Err(error) => error,
             };
-            match retry::pause(error.kind, attempt, token.as_str()) {
+            self.heed::<O>(clients, generation, &error);
+            match tries.fail(error.kind, token.as_str()) {
                 Some(pause) => self.pause(pause).await?,
                 // What cannot be seen now is missed only if the answer is lost: no reason not to send.
                 None => return Ok(None),
             }
-            attempt += 1;
         }
     }
 
@@ -122,8 +123,10 @@ impl Caller {
         if let Err(needed) = self.may_look(&**operation) {
             return Ok(blind::<O>(format!("looking needs {needed}, which the plugin does not declare")));
         }
-        let mut attempt = 1;
+        let mut tries = Tries::default();
         loop {
+            self.look_in_turn(&**operation).await?;
+            let generation = clients.generation();
             let unanswered = Unanswered {
                 token: sent.token,
                 before: sent.intent.before.as_ref(),
@@ -135,11 +138,19 @@ impl Caller {
                 Ok(fate) => return Ok(fate),
                 Err(error) => self.mask(error),
             };
-            match retry::pause(error.kind, attempt, sent.token.as_str()) {
+            self.heed::<O>(clients, generation, &error);
+            match tries.fail(error.kind, sent.token.as_str()) {
                 Some(pause) => self.pause(pause).await?,
                 None => return Ok(blind::<O>(format!("the look-up failed ({}: {})", error.code, error.message))),
             }
-            attempt += 1;
+        }
+    }
+
+    /// Wait until the service may be asked, where a look asks it anything.
+    async fn look_in_turn<O: Operation>(&self, operation: &O) -> Result<(), HostStop> {
+        match operation.looks(self.place()).is_empty() {
+            true => Ok(()),
+            false => self.keep_pace(O::ACTION.name).await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! When a call that failed is tried again: a pure policy, so that a replayed run decides the same.
 //!
-//! The main function is [`pause`]. The SDK's own retries are off: theirs are random, unseen and not journaled.
+//! The main type is [`Tries`]; [`pause`] is what it decides by. The SDK's own retries are off: theirs are random, unseen and
+//! not journaled.
 
 use std::time::Duration;
 
@@ -16,6 +17,33 @@ const RENEWALS: u32 = 2;
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// What was tried so far to have one call answered.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    failed: u32,
+    renewals: u32,
+}
+
+impl Tries {
+    /// It failed once more: how long to wait before it is tried again; none where that cannot help. New credentials are
+    /// counted by themselves, so that a call that was throttled before is not denied them.
+    pub(crate) fn fail(&mut self, kind: ErrorKind, token: &str) -> Option<Duration> {
+        self.failed += 1;
+        if kind == ErrorKind::Expired {
+            self.renewals += 1;
+            if self.renewals > RENEWALS {
+                return None;
+            }
+        }
+        pause(kind, self.failed, token)
+    }
+
+    /// How often it failed.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failed
+    }
+}
+
 /// How long to wait before a call is tried again after its attempt number `attempt` (counted from 1) failed with `kind`;
 /// none where that cannot help. `token`, which no other call has, decides the jitter: many callers that were refused
 /// together must not come back together.
@@ -25,8 +53,8 @@ pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Durati
         ErrorKind::Throttled => Duration::from_secs(1),
         // It may have happened: the call path finds out before it sends a write again.
         ErrorKind::Unavailable => Duration::from_millis(200),
-        // A clear no, too: the call path fetches other credentials. Where those are refused as well, more will not help.
-        ErrorKind::Expired if attempt <= RENEWALS => Duration::from_millis(200),
+        // A clear no, too: whoever calls fetches other credentials.
+        ErrorKind::Expired => Duration::from_millis(200),
         ErrorKind::Denied
         | ErrorKind::ReadOnly
         | ErrorKind::AccessDenied
@@ -35,7 +63,6 @@ pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Durati
         | ErrorKind::Conflict
         | ErrorKind::Invalid
         | ErrorKind::Limit
-        | ErrorKind::Expired
         | ErrorKind::Other => return None,
     };
     if attempt >= ATTEMPTS {
@@ -64,6 +91,15 @@ mod tests {
         assert!(again(ErrorKind::Unavailable));
         assert!(!again(ErrorKind::NotFound));
         assert!(!again(ErrorKind::AccessDenied));
+    }
+
+    #[test]
+    fn credentials_are_renewed_twice_however_often_a_call_was_throttled_before() {
+        let mut tries = Tries::default();
+        assert!((0..3).all(|_| tries.fail(ErrorKind::Throttled, "t").is_some()));
+        assert!((0..RENEWALS).all(|_| tries.fail(ErrorKind::Expired, "t").is_some()));
+        assert_eq!(tries.fail(ErrorKind::Expired, "t"), None, "those that were renewed are refused as well");
+        assert_eq!(tries.failed(), 6);
     }
 
     #[test]

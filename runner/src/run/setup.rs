@@ -23,7 +23,6 @@ use super::stop::{Control, HostStop};
 use super::tenure::{self, Sharing};
 use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
-use crate::aws::pacing::Pacer;
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, Journal, LocalRead, Record, RunStart};
@@ -149,7 +148,7 @@ pub(crate) async fn prepare(
         own_clients: Arc::clone(&own_clients),
         images: std::sync::Mutex::default(),
         in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
-        pacer: Pacer::default(),
+        pacer: connection.pacer(),
         progress: AtomicU64::new(clock.now()),
         gate,
     };

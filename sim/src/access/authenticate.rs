@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::policy::Policy;
 use super::signature::{Signature, compact, header, signed_at};
+use crate::clock::Timestamp;
 use crate::error::AwsError;
 use crate::service::Service;
 use crate::services::sts;
@@ -168,16 +169,23 @@ pub(crate) fn authenticate(world: &World, signature: &Signature, request: &Reque
     if signature.is_right(request, secret) { Ok(caller.clone()) } else { Err(Refused::Mismatch) }
 }
 
+/// The refusal of a caller whose clock is late by `behind`.
+pub(crate) fn late(now: Timestamp, behind: Duration) -> Refused {
+    too_old(&compact(now.before(behind)), now)
+}
+
+fn too_old(written: &str, now: Timestamp) -> Refused {
+    let (oldest, now) = (compact(now.before(SKEW)), compact(now));
+    Refused::Skewed(format!("Signature expired: {written} is now earlier than {oldest} ({now} - 5 min.)"))
+}
+
 fn check_age(world: &World, request: &Request<Bytes>) -> Result<(), Refused> {
     let now = compact(world.now);
     let Some((written, signed)) = signed_at(request.headers()) else { return Err(Refused::Mismatch) };
     let (oldest, newest) = (world.now.before(SKEW), world.now + SKEW);
     // A signature has whole seconds.
     if signed.0 + 999 < oldest.0 {
-        let oldest = compact(oldest);
-        return Err(Refused::Skewed(format!(
-            "Signature expired: {written} is now earlier than {oldest} ({now} - 5 min.)"
-        )));
+        return Err(too_old(&written, world.now));
     }
     if signed > newest {
         let newest = compact(newest);

@@ -6,7 +6,7 @@ mod policy;
 mod signature;
 mod target;
 
-pub(crate) use authenticate::{AccessKeySeed, AccessKeys, Refused, Rigour, Verify, authenticate, plant};
+pub(crate) use authenticate::{AccessKeySeed, AccessKeys, Refused, Rigour, Verify, authenticate, late, plant};
 pub(crate) use authorize::authorize;
 pub(crate) use policy::{Malformed, Policy};
 pub(crate) use signature::Signature;

@@ -249,6 +249,11 @@ fn target(scope: &mut Scope<'_>, input: &Value) -> String {
     }
 }
 
+/// Whether this names a key that is disabled.
+pub(crate) fn is_disabled(scope: &mut Scope<'_>, which: &str) -> bool {
+    find(scope, which).is_ok_and(|key| !key.enabled)
+}
+
 fn usable(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
     let key = find(scope, which)?;
     if key.enabled { Ok(key) } else { Err(AwsError::new("DisabledException", format!("{} is disabled.", key.arn))) }

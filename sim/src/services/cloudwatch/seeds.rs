@@ -11,7 +11,7 @@ use super::alarm::{Alarm, AlarmState, Watch};
 use super::alarms::check_rule;
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
-use super::schedule::Event;
+use super::schedule::{self, Event};
 use super::store::{MetricKey, Series};
 use crate::ctx::Scope;
 use crate::world::{self, World};
@@ -90,6 +90,11 @@ pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Probl
             Ok(alarm) => {
                 if scope.place().cloudwatch.alarms.insert(seed.name.clone(), alarm).is_some() {
                     problems.add(&place, "the alarm is there twice");
+                }
+                let missing = seed.metric.as_ref().and_then(|metric| metric.treat_missing_data);
+                if matches!(missing, Some(MissingData::Missing | MissingData::Breaching)) {
+                    // Who says so of a metric without data sees it when the first period ends.
+                    schedule::plan(&mut scope, &seed.name);
                 }
             }
             Err(problem) => problems.add(&place, problem),

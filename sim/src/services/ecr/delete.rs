@@ -19,12 +19,14 @@ pub(super) struct BatchDeleteImageOutput {
 pub(super) fn batch_delete_image(ctx: &mut Ctx<'_>, input: ImagesOf) -> Result<BatchDeleteImageOutput, AwsError> {
     input.check()?;
     enter(ctx, input.registry_id)?;
+    let mut asked = input.image_ids;
+    let left_out = if ctx.partial { asked.pop() } else { None };
     let repository = find(ctx, &input.repository_name)?;
     let arn = repository.arn.clone();
     let (mut image_ids, mut failures) = (Vec::new(), Vec::new());
+    failures.extend(left_out.map(|id| ImageFailure::new(id, "KmsError", "The repository's KMS key is not usable")));
     // By tag first: whoever names an image by all its tags and by its digest means it once.
-    let (tags, digests): (Vec<ImageId>, Vec<ImageId>) =
-        input.image_ids.into_iter().partition(|id| id.image_digest.is_none());
+    let (tags, digests): (Vec<ImageId>, Vec<ImageId>) = asked.into_iter().partition(|id| id.image_digest.is_none());
     let digests_of_tags: Vec<Option<String>> =
         tags.iter().map(|id| repository.image(id).map(|image| image.digest.clone())).collect();
     for (id, digest) in tags.into_iter().zip(digests_of_tags) {

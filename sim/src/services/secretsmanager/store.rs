@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
+use crate::services::kms;
 use crate::wire::value::Blob;
 use crate::world::{PlaceKey, World};
 use crate::worldfile::Problems;
@@ -177,6 +178,17 @@ pub(super) fn find_living<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'s 
         return Err(AwsError::new("InvalidRequestException", message));
     }
     Ok(secret)
+}
+
+/// A secret whose value somebody wants: its key must open it.
+pub(super) fn find_readable<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'s mut Secret, AwsError> {
+    let key = find_living(scope, id)?.kms_key_id.clone();
+    if key.is_some_and(|key| kms::is_disabled(scope, &key)) {
+        let message =
+            "Secrets Manager can't decrypt the protected secret text using the provided KMS key: the key is disabled.";
+        return Err(AwsError::new("DecryptionFailure", message));
+    }
+    find_living(scope, id)
 }
 
 /// A secret in a world file.

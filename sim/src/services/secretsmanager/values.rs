@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::Tag;
-use super::store::{CURRENT, Payload, Secret, Version, find_living};
+use super::store::{CURRENT, Payload, Secret, Version, find_living, find_readable};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
@@ -103,7 +103,7 @@ pub(super) struct SecretValue {
 
 pub(super) fn get_secret_value(ctx: &mut Ctx<'_>, input: GetSecretValue) -> Result<SecretValue, AwsError> {
     let now = ctx.now();
-    let secret = find_living(ctx, &input.secret_id)?;
+    let secret = find_readable(ctx, &input.secret_id)?;
     let (id, version) = choose(secret, input.version_id.as_deref(), input.version_stage.as_deref())?;
     let (secret_string, secret_binary) = match version.value.clone() {
         Payload::Text(text) => (Some(text), None),
@@ -152,7 +152,7 @@ pub(crate) fn fetch(
     stage: Option<&str>,
 ) -> Result<String, AwsError> {
     let now = scope.now();
-    let secret = find_living(scope, secret_id)?;
+    let secret = find_readable(scope, secret_id)?;
     let value = choose(secret, version_id, stage)?.1.value.clone();
     secret.accessed = Some(now);
     match value {
