@@ -107,3 +107,35 @@ fn a_stage_that_fails_is_tried_again_after_a_rest() {
     assert_eq!(instants(&outcome, "stage-retrying").len(), 2);
     assert_eq!(outcome.stages(), ["a failed"]);
 }
+
+#[test]
+fn a_role_is_assumed_while_the_stage_before_is_at_work() {
+    let account = Account::at_scale(&World::web_service(), 60.0);
+    let pipeline = "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[plugins.guest]\npath = \"guest.wasm\"\n\
+         [environments.production]\naccount = \"111111111111\"\nrole = \"arn:aws:iam::111111111111:role/deployer\"\n\
+         [stages.first]\nplugin = \"guest\"\n\
+         [stages.second]\nplugin = \"verify-alarms\"\nenvironment = \"production\"\nafter = [\"first\"]\n\
+         with = { alarms = [\"web-5xx\"], bake = \"1s\" }\n";
+    let running = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .file("pipeline.toml", pipeline)
+        .file("guest.wasm", Guest::new(r#"(call $sleep (i64.const 120000)) (call $ok (str "{}"))"#).build())
+        .start();
+    let sessions = || {
+        let state = account.state();
+        state.pointer("/sts/sessions").and_then(Value::as_object).map(|sessions| sessions.len()).unwrap_or_default()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sessions() == 0 {
+        assert!(Instant::now() < deadline, "nobody assumes the role: {}", account.state());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let runs = std::fs::read_dir(running.directory().join(".kiln/runs")).into_iter().flatten().flatten();
+    let journals: String = runs
+        .map(|run| String::from_utf8_lossy(&std::fs::read(run.path().join("journal")).unwrap_or_default()).into_owned())
+        .collect();
+    assert!(journals.contains("\"record\":\"timer\"") && !journals.contains("stage-end"), "{journals}");
+    let outcome = running.end();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert_eq!(sessions(), 1, "the session that was begun ahead is the one that is used: {}", account.state());
+}

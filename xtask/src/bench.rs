@@ -83,7 +83,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
 
 /// The binary, with the profile that is published.
 pub(crate) fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
-    plugins::build(layout, terminal, false)?;
+    plugins::build(layout, terminal, true)?;
     terminal.heading("host: build with the release profile (the first time takes a while)");
     let mut build = cargo();
     build.current_dir(&layout.root).args(["build", "--release", "--workspace"]);

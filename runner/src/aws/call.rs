@@ -4,20 +4,18 @@
 //! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. Whatever must hold for all calls is
 //! written here once and nowhere else.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinSet;
 
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use super::flight::send_once;
 use super::operation::{Operation, RetryClass, Token};
 use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
-use super::request_id::capture;
 use super::retry::Tries;
 use crate::event::EventKind;
 use crate::journal::{
@@ -84,10 +82,6 @@ pub(crate) struct CallerParts {
     /// What the journal holds of the attempt: nothing, unless it goes on.
     pub(crate) replay: Replay,
 }
-
-/// An attempt to send a call is given up after this long. The SDK's own limit is lower; this one holds whatever the SDK
-/// does.
-const DEADLINE: Duration = Duration::from_secs(90);
 
 /// The largest request, as JSON: a record of the journal holds it, and what it repeats of it.
 const MAXIMUM_REQUEST: u64 = 256 << 10;
@@ -413,7 +407,7 @@ impl Caller {
             if O::ACTION.write {
                 self.run.guard()?;
             }
-            let (sent, request_id) = self.send_once(turn, operation, clients, token).await?;
+            let (sent, request_id) = send_once(turn, operation, clients, token).await?;
             let error = match sent {
                 Ok(output) => {
                     self.run.pacer.answered(&self.pace_of(O::ACTION.name), self.run.clock.now());
@@ -474,53 +468,11 @@ impl Caller {
         }
     }
 
-    /// Send it once.
-    async fn send_once<O: Operation>(
-        &self,
-        turn: OwnedSemaphorePermit,
-        operation: &Arc<O>,
-        clients: &Arc<Clients>,
-        token: &Token,
-    ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
-        let (operation, clients, token) = (Arc::clone(operation), Arc::clone(clients), token.clone());
-        self.aside(
-            turn,
-            Box::pin(async move {
-                let (sent, request_id) =
-                    capture(tokio::time::timeout(DEADLINE, operation.send(&clients, &token))).await;
-                let answer = sent.unwrap_or_else(|_| Err(timed_out(request_id.clone())));
-                (answer, request_id)
-            }),
-        )
-        .await
-    }
-
     /// Wait until another call may be under way.
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, HostStop> {
         let turn = Arc::clone(&self.run.in_flight).acquire_owned().await;
         // INVARIANT: nobody closes it.
         turn.map_err(|error| HostStop::Defect(format!("no call of AWS may be made any more: {error}")))
-    }
-
-    /// Let `work` call AWS on a task of its own, which ends when nobody waits for it any more. The SDK needs ten times the
-    /// stack of a guest, and what a guest's stack has once used it keeps for as long as its stage waits.
-    pub(super) async fn aside<T: Send + 'static>(
-        &self,
-        turn: OwnedSemaphorePermit,
-        work: Pin<Box<dyn Future<Output = T> + Send>>,
-    ) -> Result<T, HostStop> {
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let answer = work.await;
-            drop(turn);
-            answer
-        });
-        match task.join_next().await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(HostStop::Defect(format!("a call of AWS came to no end: {error}"))),
-            // INVARIANT: the one task is there until it was joined.
-            None => Err(HostStop::Defect("a call of AWS was lost".to_owned())),
-        }
     }
 
     /// Wait until the service may be asked again, where it was asked too often.
@@ -690,16 +642,6 @@ fn check_size<O: Operation>(request: &Value) -> Result<(), HostStop> {
         size.0 >> 10,
         MAXIMUM_REQUEST >> 10
     )))
-}
-
-fn timed_out(request_id: Option<String>) -> AwsError {
-    AwsError {
-        kind: ErrorKind::Unavailable,
-        code: "TimedOut".to_owned(),
-        message: format!("no answer within {} seconds", DEADLINE.as_secs()),
-        operation: String::new(),
-        request_id,
-    }
 }
 
 /// Counts what is written to it.

@@ -11,8 +11,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_async::time::TimeSource;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self as credentials, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
 
@@ -29,7 +30,7 @@ pub struct Connection {
 }
 
 /// A role to act in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssumedRole {
     /// The role.
     pub role: Arn,
@@ -59,7 +60,7 @@ impl Connection {
 
     /// A simulator or emulator at `endpoint`, which takes any credentials: nothing of this machine's configuration is read.
     pub fn to_simulator(region: &Region, endpoint: &str) -> Self {
-        let anyone = aws_credential_types::Credentials::new("test", "test", None, None, "simulator");
+        let anyone = Credentials::new("test", "test", None, None, "simulator");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
@@ -74,7 +75,7 @@ impl Connection {
 
     /// A simulator in this process, on its clock. Requests go to AWS's own addresses, which `http` answers for.
     pub fn in_process(region: &Region, http: impl HttpClient + 'static, clock: Clock) -> Self {
-        let anyone = aws_credential_types::Credentials::new("test", "test", None, None, "simulator");
+        let anyone = Credentials::new("test", "test", None, None, "simulator");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
@@ -113,12 +114,62 @@ impl Connection {
             if let Some(policy) = policy {
                 provider = provider.policy(policy);
             }
-            let provider = provider.build().await;
+            let ahead = Ahead {
+                provider: provider.build().await,
+                time: self.sdk.time_source().unwrap_or_default(),
+                held: tokio::sync::Mutex::default(),
+            };
+            let assumed = Assumed { inner: Arc::new(ahead) };
             sdk = sdk
-                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .credentials_provider(SharedCredentialsProvider::new(assumed.clone()))
                 .identity_cache(IdentityCache::lazy().build());
+            return Clients::new(sdk.build(), Some(assumed));
         }
-        Clients::new(sdk.build())
+        Clients::new(sdk.build(), None)
+    }
+}
+
+/// A role's credentials, which may be fetched before they are needed.
+#[derive(Debug, Clone)]
+struct Assumed {
+    inner: Arc<Ahead>,
+}
+
+#[derive(Debug)]
+struct Ahead {
+    provider: AssumeRoleProvider,
+    time: SharedTimeSource,
+    /// What was fetched ahead and not used yet. Locked while it is being fetched.
+    held: tokio::sync::Mutex<Option<Credentials>>,
+}
+
+/// Credentials that were fetched ahead are used if they last for this long yet.
+const LEAST: Duration = Duration::from_secs(600);
+
+impl Assumed {
+    /// Fetch credentials for whoever asks next.
+    async fn fetch(&self) {
+        let mut held = self.inner.held.lock().await;
+        // Whoever needs them asks again, and is told why there are none.
+        *held = self.inner.provider.provide_credentials().await.ok();
+    }
+
+    async fn provide(&self) -> credentials::Result {
+        let held = self.inner.held.lock().await.take();
+        let lasting = |held: &Credentials| held.expiry().is_some_and(|end| end > self.inner.time.now() + LEAST);
+        match held.filter(lasting) {
+            Some(held) => Ok(held),
+            None => self.inner.provider.provide_credentials().await,
+        }
+    }
+}
+
+impl ProvideCredentials for Assumed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.provide())
     }
 }
 
@@ -155,6 +206,8 @@ macro_rules! clients {
         #[derive(Debug)]
         pub struct Clients {
             current: RwLock<Arc<Generation>>,
+            /// The role's credentials, where the clients act in one.
+            assumed: Option<Assumed>,
         }
 
         /// Clients that share what they know of their credentials.
@@ -188,8 +241,15 @@ macro_rules! clients {
 }
 
 impl Clients {
-    fn new(sdk: SdkConfig) -> Self {
-        Self { current: RwLock::new(Arc::new(Generation::new(0, sdk))) }
+    fn new(sdk: SdkConfig, assumed: Option<Assumed>) -> Self {
+        Self { current: RwLock::new(Arc::new(Generation::new(0, sdk))), assumed }
+    }
+
+    /// Fetch the role's credentials now, so that the first call need not wait for them.
+    pub(crate) async fn fetch_credentials(&self) {
+        if let Some(assumed) = &self.assumed {
+            assumed.fetch().await;
+        }
     }
 
     fn current(&self) -> Arc<Generation> {

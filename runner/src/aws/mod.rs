@@ -4,6 +4,7 @@ pub mod bind;
 pub(crate) mod call;
 pub mod clients;
 pub mod error;
+mod flight;
 mod limits;
 mod names;
 pub mod operation;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::call::Caller;
 use super::clients::Clients;
 use super::error::AwsError;
+use super::flight::aside;
 use super::operation::{Fate, Operation, RetryClass, Token, Unanswered};
 use super::retry::Tries;
 use crate::event::{EventKind, Failure};
@@ -58,7 +59,7 @@ impl Caller {
             self.look_in_turn(&**operation).await?;
             let (turn, generation) = (self.turn().await?, clients.generation());
             let (asking, asked) = (Arc::clone(operation), Arc::clone(clients));
-            let error = match self.aside(turn, Box::pin(async move { asking.before(&asked).await })).await? {
+            let error = match aside(turn, Box::pin(async move { asking.before(&asked).await })).await? {
                 Ok(before) => return Ok(before),
                 Err(error) => error,
             };

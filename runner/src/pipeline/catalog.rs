@@ -2,7 +2,7 @@
 //!
 //! The main type is [`PluginContract`]; a [`Catalog`] finds it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,8 +63,6 @@ pub struct CatalogError {
 pub trait Catalog {
     /// What a plugin says of itself.
     fn contract(&self, source: &PluginSource) -> Result<PluginContract, CatalogError>;
-    /// The contracts of these will be asked for, one after the other: whoever can find several at once may begin now.
-    fn expect(&self, _sources: &BTreeSet<PluginSource>) {}
     /// The names of the plugins that kiln carries.
     fn standard_names(&self) -> Vec<String>;
 }
@@ -101,11 +99,6 @@ pub(crate) struct Contracts<'a> {
 impl<'a> Contracts<'a> {
     pub(crate) fn new(catalog: &'a dyn Catalog) -> Self {
         Self { catalog, seen: BTreeMap::new() }
-    }
-
-    /// These will be asked for.
-    pub(crate) fn expect(&self, sources: &BTreeSet<PluginSource>) {
-        self.catalog.expect(sources);
     }
 
     pub(crate) fn get(&mut self, source: &PluginSource) -> Result<Arc<Contract>, CatalogError> {

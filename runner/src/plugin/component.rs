@@ -1,9 +1,10 @@
-//! A component that was compiled, checked against the contract, and asked what it is.
+//! A component that was checked against the contract and asked what it is.
 //!
 //! The main type is [`Plugin`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::Component;
@@ -14,6 +15,7 @@ use super::bindings::exports::kiln::stage::lifecycle;
 use super::compile::compile;
 use super::engine::{Engine, Limits};
 use super::error::PluginError;
+use super::notes::Note;
 use super::schema;
 use super::text::{is_odd, quoted};
 use crate::policy::{Declared, Grants, Place};
@@ -24,7 +26,7 @@ use crate::types::{Digest, StageName};
 pub(super) const MAXIMUM_BYTES: usize = 32 << 20;
 
 /// What a plugin says of itself, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Description {
     /// Its name.
     pub name: String,
@@ -42,7 +44,7 @@ pub struct Description {
     pub undoable: bool,
 }
 
-/// A component that is ready to be instantiated.
+/// A component that stages can be made of.
 #[derive(Clone)]
 pub struct Plugin {
     /// The digest of its bytes: what it is known by.
@@ -53,7 +55,15 @@ pub struct Plugin {
     pub imports: Vec<String>,
     /// Its bytes, which a resumed run uses again.
     pub bytes: Arc<[u8]>,
-    pub(crate) pre: StagePre<StageHost>,
+    code: Arc<Code>,
+}
+
+/// A component's compiled code, loaded when it is needed first.
+#[derive(Default)]
+struct Code {
+    loaded: OnceLock<StagePre<StageHost>>,
+    /// Held by whoever loads it.
+    turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -66,25 +76,58 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    /// Compile `bytes`, check them against the contract, and ask what they are. `name` is for messages.
+    /// Check `bytes` against the contract, and ask them what they are, unless this engine knows it. `name` is for messages.
     ///
     /// Compiling is work for the processor: call it where blocking is allowed.
-    pub fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
+    pub fn open(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
         check_form(name, bytes)?;
-        let not_a_plugin = |reason: String, help: Option<&str>| PluginError::NotAPlugin {
-            name: name.to_owned(),
-            reason: quoted(&reason),
-            help: help.map(str::to_owned),
+        let digest = Digest::of(bytes);
+        let code = Code::default();
+        let known = engine.notes.as_ref().and_then(|notes| notes.read(&digest));
+        let Note { description, imports } = match known {
+            Some(note) => note,
+            None => {
+                let (pre, imports) = load(engine, name, bytes)?;
+                let note = Note { description: describe(engine, name, &pre)?, imports };
+                // It is new: nobody else has it.
+                let _ = code.loaded.set(pre);
+                if let Some(notes) = &engine.notes {
+                    notes.write(&digest, &note);
+                }
+                note
+            }
         };
-        let component =
-            compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?;
-        let imports = check_imports(name, engine, &component)?;
-        let pre = engine.linker.instantiate_pre(&component).and_then(StagePre::new).map_err(|error| {
-            not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))
-        })?;
-        let description = describe(engine, name, &pre)?;
-        Ok(Self { digest: Digest::of(bytes), description, imports, bytes: bytes.into(), pre })
+        Ok(Self { digest, description, imports, bytes: bytes.into(), code: Arc::new(code) })
     }
+
+    /// Its code, ready to be instantiated: loaded now, if it was not before.
+    pub(crate) fn ready(&self, engine: &Engine) -> Result<&StagePre<StageHost>, PluginError> {
+        if let Some(pre) = self.code.loaded.get() {
+            return Ok(pre);
+        }
+        let _turn = self.code.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pre) = self.code.loaded.get() {
+            return Ok(pre);
+        }
+        let (pre, _) = load(engine, &self.description.name, &self.bytes)?;
+        Ok(self.code.loaded.get_or_init(|| pre))
+    }
+}
+
+/// Compile a component, or take its code from the cache, and link it. Also answers what it imports.
+fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<(StagePre<StageHost>, Vec<String>), PluginError> {
+    let not_a_plugin = |reason: String, help: Option<&str>| PluginError::NotAPlugin {
+        name: name.to_owned(),
+        reason: quoted(&reason),
+        help: help.map(str::to_owned),
+    };
+    let component =
+        compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?;
+    let imports = check_imports(name, engine, &component)?;
+    let pre = engine.linker.instantiate_pre(&component).and_then(StagePre::new).map_err(|error| {
+        not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))
+    })?;
+    Ok((pre, imports))
 }
 
 /// What can be seen without compiling. Compiled code in particular is never loaded: only the engine's own cache may hold it.

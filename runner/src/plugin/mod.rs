@@ -6,6 +6,7 @@ mod component;
 mod engine;
 mod error;
 mod limiter;
+mod notes;
 mod registry;
 mod schema;
 mod standard;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::component::{MAXIMUM_BYTES, Plugin};
@@ -46,7 +45,7 @@ impl Plugins {
         if let Some(plugin) = self.loaded().get(source) {
             return Ok(Arc::clone(plugin));
         }
-        // Without the lock, so that several can be loaded at once. Who comes second takes what the first has loaded.
+        // Without the lock: it may take long. Who comes second takes what the first has loaded.
         let plugin = Arc::new(self.open(source)?);
         Ok(Arc::clone(self.loaded().entry(source.clone()).or_insert(plugin)))
     }
@@ -62,19 +61,35 @@ impl Plugins {
             PluginSource::File { name, path, digest } => {
                 let bytes = read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
                 check_digest(name, digest.as_ref(), &bytes)?;
-                Plugin::compile(&self.engine, name, &bytes)
+                Plugin::open(&self.engine, name, &bytes)
             }
         }
     }
 
+    /// Load the code of these in the background, one after the other: until a stage needs its plugin there are answers of AWS
+    /// to wait for.
+    pub(crate) fn warm_up(self: &Arc<Self>, sources: impl Iterator<Item = PluginSource>) {
+        let mut seen = BTreeSet::new();
+        let each_once: Vec<PluginSource> = sources.filter(|source| seen.insert(source.clone())).collect();
+        let plugins = Arc::clone(self);
+        let work = move || {
+            for source in each_once {
+                // Whoever needs it loads it again, and is told what is wrong.
+                let _ = plugins.load(&source).and_then(|plugin| plugin.ready(&plugins.engine).map(|_| ()));
+            }
+        };
+        // Where there can be no thread, each stage loads its own.
+        let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(work);
+    }
+
     fn load_pinned(&self, name: &str) -> Result<Plugin, PluginError> {
         let bytes = self.pinned.get(name).map(Vec::as_slice).unwrap_or_default();
-        Plugin::compile(&self.engine, name, bytes)
+        Plugin::open(&self.engine, name, bytes)
     }
 
     fn load_standard(&self, name: &str) -> Result<Plugin, PluginError> {
         match standard(name) {
-            Some(bytes) => Plugin::compile(&self.engine, name, bytes),
+            Some(bytes) => Plugin::open(&self.engine, name, bytes),
             None => {
                 let closest = standard_names()
                     .into_iter()
@@ -121,25 +136,6 @@ impl Catalog for Plugins {
             config_schema: description.config_schema.clone(),
             output_schema: description.output_schema.clone(),
         })
-    }
-
-    /// What kiln carries is loaded on as many threads as the machine has. A pipeline's own plugins are not: they may be
-    /// anything, and one that takes long and fails would do so twice.
-    fn expect(&self, sources: &BTreeSet<PluginSource>) {
-        let carried = sources.iter().filter(|source| matches!(source, PluginSource::Standard(_)));
-        let carried: Vec<&PluginSource> = carried.filter(|source| !self.loaded().contains_key(source)).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(carried.len());
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    while let Some(source) = carried.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        // What is wrong with it is told to whoever asks for it.
-                        let _ = self.load(source);
-                    }
-                });
-            }
-        });
     }
 
     fn standard_names(&self) -> Vec<String> {

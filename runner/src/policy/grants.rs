@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::denied::{Denied, DeniedReason};
@@ -12,7 +13,7 @@ use super::template::{self, PolicyError};
 use crate::types::{AccountId, Arn, Region};
 
 /// A permission as a plugin declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// One IAM action.
     pub action: String,

@@ -170,7 +170,8 @@ impl Attempt<'_> {
 
     async fn invoke(&self, store: &mut Store<StageHost>, ask: Ask) -> Result<Invoked, AttemptError> {
         let config = self.config.to_string();
-        let guest = self.plugin.pre.instantiate_async(&mut *store).await.map_err(|error| self.trapped(&error))?;
+        let pre = self.plugin.ready(self.engine).map_err(|error| self.ended(&error.to_string()))?;
+        let guest = pre.instantiate_async(&mut *store).await.map_err(|error| self.trapped(&error))?;
         let answered = call(&guest, store, ask, &config).await;
         match answered.map_err(|error| self.trapped(&error))? {
             Ok(invoked) => Ok(invoked),

@@ -69,6 +69,11 @@ impl Gate {
         self.0.send_modify(|state| state.open = true);
     }
 
+    /// Whether everybody may go on.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.borrow().open
+    }
+
     /// Wait until one may go on.
     pub(crate) async fn pass(&self, control: &Control) -> Result<(), HostStop> {
         if self.0.borrow().open {

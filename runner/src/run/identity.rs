@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::early::Early;
 use super::error::RunError;
 use crate::aws::call::Caller;
 use crate::aws::clients::{AssumedRole, Clients, Connection};
@@ -51,34 +52,42 @@ const SESSION_POLICY_CHARACTERS: usize = 2048;
 
 /// Clients with the credentials that `stage` acts with: in its environment's role, limited by a session policy to what
 /// its plugin declared, so that AWS enforces the same bounds as kiln does; without a role, the runner's own.
+#[expect(clippy::too_many_arguments, reason = "the parts of one decision")]
 pub(crate) async fn clients_of(
     pipeline: &Pipeline,
     stage: &Stage,
     place: &Place,
     grants: &Grants,
     connection: &Connection,
+    early: Option<&Early>,
     run: &RunId,
     warn: impl Fn(EventKind),
 ) -> Arc<Clients> {
-    let role = environment_of(pipeline, stage)
-        .and_then(|environment| environment.role.clone().map(|role| (role, environment)));
-    let assumed = role.map(|(role, environment)| {
-        let policy = grants.session_policy().to_string();
-        let fits = policy.chars().count() <= SESSION_POLICY_CHARACTERS;
-        if !fits {
-            warn(EventKind::Warning {
-                message: format!("the permissions of stage `{}` do not fit into a session policy", stage.name),
-                help: Some("kiln still enforces them at every call; AWS enforces only what the role allows".to_owned()),
-            });
-        }
-        AssumedRole {
-            role,
-            session: session_name(stage, run),
-            external_id: environment.external_id.clone(),
-            policy: fits.then_some(policy),
-        }
-    });
-    Arc::new(connection.clients(&place.region, assumed).await)
+    let role = role_of(pipeline, stage, grants, run);
+    if let Some(AssumedRole { policy: None, .. }) = role {
+        warn(EventKind::Warning {
+            message: format!("the permissions of stage `{}` do not fit into a session policy", stage.name),
+            help: Some("kiln still enforces them at every call; AWS enforces only what the role allows".to_owned()),
+        });
+    }
+    if let Some(clients) = role.as_ref().and_then(|role| early?.take(&stage.name, &place.region, role)) {
+        return clients;
+    }
+    Arc::new(connection.clients(&place.region, role).await)
+}
+
+/// The session that a stage acts in, where its environment has a role.
+pub(super) fn role_of(pipeline: &Pipeline, stage: &Stage, grants: &Grants, run: &RunId) -> Option<AssumedRole> {
+    let environment = environment_of(pipeline, stage)?;
+    let role = environment.role.clone()?;
+    let policy = grants.session_policy().to_string();
+    let fits = policy.chars().count() <= SESSION_POLICY_CHARACTERS;
+    Some(AssumedRole {
+        role,
+        session: session_name(stage, run),
+        external_id: environment.external_id.clone(),
+        policy: fits.then_some(policy),
+    })
 }
 
 /// What CloudTrail shows: the stage and the run, in the 64 characters that STS takes.

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(crate) mod context;
+mod early;
 mod error;
 pub mod events;
 mod executor;

@@ -76,7 +76,7 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
     };
     let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
     let id = &prepared.run.id;
-    let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, id, warn).await;
+    let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, None, id, warn).await;
     let attempted = Attempt {
         run: &prepared.run,
         engine: prepared.plugins.engine(),

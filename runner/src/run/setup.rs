@@ -4,16 +4,17 @@
 //! says whether a run begins, goes on, or is only planned.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::OnceCell;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::context::RunContext;
+use super::early::Early;
 use super::error::RunError;
 use super::events::Events;
 use super::gate::{Gate, Replay};
@@ -78,6 +79,8 @@ pub(crate) struct Prepared {
     pub(crate) account: AccountId,
     pub(crate) max_parallel: Option<usize>,
     pub(crate) detach_after: Option<Duration>,
+    /// Clients of stages that have not begun.
+    pub(crate) early: Early,
     /// Whether the credentials are known to be the right account's.
     identity: OnceCell<()>,
     /// Which process of the run this is: 1 for the one that began it.
@@ -129,6 +132,7 @@ pub(crate) async fn prepare(
         Beginning::Resume(resumable) => resumable.history.start.run.clone(),
         Beginning::Plan | Beginning::Run(_) => run_id.unwrap_or_else(|| RunId::new(clock.now())),
     };
+    plugins.warm_up(pipeline.stages.iter().map(|stage| stage.plugin.clone()));
     let own_clients = Arc::new(connection.clients(&pipeline.region, None).await);
     let secrets = match &beginning {
         Beginning::Resume(resumable) => resumable.pinned(&pipeline.secrets),
@@ -163,6 +167,7 @@ pub(crate) async fn prepare(
         account,
         max_parallel,
         detach_after,
+        early: Early::new(&pipeline),
         identity: OnceCell::new(),
         process,
         positions,
@@ -194,8 +199,13 @@ pub(crate) async fn prepare(
         Beginning::Plan | Beginning::Run(_) => {
             // The journal's first record names the account, so this one call is made before there is a journal.
             let silent = RunContext { events: Events::silent(clock), ..context(None, None, Gate::opened()) };
+            let kept = keep_ahead(&beginning, state_dir.as_deref(), &pipeline, &plugins);
             let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
             check_accounts(&pipeline, &account)?;
+            if let Some(kept) = kept {
+                // Beginning the journal keeps what is not kept yet, and tells why it cannot.
+                let _ = kept.await;
+            }
             let (Beginning::Run(source), Some(state_dir)) = (&beginning, state_dir) else {
                 let prepared = prepared(context(None, None, Gate::opened()), account, 1);
                 if let Beginning::Run(source) = &beginning {
@@ -222,6 +232,18 @@ pub(crate) async fn prepare(
             }
         }
     }
+}
+
+/// Write a run's components to the disk while AWS says who the runner is: the one waits for the disk, the other for the network.
+fn keep_ahead(
+    beginning: &Beginning<'_>,
+    state_dir: Option<&Path>,
+    pipeline: &Arc<Pipeline>,
+    plugins: &Arc<Plugins>,
+) -> Option<JoinHandle<Result<(), RunError>>> {
+    let (Beginning::Run(_), Some(state_dir)) = (beginning, state_dir) else { return None };
+    let (state_dir, pipeline, plugins) = (state_dir.to_owned(), Arc::clone(pipeline), Arc::clone(plugins));
+    Some(tokio::task::spawn_blocking(move || tenure::keep_components(&state_dir, &pipeline, &plugins)))
 }
 
 /// What kept a run from beginning, once its leases are given back.

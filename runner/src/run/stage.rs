@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
+use super::early::Early;
 use super::gate::{Arrival, Replay};
 use super::identity::clients_of;
 use super::setup::Prepared;
@@ -95,6 +96,7 @@ pub(crate) async fn run_stage(
         Readiness::Ready(worked) => *worked,
         Readiness::Ended(outcome, failure) => return Ok(StageEnd { outcome, failure, ..end }),
     };
+    Early::prepare_followers_of(&prepared, &name);
     let attempts = stage.retry.attempts.max(1);
     let (mut attempt, mut going_on) = match from {
         From::Beginning => (1, None),
@@ -201,7 +203,8 @@ pub(crate) async fn work_of(
     } else {
         let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
         let run = &prepared.run.id;
-        clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, run, warn).await
+        let early = Some(&prepared.early);
+        clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, early, run, warn).await
     };
     Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, place, clients, grants, config, memory }))
 }

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Sharing`], what whoever starts a run decides about it. Plans and rehearsals hold nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::stop::{Control, HostStop};
 use crate::clock::Clock;
 use crate::event::{EventKind, RunOutcome};
 use crate::journal::{self, Journal, Record, RunResume, RunStart};
-use crate::pipeline::Pipeline;
-use crate::plugin::Plugins;
+use crate::pipeline::{Pipeline, PluginSource};
+use crate::plugin::{Plugin, Plugins};
 use crate::store::{
     Carrier, Claim, Ending, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, Terms, keep_component,
 };
@@ -137,6 +137,20 @@ fn hear(sharing: &Sharing, warnings: &mut Vec<EventKind>, notice: &Notice) {
     }
 }
 
+/// Keep the components that a run will need, before it can begin its journal.
+pub(super) fn keep_components(state_dir: &Path, pipeline: &Pipeline, plugins: &Plugins) -> Result<(), RunError> {
+    for plugin in plugins_of(pipeline, plugins)? {
+        journal::keep_component(state_dir, &plugin.digest, &plugin.bytes)?;
+    }
+    Ok(())
+}
+
+/// The plugins of a pipeline, each once.
+fn plugins_of(pipeline: &Pipeline, plugins: &Plugins) -> Result<Vec<Arc<Plugin>>, RunError> {
+    let sources: BTreeSet<&PluginSource> = pipeline.stages.iter().map(|stage| &stage.plugin).collect();
+    sources.into_iter().map(|source| Ok(plugins.load(source)?)).collect()
+}
+
 /// Begin the journal of a run that holds `leases`: what they are is its second record, and none counts that is not where they
 /// are.
 pub(super) async fn begin_journal(
@@ -148,8 +162,7 @@ pub(super) async fn begin_journal(
     leases: &Leases,
 ) -> Result<Journal, RunError> {
     let directory = journal::run_dir(state_dir, &start.run);
-    for stage in &pipeline.stages {
-        let plugin = plugins.load(&stage.plugin)?;
+    for plugin in plugins_of(pipeline, plugins)? {
         // A resume uses the bytes of the run's start, whatever has become of the files.
         journal::keep_component(state_dir, &plugin.digest, &plugin.bytes)?;
         if let Store::Shared(table) = leases.store() {

@@ -74,9 +74,6 @@ pub(super) fn stages(
 ) -> (Vec<Stage>, BTreeSet<String>) {
     let nothing = BTreeMap::new();
     let tables = file.stages.as_ref().unwrap_or(&nothing);
-    let carried = tables.values().filter_map(|table| table.plugin.as_ref());
-    let carried = carried.filter(|name| !declarations.plugins.contains_key(*name) && standard.contains(name));
-    contracts.expect(&carried.map(|name| PluginSource::Standard(name.clone())).collect());
     let mut plugins = BTreeMap::new();
     let mut known = BTreeMap::new();
     for (name, table) in tables {

@@ -1,0 +1,66 @@
+//! Calls that are under way: each on a task of its own.
+//!
+//! The main functions are [`send_once`] and [`aside`]. The SDK needs ten times the stack of a guest, and what a guest's stack
+//! has once used it keeps for as long as its stage waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+
+use super::clients::Clients;
+use super::error::{AwsError, ErrorKind};
+use super::operation::{Operation, Token};
+use super::request_id::capture;
+use crate::run::stop::HostStop;
+
+/// An attempt to send a call is given up after this long. The SDK's own limit is lower; this one holds whatever the SDK
+/// does.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+/// Send a call once. Answers AWS's request id, too. Whoever sends holds a `turn` until the answer is there.
+pub(super) async fn send_once<O: Operation>(
+    turn: OwnedSemaphorePermit,
+    operation: &Arc<O>,
+    clients: &Arc<Clients>,
+    token: &Token,
+) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
+    let (operation, clients, token) = (Arc::clone(operation), Arc::clone(clients), token.clone());
+    let sending = async move {
+        let (sent, request_id) = capture(tokio::time::timeout(DEADLINE, operation.send(&clients, &token))).await;
+        let answer = sent.unwrap_or_else(|_| Err(timed_out(request_id.clone())));
+        (answer, request_id)
+    };
+    aside(turn, Box::pin(sending)).await
+}
+
+/// Let `work` call AWS on a task of its own, which ends when nobody waits for it any more.
+pub(super) async fn aside<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Result<T, HostStop> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let answer = work.await;
+        drop(turn);
+        answer
+    });
+    match task.join_next().await {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(HostStop::Defect(format!("a call of AWS came to no end: {error}"))),
+        // INVARIANT: the one task is there until it was joined.
+        None => Err(HostStop::Defect("a call of AWS was lost".to_owned())),
+    }
+}
+
+fn timed_out(request_id: Option<String>) -> AwsError {
+    AwsError {
+        kind: ErrorKind::Unavailable,
+        code: "TimedOut".to_owned(),
+        message: format!("no answer within {} seconds", DEADLINE.as_secs()),
+        operation: String::new(),
+        request_id,
+    }
+}

@@ -1,0 +1,109 @@
+//! What plugins said of themselves, kept beside their compiled code: to ask one means to load it, and whoever checks a
+//! pipeline needs no more than the answer.
+//!
+//! The main type is [`Notes`]. Like the compiled code itself, a note is only as good as the directory that it lies in is
+//! private.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::component::Description;
+use crate::types::Digest;
+
+/// Notes of one engine of one build of kiln.
+#[derive(Debug, Clone)]
+pub(super) struct Notes {
+    directory: PathBuf,
+    /// Changes with whatever could make a plugin's description another, or its check.
+    maker: String,
+}
+
+/// What is known of a component without loading it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) description: Description,
+    pub(super) imports: Vec<String>,
+}
+
+impl Notes {
+    /// Notes under `cache`. None where this build of kiln cannot be told from another.
+    pub(super) fn new(cache: &Path, engine: &str) -> Option<Self> {
+        let program = fs::metadata(std::env::current_exe().ok()?).ok()?;
+        let built = program.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        let maker = format!("{} {built} {} {engine}", env!("CARGO_PKG_VERSION"), program.len());
+        Some(Self { directory: cache.join("descriptions"), maker })
+    }
+
+    /// What was noted of the component of a digest. What cannot be read was never written.
+    pub(super) fn read(&self, component: &Digest) -> Option<Note> {
+        serde_json::from_slice(&fs::read(self.path(component)).ok()?).ok()
+    }
+
+    /// Note it. A note that cannot be written costs time, and nothing else.
+    pub(super) fn write(&self, component: &Digest, note: &Note) {
+        let path = self.path(component);
+        // By a rename, so that nobody reads half of it.
+        let partial = path.with_extension(format!("{}.partial", uuid::Uuid::new_v4().simple()));
+        let written = serde_json::to_vec(note).is_ok_and(|text| {
+            fs::create_dir_all(&self.directory).is_ok()
+                && fs::write(&partial, text).is_ok()
+                && fs::rename(&partial, &path).is_ok()
+        });
+        if !written {
+            // It may not be there at all.
+            let _ = fs::remove_file(&partial);
+        }
+    }
+
+    fn path(&self, component: &Digest) -> PathBuf {
+        let key = Digest::of(format!("{} {component}", self.maker).as_bytes());
+        self.directory.join(key.as_str().trim_start_matches("sha256:")).with_extension("json")
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+mod tests {
+    use super::*;
+
+    fn note() -> Note {
+        let description = Description {
+            name: "probe".to_owned(),
+            version: "1.0.0".to_owned(),
+            summary: "Tests".to_owned(),
+            config_schema: serde_json::json!({ "type": "object", "b": 1, "a": 2 }),
+            output_schema: serde_json::json!({ "type": "object" }),
+            permissions: Vec::new(),
+            undoable: true,
+        };
+        Note { description, imports: vec!["kiln:stage/timer@0.1.0".to_owned()] }
+    }
+
+    #[test]
+    fn what_was_noted_is_read_by_the_same_engine_alone() {
+        let cache = tempfile::tempdir().unwrap();
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let notes = Notes::new(cache.path(), "engine").unwrap();
+        assert!(notes.read(&one).is_none());
+        notes.write(&one, &note());
+        let read = notes.read(&one).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&note()).unwrap());
+        assert!(notes.read(&other).is_none());
+        assert!(Notes::new(cache.path(), "another engine").unwrap().read(&one).is_none());
+    }
+
+    #[test]
+    fn a_damaged_note_is_none() {
+        let cache = tempfile::tempdir().unwrap();
+        let notes = Notes::new(cache.path(), "engine").unwrap();
+        let component = Digest::of(b"one");
+        notes.write(&component, &note());
+        let path = notes.path(&component);
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, text.get(..text.len() / 2).unwrap()).unwrap();
+        assert!(notes.read(&component).is_none());
+    }
+}
