@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::Chance;
+use crate::backend::Backend;
 
 /// A query answers so many items at a time, so that whoever asks must page.
 const PAGE: usize = 3;
@@ -235,7 +236,7 @@ pub struct Weather {
 /// A runner's way to a table. While the runner is frozen nothing comes or goes.
 #[derive(Clone)]
 pub struct Unsteady {
-    table: Dynamo,
+    table: Arc<dyn Backend>,
     weather: Weather,
     chance: Arc<Mutex<Chance>>,
     frozen: Arc<Mutex<Option<Instant>>>,
@@ -243,7 +244,7 @@ pub struct Unsteady {
 
 impl Unsteady {
     /// A way to `table`; what happens on it follows from `chance`.
-    pub fn to(table: Dynamo, weather: Weather, chance: Chance) -> Self {
+    pub fn to(table: Arc<dyn Backend>, weather: Weather, chance: Chance) -> Self {
         Self { table, weather, chance: Arc::new(Mutex::new(chance)), frozen: Arc::default() }
     }
 

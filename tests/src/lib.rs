@@ -3,6 +3,7 @@
 //! The main types are [`Account`], a simulated AWS on loopback, and [`Kiln`], a command line to be run in it.
 
 mod account;
+mod backend;
 mod chance;
 pub mod component;
 mod courses;
@@ -16,6 +17,7 @@ mod trap;
 mod world;
 
 pub use account::Account;
+pub use backend::{Backend, Served};
 pub use chance::Chance;
 pub use courses::{courses, undone};
 pub use crash::{Course, Trial};

@@ -1,7 +1,7 @@
 //! The host's operations on two emulations of AWS that do not know of each other: the simulator, and moto where moto is
 //! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions). What passes on one must on the other.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) struct Moto {
     child: Child,
     /// Its address.
     pub(crate) url: String,
+    /// The same, as one connects to it.
+    pub(crate) address: SocketAddr,
 }
 
 impl Moto {
@@ -42,9 +44,10 @@ impl Moto {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let moto = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let moto = Self { child, url: format!("http://{address}"), address };
         for _ in 0..300 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if std::net::TcpStream::connect(address).is_ok() {
                 return Ok(moto);
             }
             std::thread::sleep(Duration::from_millis(100));

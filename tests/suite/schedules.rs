@@ -1,6 +1,7 @@
 //! Two runners on one environment, paused wherever they wait, for longer than a lease lasts now and then: at most one deploys.
 //!
-//! `KILN_SCHEDULES=10000` tries as many schedules, `KILN_SEED=N` begins with another seed. What fails names its seed.
+//! On a table in memory, and on moto's, each in virtual time. `KILN_SCHEDULES=10000` tries as many schedules, `KILN_SEED=N`
+//! begins with another seed. What fails names its seed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,10 +14,16 @@ use kiln_runner::journal::{self, CallKey, Journal, LocalRead, Phase, Record, Run
 use kiln_runner::rehearse::START;
 use kiln_runner::store::{Carrier, Claim, Ending, LeaseKey, Leases, Past, Store, Table, Terms};
 use kiln_runner::types::{Region, RunId};
-use kiln_tests::{Chance, Dynamo, Unsteady, Weather};
+use kiln_tests::{Backend, Chance, Dynamo, Served, Unsteady, Weather};
+use serde_json::{Value, json};
+
+use crate::emulators::Moto;
 
 /// How many schedules a test run tries unless it is told.
 const SCHEDULES: u64 = 1_000;
+
+/// The same for moto, which takes milliseconds for each request.
+const SCHEDULES_ON_MOTO: u64 = 25;
 
 /// What keeps a runner from deploying that was taken over.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +55,7 @@ struct Runner {
     checks: Checks,
     chance: Chance,
     way: Unsteady,
-    dynamo: Dynamo,
+    backend: Arc<dyn Backend>,
     table: Table,
     state: PathBuf,
     tally: Arc<Mutex<Tally>>,
@@ -145,8 +152,7 @@ impl Runner {
 
     /// Deploy. Whether another has the lease by now is for the table itself to say.
     fn write_to_the_world(&self, fence: u64) {
-        let there = self.dynamo.attribute("leases", "lease#111111111111#production", "fence");
-        let there: u64 = there.and_then(|fence| fence.parse().ok()).unwrap_or_default();
+        let there = fence_in(&self.backend, &name_of(self.seed));
         self.count(|tally| {
             tally.deployed += 1;
             if there != fence {
@@ -157,6 +163,35 @@ impl Runner {
             }
         });
     }
+}
+
+/// The table of a schedule.
+fn name_of(seed: u64) -> String {
+    format!("kiln-{seed}")
+}
+
+/// The fence of the environment's lease, as the table has it.
+fn fence_in(backend: &Arc<dyn Backend>, table: &str) -> u64 {
+    let key = json!({ "pk": { "S": "leases" }, "sk": { "S": "lease#111111111111#production" } });
+    let answer = asked(backend, "GetItem", &json!({ "TableName": table, "Key": key, "ConsistentRead": true }));
+    let fence = answer.pointer("/Item/fence/N").and_then(Value::as_str).unwrap_or_else(|| panic!("no fence: {answer}"));
+    fence.parse().unwrap_or_else(|error| panic!("{fence}: {error}"))
+}
+
+fn make_table(backend: &Arc<dyn Backend>, table: &str) {
+    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
+    let request = json!({
+        "TableName": table, "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": [attribute("pk"), attribute("sk")],
+        "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
+    });
+    asked(backend, "CreateTable", &request);
+}
+
+fn asked(backend: &Arc<dyn Backend>, operation: &str, request: &Value) -> Value {
+    let answer = backend.answer(operation, request.to_string().as_bytes());
+    assert_eq!(answer.status(), 200, "{operation}: {}", String::from_utf8_lossy(answer.body()));
+    serde_json::from_slice(answer.body()).unwrap_or_else(|error| panic!("{operation}: {error}"))
 }
 
 fn environment() -> LeaseKey {
@@ -195,25 +230,24 @@ pub(crate) fn start(directory: &std::path::Path, run: &RunId) -> Result<RunStart
 }
 
 /// One schedule: two runners in virtual time.
-fn schedule(seed: u64, checks: Checks, state: &std::path::Path) -> Tally {
+fn schedule(seed: u64, checks: Checks, backend: &Arc<dyn Backend>, state: &std::path::Path) -> Tally {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
     let tally = Arc::new(Mutex::new(Tally::default()));
     runtime.block_on(async {
-        let dynamo = Dynamo::new();
         let region: Region = "us-west-2".parse().unwrap_or_else(|error| panic!("{error}"));
-        let address = "dynamodb://kiln".parse().unwrap_or_else(|error| panic!("{error}"));
+        let address = format!("dynamodb://{}", name_of(seed)).parse().unwrap_or_else(|error| panic!("{error}"));
         let mut runners = tokio::task::JoinSet::new();
         for name in 0..2 {
             let mut chance = Chance::of_seed(seed.wrapping_mul(2) + name);
             let weather = Weather { latency: 200, lost: 2 };
-            let way = Unsteady::to(dynamo.clone(), weather, Chance::of_seed(chance.below(u64::MAX)));
+            let way = Unsteady::to(Arc::clone(backend), weather, Chance::of_seed(chance.below(u64::MAX)));
             let clock = Clock::starting_at(START, 1.0);
             let connection = Connection::in_process(&region, way.clone(), clock);
             let table = Table::open(&connection, &address, &region).await;
             let state = state.join(format!("{seed}-{name}"));
-            let (tally, dynamo) = (Arc::clone(&tally), dynamo.clone());
-            runners.spawn(Runner { name, seed, checks, chance, way, dynamo, table, state, tally }.live());
+            let (tally, backend) = (Arc::clone(&tally), Arc::clone(backend));
+            runners.spawn(Runner { name, seed, checks, chance, way, backend, table, state, tally }.live());
         }
         runners.join_all().await;
     });
@@ -225,8 +259,8 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Try schedules on all processors, and add up what came of them.
-fn schedules(count: u64, checks: Checks) -> Tally {
+/// Try schedules on all processors, each on a table of its own, and add up what came of them.
+fn schedules(count: u64, checks: Checks, table: impl Fn(u64) -> Arc<dyn Backend> + Sync) -> Tally {
     let first = number("KILN_SEED").unwrap_or(1);
     let state = in_memory();
     let next = std::sync::atomic::AtomicU64::new(0);
@@ -239,7 +273,7 @@ fn schedules(count: u64, checks: Checks) -> Tally {
                     if index >= count {
                         return;
                     }
-                    let one = schedule(first + index, checks, state.path());
+                    let one = schedule(first + index, checks, &table(first + index), state.path());
                     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
                     sum.deployed += one.deployed;
                     sum.refused += one.refused;
@@ -272,9 +306,15 @@ fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn in_dynamo(_: u64) -> Arc<dyn Backend> {
+    Arc::new(Dynamo::new())
+}
+
+const CHECKED: Checks = Checks { guard: true, condition: true };
+
 #[test]
 fn of_two_runners_at_most_one_deploys() {
-    let tally = schedules(number("KILN_SCHEDULES").unwrap_or(SCHEDULES), Checks { guard: true, condition: true });
+    let tally = schedules(number("KILN_SCHEDULES").unwrap_or(SCHEDULES), CHECKED, in_dynamo);
     assert_eq!(tally.violations, Vec::<String>::new());
     // Schedules in which nothing happens prove nothing.
     for (what, count) in [
@@ -290,10 +330,25 @@ fn of_two_runners_at_most_one_deploys() {
 }
 
 #[test]
+fn of_two_runners_at_most_one_deploys_on_moto() {
+    let moto = Moto::start().unwrap_or_else(|error| panic!("{error}"));
+    let served: Arc<dyn Backend> = Arc::new(Served::at(moto.address));
+    let tally = schedules(number("KILN_SCHEDULES").unwrap_or(SCHEDULES_ON_MOTO), CHECKED, |seed| {
+        make_table(&served, &name_of(seed));
+        Arc::clone(&served)
+    });
+    assert_eq!(tally.violations, Vec::<String>::new());
+    for (what, count) in [("deployed", tally.deployed), ("was refused", tally.refused), ("took over", tally.taken_over)]
+    {
+        assert!(count > 0, "nobody {what}: {tally:?}");
+    }
+}
+
+#[test]
 fn without_the_checks_two_runners_deploy_at_once() {
-    let without = schedules(100, Checks { guard: false, condition: false });
+    let without = schedules(100, Checks { guard: false, condition: false }, in_dynamo);
     assert!(!without.violations.is_empty(), "a harness that cannot fail proves nothing");
     // A record that counts says nothing of the moment at which the write is sent: that is what the guard is for.
-    let unguarded = schedules(100, Checks { guard: false, condition: true });
+    let unguarded = schedules(100, Checks { guard: false, condition: true }, in_dynamo);
     assert!(!unguarded.violations.is_empty(), "a harness that cannot fail proves nothing");
 }

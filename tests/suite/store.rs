@@ -75,7 +75,7 @@ fn in_memory(lost: u64, check: impl AsyncFnOnce(&Table, &Dynamo) -> Checked) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let dynamo = Dynamo::new();
-        let way = Unsteady::to(dynamo.clone(), Weather { latency: 2, lost }, Chance::of_seed(7));
+        let way = Unsteady::to(Arc::new(dynamo.clone()), Weather { latency: 2, lost }, Chance::of_seed(7));
         let connection = Connection::in_process(&region(), way, Clock::starting_at(START, 1.0));
         let table = Table::open(&connection, &"dynamodb://kiln".parse()?, &region()).await;
         check(&table, &dynamo).await
@@ -362,6 +362,34 @@ fn one_run_deploys_to_an_environment_at_a_time_whatever_the_machine() {
     assert_eq!(first.code(), Some(0), "{}", first.all());
     let second = second.then(RUN).env("AWS_ENDPOINT_URL", &account.url()).scale(60.0).run();
     assert_eq!(second.code(), Some(0), "without `--store` it is alone: {}", second.all());
+}
+
+#[test]
+fn whoever_waits_for_a_lease_need_not_wait_to_be_ended() {
+    let account = SharedAccount::at_scale(&World::of(""), 60.0);
+    let killed = wait_for(deploying(account.kiln(RUN), "first", 900).start(), "\"record\":\"timer\"");
+    send(&killed, Signal::KILL);
+    killed.end();
+    // Nobody can know that it is dead before its lease is over, a minute later.
+    let waiting = deploying(account.kiln(RUN), "second", 120).start();
+    heeds_interrupts(&waiting);
+    send(&waiting, Signal::INT);
+    let outcome = waiting.end();
+    assert_eq!(outcome.code(), Some(130), "{}", outcome.all());
+    assert!(!outcome.directory().join(".kiln/runs").exists(), "a run that never began leaves nothing");
+}
+
+/// Wait until a process has a handler for SIGINT, which would end it until then.
+fn heeds_interrupts(running: &Running) {
+    let status = format!("/proc/{}/status", running.id());
+    let caught = || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 0b10 != 0)
+    };
+    while !caught() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

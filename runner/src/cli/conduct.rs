@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::pipeline::Span;
 use crate::report::{Settings, reports_of_run};
-use crate::run::{Interrupter, RunError, RunOptions, RunSummary};
+use crate::run::{HostStop, Interrupter, RunError, RunOptions, RunSummary};
 use crate::types::Region;
 
 /// How a run is carried out.
@@ -56,6 +56,7 @@ impl Conduct {
         };
         let written = page.as_ref().map(|page| page.delivery());
         let (interrupter, control) = Interrupter::new();
+        let watched = control.clone();
         if let Err(error) = signals::watch(interrupter) {
             return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
         }
@@ -76,6 +77,11 @@ impl Conduct {
         }
         match result {
             Ok(summary) => exit_of(summary.outcome, summary.signal.as_deref()),
+            // While it waited for a lease: nothing was begun, and nothing is to be resumed.
+            Err(error @ RunError::GivenUp(HostStop::Interrupted)) => {
+                let exit = signals::exit_of(&watched.interrupted().unwrap_or_default());
+                complain(&error.to_string(), error.help().as_deref(), exit)
+            }
             Err(error) => complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
         }
     }
