@@ -83,6 +83,9 @@ pub(crate) struct CallerParts {
     pub(crate) replay: Replay,
 }
 
+/// Whoever waits for a service that throttles looks after so many milliseconds whether it still does.
+const HEAR_AGAIN: u64 = 5_000;
+
 /// The largest request, as JSON: a record of the journal holds it, and what it repeats of it.
 const MAXIMUM_REQUEST: u64 = 256 << 10;
 
@@ -258,7 +261,7 @@ impl Caller {
             return Ok(Err(refused));
         }
         if !O::ACTION.write {
-            let (answer, request_id) = self.send(clients, &operation, &asked.token, None).await?;
+            let (answer, request_id) = self.send(clients, &operation, &asked.token, None, None).await?;
             let request = Some(asked.request.clone());
             return self.answer::<O>(&asked, request, answer, request_id).await;
         }
@@ -273,7 +276,7 @@ impl Caller {
             at: self.run.clock.now(),
         };
         self.note_durable(&Record::Intent(intent.clone())).await?;
-        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent)).await?;
+        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent), None).await?;
         self.answer::<O>(&asked, None, answer, request_id).await
     }
 
@@ -301,14 +304,10 @@ impl Caller {
             RecordedCall { result: None, intent: Some(intent), settled, .. } => {
                 self.go_live().await?;
                 let verdict = settled.map(|settled| settled.verdict);
-                let sent = Sent { intent: &intent, token: &asked.token, last: intent.at, verdict };
-                let (answer, request_id) = match Box::pin(self.find_out(clients, operation, sent)).await? {
-                    Found::Answer(output) => (Ok(output), None),
-                    Found::Send => {
-                        let (answer, request_id) = self.send(clients, operation, &asked.token, Some(&intent)).await?;
-                        (answer.map(|output| operation.amend(intent.before.as_ref(), output)), request_id)
-                    }
-                };
+                // The process that died may have waited long before it sent the call.
+                let sent = Sent { intent: &intent, token: &asked.token, last: self.run.clock.now(), verdict };
+                let (answer, request_id) =
+                    self.send(clients, operation, &asked.token, Some(&intent), Some(sent)).await?;
                 self.answer::<O>(&Asked { began: intent.at, ..asked }, None, answer, request_id).await
             }
             // INVARIANT: a script's call comes from an intent or from a result.
@@ -329,7 +328,7 @@ impl Caller {
             CallOutcome::Ok(Body::Plain(output)) => Ok(Ok(serde_json::from_value(output).map_err(defect)?)),
             // It was not written down, because it holds a secret: it is asked for again.
             CallOutcome::Ok(Body::Hashed(expected)) => {
-                let (answer, _) = self.send(clients, operation, &asked.token, None).await?;
+                let (answer, _) = self.send(clients, operation, &asked.token, None, None).await?;
                 let output = match answer {
                     Ok(output) => output,
                     Err(error) => return Ok(Err(self.named::<O>(error))),
@@ -387,27 +386,37 @@ impl Caller {
     }
 
     /// Send it, and again as long as that is harmless and can help. Every time with the same token. What became of a write
-    /// whose answer did not come is found out first.
+    /// whose answer did not come is found out first: also of one that an earlier process sent, which `doubt` tells of.
     async fn send<O: Operation>(
         &self,
         clients: &Arc<Clients>,
         operation: &Arc<O>,
         token: &Token,
         intent: Option<&Intent>,
+        mut doubt: Option<Sent<'_>>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
         let mut tries = Tries::default();
-        // Whether an earlier sending may have had its effect.
-        let mut doubted = false;
+        // Whether an earlier sending was in doubt, and whether one still is.
+        let (mut doubted, mut unsure) = (doubt.is_some(), false);
+        let mut request_id = None;
         loop {
             self.keep_pace(O::ACTION.name).await?;
-            let generation = clients.generation();
-            let last = self.run.clock.now();
             let turn = self.turn().await?;
+            // Not sooner: what is found must still hold when the call is sent again.
+            if let Some(sent) = doubt.take() {
+                match Box::pin(self.find_out(clients, operation, sent)).await? {
+                    Found::Answer(output) => return Ok((Ok(output), request_id)),
+                    Found::Send => unsure = false,
+                    Found::SendAgain => unsure = true,
+                }
+            }
+            let generation = clients.generation();
             // Only now: who waits for a turn may lose the lease meanwhile.
             if O::ACTION.write {
                 self.run.guard()?;
             }
-            let (sent, request_id) = send_once(turn, operation, clients, token).await?;
+            let (sent, id) = send_once(turn, operation, clients, token).await?;
+            request_id = id;
             let error = match sent {
                 Ok(output) => {
                     self.run.pacer.answered(&self.pace_of(O::ACTION.name), self.run.clock.now());
@@ -417,6 +426,7 @@ impl Caller {
                 }
                 Err(error) => error,
             };
+            let failed_at = self.run.clock.now();
             self.heed::<O>(clients, generation, &error);
             let pause = tries.fail(error.kind, token.as_str());
             if let Some(pause) = pause {
@@ -432,17 +442,24 @@ impl Caller {
             // What could not be signed was not sent.
             let sent = error.code != NO_CREDENTIALS;
             let unanswered = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable);
-            doubted |= unanswered.is_some();
+            doubt = unanswered.map(|intent| Sent { intent, token, last: failed_at, verdict: None });
+            doubted |= doubt.is_some();
+            if pause.is_some() {
+                continue;
+            }
             // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
-            if let Some(intent) = unanswered.filter(|_| pause.is_some() || O::RETRY != RetryClass::Token) {
-                let sent = Sent { intent, token, last, verdict: None };
-                if let Found::Answer(output) = Box::pin(self.find_out(clients, operation, sent)).await? {
-                    return Ok((Ok(output), request_id));
-                }
+            if let Some(sent) = doubt.filter(|_| O::RETRY != RetryClass::Token)
+                && let Found::Answer(output) = Box::pin(self.find_out(clients, operation, sent)).await?
+            {
+                return Ok((Ok(output), request_id));
             }
-            if pause.is_none() {
-                return Ok((Err(error), request_id));
+            // It was not sent again, so that it failed says nothing of the sending before.
+            if let Some(intent) = intent.filter(|_| unsure && !sent) {
+                let sent = Sent { intent, token, last: failed_at, verdict: None };
+                let evidence = format!("it could not be signed when it was to be sent again: {}", error.message);
+                return Err(self.stuck::<O>(&sent, &evidence, "see to the stage's role").await?);
             }
+            return Ok((Err(error), request_id));
         }
     }
 
@@ -483,7 +500,9 @@ impl Caller {
             return Ok(());
         }
         loop {
-            self.run.sleep_until(slot.at).await?;
+            // Those who wait long hear of it when the service is no longer throttled.
+            let heard = self.run.clock.now().saturating_add(HEAR_AGAIN);
+            self.run.sleep_until(slot.at.min(heard)).await?;
             let now = self.run.clock.now();
             slot = self.run.pacer.confirm(&key, slot, now);
             if slot.at <= now {

@@ -16,6 +16,7 @@ use aws_credential_types::provider::{self as credentials, ProvideCredentials, Sh
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
 use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
@@ -65,7 +66,7 @@ impl Connection {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(anyone))
-            .identity_cache(IdentityCache::lazy().build())
+            .identity_cache(identity_cache())
             .retry_config(RetryConfig::disabled())
             .http_client(http_client(Some(endpoint)))
             .endpoint_url(endpoint)
@@ -80,7 +81,7 @@ impl Connection {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::new(region.as_str().to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(anyone))
-            .identity_cache(IdentityCache::lazy().build())
+            .identity_cache(identity_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
             .time_source(ClockTime(clock))
@@ -122,12 +123,21 @@ impl Connection {
             let assumed = Assumed { inner: Arc::new(ahead) };
             sdk = sdk
                 .credentials_provider(SharedCredentialsProvider::new(assumed.clone()))
-                .identity_cache(IdentityCache::lazy().build());
+                .identity_cache(identity_cache());
             return Clients::new(sdk.build(), Some(assumed));
         }
         Clients::new(sdk.build(), None)
     }
 }
+
+/// A cache of credentials. Whoever waits for them gives up before the call itself does: a call that was not signed was not
+/// sent, and must not look like one without an answer.
+fn identity_cache() -> SharedIdentityCache {
+    IdentityCache::lazy().load_timeout(CREDENTIALS_WITHIN).build()
+}
+
+/// Within this time there are credentials, or none.
+const CREDENTIALS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A role's credentials, which may be fetched before they are needed.
 #[derive(Debug, Clone)]
@@ -266,7 +276,7 @@ impl Clients {
     pub(crate) fn renew(&self, generation: u64) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.number == generation {
-            let sdk = current.sdk.to_builder().identity_cache(IdentityCache::lazy().build()).build();
+            let sdk = current.sdk.to_builder().identity_cache(identity_cache()).build();
             *current = Arc::new(Generation::new(generation + 1, sdk));
         }
     }

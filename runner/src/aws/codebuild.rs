@@ -2,6 +2,8 @@
 //!
 //! Every request record of the interface `codebuild` is an [`Operation`]; [`StartBuildRequest`] is the one that changes most.
 
+use std::time::Duration;
+
 use aws_sdk_codebuild::types as sdk;
 
 use super::clients::Clients;
@@ -58,6 +60,8 @@ impl Operation for StartBuildRequest {
     type Output = StartBuildResponse;
     const ACTION: Action = Action::write("codebuild:StartBuild");
     const RETRY: RetryClass = RetryClass::Token;
+    // CodeBuild knows one for five minutes; some of them may pass on the way.
+    const TOKEN_LASTS: Duration = Duration::from_secs(240);
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![project_arn(at, &self.project)]
@@ -94,7 +98,7 @@ impl Operation for StartBuildRequest {
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        if unanswered.now.saturating_sub(unanswered.sent) < TOKEN_LASTS {
+        if Duration::from_millis(unanswered.now.saturating_sub(unanswered.sent)) < Self::TOKEN_LASTS {
             return Ok(Fate::SendAgain);
         }
         let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: LOOKED_AT };
@@ -144,9 +148,6 @@ fn is_since(build: &sdk::Build, sent: u64) -> bool {
     const SKEW: u64 = 5_000;
     millis(build.start_time).is_some_and(|started| started + SKEW >= sent)
 }
-
-/// CodeBuild knows a client token for five minutes; some of them may have passed on the way.
-const TOKEN_LASTS: u64 = 4 * 60 * 1000;
 
 impl StartBuildRequest {
     /// Whether this request may have started `build`. What CodeBuild does not tell of a build speaks neither for nor

@@ -268,8 +268,22 @@ impl Operation for BatchDeleteImageRequest {
         Ok(Some(Value::Array(self.seen(aws).await?)))
     }
 
+    /// A tag may name another image by then.
+    fn means_the_same_later(&self) -> bool {
+        self.images.iter().all(|id| id.tag.is_none())
+    }
+
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        let Some(before) = unanswered.before.and_then(Value::as_array) else { return Ok(Fate::SendAgain) };
+        let Some(before) = unanswered.before.and_then(Value::as_array) else {
+            return Ok(match self.means_the_same_later() {
+                true => Fate::SendAgain,
+                false => Fate::Unknown {
+                    evidence: "it is not known which images the tags named".to_owned(),
+                    check: "see in CloudTrail whether the images were deleted".to_owned(),
+                    likely: None,
+                },
+            });
+        };
         let now = self.seen(aws).await?;
         let had = || before.iter().zip(&now).filter(|(before, _)| !before.is_null());
         // A tag that was deleted and pushed again, or moved, names what nobody asked to delete.

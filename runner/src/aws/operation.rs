@@ -5,6 +5,7 @@
 //! `bind!` list. Nothing else knows of single operations.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,6 +57,16 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// They are made on the stage's authority, so a stage whose plugin does not declare them goes without.
     fn looks(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
         Vec::new()
+    }
+
+    /// For how long AWS knows the client token of an operation of class [`RetryClass::Token`], with time to spare: sent again
+    /// later it would be done again.
+    const TOKEN_LASTS: Duration = Duration::ZERO;
+
+    /// Whether a write of class [`RetryClass::Natural`] can be sent again without a look, because it means the same whatever
+    /// others did meanwhile.
+    fn means_the_same_later(&self) -> bool {
+        true
     }
 
     /// Find out what became of a write that was sent and whose answer never came. Only reads are made. The call path asks

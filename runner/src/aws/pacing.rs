@@ -96,6 +96,8 @@ struct Pace {
     window: u64,
     answers: u32,
     answers_before: u32,
+    /// Calls that nobody spaced, in the window.
+    asked: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -112,8 +114,12 @@ struct Rate {
 
 impl Pace {
     fn admit(&mut self, now: u64) -> Slot {
+        self.turn(now);
         let cuts = self.cuts;
-        let Some(rate) = &mut self.rate else { return Slot { at: now, cuts } };
+        let Some(rate) = &mut self.rate else {
+            self.asked = self.asked.saturating_add(1);
+            return Slot { at: now, cuts };
+        };
         if now.saturating_sub(rate.cut) >= FORGET {
             self.rate = None;
             return Slot { at: now, cuts };
@@ -126,7 +132,8 @@ impl Pace {
     }
 
     fn confirm(&mut self, slot: Slot, now: u64) -> Slot {
-        if slot.cuts == self.cuts { slot } else { self.admit(now) }
+        let forgotten = self.rate.is_none_or(|rate| now.saturating_sub(rate.cut) >= FORGET);
+        if slot.cuts == self.cuts && !forgotten { slot } else { self.admit(now) }
     }
 
     fn answered(&mut self, now: u64) {
@@ -136,8 +143,12 @@ impl Pace {
 
     fn throttled(&mut self, now: u64) {
         self.turn(now);
+        // Where nothing was answered of late there is nothing to measure: a refusal may be the first to come back.
+        let asked = f64::from(self.asked) * 1_000.0 / WINDOW as f64;
         let measured = self.measured();
-        let rate = self.rate.get_or_insert(Rate { value: measured, raised: now, cut: 0, next: now });
+        let first = Rate { value: measured.unwrap_or(asked).max(LOWEST), raised: now, cut: 0, next: now };
+        let rate = self.rate.get_or_insert(first);
+        let measured = measured.unwrap_or(rate.value);
         if now.saturating_sub(rate.cut) < SETTLE {
             return;
         }
@@ -153,14 +164,15 @@ impl Pace {
         let age = now.saturating_sub(self.window);
         if age >= WINDOW {
             self.answers_before = if age < 2 * WINDOW { self.answers } else { 0 };
-            self.answers = 0;
+            (self.answers, self.asked) = (0, 0);
             self.window = now;
         }
     }
 
-    /// Answers a second of late.
-    fn measured(&self) -> f64 {
-        (f64::from(self.answers.max(self.answers_before)) * 1_000.0 / WINDOW as f64).max(LOWEST)
+    /// Answers a second of late, if there were any.
+    fn measured(&self) -> Option<f64> {
+        let answers = self.answers.max(self.answers_before);
+        (answers > 0).then(|| f64::from(answers) * 1_000.0 / WINDOW as f64)
     }
 }
 
@@ -186,6 +198,28 @@ mod tests {
             assert_eq!(pace.admit(now).at, now);
             pace.answered(now);
         }
+    }
+
+    #[test]
+    fn a_refusal_that_comes_back_first_is_no_reason_to_all_but_stop() {
+        let mut pace = Pace::default();
+        for _ in 0..300 {
+            pace.admit(0);
+        }
+        pace.throttled(10);
+        let last = (0..200).map(|_| pace.admit(600).at).max();
+        assert!(last.is_some_and(|last| last < 5_000), "the last of 200 may call at {last:?} ms");
+    }
+
+    #[test]
+    fn whoever_waits_when_a_service_has_recovered_waits_no_longer() {
+        let mut pace = Pace::default();
+        pace.throttled(0);
+        let slots: Vec<Slot> = (0..400).map(|_| pace.admit(1)).collect();
+        let last = slots.last().copied().unwrap_or(Slot { at: 0, cuts: 0 });
+        assert!(last.at > FORGET, "{last:?}");
+        assert_eq!(pace.confirm(last, FORGET - 1), last);
+        assert_eq!(pace.confirm(last, FORGET).at, FORGET);
     }
 
     /// What came of calls.

@@ -28,8 +28,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 pub(super) enum Found<T> {
     /// Nothing: it happened, and this is its answer.
     Answer(T),
-    /// Send it (again).
+    /// Send it: it did not happen.
     Send,
+    /// Send it: it may have happened, and to do it again does no harm.
+    SendAgain,
 }
 
 /// How a write is known.
@@ -37,7 +39,7 @@ pub(super) enum Found<T> {
 pub(super) struct Sent<'a> {
     pub(super) intent: &'a Intent,
     pub(super) token: &'a Token,
-    /// When it was sent last, by the run's clock; the intent's instant where that is not known.
+    /// It was not sent later than this, by the run's clock.
     pub(super) last: u64,
     /// What a person said.
     pub(super) verdict: Option<Verdict>,
@@ -106,7 +108,7 @@ impl Caller {
                     self.note_fate::<O>(&sent, Verdict::NotHappened, &evidence).await?;
                     return Ok(Found::Send);
                 }
-                Fate::SendAgain => return Ok(Found::Send),
+                Fate::SendAgain => return Ok(Found::SendAgain),
                 Fate::Unknown { evidence, check, likely: _ } => {
                     return Err(self.stuck::<O>(&sent, &evidence, &check).await?);
                 }
@@ -122,7 +124,8 @@ impl Caller {
         sent: &Sent<'_>,
     ) -> Result<Fate<O::Output>, HostStop> {
         if let Err(needed) = self.may_look(&**operation) {
-            return Ok(blind::<O>(format!("looking needs {needed}, which the plugin does not declare")));
+            let evidence = format!("looking needs {needed}, which the plugin does not declare");
+            return Ok(blind(&**operation, self.age(sent), evidence));
         }
         let mut tries = Tries::default();
         loop {
@@ -142,9 +145,17 @@ impl Caller {
             self.heed::<O>(clients, generation, &error);
             match tries.fail(error.kind, sent.token.as_str()) {
                 Some(pause) => self.pause(pause).await?,
-                None => return Ok(blind::<O>(format!("the look-up failed ({}: {})", error.code, error.message))),
+                None => {
+                    let evidence = format!("the look-up failed ({}: {})", error.code, error.message);
+                    return Ok(blind(&**operation, self.age(sent), evidence));
+                }
             }
         }
+    }
+
+    /// How long ago it may have been sent first.
+    fn age(&self, sent: &Sent<'_>) -> Duration {
+        Duration::from_millis(self.clock_now().saturating_sub(sent.intent.at))
     }
 
     /// Wait until the service may be asked, where a look asks it anything.
@@ -181,7 +192,12 @@ impl Caller {
     }
 
     /// Write down that a person must decide.
-    async fn stuck<O: Operation>(&self, sent: &Sent<'_>, evidence: &str, check: &str) -> Result<HostStop, HostStop> {
+    pub(super) async fn stuck<O: Operation>(
+        &self,
+        sent: &Sent<'_>,
+        evidence: &str,
+        check: &str,
+    ) -> Result<HostStop, HostStop> {
         let (call, run) = (&sent.intent.call, self.run_id());
         let request = serde_json::to_string(&sent.intent.request).unwrap_or_default();
         let failure = Failure {
@@ -215,13 +231,17 @@ impl Caller {
     }
 }
 
-/// What is known of an operation that cannot be looked up.
-fn blind<O: Operation>(evidence: String) -> Fate<O::Output> {
-    match O::RETRY {
-        RetryClass::Read | RetryClass::Token | RetryClass::Natural => Fate::SendAgain,
-        RetryClass::Unsafe => {
-            Fate::Unknown { evidence, check: format!("look in CloudTrail for {}", O::ACTION.name), likely: None }
-        }
+/// What is known of an operation of this age that cannot be looked up.
+fn blind<O: Operation>(operation: &O, age: Duration, evidence: String) -> Fate<O::Output> {
+    let harmless = match O::RETRY {
+        RetryClass::Read => true,
+        RetryClass::Token => age < O::TOKEN_LASTS,
+        RetryClass::Natural => operation.means_the_same_later(),
+        RetryClass::Unsafe => false,
+    };
+    match harmless {
+        true => Fate::SendAgain,
+        false => Fate::Unknown { evidence, check: format!("look in CloudTrail for {}", O::ACTION.name), likely: None },
     }
 }
 
@@ -235,4 +255,35 @@ fn word(verdict: Verdict) -> &'static str {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::bindings::kiln::aws::{codebuild, ecr};
+
+    fn is_sent_again<O: Operation>(operation: &O, age: u64) -> bool {
+        matches!(blind(operation, Duration::from_secs(age), "nobody may look".to_owned()), Fate::SendAgain)
+    }
+
+    #[test]
+    fn without_a_look_a_build_is_started_again_only_while_its_token_is_known() {
+        let build = codebuild::StartBuildRequest {
+            project: "web-image".to_owned(),
+            source_version: None,
+            environment: Vec::new(),
+            cache: None,
+            buildspec: None,
+            timeout_minutes: None,
+        };
+        assert!(is_sent_again(&build, 239));
+        assert!(!is_sent_again(&build, 240));
+    }
+
+    #[test]
+    fn without_a_look_images_are_deleted_again_only_by_digest() {
+        let delete = |id: ecr::ImageId| ecr::BatchDeleteImageRequest { repository: "web".to_owned(), images: vec![id] };
+        assert!(is_sent_again(&delete(ecr::ImageId { digest: Some("sha256:0".to_owned()), tag: None }), 1));
+        assert!(!is_sent_again(&delete(ecr::ImageId { digest: None, tag: Some("v1".to_owned()) }), 1));
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! The main type is [`Engine`]; [`Limits`] are a stage's bounds.
 
+use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use wasmtime::component::Linker;
@@ -110,8 +112,11 @@ impl Engine {
             // No guest is asynchronous.
             .concurrency_support(false);
         if let Some(directory) = cache {
+            // What others could write there would be run, or believed. Where it cannot be made the cache says why.
+            let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
             let mut cache = CacheConfig::new();
-            cache.with_directory(directory);
+            // In a directory of its own, from which wasmtime removes what it does not know.
+            cache.with_directory(directory.join("code"));
             config.cache(Some(Cache::new(cache).map_err(failed)?));
         }
         let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;

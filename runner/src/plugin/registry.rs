@@ -8,6 +8,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinHandle;
+
 use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
@@ -67,19 +69,17 @@ impl Plugins {
     }
 
     /// Load the code of these in the background, one after the other: until a stage needs its plugin there are answers of AWS
-    /// to wait for.
-    pub(crate) fn warm_up(self: &Arc<Self>, sources: impl Iterator<Item = PluginSource>) {
+    /// to wait for. Before anything is begun it must be known that all of them can be loaded.
+    pub(crate) fn warm_up(
+        self: &Arc<Self>,
+        sources: impl Iterator<Item = PluginSource>,
+    ) -> JoinHandle<Result<(), PluginError>> {
         let mut seen = BTreeSet::new();
         let each_once: Vec<PluginSource> = sources.filter(|source| seen.insert(source.clone())).collect();
         let plugins = Arc::clone(self);
-        let work = move || {
-            for source in each_once {
-                // Whoever needs it loads it again, and is told what is wrong.
-                let _ = plugins.load(&source).and_then(|plugin| plugin.ready(&plugins.engine).map(|_| ()));
-            }
-        };
-        // Where there can be no thread, each stage loads its own.
-        let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(work);
+        tokio::task::spawn_blocking(move || {
+            each_once.iter().try_for_each(|source| plugins.load(source)?.ready(&plugins.engine).map(|_| ()))
+        })
     }
 
     fn load_pinned(&self, name: &str) -> Result<Plugin, PluginError> {

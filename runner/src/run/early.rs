@@ -13,6 +13,9 @@ use crate::pipeline::{Pipeline, Stage};
 use crate::policy::Grants;
 use crate::types::{Region, StageName};
 
+/// Of the stages that need one stage, so many are prepared: it is the first that nobody should wait for.
+const AT_ONCE: usize = 8;
+
 /// Clients made before their stages began.
 #[derive(Debug)]
 pub(crate) struct Early {
@@ -51,7 +54,7 @@ impl Early {
         if prepared.run.journal.is_none() || !prepared.run.gate.is_open() {
             return;
         }
-        for follower in prepared.early.followers.get(stage).into_iter().flatten() {
+        for follower in prepared.early.followers.get(stage).into_iter().flatten().take(AT_ONCE) {
             let (prepared, follower) = (Arc::clone(prepared), follower.clone());
             // Nobody waits for it: a stage that begins sooner takes part in the same fetching.
             tokio::spawn(async move { prepared.early.prepare(&prepared, &follower).await });
@@ -60,16 +63,20 @@ impl Early {
 
     async fn prepare(&self, prepared: &Prepared, name: &StageName) {
         let Some((region, role)) = foreseen(prepared, name) else { return };
+        // As many calls are under way as may be, these among them.
+        let Ok(_turn) = prepared.run.in_flight.acquire().await else { return };
+        if self.has(name, &region, &role) {
+            return;
+        }
         let clients = Arc::new(prepared.connection.clients(&region, Some(role.clone())).await);
         let warmed = Arc::clone(&clients);
-        {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            if made.get(name).is_some_and(|made| made.region == region && made.role == role) {
-                return;
-            }
-            made.insert(name.clone(), Made { region, role, clients });
-        }
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Made { region, role, clients });
         warmed.fetch_credentials().await;
+    }
+
+    fn has(&self, name: &StageName, region: &Region, role: &AssumedRole) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.get(name).is_some_and(|made| made.region == *region && made.role == *role)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, Journal, LocalRead, Record, RunStart};
 use crate::pipeline::{Phase, Pipeline, Scope, Stage};
-use crate::plugin::{Limits, Plugin, Plugins};
+use crate::plugin::{Limits, Plugin, PluginError, Plugins};
 use crate::policy::{Grants, Place};
 use crate::report::Report;
 use crate::secrets::Vault;
@@ -132,7 +132,7 @@ pub(crate) async fn prepare(
         Beginning::Resume(resumable) => resumable.history.start.run.clone(),
         Beginning::Plan | Beginning::Run(_) => run_id.unwrap_or_else(|| RunId::new(clock.now())),
     };
-    plugins.warm_up(pipeline.stages.iter().map(|stage| stage.plugin.clone()));
+    let warm = plugins.warm_up(pipeline.stages.iter().map(|stage| stage.plugin.clone()));
     let own_clients = Arc::new(connection.clients(&pipeline.region, None).await);
     let secrets = match &beginning {
         Beginning::Resume(resumable) => resumable.pinned(&pipeline.secrets),
@@ -176,6 +176,10 @@ pub(crate) async fn prepare(
     match beginning {
         Beginning::Resume(ref resumable) => {
             let history = &resumable.history;
+            if let Err(error) = warmed(warm).await {
+                let _ = resumable.let_go().await;
+                return Err(error);
+            }
             let (leases, warnings) = match tenure::acquire_again(&pipeline, resumable, &sharing, &control).await {
                 Ok(acquired) => acquired,
                 Err(error) => {
@@ -202,6 +206,7 @@ pub(crate) async fn prepare(
             let kept = keep_ahead(&beginning, state_dir.as_deref(), &pipeline, &plugins);
             let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
             check_accounts(&pipeline, &account)?;
+            warmed(warm).await?;
             if let Some(kept) = kept {
                 // Beginning the journal keeps what is not kept yet, and tells why it cannot.
                 let _ = kept.await;
@@ -231,6 +236,14 @@ pub(crate) async fn prepare(
                 Err(error) => Err(given_back(&leases, Ending::Released, error).await),
             }
         }
+    }
+}
+
+/// Wait until the code of all plugins is loaded.
+async fn warmed(warm: JoinHandle<Result<(), PluginError>>) -> Result<(), RunError> {
+    match warm.await {
+        Ok(loaded) => Ok(loaded?),
+        Err(error) => Err(RunError::GivenUp(HostStop::Defect(format!("plugins were not loaded: {error}")))),
     }
 }
 
