@@ -396,18 +396,19 @@ impl Caller {
         mut doubt: Option<Sent<'_>>,
     ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
         let mut tries = Tries::default();
-        // Whether an earlier sending was in doubt, and whether one still is.
-        let (mut doubted, mut unsure) = (doubt.is_some(), false);
+        // Whether an earlier sending was in doubt; `doubt` is there while one still is.
+        let mut doubted = doubt.is_some();
         let mut request_id = None;
         loop {
             self.keep_pace(O::ACTION.name).await?;
             let turn = self.turn().await?;
             // Not sooner: what is found must still hold when the call is sent again.
-            if let Some(sent) = doubt.take() {
+            if let Some(sent) = doubt {
                 match Box::pin(self.find_out(clients, operation, sent)).await? {
                     Found::Answer(output) => return Ok((Ok(output), request_id)),
-                    Found::Send => unsure = false,
-                    Found::SendAgain => unsure = true,
+                    Found::Send => doubt = None,
+                    // What is harmless now may not be after the next refusal: a token is forgotten.
+                    Found::SendAgain => {}
                 }
             }
             let generation = clients.generation();
@@ -441,25 +442,27 @@ impl Caller {
             }
             // What could not be signed was not sent.
             let sent = error.code != NO_CREDENTIALS;
-            let unanswered = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable);
-            doubt = unanswered.map(|intent| Sent { intent, token, last: failed_at, verdict: None });
-            doubted |= doubt.is_some();
-            if pause.is_some() {
-                continue;
+            if let Some(intent) = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable) {
+                doubt = Some(Sent { intent, token, last: failed_at, verdict: None });
+                doubted = true;
             }
-            // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
-            if let Some(sent) = doubt.filter(|_| O::RETRY != RetryClass::Token)
-                && let Found::Answer(output) = Box::pin(self.find_out(clients, operation, sent)).await?
-            {
-                return Ok((Ok(output), request_id));
+            match doubt {
+                _ if pause.is_some() => {}
+                // It was not sent again, so that it failed says nothing of the sending before.
+                Some(doubt) if !sent => {
+                    let evidence =
+                        format!("it could not be signed when it was to be sent again: {}", self.mask(error).message);
+                    return Err(self.stuck::<O>(&doubt, &evidence, "see to the stage's role").await?);
+                }
+                // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
+                Some(doubt) if O::RETRY != RetryClass::Token => {
+                    return match Box::pin(self.find_out(clients, operation, doubt)).await? {
+                        Found::Answer(output) => Ok((Ok(output), request_id)),
+                        Found::Send | Found::SendAgain => Ok((Err(error), request_id)),
+                    };
+                }
+                Some(_) | None => return Ok((Err(error), request_id)),
             }
-            // It was not sent again, so that it failed says nothing of the sending before.
-            if let Some(intent) = intent.filter(|_| unsure && !sent) {
-                let sent = Sent { intent, token, last: failed_at, verdict: None };
-                let evidence = format!("it could not be signed when it was to be sent again: {}", error.message);
-                return Err(self.stuck::<O>(&sent, &evidence, "see to the stage's role").await?);
-            }
-            return Ok((Err(error), request_id));
         }
     }
 
