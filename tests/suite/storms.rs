@@ -109,7 +109,17 @@ fn broken(rehearsed: &Rehearsed) -> Vec<String> {
     }
     let failed: Vec<&String> =
         ended.iter().filter(|(_, outcome)| **outcome == StageOutcome::Failed).map(|(name, _)| name).collect();
-    if (rehearsed.outcome == RunOutcome::Done) != failed.is_empty() {
+    // A run is stuck where nobody can find out what became of a call, or where an undo failed; it says which.
+    let said = |kind: &EventKind| match kind {
+        EventKind::StageFinished { failure, .. } => failure.as_ref().is_some_and(|failure| failure.kind == "stuck"),
+        EventKind::UndoFinished { result } => result.is_err(),
+        _ => false,
+    };
+    let is_stuck = rehearsed.outcome == RunOutcome::Stuck;
+    if is_stuck != rehearsed.events.iter().any(|event| said(&event.kind)) {
+        wrong.push(format!("the run is {:?}, and {ended:?}", rehearsed.outcome));
+    }
+    if !is_stuck && (rehearsed.outcome == RunOutcome::Done) != failed.is_empty() {
         wrong.push(format!("the run is {:?}, and these stages failed: {failed:?}", rehearsed.outcome));
     }
     if ended.len() != 5 {
@@ -147,6 +157,13 @@ fn whatever_befalls_a_run_it_ends_as_promised() {
         match rehearsed(seed, &plugins) {
             Ok(rehearsed) => {
                 done += u64::from(rehearsed.outcome == RunOutcome::Done);
+                for event in &rehearsed.events {
+                    if let EventKind::StageFinished { outcome: StageOutcome::Stuck, failure: Some(failure), .. } =
+                        &event.kind
+                    {
+                        println!("KILN_STORM={seed} is stuck: {}", failure.message);
+                    }
+                }
                 wrong.extend(broken(&rehearsed).into_iter().map(|what| format!("KILN_STORM={seed}: {what}")));
             }
             // A run that cannot begin has done nothing.
