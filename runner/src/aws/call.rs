@@ -497,21 +497,15 @@ impl Caller {
 
     /// Wait until the service may be asked again, where it was asked too often.
     pub(super) async fn keep_pace(&self, action: &'static str) -> Result<(), HostStop> {
-        let (key, now) = (self.pace_of(action), self.run.clock.now());
+        let (key, mut now) = (self.pace_of(action), self.run.clock.now());
         let mut slot = self.run.pacer.admit(&key, now);
-        if slot.at <= now {
-            return Ok(());
-        }
-        loop {
+        while slot.at > now {
             // Those who wait long hear of it when the service is no longer throttled.
-            let heard = self.run.clock.now().saturating_add(HEAR_AGAIN);
-            self.run.sleep_until(slot.at.min(heard)).await?;
-            let now = self.run.clock.now();
+            self.run.sleep_until(slot.at.min(now.saturating_add(HEAR_AGAIN))).await?;
+            now = self.run.clock.now();
             slot = self.run.pacer.confirm(&key, slot, now);
-            if slot.at <= now {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     fn pace_of(&self, action: &'static str) -> PaceKey {

@@ -13,6 +13,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use super::retry;
 pub use crate::plugin::bindings::kiln::aws::types::{Error as AwsError, ErrorKind};
 
 /// The code of a call that was not sent, because it could not be signed.
@@ -64,18 +65,7 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<AwsError> {
     let assumed = causes().find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, Response>>());
     if let Some(refusal) = assumed.map(read) {
         // Whatever STS has against it, the stage may not act; but what passes is worth another try.
-        let kind = match refusal.kind {
-            kind @ (ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Expired) => kind,
-            ErrorKind::Denied
-            | ErrorKind::ReadOnly
-            | ErrorKind::AccessDenied
-            | ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::Conflict
-            | ErrorKind::Invalid
-            | ErrorKind::Limit
-            | ErrorKind::Other => ErrorKind::AccessDenied,
-        };
+        let kind = if retry::may_pass(refusal.kind) { refusal.kind } else { ErrorKind::AccessDenied };
         let message = format!("the stage's role cannot be assumed: {}: {}", refusal.code, refusal.message);
         return Some(unsigned(kind, message, refusal.request_id));
     }

@@ -55,7 +55,7 @@ impl Pacer {
         }
     }
 
-    /// The same for a call that waited for its slot, which is `now`: a later one, where the rate was cut meanwhile.
+    /// The same for a call that waits for its slot: another one, where the rate was cut meanwhile, or was forgotten.
     pub(crate) fn confirm(&self, key: &PaceKey, slot: Slot, now: u64) -> Slot {
         self.with(key, |pace| pace.confirm(slot, now))
     }

@@ -48,13 +48,28 @@ impl Tries {
 /// none where that cannot help. `token`, which no other call has, decides the jitter: many callers that were refused
 /// together must not come back together.
 pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Duration> {
-    let first = match kind {
+    let first = first_pause(kind)?;
+    if attempt >= ATTEMPTS {
+        return None;
+    }
+    let whole = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST);
+    // At least half of it: a pause that chance makes nothing is none.
+    Some(whole / 2 + (whole / 2).mul_f64(share(token, attempt)))
+}
+
+/// Whether what failed with `kind` may succeed when it is tried again.
+pub(crate) fn may_pass(kind: ErrorKind) -> bool {
+    first_pause(kind).is_some()
+}
+
+fn first_pause(kind: ErrorKind) -> Option<Duration> {
+    match kind {
         // A clear no, whatever was asked: it did not happen.
-        ErrorKind::Throttled => Duration::from_secs(1),
+        ErrorKind::Throttled => Some(Duration::from_secs(1)),
         // It may have happened: the call path finds out before it sends a write again.
-        ErrorKind::Unavailable => Duration::from_millis(200),
+        ErrorKind::Unavailable => Some(Duration::from_millis(200)),
         // A clear no, too: whoever calls fetches other credentials.
-        ErrorKind::Expired => Duration::from_millis(200),
+        ErrorKind::Expired => Some(Duration::from_millis(200)),
         ErrorKind::Denied
         | ErrorKind::ReadOnly
         | ErrorKind::AccessDenied
@@ -63,14 +78,8 @@ pub(crate) fn pause(kind: ErrorKind, attempt: u32, token: &str) -> Option<Durati
         | ErrorKind::Conflict
         | ErrorKind::Invalid
         | ErrorKind::Limit
-        | ErrorKind::Other => return None,
-    };
-    if attempt >= ATTEMPTS {
-        return None;
+        | ErrorKind::Other => None,
     }
-    let whole = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST);
-    // At least half of it: a pause that chance makes nothing is none.
-    Some(whole / 2 + (whole / 2).mul_f64(share(token, attempt)))
 }
 
 /// A share from 0 to 1, the same for the same arguments.

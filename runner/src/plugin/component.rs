@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Plugin`].
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,15 +55,8 @@ pub struct Plugin {
     pub imports: Vec<String>,
     /// Its bytes, which a resumed run uses again.
     pub bytes: Arc<[u8]>,
-    code: Arc<Code>,
-}
-
-/// A component's compiled code, loaded when it is needed first.
-#[derive(Default)]
-struct Code {
-    loaded: OnceLock<StagePre<StageHost>>,
-    /// Held by whoever loads it.
-    turn: Mutex<()>,
+    /// Its compiled code, loaded when it is needed first.
+    code: Arc<OnceLock<StagePre<StageHost>>>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -82,7 +75,7 @@ impl Plugin {
     pub fn open(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
         check_form(name, bytes)?;
         let digest = Digest::of(bytes);
-        let code = Code::default();
+        let code = OnceLock::new();
         let known = engine.notes.as_ref().and_then(|notes| notes.read(&digest));
         let Note { description, imports } = match known {
             Some(note) => note,
@@ -90,7 +83,7 @@ impl Plugin {
                 let (pre, imports) = load(engine, name, bytes)?;
                 let note = Note { description: describe(engine, name, &pre)?, imports };
                 // It is new: nobody else has it.
-                let _ = code.loaded.set(pre);
+                let _ = code.set(pre);
                 if let Some(notes) = &engine.notes {
                     notes.write(&digest, &note);
                 }
@@ -102,15 +95,12 @@ impl Plugin {
 
     /// Its code, ready to be instantiated: loaded now, if it was not before.
     pub(crate) fn ready(&self, engine: &Engine) -> Result<&StagePre<StageHost>, PluginError> {
-        if let Some(pre) = self.code.loaded.get() {
+        if let Some(pre) = self.code.get() {
             return Ok(pre);
         }
-        let _turn = self.code.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pre) = self.code.loaded.get() {
-            return Ok(pre);
-        }
+        // Whoever comes second takes what the first has loaded; a run loads all before its stages begin.
         let (pre, _) = load(engine, &self.description.name, &self.bytes)?;
-        Ok(self.code.loaded.get_or_init(|| pre))
+        Ok(self.code.get_or_init(|| pre))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::identity::role_of;
+use super::identity::{environment_of, role_of};
 use super::setup::Prepared;
 use crate::aws::clients::{AssumedRole, Clients};
 use crate::pipeline::{Pipeline, Stage};
@@ -34,7 +34,8 @@ struct Made {
 impl Early {
     pub(crate) fn new(pipeline: &Pipeline) -> Self {
         let mut followers: HashMap<StageName, Vec<StageName>> = HashMap::new();
-        for stage in pipeline.stages.iter().filter(|stage| role(stage).is_some()) {
+        let has_role = |stage: &&Stage| environment_of(pipeline, stage).is_some_and(|place| place.role.is_some());
+        for stage in pipeline.stages.iter().filter(has_role) {
             for needed in &stage.needs {
                 followers.entry(needed.clone()).or_default().push(stage.name.clone());
             }
@@ -92,8 +93,4 @@ fn foreseen(prepared: &Prepared, name: &StageName) -> Option<(Region, AssumedRol
     // What is not known yet is missing from the config; where a grant is made of it there is none.
     let grants = Grants::resolve(&plugin.description.permissions, &config.config, &place).ok()?;
     Some((place.region, role_of(&prepared.pipeline, stage, &grants, &prepared.run.id)?))
-}
-
-fn role(stage: &Stage) -> Option<&crate::types::Arn> {
-    stage.place.as_ref()?.role.as_ref()
 }

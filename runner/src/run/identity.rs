@@ -96,6 +96,7 @@ fn session_name(stage: &Stage, run: &RunId) -> String {
     format!("kiln-{stage}-{run}").chars().take(64).collect()
 }
 
-fn environment_of<'a>(pipeline: &'a Pipeline, stage: &Stage) -> Option<&'a Environment> {
+/// Where a stage acts, if it says so.
+pub(super) fn environment_of<'a>(pipeline: &'a Pipeline, stage: &Stage) -> Option<&'a Environment> {
     pipeline.environments.get(stage.environment.as_ref()?)
 }
