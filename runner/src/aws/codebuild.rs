@@ -67,6 +67,11 @@ impl Operation for StartBuildRequest {
         vec![project_arn(at, &self.project)]
     }
 
+    fn secret_references(&self) -> Vec<&str> {
+        let by_reference = |variable: &&EnvironmentVariable| variable.source == VariableSource::SecretsManager;
+        self.environment.iter().filter(by_reference).map(|variable| variable.value.as_str()).collect()
+    }
+
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
         names::check("a project", &self.project, PROJECT)?;
         let timeout = match self.timeout_minutes {

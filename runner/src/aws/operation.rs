@@ -28,8 +28,9 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// How a resumed run treats it when its outcome is not known.
     const RETRY: RetryClass;
 
-    /// Whether the answer must never be written down; a replay asks again.
-    const SECRET_OUTPUT: bool = false;
+    /// The members of the answer that are secret by themselves: masked from the moment in which they arrive, and never
+    /// written down. A replay asks again.
+    const SENSITIVE: &'static [&'static str] = &[];
 
     /// Whether a stage may ask for it only if it says `reveal = true`.
     const REVEALS: bool = false;
@@ -39,6 +40,12 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
 
     /// Further access that IAM checks for the same call, such as `iam:PassRole`: an action and what it is checked against.
     fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
+
+    /// References in the request to secrets that AWS itself is to resolve. Each must be of a secret that the stage names:
+    /// otherwise one stage could hand on another's.
+    fn secret_references(&self) -> Vec<&str> {
         Vec::new()
     }
 

@@ -127,16 +127,13 @@ impl Caller {
             let evidence = format!("looking needs {needed}, which the plugin does not declare");
             return Ok(blind(&**operation, self.age(sent), evidence));
         }
+        let before = self.seen_before(Some(sent.intent))?;
         let mut tries = Tries::default();
         loop {
             self.look_in_turn(&**operation).await?;
             let generation = clients.generation();
-            let unanswered = Unanswered {
-                token: sent.token,
-                before: sent.intent.before.as_ref(),
-                sent: sent.intent.at,
-                now: self.clock_now(),
-            };
+            let unanswered =
+                Unanswered { token: sent.token, before: before.as_ref(), sent: sent.intent.at, now: self.clock_now() };
             // Seldom, so the guest's stack may pay for it.
             let error: AwsError = match Box::pin(operation.fate(clients, &unanswered)).await {
                 Ok(fate) => return Ok(fate),

@@ -84,11 +84,12 @@ pub(crate) async fn run_stage(
     };
     let (readiness, from) = match past {
         Some((StagePast { attempt: Some(attempt), rest: None, memory, .. }, arrival)) => {
-            let config = attempt.start.config.clone();
+            let memory = prepared.run.open_memory(memory.iter())?;
+            let config = prepared.run.open(&attempt.start.config)?;
             (work_of(&prepared, stage, config, memory).await, From::Attempt(attempt, arrival))
         }
         Some((past @ StagePast { attempt: Some(_), rest: Some(_), .. }, _)) => {
-            rested_before(&prepared, stage, past).await
+            rested_before(&prepared, stage, past).await?
         }
         Some((StagePast { attempt: None, .. }, _)) | None => (ready(&prepared, stage).await, From::Beginning),
     };
@@ -150,12 +151,15 @@ pub(crate) async fn run_stage(
 }
 
 /// A stage that rests between two attempts.
-async fn rested_before(prepared: &Prepared, stage: &Stage, past: StagePast) -> (Readiness, From) {
-    let memory = past.remembered();
-    match (past.attempt, past.rest) {
-        (Some(attempt), Some(rest)) => (work_of(prepared, stage, attempt.start.config, memory).await, From::Rest(rest)),
+async fn rested_before(prepared: &Prepared, stage: &Stage, past: StagePast) -> Result<(Readiness, From), HostStop> {
+    let memory = prepared.run.open_memory(past.remembered())?;
+    Ok(match (past.attempt, past.rest) {
+        (Some(attempt), Some(rest)) => {
+            let config = prepared.run.open(&attempt.start.config)?;
+            (work_of(prepared, stage, config, memory).await, From::Rest(rest))
+        }
         (Some(_) | None, _) => (ready(prepared, stage).await, From::Beginning),
-    }
+    })
 }
 
 /// Decide `when`, evaluate the config, and settle what the stage may do.
@@ -232,8 +236,7 @@ async fn try_stage(
     run.record(&Record::StageStart(StageStart {
         stage: stage.name.clone(),
         attempt,
-        config: worked.config.clone(),
-        config_digest: journal::request_hash(&worked.config),
+        config: run.seal(&worked.config)?,
         plugin: worked.plugin.digest.clone(),
         account: worked.place.account.clone(),
         region: worked.place.region.clone(),
