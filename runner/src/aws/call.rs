@@ -173,8 +173,7 @@ impl Caller {
 
     /// Wait until the run may do what it has not done before.
     pub(crate) async fn go_live(&mut self) -> Result<(), HostStop> {
-        drop(self.arrival.take());
-        self.run.gate.pass(&self.run.control).await
+        self.run.gate.pass(self.arrival.take(), &self.run.control).await
     }
 
     /// Whether all that is recorded was asked for again.
