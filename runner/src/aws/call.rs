@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use super::flight::send_once;
-use super::operation::{Operation, RetryClass, Token};
+use super::operation::{Operation, Token};
 use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
 use super::retry::Tries;
@@ -304,7 +304,8 @@ impl Caller {
                 self.go_live().await?;
                 let verdict = settled.map(|settled| settled.verdict);
                 // The process that died may have waited long before it sent the call.
-                let sent = Sent { intent: &intent, token: &asked.token, last: self.run.clock.now(), verdict };
+                let (last, slept, given_up) = (self.run.clock.now(), Duration::ZERO, false);
+                let sent = Sent { intent: &intent, token: &asked.token, last, slept, given_up, verdict };
                 let (answer, request_id) =
                     self.send(clients, operation, &asked.token, Some(&intent), Some(sent)).await?;
                 self.answer::<O>(&Asked { began: intent.at, ..asked }, None, answer, request_id).await
@@ -398,6 +399,7 @@ impl Caller {
         // Whether an earlier sending was in doubt; `doubt` is there while one still is.
         let mut doubted = doubt.is_some();
         let mut request_id = None;
+        let slept = self.run.clock.slept();
         loop {
             self.keep_pace(O::ACTION.name).await?;
             let turn = self.turn().await?;
@@ -442,7 +444,8 @@ impl Caller {
             // What could not be signed was not sent.
             let sent = error.code != NO_CREDENTIALS;
             if let Some(intent) = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable) {
-                doubt = Some(Sent { intent, token, last: failed_at, verdict: None });
+                let slept = doubt.map_or(slept, |doubt| doubt.slept);
+                doubt = Some(Sent { intent, token, last: failed_at, slept, given_up: false, verdict: None });
                 doubted = true;
             }
             match doubt {
@@ -453,14 +456,15 @@ impl Caller {
                         format!("it could not be signed when it was to be sent again: {}", self.mask(error).message);
                     return Err(self.stuck::<O>(&doubt, &evidence, "see to the stage's role").await?);
                 }
-                // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
-                Some(doubt) if O::RETRY != RetryClass::Token => {
+                // Whoever gives up on it must know what became of it.
+                Some(doubt) => {
+                    let doubt = Sent { given_up: true, ..doubt };
                     return match Box::pin(self.find_out(clients, operation, doubt)).await? {
                         Found::Answer(output) => Ok((Ok(output), request_id)),
                         Found::Send | Found::SendAgain => Ok((Err(error), request_id)),
                     };
                 }
-                Some(_) | None => return Ok((Err(error), request_id)),
+                None => return Ok((Err(error), request_id)),
             }
         }
     }
@@ -530,6 +534,11 @@ impl Caller {
     /// Now, by the run's clock.
     pub(super) fn clock_now(&self) -> u64 {
         self.run.clock.now()
+    }
+
+    /// For how long the machine has slept since the run's clock began.
+    pub(super) fn slept(&self) -> Duration {
+        self.run.clock.slept()
     }
 
     /// Wait, unless the run is told to end.
