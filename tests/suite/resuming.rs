@@ -179,6 +179,39 @@ fn a_stage_that_rested_when_the_run_stopped_is_tried_again_when_its_rest_is_over
     }
 }
 
+/// A guest that puts an image after half a minute.
+fn putting() -> Guest {
+    Guest::new(
+        r#"(call $sleep (i64.const 30000))
+        (call $put-image (str "web") (str "{\"schemaVersion\":2}") (i32.const 0) (i32.const 0) (i32.const 0)
+          (i32.const 1) (str "v1") (i32.const 256))
+        (call $ok (str "{}"))"#,
+    )
+    .asking("ecr:PutImage", &["arn:${partition}:ecr:${region}:${account}:repository/*"])
+}
+
+#[test]
+fn past_its_deadline_a_stage_that_goes_on_sends_nothing_more() {
+    // It is killed while it waits, and while its call is under way, of which nothing has happened yet.
+    let late = "[[faults]]\noperation = \"ecr:PutImage\"\nkind = \"delay\"\ndelay = \"2h\"\n";
+    for (record, faults) in [("timer", ""), ("intent", late)] {
+        let account = Account::at_scale(&World::of(&format!("[[repositories]]\nname = \"web\"\n{faults}")), 60.0);
+        let running = account
+            .kiln(["run", "pipeline.toml", "--output", "json"])
+            .file("pipeline.toml", pipeline("").replace("2h", "3m"))
+            .file("guest.wasm", putting().build())
+            .start();
+        wait_for(&running, record, |journal| journal.contains(&format!("\"record\":\"{record}\"")));
+        send(&running, Signal::KILL);
+        let outcome = running.end();
+        std::thread::sleep(Duration::from_secs(4));
+        let outcome = resumed(&account, outcome, &[]);
+        assert_eq!(outcome.code(), Some(1), "killed after the {record}: {}", outcome.all());
+        assert_eq!(account.count("ecr:PutImage"), 0, "killed after the {record}: {}", outcome.all());
+        assert_eq!(outcome.failure("only").get("kind").and_then(Value::as_str), Some("timed-out"));
+    }
+}
+
 #[test]
 fn a_run_goes_on_with_the_pipeline_and_the_plugins_that_it_began_with() {
     let account = Account::at_scale(&World::of(""), 60.0);

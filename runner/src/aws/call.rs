@@ -52,6 +52,7 @@ pub(crate) struct Caller {
     reveal: bool,
     read_only: bool,
     maximum_calls: u32,
+    deadline: Option<u64>,
     /// What the journal holds of the attempt and was not asked for again yet.
     script: Script,
     /// Held until the script is over.
@@ -79,6 +80,8 @@ pub(crate) struct CallerParts {
     /// While planning: every write is refused.
     pub(crate) read_only: bool,
     pub(crate) maximum_calls: u32,
+    /// Nothing that is new is asked of AWS at this instant of the run's clock or later.
+    pub(crate) deadline: Option<u64>,
     /// What the journal holds of the attempt: nothing, unless it goes on.
     pub(crate) replay: Replay,
 }
@@ -113,6 +116,7 @@ impl Caller {
             reveal,
             read_only,
             maximum_calls,
+            deadline,
             replay,
         } = parts;
         let Replay { script, arrival } = replay;
@@ -129,6 +133,7 @@ impl Caller {
             reveal,
             read_only,
             maximum_calls,
+            deadline,
             seq: 0,
             calls: 0,
             refused: 0,
@@ -253,6 +258,7 @@ impl Caller {
         if let Some(step) = recorded {
             return Box::pin(self.repeat(clients, &operation, asked, step)).await;
         }
+        self.check_deadline()?;
         if let Err(refused) = self.authorise(authority, &*operation) {
             let request = Some(asked.request.clone());
             self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
@@ -404,7 +410,9 @@ impl Caller {
             self.keep_pace(O::ACTION.name).await?;
             let turn = self.turn().await?;
             // Not sooner: what is found must still hold when the call is sent again.
-            if let Some(sent) = doubt {
+            if let Some(mut sent) = doubt {
+                // Past the deadline it is only looked at.
+                sent.given_up |= self.check_deadline().is_err();
                 match Box::pin(self.find_out(clients, operation, sent)).await? {
                     Found::Answer(output) => return Ok((Ok(output), request_id)),
                     Found::Send => doubt = None,
@@ -415,6 +423,7 @@ impl Caller {
             let generation = clients.generation();
             // Only now: who waits for a turn may lose the lease meanwhile.
             if O::ACTION.write {
+                self.check_deadline()?;
                 self.run.guard()?;
             }
             let (sent, id) = send_once(turn, operation, clients, token).await?;
@@ -466,6 +475,14 @@ impl Caller {
                 }
                 None => return Ok((Err(error), request_id)),
             }
+        }
+    }
+
+    /// That the attempt may ask AWS for what it has not asked for before.
+    fn check_deadline(&self) -> Result<(), HostStop> {
+        match self.deadline {
+            Some(deadline) if self.run.clock.now() >= deadline => Err(HostStop::TimedOut),
+            Some(_) | None => Ok(()),
         }
     }
 

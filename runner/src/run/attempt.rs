@@ -144,6 +144,7 @@ impl Attempt<'_> {
             reveal: self.stage.reveal,
             read_only: ask == Ask::Plan,
             maximum_calls: self.limits.calls,
+            deadline: Some(self.deadline),
             replay,
         })
         .bounded(&self.limits);

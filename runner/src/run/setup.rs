@@ -400,6 +400,7 @@ fn host_caller(
         reveal: false,
         read_only: false,
         maximum_calls: u32::MAX,
+        deadline: None,
         replay: Replay::default(),
     }))
 }
