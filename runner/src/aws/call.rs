@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use super::flight::send_once;
-use super::operation::{Operation, RetryClass, Token};
+use super::operation::{Operation, Token};
 use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
 use super::retry::Tries;
@@ -57,6 +57,7 @@ pub(crate) struct Caller {
     secrets: BTreeSet<String>,
     read_only: bool,
     maximum_calls: u32,
+    deadline: Option<u64>,
     /// What the journal holds of the attempt and was not asked for again yet.
     script: Script,
     /// Held until the script is over.
@@ -85,6 +86,8 @@ pub(crate) struct CallerParts {
     /// While planning: every write is refused.
     pub(crate) read_only: bool,
     pub(crate) maximum_calls: u32,
+    /// Nothing that is new is asked of AWS at this instant of the run's clock or later.
+    pub(crate) deadline: Option<u64>,
     /// What the journal holds of the attempt: nothing, unless it goes on.
     pub(crate) replay: Replay,
 }
@@ -120,6 +123,7 @@ impl Caller {
             secrets,
             read_only,
             maximum_calls,
+            deadline,
             replay,
         } = parts;
         let Replay { script, arrival } = replay;
@@ -137,6 +141,7 @@ impl Caller {
             secrets,
             read_only,
             maximum_calls,
+            deadline,
             seq: 0,
             calls: 0,
             refused: 0,
@@ -181,8 +186,7 @@ impl Caller {
 
     /// Wait until the run may do what it has not done before.
     pub(crate) async fn go_live(&mut self) -> Result<(), HostStop> {
-        drop(self.arrival.take());
-        self.run.gate.pass(&self.run.control).await
+        self.run.gate.pass(self.arrival.take(), &self.run.control).await
     }
 
     /// Whether all that is recorded was asked for again.
@@ -263,6 +267,7 @@ impl Caller {
         if let Some(step) = recorded {
             return Box::pin(self.repeat(clients, &operation, asked, step)).await;
         }
+        self.check_deadline()?;
         if let Err(refused) = self.authorise(authority, &*operation) {
             let request = Some(asked.sealed.clone());
             self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
@@ -314,7 +319,8 @@ impl Caller {
                 self.go_live().await?;
                 let verdict = settled.map(|settled| settled.verdict);
                 // The process that died may have waited long before it sent the call.
-                let sent = Sent { intent: &intent, token: &asked.token, last: self.run.clock.now(), verdict };
+                let (last, slept, given_up) = (self.run.clock.now(), Duration::ZERO, false);
+                let sent = Sent { intent: &intent, token: &asked.token, last, slept, given_up, verdict };
                 let (answer, request_id) =
                     self.send(clients, operation, &asked.token, Some(&intent), Some(sent)).await?;
                 let asked = Asked { began: intent.at, ..asked };
@@ -459,11 +465,14 @@ impl Caller {
         // Whether an earlier sending was in doubt; `doubt` is there while one still is.
         let mut doubted = doubt.is_some();
         let mut request_id = None;
+        let slept = self.run.clock.slept();
         loop {
             self.keep_pace(O::ACTION.name).await?;
             let turn = self.turn().await?;
             // Not sooner: what is found must still hold when the call is sent again.
-            if let Some(sent) = doubt {
+            if let Some(mut sent) = doubt {
+                // Past the deadline it is only looked at.
+                sent.given_up |= self.check_deadline().is_err();
                 match Box::pin(self.find_out(clients, operation, sent)).await? {
                     Found::Answer(output) => return Ok((Ok(output), request_id)),
                     Found::Send => doubt = None,
@@ -474,6 +483,7 @@ impl Caller {
             let generation = clients.generation();
             // Only now: who waits for a turn may lose the lease meanwhile.
             if O::ACTION.write {
+                self.check_deadline()?;
                 self.run.guard()?;
             }
             let (sent, id) = send_once(turn, operation, clients, token).await?;
@@ -503,7 +513,8 @@ impl Caller {
             // What could not be signed was not sent.
             let sent = error.code != NO_CREDENTIALS;
             if let Some(intent) = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable) {
-                doubt = Some(Sent { intent, token, last: failed_at, verdict: None });
+                let slept = doubt.map_or(slept, |doubt| doubt.slept);
+                doubt = Some(Sent { intent, token, last: failed_at, slept, given_up: false, verdict: None });
                 doubted = true;
             }
             match doubt {
@@ -514,14 +525,15 @@ impl Caller {
                         format!("it could not be signed when it was to be sent again: {}", self.mask(error).message);
                     return Err(self.stuck::<O>(&doubt, &evidence, "see to the stage's role").await?);
                 }
-                // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
-                Some(doubt) if O::RETRY != RetryClass::Token => {
+                // Whoever gives up on it must know what became of it.
+                Some(doubt) => {
+                    let doubt = Sent { given_up: true, ..doubt };
                     return match Box::pin(self.find_out(clients, operation, doubt)).await? {
                         Found::Answer(output) => Ok((Ok(output), request_id)),
                         Found::Send | Found::SendAgain => Ok((Err(error), request_id)),
                     };
                 }
-                Some(_) | None => return Ok((Err(error), request_id)),
+                None => return Ok((Err(error), request_id)),
             }
         }
     }
@@ -529,6 +541,14 @@ impl Caller {
     /// What was seen of the world before a write.
     pub(super) fn seen_before(&self, intent: Option<&Intent>) -> Result<Option<Value>, HostStop> {
         intent.and_then(|intent| intent.before.as_ref()).map(|before| self.run.open(before)).transpose()
+    }
+
+    /// That the attempt may ask AWS for what it has not asked for before.
+    fn check_deadline(&self) -> Result<(), HostStop> {
+        match self.deadline {
+            Some(deadline) if self.run.clock.now() >= deadline => Err(HostStop::TimedOut),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Learn from an error for what is asked next: more slowly, or with other credentials than those of `generation`.
@@ -596,6 +616,11 @@ impl Caller {
     /// Now, by the run's clock.
     pub(super) fn clock_now(&self) -> u64 {
         self.run.clock.now()
+    }
+
+    /// For how long the machine has slept since the run's clock began.
+    pub(super) fn slept(&self) -> Duration {
+        self.run.clock.slept()
     }
 
     /// Wait, unless the run is told to end.

@@ -103,7 +103,7 @@ impl Operation for StartBuildRequest {
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        if Duration::from_millis(unanswered.now.saturating_sub(unanswered.sent)) < Self::TOKEN_LASTS {
+        if unanswered.age < Self::TOKEN_LASTS && !unanswered.given_up {
             return Ok(Fate::SendAgain);
         }
         let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: LOOKED_AT };

@@ -81,12 +81,14 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     fn fate(
         &self,
         _: &Clients,
-        _: &Unanswered<'_>,
+        asked: &Unanswered<'_>,
     ) -> impl Future<Output = Result<Fate<Self::Output>, AwsError>> + Send {
-        async {
+        let asked = *asked;
+        async move {
             Ok(match Self::RETRY {
-                RetryClass::Read | RetryClass::Token | RetryClass::Natural => Fate::SendAgain,
-                RetryClass::Unsafe => Fate::Unknown {
+                RetryClass::Read | RetryClass::Natural => Fate::SendAgain,
+                RetryClass::Token if !asked.given_up => Fate::SendAgain,
+                RetryClass::Token | RetryClass::Unsafe => Fate::Unknown {
                     evidence: "nothing tells whether it happened".to_owned(),
                     check: format!("look in CloudTrail for {}", Self::ACTION.name),
                     likely: None,
@@ -115,8 +117,10 @@ pub struct Unanswered<'a> {
     pub before: Option<&'a Value>,
     /// When its intent was written, in milliseconds since the Unix epoch by the run's clock.
     pub sent: u64,
-    /// Now, by the same clock.
-    pub now: u64,
+    /// How long ago that was at the most, by a clock that counts also while the machine sleeps.
+    pub age: Duration,
+    /// Whether it is not sent again, whatever is found: that AWS would know it by its token helps nobody then.
+    pub given_up: bool,
 }
 
 /// What became of a write whose answer never came.

@@ -145,6 +145,7 @@ impl Attempt<'_> {
             secrets: self.stage.secrets.iter().cloned().collect(),
             read_only: ask == Ask::Plan,
             maximum_calls: self.limits.calls,
+            deadline: Some(self.deadline),
             replay,
         })
         .bounded(&self.limits);

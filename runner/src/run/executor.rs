@@ -12,7 +12,7 @@ use super::error::RunError;
 use super::resume::Resumable;
 use super::schedule::{Node, Schedule};
 use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
-use super::stage::{Readiness, StageEnd, Worked, run_stage, work_of};
+use super::stage::{GoingOn, Readiness, StageEnd, Worked, run_stage, work_of};
 use super::stop::{DETACH, HostStop};
 use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
@@ -309,8 +309,8 @@ impl Execution {
     fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
         for name in self.schedule.at_work() {
             let Some(past) = self.past.remove(&name) else { continue };
-            let arrival = self.prepared.run.gate.expect();
-            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, Some((past, arrival))));
+            let past = GoingOn::of(past, &self.prepared.run.gate);
+            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, past));
         }
     }
 

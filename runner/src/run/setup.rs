@@ -433,6 +433,7 @@ fn host_caller(
         secrets: BTreeSet::new(),
         read_only: false,
         maximum_calls: u32::MAX,
+        deadline: None,
         replay: Replay::default(),
     }))
 }
