@@ -17,6 +17,7 @@ mod resuming;
 mod running;
 mod scenarios;
 mod schedules;
+mod simulating;
 mod store;
 mod storms;
 mod walk;
