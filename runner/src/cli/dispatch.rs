@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test};
+use super::{
+    check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test, trace,
+};
 use crate::pipeline::Span;
 use crate::report::Output;
 use crate::store::Terms;
@@ -126,7 +127,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
         }
     };
-    start_trace(arguments.global.verbose);
+    trace::start(arguments.global.verbose);
     let global = &arguments.global;
     match arguments.command {
         Command::Check(command) => command.execute(global),
@@ -154,33 +155,6 @@ fn on_runtime(command: impl Future<Output = Exit>) -> Exit {
         Err(error) => complain(&format!("cannot start the runtime: {error}"), None, Exit::Environment),
     }
 }
-
-/// The runner's own trace, for whoever looks into a problem of kiln. The SDK's is left out: it would show requests.
-fn start_trace(verbose: u8) {
-    let filter = match (std::env::var("KILN_LOG"), verbose) {
-        (Ok(directives), _) => EnvFilter::new(directives),
-        (Err(_), 0 | 1) => return,
-        (Err(_), _) => EnvFilter::new("kiln_runner=trace,kiln_sim=debug"),
-    };
-    let filter = DENIED.iter().fold(filter, |filter, target| match format!("{target}=off").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
-    // A second subscriber in one process changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-}
-
-/// Targets whose events may hold request bodies and credentials.
-const DENIED: [&str; 8] = [
-    "aws_config",
-    "aws_runtime",
-    "aws_sigv4",
-    "aws_smithy_runtime",
-    "aws_smithy_runtime_api",
-    "aws_smithy_http_client",
-    "hyper",
-    "hyper_util",
-];
 
 /// Say on stderr what the reader should know although nothing went wrong.
 pub(super) fn note(message: &str) {

@@ -24,6 +24,7 @@ mod signals;
 mod sim;
 mod store;
 mod test;
+mod trace;
 
 pub use dispatch::main;
 pub use exit::Exit;
