@@ -9,6 +9,7 @@ mod emulators;
 mod failures;
 mod hostile;
 mod html;
+mod inputs;
 mod journals;
 mod leaks;
 mod pacing;

@@ -10,7 +10,7 @@ use kiln_sim::WorldFile;
 
 use super::dispatch::{Global, complain};
 use super::exit::Exit;
-use super::load::{PipelineFile, show};
+use super::load::{self, PipelineFile, show};
 use super::page;
 use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
@@ -122,11 +122,7 @@ impl Rehearse {
 
     fn world(&self) -> Result<WorldFile, Exit> {
         let path = self.world.clone().unwrap_or_else(|| self.pipeline.path.with_extension("world.toml"));
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let help = "say where the simulated account is described: `--world FILE`";
-            complain(&format!("cannot read {}: {error}", path.display()), Some(help), Exit::Input)
-        })?;
-        WorldFile::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), None, Exit::Input))
+        load::world(&path, Some("say where the simulated account is described: `--world FILE`"))
     }
 }
 
