@@ -103,3 +103,43 @@ fn a_run_whose_pipeline_came_from_the_standard_input_goes_on_without_it() {
     let resumed = resumed.stdin(reader).start().end_within(PATIENCE);
     assert_eq!(resumed.code(), Some(5), "{}", resumed.all());
 }
+
+#[test]
+fn names_that_would_act_on_a_terminal_are_written_out() {
+    // Clears the screen, sets the title, writes backwards, begins a line of its own, gives a command to a CI service.
+    const NASTY: &str = "a\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}b\nerror: forged\n::error::c.toml";
+    let harmless = |text: &str| {
+        let odd = text.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t')) || *c == '\u{202e}');
+        assert_eq!(odd, None, "{text:?}");
+        let forged = text.lines().find(|line| line.starts_with("error: forged") || line.trim_start().starts_with("::"));
+        assert_eq!(forged, None, "{text:?}");
+    };
+    let scenario = NASTY.replace("a\u{1b}", "b\u{1b}");
+    let good = "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[stages.a]\nplugin = \"verify-alarms\"\nwith = { alarms = [\"x\"], bake = \"1m\" }\n";
+    for (arguments, content) in [
+        (vec!["check", NASTY], None),
+        (vec!["check", NASTY], Some("[pipeline")),
+        (vec!["check", NASTY], Some(good)),
+        (vec!["run", NASTY], None),
+        (vec!["rehearse", NASTY], Some(good)),
+        (vec!["test", NASTY], Some(good)),
+        (vec!["test", NASTY, "--scenario-dir", "."], Some(good)),
+        (vec!["sim", "--world", NASTY], None),
+        (vec!["sim", "--world", NASTY], Some("a = [")),
+        (vec!["plugin", "inspect", NASTY], None),
+        (vec!["show", NASTY], None),
+        (vec!["runs", "--state-dir", NASTY], None),
+        (vec!["resume", NASTY, "--state-dir", NASTY], None),
+        (vec!["lease", "release", NASTY, "--reason", "x"], None),
+        (vec!["check", "x", NASTY], None),
+        (vec![NASTY], None),
+        (vec!["run", "x", "--max-parallel", NASTY], None),
+    ] {
+        let kiln = content.into_iter().fold(Kiln::new(arguments.iter().copied()), |kiln, text| kiln.file(NASTY, text));
+        let outcome = kiln.file(&scenario, "description = 'd'\nexpect = { outcome = 'done' }").start();
+        let outcome = outcome.end_within(PATIENCE);
+        harmless(&outcome.stdout());
+        harmless(&outcome.stderr());
+        assert!(!outcome.all().is_empty() && outcome.code().is_some(), "{arguments:?}");
+    }
+}

@@ -3,7 +3,6 @@
 //! The main function is [`main`].
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
+use super::say::{complain, harmless, indented, say};
 use super::{
     check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test, trace,
 };
@@ -119,11 +119,11 @@ enum Command {
 
 /// Do what `arguments` say.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Printing fails only where nobody reads.
-            let _ = error.print();
+            tell(&error, &given);
             return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
         }
     };
@@ -149,26 +149,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     .into()
 }
 
+/// What is wrong with the arguments, or the help that they ask for.
+fn tell(error: &clap::Error, given: &[OsString]) {
+    // It repeats arguments as they were given, and a shell may have taken them from names of files.
+    let odd = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        harmless(&text) != text || text.contains('\n')
+    };
+    if error.use_stderr() && given.iter().any(odd) {
+        say(&indented(&error.render().to_string()));
+    } else {
+        // Printing fails only where nobody reads.
+        let _ = error.print();
+    }
+}
+
 fn on_runtime(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => complain(&format!("cannot start the runtime: {error}"), None, Exit::Environment),
     }
-}
-
-/// Say on stderr what the reader should know although nothing went wrong.
-pub(super) fn note(message: &str) {
-    // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "note: {message}");
-}
-
-/// Say on stderr what went wrong and what to do, and answer `exit`.
-pub(super) fn complain(message: &str, help: Option<&str>, exit: Exit) -> Exit {
-    let mut text = format!("error: {message}\n");
-    if let Some(help) = help {
-        text.push_str(&format!("  help: {help}\n"));
-    }
-    // Where stderr is closed there is nobody to tell.
-    let _ = io::stderr().write_all(text.as_bytes());
-    exit
 }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use clap::Args;
 use kiln_sim::WorldFile;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::write_json;
 use super::exit::Exit;
-use crate::diagnostic::{self, Diagnostic, SourceFile};
+use super::say::{complain, say};
+use crate::diagnostic::{self, Diagnostic, SourceFile, visible};
 use crate::files;
 use crate::pipeline::{self, Pipeline, Values};
 use crate::plugin::{Engine, Plugins};
@@ -137,9 +138,7 @@ pub(super) fn show(problems: &[Diagnostic], source: &SourceFile, output: Output)
     if output == Output::Json {
         return write_json(Exit::Input, &diagnostic::to_json(problems, source));
     }
-    let text = diagnostic::render(problems, source, coloured());
-    // Where stderr is closed there is nobody to tell.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    say(&diagnostic::render(problems, source, coloured()));
     Exit::Input
 }
 
@@ -150,5 +149,5 @@ pub(super) fn coloured() -> bool {
 
 /// A path as messages show it.
 pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string()
+    visible(&path.display().to_string())
 }

@@ -18,6 +18,7 @@ mod resolve;
 mod resume;
 mod run;
 mod runs;
+mod say;
 mod schema;
 mod show;
 mod signals;

@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::aws::Endpoint;
 use super::conduct::{Conduct, exit_of};
-use super::dispatch::{Global, complain, note};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
 use super::find::can_go_on;
 use super::load::{LONGEST_FILE, engine, show};
+use super::say::{complain, note};
 use super::store::{complain_of_lease, open_run};
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;

@@ -9,10 +9,11 @@ use clap::Args;
 use kiln_sim::{Clock, Simulator, WorldFile};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::write;
 use super::exit::Exit;
 use super::load;
+use super::say::complain;
 use crate::pipeline::Span;
 
 const AFTER_HELP: &str = "\
