@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod diagnostic;
 pub mod event;
+pub mod files;
 pub mod journal;
 pub mod pipeline;
 pub mod plugin;

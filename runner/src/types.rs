@@ -20,6 +20,13 @@ pub struct InvalidName {
     pub reason: String,
 }
 
+/// AWS's partitions.
+const PARTITIONS: [&str; 8] =
+    ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"];
+
+/// AWS's own limit.
+const LONGEST_ARN: usize = 2048;
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -87,7 +94,15 @@ name!(
 name!(
     /// A run's id: a UUID of version 7, so that ids sort by time.
     RunId, "a run id", |text| {
-        uuid::Uuid::parse_str(text).map(|_| ()).map_err(|error| error.to_string())
+        let id = uuid::Uuid::parse_str(text).map_err(|error| error.to_string())?;
+        // A UUID may be written in braces, as a URN, without hyphens, in capitals; a run's directory has one name.
+        if id.hyphenated().to_string() != text {
+            return Err(format!("write it as {}", id.hyphenated()));
+        }
+        match (id.get_version_num(), id.get_variant()) {
+            (7, uuid::Variant::RFC4122) => Ok(()),
+            (version, _) => Err(format!("it is a UUID of version {version}, not 7")),
+        }
     }
 );
 name!(
@@ -116,13 +131,15 @@ name!(
     Region, "an AWS region", |text| {
         let parts: Vec<&str> = text.split('-').collect();
         let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+        // Digits alone: what parses numbers takes a sign and zeros before them, too.
+        let number = |part: &str| matches!(part.as_bytes(), [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']);
         let well_formed = match parts.split_last() {
-            Some((number, words)) => {
-                words.len() >= 2 && words.iter().all(letters) && number.parse::<u8>().is_ok()
-            }
+            Some((last, words)) => words.len() >= 2 && words.iter().all(letters) && number(last),
             None => false,
         };
-        if well_formed { Ok(()) } else { Err("regions look like `eu-central-1`".to_owned()) }
+        // It becomes part of host names.
+        let short = text.len() <= 32;
+        if well_formed && short { Ok(()) } else { Err("regions look like `eu-central-1`".to_owned()) }
     }
 );
 name!(
@@ -135,13 +152,17 @@ name!(
         if parts.next() != Some("arn") {
             return Err("it does not begin with `arn:`".to_owned());
         }
-        if !matches!(part("partition", parts.next())?.as_str(), "aws" | "aws-cn" | "aws-us-gov" | "aws-iso" | "aws-iso-b") {
-            return Err("its partition is none of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b".to_owned());
+        if !PARTITIONS.contains(&part("partition", parts.next())?.as_str()) {
+            return Err(format!("its partition is none of {}", PARTITIONS.join(", ")));
         }
-        if part("service", parts.next())?.is_empty() {
-            return Err("its service is empty".to_owned());
+        let service = part("service", parts.next())?;
+        if service.is_empty() || !service.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            return Err("its service is not lower-case letters, digits and `-`".to_owned());
         }
-        part("region", parts.next())?;
+        let region = part("region", parts.next())?;
+        if !(region.is_empty() || region.parse::<Region>().is_ok()) {
+            return Err("its region is none".to_owned());
+        }
         let account = part("account", parts.next())?;
         if !(account.is_empty() || account == "aws" || account.parse::<AccountId>().is_ok()) {
             return Err("its account is not 12 digits".to_owned());
@@ -149,8 +170,11 @@ name!(
         if part("resource", parts.next())?.is_empty() {
             return Err("its resource is empty".to_owned());
         }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("it holds white space or control characters".to_owned());
+        if text.len() > LONGEST_ARN {
+            return Err(format!("it is longer than {LONGEST_ARN} bytes"));
+        }
+        if text.chars().any(|c| c.is_whitespace() || is_unseen(c)) {
+            return Err("it holds white space, or characters that cannot be seen".to_owned());
         }
         Ok(())
     }
@@ -269,6 +293,9 @@ impl Region {
             region if region.starts_with("us-gov-") => "aws-us-gov",
             region if region.starts_with("us-iso-") => "aws-iso",
             region if region.starts_with("us-isob-") => "aws-iso-b",
+            region if region.starts_with("eu-isoe-") => "aws-iso-e",
+            region if region.starts_with("us-isof-") => "aws-iso-f",
+            region if region.starts_with("eusc-") => "aws-eusc",
             _ => "aws",
         }
     }
@@ -305,6 +332,13 @@ impl Arn {
     }
 }
 
+/// Control characters, and those that take no room or change the order in which others are read.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 fn check_identifier(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
@@ -328,8 +362,137 @@ fn check_identifier(text: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
+
+    const REGION: &str = "[a-z]+(-[a-z]+)+-[1-9][0-9]?";
+    const IDENTIFIER: &str = "[a-z][a-z0-9_-]{0,63}";
+
+    /// Names that are good, among them the longest and the shortest.
+    const GOOD: [&str; 22] = [
+        "eu-central-1",
+        "us-gov-west-1",
+        "ap-southeast-12",
+        "eusc-de-east-1",
+        "111111111111",
+        "000000000000",
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "a",
+        "deploy_2-b",
+        "arn:aws:iam::111111111111:role/x",
+        "arn:aws:iam::aws:policy/y",
+        "arn:aws-cn:s3:::bucket/key",
+        "arn:aws:ecs:eu-central-1:111111111111:service/web/web",
+        "arn:aws:cloudwatch:us-west-2:111111111111:alarm:\u{fc}ber",
+        "tab",
+        "Table_1.x-y",
+        "dynamodb://kiln",
+        "dynamodb://eu-west-1/kiln",
+        "arn:aws:ecs:us-west-+2:111111111111:x",
+        "us-west-+2",
+        "{01890a5d-ac96-774b-bcce-b302099a8057}",
+    ];
+
+    /// What parsers of numbers, of UUIDs and of text let through that a name must not hold.
+    const ODD: [&str; 20] = [
+        "+", "-", "0", "00", " ", "\n", "\0", "\u{1b}", "\u{663}", "\u{ff11}", "\u{200b}", "\u{202e}", "\u{85}", "A",
+        "F", "_", ":", "/", "{", "\u{435}",
+    ];
+
+    /// A good name, with an odd piece in the place of some of it.
+    fn nearly_good() -> impl Strategy<Value = String> {
+        let (good, odd) = (prop::sample::select(GOOD.as_slice()), prop::sample::select(ODD.as_slice()));
+        (good, odd, any::<prop::sample::Index>(), 0_usize..3).prop_map(|(good, odd, at, gone)| {
+            let characters: Vec<char> = good.chars().collect();
+            let at = at.index(characters.len() + 1);
+            let (before, behind) = characters.split_at(at);
+            before.iter().copied().chain(odd.chars()).chain(behind.iter().copied().skip(gone)).collect()
+        })
+    }
+
+    /// Whether a name of this type is exactly what the pattern says, and is written as it was read.
+    #[track_caller]
+    fn agrees<T: FromStr + fmt::Display + Into<String>>(text: &str, pattern: &str) {
+        let expected = Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(text);
+        match text.parse::<T>() {
+            Ok(name) => {
+                assert!(expected, "{text:?} is no {}", std::any::type_name::<T>());
+                assert_eq!(name.to_string(), text);
+                assert_eq!(Into::<String>::into(name), text);
+            }
+            Err(_) => assert!(!expected, "{text:?} is a {}", std::any::type_name::<T>()),
+        }
+    }
+
+    fn every_type_agrees(text: &str) {
+        let arn = format!(
+            "arn:(aws|aws-cn|aws-us-gov|aws-iso|aws-iso-b|aws-iso-e|aws-iso-f|aws-eusc):[a-z0-9-]+:({REGION})?:\
+             ([0-9]{{12}}|aws)?:[^\\s\\p{{Cc}}\\p{{Cf}}]+"
+        );
+        agrees::<Region>(text, REGION);
+        agrees::<AccountId>(text, "[0-9]{12}");
+        agrees::<Digest>(text, "sha256:[0-9a-f]{64}");
+        agrees::<RunId>(text, "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
+        agrees::<StageName>(text, IDENTIFIER);
+        agrees::<PipelineName>(text, IDENTIFIER);
+        agrees::<EnvironmentName>(text, IDENTIFIER);
+        agrees::<TableName>(text, "[A-Za-z0-9_.-]{3,255}");
+        agrees::<StoreAddress>(text, &format!("dynamodb://({REGION}/)?[A-Za-z0-9_.-]{{3,255}}"));
+        agrees::<Arn>(text, &arn);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_what_its_description_says_and_nothing_else(text in nearly_good()) {
+            every_type_agrees(&text);
+        }
+
+        #[test]
+        fn what_is_made_is_what_is_read(now in 0_u64..1 << 45, seed: u64, bytes: Vec<u8>) {
+            agrees::<RunId>(RunId::new(now).as_str(), ".*");
+            agrees::<RunId>(RunId::seeded(now, seed).as_str(), ".*");
+            agrees::<Digest>(Digest::of(&bytes).as_str(), ".*");
+        }
+    }
+
+    #[test]
+    fn good_names_and_those_that_only_look_good() {
+        for text in GOOD {
+            every_type_agrees(text);
+        }
+        for wrong in ["us-west-+2", "us-west-02", "us-west-0", "us-west-255", "us-west-\u{663}", "us-west--2"] {
+            assert!(wrong.parse::<Region>().is_err(), "{wrong}");
+        }
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for wrong in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}")] {
+            let refused = wrong.parse::<RunId>().unwrap_err();
+            assert!(refused.reason.contains(id), "{refused}");
+        }
+        assert!("7a6c5d4e-0000-4000-8000-1a2b3c4d5e6f".parse::<RunId>().is_err(), "version 4");
+    }
+
+    #[test]
+    fn the_arns_of_a_region_are_in_a_partition_that_there_is() {
+        for region in [
+            "us-west-2",
+            "cn-north-1",
+            "us-gov-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eu-isoe-west-1",
+            "us-isof-south-1",
+            "eusc-de-east-1",
+        ] {
+            let region: Region = region.parse().unwrap();
+            let arn = Arn::new(region.partition(), "ecs", region.as_str(), "111111111111", "cluster/web");
+            assert!(arn.as_str().parse::<Arn>().is_ok(), "{arn}");
+        }
+    }
 
     #[test]
     fn names_say_what_is_wrong() {

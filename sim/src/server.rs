@@ -26,6 +26,9 @@ use crate::wire::http::Disturbance;
 /// Beyond any request that AWS accepts.
 const LARGEST_REQUEST: usize = 16 << 20;
 
+/// How long nobody is let in after that failed: without file descriptors it would fail again at once, and again.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -74,7 +77,15 @@ async fn accept(simulator: Simulator, latency: Duration, listener: TcpListener, 
                 Ok((stream, _)) => {
                     connections.spawn(converse(simulator.clone(), latency, stream));
                 }
-                Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
+                // Whoever called hung up again: the next one did not.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::select! {
+                        _ = &mut stopped => return,
+                        () = tokio::time::sleep(BACK_OFF) => {}
+                    }
+                }
             },
             Some(_) = connections.join_next() => {}
         }

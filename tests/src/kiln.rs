@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -57,6 +60,17 @@ impl Kiln {
     pub fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
+    }
+
+    /// Let it read from there.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// The directory that it will be started in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Put a file into its directory.
@@ -124,6 +138,26 @@ impl Running {
     /// The directory that it was started in.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Wait until it ends, which it must within `patience`.
+    #[track_caller]
+    pub fn end_within(self, patience: Duration) -> Outcome {
+        let process = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        let (over, waiting) = mpsc::channel::<()>();
+        let watcher = std::thread::spawn(move || {
+            let late = waiting.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
+            if let (true, Some(process)) = (late, process) {
+                // It is a child that was not waited for yet: the id is its own.
+                let _ = kill_process(process, Signal::KILL);
+            }
+            late
+        });
+        let outcome = self.end();
+        drop(over);
+        let late = watcher.join().unwrap_or(true);
+        assert!(!late, "it did not end within {patience:?}: {}", outcome.all());
+        outcome
     }
 
     /// Wait until it ends.

@@ -28,15 +28,18 @@ const REVEAL: &str = r#"(call $open (str "kiln-secret:token") (i32.const 256))
 
 /// A run of a stage that has the value and does this with it.
 fn run(body: &str, output: &str) -> Outcome {
+    run_traced(body, output, None)
+}
+
+/// The same with a trace.
+fn run_traced(body: &str, output: &str, trace: Option<&str>) -> Outcome {
     let world = World::of(&format!("[[secrets]]\nname = \"prod/registry\"\nvalue = \"{VALUE}\"\n"));
     let account = Account::at_scale(&world, 1.0);
     let repository = "arn:${partition}:ecr:${region}:${account}:repository/*";
     let guest = Guest::new(&format!("{REVEAL} {body}")).asking("ecr:DescribeRepositories", &[repository]);
-    account
-        .kiln(["run", "pipeline.toml", "--verbose", "--output", output])
-        .file("pipeline.toml", PIPELINE)
-        .file("leaky.wasm", guest.build())
-        .run()
+    let kiln = account.kiln(["run", "pipeline.toml", "--verbose", "--output", output]);
+    let kiln = trace.into_iter().fold(kiln, |kiln, trace| kiln.env("KILN_LOG", trace));
+    kiln.file("pipeline.toml", PIPELINE).file("leaky.wasm", guest.build()).run()
 }
 
 fn never_says(outcome: &Outcome) {
@@ -65,6 +68,25 @@ fn in_a_log_line_and_an_error_of_aws() {
         let journal = String::from_utf8_lossy(&outcome.left_behind()).into_owned();
         assert!(journal.contains("[secret token]"), "the journal holds the call, masked");
     }
+}
+
+#[test]
+fn in_a_trace_whatever_its_directives() {
+    let answer = r#"(call $ok (str "{}"))"#;
+    for directives in [
+        "trace",
+        "trace,aws_smithy_runtime=trace,aws_smithy_runtime::client=trace,aws_smithy_runtime::client::orchestrator=trace",
+        "aws_sdk_secretsmanager=trace,aws_smithy_schema=trace,aws_credential_types=trace,hyper::proto::h1=trace",
+        "[invoke]=trace,[try_op]=trace,[try_attempt]=trace,[{service}]=trace",
+    ] {
+        let outcome = run_traced(answer, "json", Some(directives));
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+        never_says(&outcome);
+        let foreign = outcome.stderr().lines().find(|line| !line.contains(" kiln_")).map(str::to_owned);
+        assert_eq!(foreign, None, "{directives}");
+    }
+    let own = run_traced(answer, "json", Some("kiln_runner=debug"));
+    assert!(own.stderr().contains("DEBUG kiln_runner::"), "{}", own.all());
 }
 
 #[test]

@@ -24,15 +24,16 @@ impl Check {
             Ok(pipeline) => pipeline,
             Err(exit) => return exit,
         };
-        let file = shown(&self.pipeline.path);
         if global.output == Output::Json {
             let stages: Vec<_> = pipeline
                 .stages
                 .iter()
                 .map(|stage| json!({ "name": stage.name, "needs": stage.needs, "environment": stage.environment }))
                 .collect();
+            let file = self.pipeline.path.display().to_string();
             return write_json(Exit::Done, &json!({ "file": file, "pipeline": pipeline.name, "stages": stages }));
         }
+        let file = shown(&self.pipeline.path);
         write(Exit::Done, |out| {
             writeln!(out, "{file}: pipeline `{}`, {} stages, no problems", pipeline.name, pipeline.stages.len())
         })

@@ -8,9 +8,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::exit::Exit;
 use super::page;
+use super::say::complain;
 use super::signals;
 use crate::clock::Clock;
 use crate::event::RunOutcome;

@@ -3,16 +3,17 @@
 //! The main function is [`main`].
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use super::exit::Exit;
-use super::{check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test};
+use super::say::{complain, harmless, indented, say};
+use super::{
+    check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test, trace,
+};
 use crate::pipeline::Span;
 use crate::report::Output;
 use crate::store::Terms;
@@ -118,15 +119,15 @@ enum Command {
 
 /// Do what `arguments` say.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Printing fails only where nobody reads.
-            let _ = error.print();
+            tell(&error, &given);
             return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
         }
     };
-    start_trace(arguments.global.verbose);
+    trace::start(arguments.global.verbose);
     let global = &arguments.global;
     match arguments.command {
         Command::Check(command) => command.execute(global),
@@ -148,53 +149,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     .into()
 }
 
+/// What is wrong with the arguments, or the help that they ask for.
+fn tell(error: &clap::Error, given: &[OsString]) {
+    // It repeats arguments as they were given, and a shell may have taken them from names of files.
+    let odd = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        harmless(&text) != text || text.contains('\n')
+    };
+    if error.use_stderr() && given.iter().any(odd) {
+        say(&indented(&error.render().to_string()));
+    } else {
+        // Printing fails only where nobody reads.
+        let _ = error.print();
+    }
+}
+
 fn on_runtime(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => complain(&format!("cannot start the runtime: {error}"), None, Exit::Environment),
     }
-}
-
-/// The runner's own trace, for whoever looks into a problem of kiln. The SDK's is left out: it would show requests.
-fn start_trace(verbose: u8) {
-    let filter = match (std::env::var("KILN_LOG"), verbose) {
-        (Ok(directives), _) => EnvFilter::new(directives),
-        (Err(_), 0 | 1) => return,
-        (Err(_), _) => EnvFilter::new("kiln_runner=trace,kiln_sim=debug"),
-    };
-    let filter = DENIED.iter().fold(filter, |filter, target| match format!("{target}=off").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
-    // A second subscriber in one process changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-}
-
-/// Targets whose events may hold request bodies and credentials.
-const DENIED: [&str; 8] = [
-    "aws_config",
-    "aws_runtime",
-    "aws_sigv4",
-    "aws_smithy_runtime",
-    "aws_smithy_runtime_api",
-    "aws_smithy_http_client",
-    "hyper",
-    "hyper_util",
-];
-
-/// Say on stderr what the reader should know although nothing went wrong.
-pub(super) fn note(message: &str) {
-    // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "note: {message}");
-}
-
-/// Say on stderr what went wrong and what to do, and answer `exit`.
-pub(super) fn complain(message: &str, help: Option<&str>, exit: Exit) -> Exit {
-    let mut text = format!("error: {message}\n");
-    if let Some(help) = help {
-        text.push_str(&format!("  help: {help}\n"));
-    }
-    // Where stderr is closed there is nobody to tell.
-    let _ = io::stderr().write_all(text.as_bytes());
-    exit
 }

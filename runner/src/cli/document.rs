@@ -4,8 +4,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use super::dispatch::complain;
 use super::exit::Exit;
+use super::say::complain;
 
 /// Write to stdout with `render`, then answer `exit`. A reader that closes early (`| head`) is no error.
 pub(super) fn write(exit: Exit, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Exit {

@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::exit::Exit;
+use super::say::complain;
 use crate::event::RunOutcome;
 use crate::journal::{RunState, list_runs};
 

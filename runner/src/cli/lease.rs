@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
+use super::say::complain;
 use super::store::{complain_of_lease, store};
 use crate::report::{Output, columns};
 use crate::store::{Holding, KeptLease, Lease, LeaseKey, Released, Store, instant, list_leases, release};

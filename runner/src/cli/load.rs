@@ -3,23 +3,29 @@
 //! The main type is [`PipelineFile`].
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use kiln_sim::WorldFile;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::write_json;
 use super::exit::Exit;
-use crate::diagnostic::{self, Diagnostic, SourceFile};
+use super::say::{complain, say};
+use crate::diagnostic::{self, Diagnostic, SourceFile, visible};
+use crate::files;
 use crate::pipeline::{self, Pipeline, Values};
 use crate::plugin::{Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
 
 /// A pipeline file has at most this many bytes; `pipeline` refuses a longer one.
-const LONGEST_FILE: u64 = 1 << 20;
+pub(super) const LONGEST_FILE: u64 = 1 << 20;
+
+/// A world file has at most this many bytes.
+const LONGEST_WORLD: u64 = 4 << 20;
 
 /// Which pipeline, with which inputs.
 #[derive(Debug, Args)]
@@ -84,11 +90,13 @@ impl PipelineFile {
     pub(super) fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
         let plugins = open_plugins(global)?;
         let path = self.path.display().to_string();
-        let unreadable = |error: std::io::Error| complain(&format!("cannot read {path}: {error}"), None, Exit::Input);
+        if path == "-" {
+            let help = "write it into a file: a run names its pipeline, and its plugins are found from there";
+            return Err(complain("kiln reads no pipeline from its standard input", Some(help), Exit::Input));
+        }
         // One byte beyond the limit is enough for the check that refuses the file to see it.
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(&self.path).map_err(unreadable)?;
-        file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = files::read_at_most(&self.path, LONGEST_FILE + 1)
+            .map_err(|error| complain(&format!("cannot read {path}: {error}"), error.help(), Exit::Input))?;
         match SourceFile::from_bytes(path.as_str(), bytes) {
             Ok(source) => Ok((source, plugins)),
             Err(refused) => Err(show(&[refused.0], &refused.1, global.output)),
@@ -117,14 +125,20 @@ fn user_cache() -> Option<PathBuf> {
     Some(base.join("kiln").join("components"))
 }
 
+/// The account that a world file describes; `help` says what to do where it cannot be read.
+pub(super) fn world(path: &Path, help: Option<&str>) -> Result<WorldFile, Exit> {
+    let text = files::read_text(path, LONGEST_WORLD).map_err(|error| {
+        complain(&format!("cannot read {}: {error}", path.display()), error.help().or(help), Exit::Input)
+    })?;
+    WorldFile::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), None, Exit::Input))
+}
+
 /// Show what is wrong with a file.
 pub(super) fn show(problems: &[Diagnostic], source: &SourceFile, output: Output) -> Exit {
     if output == Output::Json {
         return write_json(Exit::Input, &diagnostic::to_json(problems, source));
     }
-    let text = diagnostic::render(problems, source, coloured());
-    // Where stderr is closed there is nobody to tell.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    say(&diagnostic::render(problems, source, coloured()));
     Exit::Input
 }
 
@@ -135,5 +149,5 @@ pub(super) fn coloured() -> bool {
 
 /// A path as messages show it.
 pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string()
+    visible(&path.display().to_string())
 }

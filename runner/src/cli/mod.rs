@@ -18,12 +18,14 @@ mod resolve;
 mod resume;
 mod run;
 mod runs;
+mod say;
 mod schema;
 mod show;
 mod signals;
 mod sim;
 mod store;
 mod test;
+mod trace;
 
 pub use dispatch::main;
 pub use exit::Exit;

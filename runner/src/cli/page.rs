@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::dispatch::complain;
 use super::exit::Exit;
+use super::say::complain;
 use crate::report::{Delivery, Html, Origin, Report, Reports};
 
 /// The page that will be written to `path`; refused before the run where nothing can be written there.

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::aws::Aws;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
 use super::load::PipelineFile;
+use super::say::complain;
 use super::signals;
 use crate::report::{Output, Reports, Style, plan as view};
 use crate::run::{self, HostStop, Interrupter, RunError};

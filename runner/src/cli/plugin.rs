@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
 use super::load::open_plugins;
+use super::say::complain;
 use crate::pipeline::PluginSource;
 use crate::plugin::{Plugin as Loaded, standard_names};
 use crate::report::Output;

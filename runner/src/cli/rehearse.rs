@@ -1,6 +1,5 @@
 //! `kiln rehearse`: run a pipeline on a simulated account in virtual time.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use kiln_sim::WorldFile;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::exit::Exit;
-use super::load::{PipelineFile, show};
+use super::load::{self, PipelineFile, show};
 use super::page;
+use super::say::{complain, say};
 use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
@@ -113,8 +113,7 @@ impl Rehearse {
                 Ok(Some(scenario))
             }
             Err(problems) => {
-                // Where stderr is closed there is nobody to tell.
-                let _ = std::io::stderr().write_all(problems.render(false).as_bytes());
+                say(&problems.render(false));
                 Err(Exit::Input)
             }
         }
@@ -122,11 +121,7 @@ impl Rehearse {
 
     fn world(&self) -> Result<WorldFile, Exit> {
         let path = self.world.clone().unwrap_or_else(|| self.pipeline.path.with_extension("world.toml"));
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let help = "say where the simulated account is described: `--world FILE`";
-            complain(&format!("cannot read {}: {error}", path.display()), Some(help), Exit::Input)
-        })?;
-        WorldFile::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), None, Exit::Input))
+        load::world(&path, Some("say where the simulated account is described: `--world FILE`"))
     }
 }
 

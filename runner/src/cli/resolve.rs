@@ -5,9 +5,10 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
+use super::say::complain;
 use super::store::{complain_of_lease, open_run};
 use crate::clock::Clock;
 use crate::journal::{Decider, History, Reconciled, Record, RunState, Stuck, UndoEnd, Verdict};

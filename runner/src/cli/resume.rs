@@ -1,20 +1,23 @@
 //! `kiln resume` and `kiln undo`: go on with a run that had stopped, or take back what one did.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::aws::Endpoint;
 use super::conduct::{Conduct, exit_of};
-use super::dispatch::{Global, complain, note};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
 use super::find::can_go_on;
-use super::load::{engine, show};
+use super::load::{LONGEST_FILE, engine, show};
+use super::say::{complain, note};
 use super::store::{complain_of_lease, open_run};
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
+use crate::files;
 use crate::pipeline::{self, Pipeline};
 use crate::plugin::Plugins;
 use crate::report::{Output, word_of_run};
@@ -144,7 +147,8 @@ fn restored(global: &Global, resumable: &Resumable) -> Result<(Arc<Pipeline>, Ar
         );
     }
     let plugins = Arc::new(Plugins::pinned(engine, components));
-    if std::fs::read(&start.file).is_ok_and(|text| Digest::of(&text) != start.source) {
+    let now = files::read(Path::new(&start.file), LONGEST_FILE);
+    if now.is_ok_and(|text| Digest::of(&text) != start.source) {
         note(&format!("{} was changed since the run began; the run goes on with the file as it was", start.file));
     }
     let source = SourceFile::from_bytes(start.file.as_str(), resumable.text.clone())

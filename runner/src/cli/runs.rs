@@ -6,9 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
+use super::load::shown;
+use super::say::complain;
 use super::store::store;
 use crate::event::RunOutcome;
 use crate::journal::{RunState, RunSummary, list_runs};
@@ -128,7 +130,7 @@ fn next(store: &Store, run: &RunId, state: &RunState) -> Option<String> {
 fn show(entries: &[Entry], store: &Store, out: &mut Vec<u8>) -> io::Result<()> {
     if entries.is_empty() {
         return match store {
-            Store::Local(state) => writeln!(out, "there are no runs in {}", state.display()),
+            Store::Local(state) => writeln!(out, "there are no runs in {}", shown(state)),
             Store::Shared(table) => writeln!(out, "there are no runs in {}", table.address()),
         };
     }

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
+use super::say::complain;
 use super::store::look_at_run;
 use crate::journal;
 use crate::report::{Output, Style, show as report};

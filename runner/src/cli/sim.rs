@@ -9,9 +9,11 @@ use clap::Args;
 use kiln_sim::{Clock, Simulator, WorldFile};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::write;
 use super::exit::Exit;
+use super::load;
+use super::say::complain;
 use crate::pipeline::Span;
 
 const AFTER_HELP: &str = "\
@@ -81,13 +83,11 @@ impl Sim {
     }
 
     fn world(&self) -> Result<WorldFile, Exit> {
-        let text = match &self.world {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|error| complain(&format!("cannot read {}: {error}", path.display()), None, Exit::Input))?,
-            None => EMPTY.to_owned(),
-        };
-        let named = self.world.as_deref().unwrap_or(Path::new("the empty world"));
-        WorldFile::parse(&text).map_err(|error| complain(&format!("{}: {error}", named.display()), None, Exit::Input))
+        match &self.world {
+            Some(path) => load::world(path, None),
+            None => WorldFile::parse(EMPTY)
+                .map_err(|error| complain(&format!("the empty world: {error}"), None, Exit::Environment)),
+        }
     }
 }
 

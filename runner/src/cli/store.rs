@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::aws::Endpoint;
-use super::dispatch::{Global, complain, note};
+use super::dispatch::Global;
 use super::exit::Exit;
 use super::find::find_run;
+use super::say::{complain, note};
 use crate::journal::{self, RunState};
 use crate::run::Resumable;
 use crate::store::{

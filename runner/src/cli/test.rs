@@ -11,10 +11,11 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::Value;
 
-use super::dispatch::{Global, complain};
+use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::load::{PipelineFile, coloured, show, shown};
+use super::load::{PipelineFile, coloured, show};
+use super::say::{complain, note, say};
 use crate::diagnostic::SourceFile;
 use crate::pipeline;
 use crate::plugin::Plugins;
@@ -68,15 +69,13 @@ impl Test {
             }
         });
         let wall = begin.elapsed();
-        let name = shown(&self.pipeline);
+        let name = self.pipeline.display().to_string();
         if let Some(path) = &self.junit {
             let wrong = |error: &dyn std::fmt::Display| complain(&error.to_string(), None, Exit::Environment);
             let (xml, left_out) = scenario::junit(&name, &tested, wall).map_err(|error| wrong(&error))?;
             std::fs::write(path, xml).map_err(|error| wrong(&format!("cannot write {}: {error}", path.display())))?;
             if left_out > 0 {
-                let message = format!("{}: {left_out} passed scenarios had no room in the report\n", path.display());
-                // Where stderr is closed there is nobody to tell.
-                let _ = std::io::stderr().write_all(message.as_bytes());
+                note(&format!("{}: {left_out} passed scenarios had no room in the report", path.display()));
             }
         }
         let tally = Tally::of(&tested);
@@ -126,8 +125,7 @@ impl Test {
         if output == Output::Json {
             return Err(write_json(Exit::Input, &Value::from(problems.to_json())));
         }
-        // Where stderr is closed there is nobody to tell.
-        let _ = std::io::stderr().write_all(problems.render(coloured()).as_bytes());
+        say(&problems.render(coloured()));
         Err(Exit::Input)
     }
 }

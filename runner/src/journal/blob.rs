@@ -8,7 +8,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use crate::files;
 use crate::types::Digest;
+
+/// No blob is longer: a component, the largest of them, has at most 32 MiB.
+const LONGEST: u64 = 64 << 20;
 
 /// Keep `bytes` beside the journal in `dir`, durably, and answer the digest by which [`attached`] finds them. Needs no
 /// journal yet: what the first record names is attached before it.
@@ -39,7 +43,7 @@ pub fn attach(dir: &Path, bytes: &[u8]) -> Result<Digest, JournalError> {
 /// What was kept beside the journal in `dir` under `digest`, checked against it.
 pub fn attached(dir: &Path, digest: &Digest) -> Result<Vec<u8>, JournalError> {
     let path = path(dir, digest);
-    let bytes = match fs::read(&path) {
+    let bytes = match files::read(&path, LONGEST).map_err(io::Error::from) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(JournalError::Blob { digest: digest.clone(), path, reason: "is missing".to_owned() });

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::JournalError;
-use super::reader::{Scan, decode};
+use super::reader::{Scan, bytes_of, decode};
 use super::record::Record;
 use crate::event::RunOutcome;
 use crate::types::{PipelineName, RunId};
@@ -116,7 +116,7 @@ fn summarise(run: RunId, dir: PathBuf) -> RunSummary {
 
 fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
     let path = summary.dir.join("journal");
-    let bytes = fs::read(&path).map_err(JournalError::io("read the journal", &path))?;
+    let bytes = bytes_of(&path)?;
     summary.bytes = bytes.len() as u64;
     let (frames, _) = Scan::new(&path, &bytes)?.frames()?;
     for (offset, frame) in frames {

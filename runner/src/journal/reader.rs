@@ -3,7 +3,6 @@
 //! The main function is [`read`], its answer [`Recording`]. A torn tail is what a crash leaves and no error; damage in
 //! front of a valid frame is.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,8 @@ use super::blob;
 use super::error::JournalError;
 use super::frame::{self, Frame};
 use super::record::{Record, RunStart};
+use super::writer::MAX_RUN_CLOSING;
+use crate::files;
 use crate::types::Digest;
 
 /// A journal that was read.
@@ -68,8 +69,13 @@ pub(super) struct BlobReference {
 /// Read the journal in the file `path` (`<state>/runs/<run-id>/journal`). Takes no lock: a run's journal can be read while
 /// the run goes on.
 pub fn read(path: &Path) -> Result<Recording, JournalError> {
-    let bytes = fs::read(path).map_err(JournalError::io("read the journal", path))?;
-    parse(path, &bytes)
+    parse(path, &bytes_of(path)?)
+}
+
+/// The bytes of the journal `path`. No run's has as many as this reads: frames with blobs elsewhere are short.
+pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, JournalError> {
+    let bytes = files::read(path, 4 * MAX_RUN_CLOSING).map_err(std::io::Error::from);
+    bytes.map_err(JournalError::io("read the journal", path))
 }
 
 /// What the bytes of the journal `path` hold.

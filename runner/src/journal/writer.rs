@@ -4,7 +4,7 @@
 //! one is under way waits for the next, which covers all of them. Where the journal is kept elsewhere as well ([`Replica`]),
 //! a sync is over when its frames are there, too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -137,7 +137,7 @@ impl Journal {
             file.sync_all().map_err(JournalError::io("sync the journal", &path))?;
         }
         file.seek(SeekFrom::End(0)).map_err(JournalError::io("open the journal", &path))?;
-        let bytes = fs::read(&path).map_err(JournalError::io("read the journal", &path))?;
+        let bytes = reader::bytes_of(&path)?;
         let scan = reader::Scan::new(&path, &bytes)?;
         let (frames, end) = scan.frames()?;
         let mut size = 0;
@@ -212,7 +212,7 @@ impl Journal {
     pub fn replicate(&self, replica: Arc<dyn Replica>, there: u64) -> Result<(), JournalError> {
         let path = &self.inner.path;
         let wrong = |reason: &str| JournalError::Replica { path: path.clone(), reason: reason.to_owned() };
-        let bytes = fs::read(path).map_err(JournalError::io("read the journal", path))?;
+        let bytes = reader::bytes_of(path)?;
         let (frames, end) = reader::Scan::new(path, &bytes)?.frames()?;
         let behind = usize::try_from(there).ok().filter(|there| *there <= frames.len());
         let behind = behind.ok_or_else(|| wrong("the store holds more of it than this machine"))?;

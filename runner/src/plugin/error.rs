@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use crate::files::ReadError;
 use crate::types::Digest;
 
 /// Why a plugin cannot be used.
@@ -23,7 +24,7 @@ pub enum PluginError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: ReadError,
     },
     /// The file is not the one that the pipeline names.
     #[error("the plugin `{name}` has the digest {found}, not {expected} as the pipeline says")]
@@ -67,7 +68,8 @@ impl PluginError {
                 "`kiln plugin list` shows the standard plugins; declare one of your own under `[plugins.NAME]` with its path"
                     .to_owned(),
             ),
-            Self::Read { .. } => Some("the path is relative to the pipeline file".to_owned()),
+            Self::Read { source: ReadError::Io(_), .. } => Some("the path is relative to the pipeline file".to_owned()),
+            Self::Read { source, .. } => source.help().map(str::to_owned),
             Self::Digest { .. } => {
                 Some("look at what changed in the plugin, then write its new digest into the pipeline".to_owned())
             }

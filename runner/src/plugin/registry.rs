@@ -3,9 +3,6 @@
 //! The main type is [`Plugins`], which is the pipeline's catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
@@ -14,6 +11,7 @@ use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
 use super::standard::{standard, standard_names};
+use crate::files;
 use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
 use crate::types::Digest;
 
@@ -61,7 +59,9 @@ impl Plugins {
             pinned if self.pinned.contains_key(pinned.name()) => self.load_pinned(pinned.name()),
             PluginSource::Standard(name) => self.load_standard(name),
             PluginSource::File { name, path, digest } => {
-                let bytes = read(path).map_err(|source| PluginError::Read { path: path.clone(), source })?;
+                // One byte beyond the limit is enough for the check that refuses it to see it.
+                let bytes = files::read_at_most(path, MAXIMUM_BYTES as u64 + 1)
+                    .map_err(|source| PluginError::Read { path: path.clone(), source })?;
                 check_digest(name, digest.as_ref(), &bytes)?;
                 Plugin::open(&self.engine, name, &bytes)
             }
@@ -103,17 +103,6 @@ impl Plugins {
             }
         }
     }
-}
-
-/// The content of a plugin's file, or somewhat more of it than a plugin may have.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // What is no file may have no end, or never begin.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAXIMUM_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn check_digest(name: &str, expected: Option<&Digest>, bytes: &[u8]) -> Result<(), PluginError> {

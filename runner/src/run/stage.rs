@@ -390,8 +390,7 @@ mod tests {
         let start = StageStart {
             stage: "deploy".parse().unwrap(),
             attempt: 1,
-            config: serde_json::json!({ "service": "web" }),
-            config_digest: Digest::of(b""),
+            config: Sealed::structure(serde_json::json!({ "service": "web" })),
             plugin: Digest::of(b""),
             account: "111111111111".parse().unwrap(),
             region: "us-west-2".parse().unwrap(),

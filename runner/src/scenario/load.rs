@@ -15,6 +15,7 @@ use super::find::{beside, name};
 use super::outcomes::{AtShare, expand};
 use super::world::{self, Piece};
 use crate::diagnostic::{self, Diagnostic, SourceFile};
+use crate::files;
 use crate::pipeline::{Pipeline, Places, open, read_as};
 use crate::rehearse::{Rehearsal, START};
 
@@ -172,14 +173,11 @@ pub fn load(path: &Path, pipeline: &Path, known: &Knowledge) -> Result<Scenario,
 /// The text of a file, or why there is none.
 fn read(path: &Path) -> Result<SourceFile, (SourceFile, Vec<Diagnostic>)> {
     let name = path.display().to_string();
-    let bytes = std::fs::File::open(path).and_then(|file| {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, LONGEST_FILE), &mut bytes).map(|_| bytes)
-    });
-    match bytes {
+    match files::read_at_most(path, LONGEST_FILE) {
         Ok(bytes) => SourceFile::from_bytes(name, bytes).map_err(|refused| (refused.1, vec![refused.0])),
         Err(error) => {
             let diagnostic = Diagnostic::error("unreadable", format!("the file cannot be read: {error}"));
+            let diagnostic = error.help().into_iter().fold(diagnostic, |diagnostic, help| diagnostic.help(help));
             Err((SourceFile::new(name, ""), vec![diagnostic]))
         }
     }
@@ -197,7 +195,7 @@ fn base(
 ) -> Result<Option<Map<String, Value>>, Option<Wrong>> {
     let named = file.world.as_ref().map(|world| path.with_file_name("").join(world));
     let place = named.clone().unwrap_or_else(|| beside(pipeline, "world.toml"));
-    if !place.is_file() {
+    if !place.exists() {
         let diagnostic = Diagnostic::error("no-world", format!("there is no world file {}", place.display()));
         found.push(match named {
             Some(_) => diagnostic.at(places.value(&["world"]), "relative to the scenario"),

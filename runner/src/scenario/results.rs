@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::try_out::Trial;
+use crate::diagnostic::visible;
 use crate::report::{Plain, Report, Settings, Style, Tone, human};
 
 /// Of what happened last, so many lines are shown of a scenario that failed.
@@ -67,12 +68,13 @@ pub(crate) fn headline(tested: &Tested, style: Style) -> String {
         Err(_) => style.paint(Tone::Bad, "ERROR"),
     };
     let pad = if tested.result.is_err() { "" } else { " " };
+    let name = visible(&tested.name);
     match &tested.result {
         Ok(trial) => {
             let wall = trial.wall.as_secs_f64();
-            format!("{pad}{word} [{wall:>7.3}s, simulated {:>11}] {}", human(trial.rehearsed.millis), tested.name)
+            format!("{pad}{word} [{wall:>7.3}s, simulated {:>11}] {}", human(trial.rehearsed.millis), name)
         }
-        Err(_) => format!("{pad}{word} [{:>32}] {}", "not rehearsed", tested.name),
+        Err(_) => format!("{pad}{word} [{:>32}] {name}", "not rehearsed"),
     }
 }
 
@@ -103,13 +105,13 @@ pub(super) fn told(tested: &Tested) -> String {
 
 /// The block of a scenario that failed.
 pub(crate) fn failure(tested: &Tested, style: Style) -> String {
-    let mut text = format!("{} {}\n", style.paint(Tone::Bad, "---"), tested.name);
+    let mut text = format!("{} {}\n", style.paint(Tone::Bad, "---"), visible(&tested.name));
     if !tested.description.is_empty() {
-        text.push_str(&format!("    {}\n", tested.description));
+        text.push_str(&format!("    {}\n", visible(&tested.description)));
     }
     for line in told(tested).lines() {
         // Foreign text comes with the events: what would do something to a terminal is shown instead.
-        text.push_str(&format!("    {}\n", crate::diagnostic::visible(line)));
+        text.push_str(&format!("    {}\n", visible(line)));
     }
     text
 }

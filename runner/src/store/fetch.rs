@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::replica::{FRAMES, frame_place, get_blob, kept_component, partition};
 use super::table::Table;
+use crate::files;
 use crate::journal::{
     self, JournalError, Payload, Record, RunStart, attach, attached, has_blob, header, is_locked, keep_component,
     make_dir, run_dir, split_frames,
@@ -39,7 +40,7 @@ pub async fn fetch(table: &Table, run: &RunId, state_dir: &Path) -> Result<Fetch
     let header = header(run).map_err(|reason| table.foreign(reason))?;
     let whole = [header.as_slice(), frames.as_slice()].concat();
     let path = dir.join("journal");
-    let here = match fs::read(&path) {
+    let here = match files::read(&path, u64::MAX).map_err(std::io::Error::from) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(JournalError::io("read the journal", &path)(source).into()),
@@ -169,9 +170,10 @@ fn differs(
 fn append(dir: &Path, path: &Path, new: bool, missing: &[u8]) -> Result<(), StoreError> {
     make_dir(dir)?;
     if new {
-        let partial = dir.join("journal.partial");
-        let written = fs::write(&partial, missing)
-            .and_then(|()| fs::File::open(&partial)?.sync_all())
+        // A name that nobody can foresee cannot be a link that somebody else put there.
+        let partial = dir.join(format!("journal.{}.partial", uuid::Uuid::new_v4().simple()));
+        let written = fs::File::create_new(&partial)
+            .and_then(|mut file| file.write_all(missing).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&partial, path))
             .and_then(|()| fs::File::open(dir)?.sync_all());
         return Ok(written.map_err(JournalError::io("write the journal", path))?);

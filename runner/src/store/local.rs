@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::LeaseError;
 use super::lease::{Lease, LeaseKey};
+use crate::files;
 use crate::journal::make_dir;
 
 /// The last lines that are read: a line has some hundred bytes.
@@ -50,6 +51,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, LeaseError> {
     }
     let mut file =
         OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io("open the lease", path))?;
+    check_regular(&file, path)?;
     if !lock(&file, path)? {
         return Ok(Opened::Busy(read_from(&mut file, path)?));
     }
@@ -60,7 +62,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, LeaseError> {
 /// The lease as it stands, and whether a process holds the lock. Looking means to hold a shared lock for a moment: whoever
 /// takes the lease tries for longer.
 pub(super) fn look(path: &Path) -> Result<(Option<Lease>, bool), LeaseError> {
-    let mut file = File::open(path).map_err(io("open the lease", path))?;
+    let mut file = files::open(path).map_err(std::io::Error::from).map_err(io("open the lease", path))?;
     let busy = match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => false,
         Err(rustix::io::Errno::WOULDBLOCK) => true,
@@ -125,6 +127,15 @@ fn read_from(file: &mut File, path: &Path) -> Result<Option<Lease>, LeaseError> 
     read.map_err(io("read the lease", path))?;
     let whole = text.split(|byte| *byte == b'\n').rev();
     Ok(whole.filter(|line| !line.is_empty()).find_map(|line| serde_json::from_slice(line).ok()))
+}
+
+/// What is no regular file may never end.
+fn check_regular(file: &File, path: &Path) -> Result<(), LeaseError> {
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(io("open the lease", path)(std::io::Error::other("it is no regular file"))),
+        Err(error) => Err(io("open the lease", path)(error)),
+    }
 }
 
 /// Lock it against other runs. Whoever lists leases holds a shared lock for an instant, so one refusal is not yet an answer.

@@ -13,6 +13,10 @@ use serde_json::{Map, Value};
 use super::value::{Seen, look};
 use crate::error::AwsError;
 
+/// A field's name has at most so many parts. AWS's deepest inputs have a dozen; whatever walks the tree, and drops it, needs
+/// room on the stack for each level.
+const DEEPEST: usize = 32;
+
 /// A form's fields as a tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Form {
@@ -32,6 +36,9 @@ impl Form {
             match name.as_str() {
                 "Action" => action = Some(text),
                 "Version" => {}
+                path if path.split('.').nth(DEEPEST).is_some() => {
+                    return Err(malformed(format!("a field's name has more than {DEEPEST} parts")));
+                }
                 path => root
                     .insert(path, text)
                     .map_err(|()| malformed(format!("the field {path} is both a value and a structure")))?,
@@ -94,7 +101,10 @@ impl<'a> Field<'a> {
         };
         let mut items = Vec::new();
         for (number, item) in members {
-            let number: u32 = number.parse().map_err(|_| de::Error::custom("a list's members are numbered"))?;
+            // Rust takes `+1` for a number, too.
+            let digits = Some(number.as_str()).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+            let number = digits.and_then(|digits| digits.parse::<u32>().ok());
+            let number = number.ok_or_else(|| de::Error::custom("a list's members are numbered"))?;
             items.push((number, Field(item)));
         }
         items.sort_by_key(|(number, _)| *number);
@@ -275,6 +285,25 @@ mod tests {
             }
         );
         Ok(())
+    }
+
+    #[test]
+    fn bottomless_nesting_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+        let nested = |levels: usize| format!("Action=Put&{}x=1", "a.".repeat(levels - 1));
+        let (_, form) = Form::parse(nested(DEEPEST).as_bytes()).map_err(|error| error.message)?;
+        assert!(form.to_value().pointer(&format!("{}/x", "/a".repeat(DEEPEST - 1))).is_some());
+        for levels in [DEEPEST + 1, 20_000, 2_000_000] {
+            let refused = Form::parse(nested(levels).as_bytes()).map_err(|error| error.code.into_owned());
+            assert_eq!(refused.map(|_| ()), Err("MalformedQueryString".to_owned()), "{levels} levels");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_members_of_a_list_are_numbered_by_digits() {
+        let (_, form) = Form::parse(b"Name=a&Names.member.+1=b").unwrap_or((None, Form::Text(String::new())));
+        let (_, signed) = Form::parse(b"Name=a&Names.member.%2B1=b").unwrap_or((None, Form::Text(String::new())));
+        assert!(form.to::<Input>().is_err() && signed.to::<Input>().is_err());
     }
 
     #[test]

@@ -12,6 +12,11 @@ use super::attribute::{begins_with, compare, equal};
 use super::store::{Item, invalid};
 use crate::error::AwsError;
 
+/// An expression has at most so many bytes, as with DynamoDB: it also bounds how many conditions it joins.
+const LONGEST: usize = 4096;
+/// Parentheses and negations within each other.
+const DEEPEST: usize = 64;
+
 /// What a request's placeholders stand for.
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -95,9 +100,12 @@ impl Words {
 impl Condition {
     /// Read an expression.
     pub(super) fn parse(text: &str, words: &Words) -> Result<Self, AwsError> {
+        if text.len() > LONGEST {
+            return Err(invalid("Invalid expression: Expression size has exceeded the maximum allowed size"));
+        }
         let tokens = tokens(text)?;
         let mut parser = Parser { tokens: &tokens, words };
-        let condition = parser.or()?;
+        let condition = parser.or(0)?;
         match parser.tokens.first() {
             None => Ok(condition),
             Some(token) => Err(invalid(format!("Invalid expression: Syntax error; token: \"{token}\""))),
@@ -221,28 +229,31 @@ impl Parser<'_> {
         Err(invalid(format!("Invalid expression: Syntax error; token: \"{found}\", near: \"{word}\"")))
     }
 
-    fn or(&mut self) -> Result<Condition, AwsError> {
-        let mut condition = self.and()?;
+    fn or(&mut self, depth: usize) -> Result<Condition, AwsError> {
+        let mut condition = self.and(depth)?;
         while self.accept("OR") {
-            condition = Condition::Or(Box::new(condition), Box::new(self.and()?));
+            condition = Condition::Or(Box::new(condition), Box::new(self.and(depth)?));
         }
         Ok(condition)
     }
 
-    fn and(&mut self) -> Result<Condition, AwsError> {
-        let mut condition = self.not()?;
+    fn and(&mut self, depth: usize) -> Result<Condition, AwsError> {
+        let mut condition = self.not(depth)?;
         while self.accept("AND") {
-            condition = Condition::And(Box::new(condition), Box::new(self.not()?));
+            condition = Condition::And(Box::new(condition), Box::new(self.not(depth)?));
         }
         Ok(condition)
     }
 
-    fn not(&mut self) -> Result<Condition, AwsError> {
+    fn not(&mut self, depth: usize) -> Result<Condition, AwsError> {
+        if depth > DEEPEST {
+            return Err(invalid("Invalid expression: it is nested too deeply"));
+        }
         if self.accept("NOT") {
-            return Ok(Condition::Not(Box::new(self.not()?)));
+            return Ok(Condition::Not(Box::new(self.not(depth + 1)?)));
         }
         if self.accept("(") {
-            let condition = self.or()?;
+            let condition = self.or(depth + 1)?;
             self.expect(")")?;
             return Ok(condition);
         }
@@ -322,6 +333,20 @@ mod tests {
         assert!(!holds("#n = :v AND NOT (fence > :f OR fence = :f)", item()));
         assert!(holds("begins_with(#n, :v) and fence BETWEEN :f AND fence", item()));
         assert!(!holds("#n = :v", None), "what is not there equals nothing");
+    }
+
+    #[test]
+    fn bottomless_nesting_is_refused() {
+        let within = |opening: &str, times: usize, closing: &str| {
+            format!("{}#n = :v{}", opening.repeat(times), closing.repeat(times))
+        };
+        let joined = |times: usize| format!("{}#n = :v", "#n = :v AND ".repeat(times));
+        assert!(Condition::parse(&within("(", DEEPEST, ")"), &words()).is_ok());
+        assert!(Condition::parse(&joined(300), &words()).is_ok(), "as long as they may be, all are read");
+        for text in [within("(", 2_000, ")"), within("NOT ", 1_000, ""), within("(", 1 << 20, ")"), joined(1 << 20)] {
+            let refused = Condition::parse(&text, &words());
+            assert!(refused.is_err_and(|error| error.code == "ValidationException"), "{text:.40}");
+        }
     }
 
     #[test]
