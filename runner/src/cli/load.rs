@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use kiln_sim::WorldFile;
 use super::dispatch::Global;
 use super::document::write_json;
 use super::exit::Exit;
-use super::say::{complain, say};
+use super::say::{complain, note, say};
 use crate::diagnostic::{self, Diagnostic, SourceFile, visible};
 use crate::files::{self, Kept};
 use crate::pipeline::{self, Pipeline, PluginSource, Values};
-use crate::plugin::{Engine, Plugins};
+use crate::plugin::{CacheDir, Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
 
@@ -121,7 +122,14 @@ pub(super) fn open_plugins(global: &Global) -> Result<Arc<Plugins>, Exit> {
 
 /// The engine.
 pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
-    Engine::new(cache_dir(global).as_deref())
+    let cache = cache_dir(global).and_then(|path| match CacheDir::open(&path) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            note(&format!("the cache of compiled plugins is not used: {error}; {}", error.help()));
+            None
+        }
+    });
+    Engine::new(cache.as_ref())
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 
@@ -134,7 +142,7 @@ fn cache_dir(global: &Global) -> Option<PathBuf> {
 fn user_cache() -> Option<PathBuf> {
     let named = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
-    std::fs::create_dir_all(base.join("kiln")).ok()?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(base.join("kiln")).ok()?;
     Some(base.join("kiln").join("components"))
 }
 
