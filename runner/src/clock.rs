@@ -3,7 +3,7 @@
 //! The main type is [`Clock`]. It rides on tokio's clock, which can be paused and advanced, and may run faster than the
 //! world: a run against a simulator whose clock is scaled waits in the same scale.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant as Awake, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -11,6 +11,9 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: Instant,
+    /// The same instant by a clock that stands still while the machine sleeps, and by one that does not.
+    awake: Awake,
+    booted: Duration,
     /// Milliseconds since the Unix epoch at `origin`.
     epoch: u64,
     scale: f64,
@@ -25,7 +28,7 @@ impl Clock {
 
     /// A clock that shows `epoch` (milliseconds since the Unix epoch) now.
     pub fn starting_at(epoch: u64, scale: f64) -> Self {
-        Self { origin: Instant::now(), epoch, scale }
+        Self { origin: Instant::now(), awake: Awake::now(), booted: since_boot(), epoch, scale }
     }
 
     /// The clock of a run that goes on: it showed the world's time at `origin`, goes `scale` times as fast since, and has
@@ -46,6 +49,14 @@ impl Clock {
         self.epoch + (self.origin.elapsed().as_secs_f64() * self.scale * 1000.0) as u64
     }
 
+    /// For how long the machine has slept since this clock began: this clock stood still meanwhile, and AWS's did not. In this
+    /// clock's time.
+    pub fn slept(&self) -> Duration {
+        let slept = since_boot().saturating_sub(self.booted).saturating_sub(self.awake.elapsed());
+        // The two are not read at once, and a rehearsal, in which nobody sleeps, must not depend on what passes in between.
+        if slept < SHORTEST_SLEEP { Duration::ZERO } else { slept.mul_f64(self.scale) }
+    }
+
     /// How many times as fast as the world this clock goes.
     pub fn scale(&self) -> f64 {
         self.scale
@@ -64,5 +75,45 @@ impl Clock {
     /// Wait until this clock shows `instant`, milliseconds since the Unix epoch.
     pub async fn sleep_until(&self, instant: u64) {
         self.sleep(Duration::from_millis(instant.saturating_sub(self.now()))).await;
+    }
+}
+
+/// No machine sleeps for less.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// How long ago the machine was started, with the time for which it slept.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// Where no clock tells how long the machine slept, the wall's clock must do.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+impl Clock {
+    /// This clock, as if the machine had slept for `duration` since it began.
+    pub(crate) fn after_a_sleep_of(self, duration: Duration) -> Self {
+        Self { booted: self.booted.saturating_sub(duration), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_knows_how_long_the_machine_slept() {
+        let clock = Clock::scaled(1.0);
+        assert_eq!(clock.slept(), Duration::ZERO, "it is awake");
+        let before = clock.now();
+        let slept = clock.after_a_sleep_of(Duration::from_secs(50));
+        // Two clocks are not read at once.
+        assert_eq!(slept.slept().as_secs_f64().round(), 50.0, "{:?}", slept.slept());
+        assert!(slept.now() < before + 50_000, "what it shows stood still");
     }
 }

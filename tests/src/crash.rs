@@ -138,7 +138,7 @@ fn compare_outputs(directory: &TempDir, outputs: &mut BTreeMap<String, Value>, t
     for entry in &recording.entries {
         if let Record::StageEnd(end) = &entry.record
             && let Some(value) = &end.outputs
-            && let Some(before) = found.insert(end.stage.to_string(), value.clone())
+            && let Some(before) = found.insert(end.stage.to_string(), value.shown().value().clone())
         {
             trial.problems.push(format!("stage {} ended twice, first with {before}", end.stage));
         }
@@ -174,7 +174,9 @@ fn finish(trap: &Trap, directory: &TempDir, trial: &mut Trial) {
             match History::of(&recording) {
                 Ok(history) => {
                     for (name, stage) in &history.stages {
-                        let end = stage.end.as_ref().map(|end| (end.outcome, end.outputs.as_ref().map(steady)));
+                        let end = stage.end.as_ref().map(|end| {
+                            (end.outcome, end.outputs.as_ref().map(|outputs| steady(outputs.shown().value())))
+                        });
                         let undo = stage.undo.as_ref().map(|undo| undo.end.as_ref().map(|end| end.result.is_ok()));
                         trial.stages.insert(name.to_string(), format!("{end:?}, undone: {undo:?}"));
                     }

@@ -128,3 +128,28 @@ fn the_last_screen_of_a_ci_log_says_what_happened() {
     }
     assert!(!log.contains('\u{1b}'), "no escapes in a log");
 }
+
+#[test]
+fn a_build_of_which_nobody_hears_is_looked_for_before_it_counts_as_failed() {
+    let deaf = |kind: &str| {
+        let fault = format!("operation = \"codebuild:StartBuild\"\nkind = \"{kind}\"\ntimes = 6");
+        World::web_service().add("faults", &fault)
+    };
+    let account = Account::of(&deaf("reset-after"));
+    let outcome = run(&account);
+    assert_eq!(outcome.code(), Some(0), "it runs, and is found: {}", outcome.all());
+    assert_eq!(account.count("codebuild:StartBuild"), 1);
+
+    let account = Account::of(&deaf("reset"));
+    let outcome = run(&account);
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+    assert_eq!(outcome.failure("build").get("kind").and_then(Value::as_str), Some("unavailable"));
+    assert_eq!(account.count("codebuild:StartBuild"), 0);
+
+    let blind = "operation = \"codebuild:ListBuildsForProject\"\nkind = \"unavailable\"\ntimes = 100";
+    let account = Account::of(&deaf("reset-after").add("faults", blind));
+    let outcome = run(&account);
+    assert_eq!(outcome.code(), Some(4), "nobody knows whether it runs: {}", outcome.all());
+    assert!(said(&outcome, "build").contains("kiln resolve"), "{}", outcome.all());
+    assert_eq!(account.count("codebuild:StartBuild"), 1);
+}

@@ -19,6 +19,7 @@ mod resuming;
 mod running;
 mod scenarios;
 mod schedules;
+mod sealed;
 mod simulating;
 mod store;
 mod storms;

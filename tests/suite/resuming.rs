@@ -116,6 +116,102 @@ fn an_end_that_was_asked_for_leaves_a_run_that_goes_on() {
     assert_eq!(outcome.stages(), ["only done", "next done"]);
 }
 
+/// A guest whose first attempt fails, and whose second puts an image.
+fn lucky_at_the_second_attempt() -> Guest {
+    Guest::new(
+        r#"(call $recall (str "tried") (i32.const 256))
+        (if (result i32) (i32.load8_u (i32.const 256))
+          (then
+            (call $put-image (str "web") (str "{\"schemaVersion\":2}") (i32.const 0) (i32.const 0) (i32.const 0)
+              (i32.const 1) (str "v1") (i32.const 256))
+            (call $ok (str "{\"attempt\":2}")))
+          (else
+            (call $remember (str "tried") (str "1"))
+            (call $fail (i32.const 7) (str "not yet"))))"#,
+    )
+    .asking("ecr:PutImage", &["arn:${partition}:ecr:${region}:${account}:repository/*"])
+}
+
+/// Stop a run while the stage that fails at first rests, with `beside` at work, and let it go on.
+fn stopped_at_rest(signal: Signal, beside: &str) -> (Account, Outcome) {
+    let account = Account::at_scale(&World::of("[[repositories]]\nname = \"web\"\n"), 60.0);
+    let rested = "[stages.rested]\nplugin = \"lucky\"\ntimeout = \"20m\"\n\
+                  retry = { attempts = 2, backoff = \"2m\", jitter = \"none\" }\n";
+    let text = format!(
+        "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[plugins.lucky]\npath = \"lucky.wasm\"\n\
+         [plugins.guest]\npath = \"guest.wasm\"\n{rested}{beside}"
+    );
+    let running = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .file("pipeline.toml", text)
+        .file("lucky.wasm", lucky_at_the_second_attempt().build())
+        .file("guest.wasm", Guest::new(r#"(call $sleep (i64.const 300000)) (call $ok (str "{}"))"#).build())
+        .start();
+    let wanted = usize::from(!beside.is_empty());
+    wait_for(&running, "the rest", |journal| {
+        journal.contains("\"retry_at\":1") && journal.matches("\"record\":\"timer\"").count() == wanted
+    });
+    send(&running, signal);
+    let outcome = running.end();
+    assert_eq!(outcome.code(), (signal == Signal::TERM).then_some(143), "{}", outcome.all());
+    let outcome = resumed(&account, outcome, &[]);
+    (account, outcome)
+}
+
+#[test]
+fn a_stage_that_rested_when_the_run_stopped_is_tried_again_when_its_rest_is_over() {
+    let beside = "[stages.beside]\nplugin = \"guest\"\ntimeout = \"20m\"\n";
+    for signal in [Signal::KILL, Signal::TERM] {
+        for beside in ["", beside] {
+            let (account, outcome) = stopped_at_rest(signal, beside);
+            assert_eq!(outcome.code(), Some(0), "after {signal:?}: {}", outcome.all());
+            assert_eq!(account.count("ecr:PutImage"), 1, "after {signal:?}");
+            let events = outcome.events();
+            let instants = events.iter().filter_map(|event| event.get("at").and_then(Value::as_u64));
+            let (first, last) = (instants.clone().min().unwrap_or_default(), instants.max().unwrap_or_default());
+            assert!(
+                last - first < 8 * 60_000,
+                "it takes {} s after {signal:?}: {}",
+                (last - first) / 1_000,
+                outcome.all()
+            );
+        }
+    }
+}
+
+/// A guest that puts an image after half a minute.
+fn putting() -> Guest {
+    Guest::new(
+        r#"(call $sleep (i64.const 30000))
+        (call $put-image (str "web") (str "{\"schemaVersion\":2}") (i32.const 0) (i32.const 0) (i32.const 0)
+          (i32.const 1) (str "v1") (i32.const 256))
+        (call $ok (str "{}"))"#,
+    )
+    .asking("ecr:PutImage", &["arn:${partition}:ecr:${region}:${account}:repository/*"])
+}
+
+#[test]
+fn past_its_deadline_a_stage_that_goes_on_sends_nothing_more() {
+    // It is killed while it waits, and while its call is under way, of which nothing has happened yet.
+    let late = "[[faults]]\noperation = \"ecr:PutImage\"\nkind = \"delay\"\ndelay = \"2h\"\n";
+    for (record, faults) in [("timer", ""), ("intent", late)] {
+        let account = Account::at_scale(&World::of(&format!("[[repositories]]\nname = \"web\"\n{faults}")), 60.0);
+        let running = account
+            .kiln(["run", "pipeline.toml", "--output", "json"])
+            .file("pipeline.toml", pipeline("").replace("2h", "3m"))
+            .file("guest.wasm", putting().build())
+            .start();
+        wait_for(&running, record, |journal| journal.contains(&format!("\"record\":\"{record}\"")));
+        send(&running, Signal::KILL);
+        let outcome = running.end();
+        std::thread::sleep(Duration::from_secs(4));
+        let outcome = resumed(&account, outcome, &[]);
+        assert_eq!(outcome.code(), Some(1), "killed after the {record}: {}", outcome.all());
+        assert_eq!(account.count("ecr:PutImage"), 0, "killed after the {record}: {}", outcome.all());
+        assert_eq!(outcome.failure("only").get("kind").and_then(Value::as_str), Some("timed-out"));
+    }
+}
+
 #[test]
 fn a_run_goes_on_with_the_pipeline_and_the_plugins_that_it_began_with() {
     let account = Account::at_scale(&World::of(""), 60.0);

@@ -12,6 +12,7 @@ use kiln_runner::aws::clients::Connection;
 use kiln_runner::clock::Clock;
 use kiln_runner::journal::{self, CallKey, Journal, LocalRead, Phase, Record, RunStart};
 use kiln_runner::rehearse::START;
+use kiln_runner::secrets::redact::Sealed;
 use kiln_runner::store::{Carrier, Claim, Ending, LeaseKey, Leases, Past, Store, Table, Terms};
 use kiln_runner::types::{Region, RunId};
 use kiln_tests::{Backend, Chance, Dynamo, Served, Unsteady, Weather};
@@ -203,7 +204,7 @@ fn environment() -> LeaseKey {
 fn record(seq: u64) -> Record {
     let stage = "deploy".parse().unwrap_or_else(|error| panic!("{error}"));
     let call = CallKey { stage, attempt: 1, phase: Phase::Run, seq };
-    Record::LocalRead(LocalRead { call, what: "clock".to_owned(), value: seq.into() })
+    Record::LocalRead(LocalRead { call, what: "clock".to_owned(), value: Sealed::structure(seq.into()) })
 }
 
 /// The first record of a run.

@@ -9,6 +9,7 @@ use kiln_runner::aws::clients::Connection;
 use kiln_runner::clock::Clock;
 use kiln_runner::journal::{CallKey, Journal, JournalError, LocalRead, Phase, Record, read, run_dir};
 use kiln_runner::rehearse::START;
+use kiln_runner::secrets::redact::Sealed;
 use kiln_runner::store::{
     Carrier, Claim, Ending, Holding, LeaseError, LeaseKey, Leases, Past, Released, Store, StoreError, Table, Terms,
     fetch, list_leases, list_shared, release,
@@ -48,7 +49,7 @@ async fn acquire(table: &Table, claim: Claim) -> Result<Leases, LeaseError> {
 fn record(seq: u64, value: String) -> Record {
     let stage = "deploy".parse().unwrap_or_else(|error| panic!("{error}"));
     let call = CallKey { stage, attempt: 1, phase: Phase::Run, seq };
-    Record::LocalRead(LocalRead { call, what: "clock".to_owned(), value: value.into() })
+    Record::LocalRead(LocalRead { call, what: "clock".to_owned(), value: Sealed::structure(value.into()) })
 }
 
 /// The journal of a run in `state` that is carried to `table`.

@@ -4,16 +4,18 @@
 //! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. Whatever must hold for all calls is
 //! written here once and nowhere else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
+use zeroize::Zeroizing;
 
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use super::flight::send_once;
-use super::operation::{Operation, RetryClass, Token};
+use super::operation::{Operation, Token};
 use super::pacing::PaceKey;
 use super::reconcile::{Found, Sent};
 use super::retry::Tries;
@@ -28,6 +30,7 @@ use crate::run::context::RunContext;
 use crate::run::gate::{Arrival, Replay};
 use crate::run::shown;
 use crate::run::stop::HostStop;
+use crate::secrets::redact::{NewSecret, RedactError, Sealed, SecretId};
 use crate::types::{Digest, StageName};
 
 /// On whose authority a call is made.
@@ -50,8 +53,11 @@ pub(crate) struct Caller {
     clients: Arc<Clients>,
     grants: Grants,
     reveal: bool,
+    /// The names of the secrets that the stage's config names.
+    secrets: BTreeSet<String>,
     read_only: bool,
     maximum_calls: u32,
+    deadline: Option<u64>,
     /// What the journal holds of the attempt and was not asked for again yet.
     script: Script,
     /// Held until the script is over.
@@ -76,9 +82,12 @@ pub(crate) struct CallerParts {
     pub(crate) clients: Arc<Clients>,
     pub(crate) grants: Grants,
     pub(crate) reveal: bool,
+    pub(crate) secrets: BTreeSet<String>,
     /// While planning: every write is refused.
     pub(crate) read_only: bool,
     pub(crate) maximum_calls: u32,
+    /// Nothing that is new is asked of AWS at this instant of the run's clock or later.
+    pub(crate) deadline: Option<u64>,
     /// What the journal holds of the attempt: nothing, unless it goes on.
     pub(crate) replay: Replay,
 }
@@ -111,8 +120,10 @@ impl Caller {
             clients,
             grants,
             reveal,
+            secrets,
             read_only,
             maximum_calls,
+            deadline,
             replay,
         } = parts;
         let Replay { script, arrival } = replay;
@@ -127,8 +138,10 @@ impl Caller {
             clients,
             grants,
             reveal,
+            secrets,
             read_only,
             maximum_calls,
+            deadline,
             seq: 0,
             calls: 0,
             refused: 0,
@@ -173,8 +186,7 @@ impl Caller {
 
     /// Wait until the run may do what it has not done before.
     pub(crate) async fn go_live(&mut self) -> Result<(), HostStop> {
-        drop(self.arrival.take());
-        self.run.gate.pass(&self.run.control).await
+        self.run.gate.pass(self.arrival.take(), &self.run.control).await
     }
 
     /// Whether all that is recorded was asked for again.
@@ -248,36 +260,42 @@ impl Caller {
         self.calls += 1;
         let request = operation.journaled().map_err(defect)?;
         check_size::<O>(&request)?;
-        let request_hash = journal::request_hash(&request);
+        let sealed = self.run.seal(&request)?;
+        let request_hash = journal::request_hash(sealed.written());
         let token = Token::new(journal::token(&self.run.id, &call));
-        let asked = Asked { call, request, request_hash, token, began: self.run.clock.now() };
+        let asked = Asked { call, request, sealed, request_hash, token, began: self.run.clock.now() };
         if let Some(step) = recorded {
             return Box::pin(self.repeat(clients, &operation, asked, step)).await;
         }
+        self.check_deadline()?;
         if let Err(refused) = self.authorise(authority, &*operation) {
-            let request = Some(asked.request.clone());
+            let request = Some(asked.sealed.clone());
             self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
             self.count_refused(&refused)?;
             return Ok(Err(refused));
         }
         if !O::ACTION.write {
             let (answer, request_id) = self.send(clients, &operation, &asked.token, None, None).await?;
-            let request = Some(asked.request.clone());
-            return self.answer::<O>(&asked, request, answer, request_id).await;
+            let request = Some(asked.sealed.clone());
+            return self.answer::<O>(authority, &asked, request, answer, request_id).await;
         }
         let intent = Intent {
             call: asked.call.clone(),
             action: O::ACTION.name.to_owned(),
-            request: Body::Plain(asked.request.clone()),
+            request: Body::Sealed(asked.sealed.clone()),
             request_hash: asked.request_hash.clone(),
             retry: O::RETRY,
             token: Some(asked.token.as_str().to_owned()),
-            before: self.look_before(clients, &operation, &asked.token).await?,
+            before: self
+                .look_before(clients, &operation, &asked.token)
+                .await?
+                .map(|found| self.run.seal(&found))
+                .transpose()?,
             at: self.run.clock.now(),
         };
         self.note_durable(&Record::Intent(intent.clone())).await?;
         let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent), None).await?;
-        self.answer::<O>(&asked, None, answer, request_id).await
+        self.answer::<O>(authority, &asked, None, answer, request_id).await
     }
 
     /// Answer a call that the journal holds: with what it was answered then, or by finding out what became of it.
@@ -289,11 +307,7 @@ impl Caller {
         step: Step,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
         let recorded = match step {
-            Step::Call(recorded)
-                if recorded.action == O::ACTION.name && recorded.request_hash == asked.request_hash =>
-            {
-                *recorded
-            }
+            Step::Call(recorded) if recorded.action == O::ACTION.name && self.is_same(&recorded, &asked)? => *recorded,
             other @ (Step::Call(_) | Step::Local(_) | Step::Timer(_) | Step::Remember(_)) => {
                 let got = journal::asked_aws(O::ACTION.name, &asked.request_hash);
                 return Err(differs(&asked.call, &other, &got));
@@ -305,16 +319,28 @@ impl Caller {
                 self.go_live().await?;
                 let verdict = settled.map(|settled| settled.verdict);
                 // The process that died may have waited long before it sent the call.
-                let sent = Sent { intent: &intent, token: &asked.token, last: self.run.clock.now(), verdict };
+                let (last, slept, given_up) = (self.run.clock.now(), Duration::ZERO, false);
+                let sent = Sent { intent: &intent, token: &asked.token, last, slept, given_up, verdict };
                 let (answer, request_id) =
                     self.send(clients, operation, &asked.token, Some(&intent), Some(sent)).await?;
-                self.answer::<O>(&Asked { began: intent.at, ..asked }, None, answer, request_id).await
+                let asked = Asked { began: intent.at, ..asked };
+                self.answer::<O>(Authority::Plugin, &asked, None, answer, request_id).await
             }
             // INVARIANT: a script's call comes from an intent or from a result.
             RecordedCall { result: None, intent: None, .. } => {
                 Err(HostStop::Defect("the journal holds a call that is neither asked nor answered".to_owned()))
             }
         }
+    }
+
+    /// Whether a guest asks for what the journal holds.
+    fn is_same(&self, recorded: &RecordedCall, asked: &Asked) -> Result<bool, HostStop> {
+        Ok(match recorded.request() {
+            Some(Body::Sealed(request)) => self.run.open(request)? == asked.request,
+            // Of format 1, which masked the request and kept the hash of what it was.
+            Some(Body::Plain(_)) => recorded.request_hash == journal::request_hash(&asked.request),
+            Some(Body::Withheld(_) | Body::Hashed(_)) | None => false,
+        })
     }
 
     async fn recorded_answer<O: Operation>(
@@ -326,15 +352,28 @@ impl Caller {
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
         match result.outcome {
             CallOutcome::Ok(Body::Plain(output)) => Ok(Ok(serde_json::from_value(output).map_err(defect)?)),
-            // It was not written down, because it holds a secret: it is asked for again.
-            CallOutcome::Ok(Body::Hashed(expected)) => {
+            CallOutcome::Ok(Body::Sealed(output)) => {
+                Ok(Ok(serde_json::from_value(self.run.open(&output)?).map_err(defect)?))
+            }
+            // It was not written down, because it is secret: it is asked for again.
+            CallOutcome::Ok(expected @ (Body::Withheld(_) | Body::Hashed(_))) => {
                 let (answer, _) = self.send(clients, operation, &asked.token, None, None).await?;
                 let output = match answer {
                     Ok(output) => output,
                     Err(error) => return Ok(Err(self.named::<O>(error))),
                 };
-                let found = journal::request_hash(&serde_json::to_value(&output).map_err(defect)?);
-                if found != expected {
+                self.learn::<O>(asked, &output)?;
+                let is_same = match expected {
+                    Body::Hashed(expected) => {
+                        expected == journal::request_hash(&serde_json::to_value(&output).map_err(defect)?)
+                    }
+                    // INVARIANT: the pattern above leaves no other.
+                    Body::Withheld(expected) | Body::Sealed(expected) => {
+                        self.run.open(&expected)? == open_part::<O>(&output)?
+                    }
+                    Body::Plain(expected) => expected == open_part::<O>(&output)?,
+                };
+                if !is_same {
                     return Err(HostStop::NonDeterminism(Box::new(Mismatch {
                         call: asked.call.clone(),
                         expected: format!("an answer of {} that holds a secret", O::ACTION.name),
@@ -344,7 +383,7 @@ impl Caller {
                 Ok(Ok(output))
             }
             CallOutcome::Err(error) => {
-                let error: AwsError = serde_json::from_value(error).map_err(defect)?;
+                let error: AwsError = serde_json::from_value(self.run.open(&error)?).map_err(defect)?;
                 if error.kind == ErrorKind::Denied || error.kind == ErrorKind::ReadOnly {
                     self.count_refused(&error)?;
                 }
@@ -356,17 +395,44 @@ impl Caller {
     /// Write down how a call was answered, and answer it.
     async fn answer<O: Operation>(
         &mut self,
+        authority: Authority,
         asked: &Asked,
-        request: Option<Value>,
+        request: Option<Sealed>,
         answer: Result<O::Output, AwsError>,
         request_id: Option<String>,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
         let answer = answer.map_err(|error| self.named::<O>(error));
+        if let (Authority::Plugin, Ok(output)) = (authority, &answer) {
+            self.learn::<O>(asked, output)?;
+        }
         self.note_result::<O>(asked, request, &answer, request_id).await?;
         if O::ACTION.write {
             self.run.progressed();
         }
         Ok(answer)
+    }
+
+    /// Keep what an answer holds of secrets out of all that is written from now on. What the host itself asks for, the vault
+    /// takes in under its name in the pipeline.
+    fn learn<O: Operation>(&self, asked: &Asked, output: &O::Output) -> Result<(), HostStop> {
+        if O::SENSITIVE.is_empty() {
+            return Ok(());
+        }
+        let mut answer = serde_json::to_value(output).map_err(defect)?;
+        let id = SecretId::of_answer(O::ACTION.name, &asked.request_hash);
+        for member in O::SENSITIVE {
+            let Some(value) = answer.get_mut(*member).map(Value::take).and_then(bytes_of) else { continue };
+            let new = NewSecret { id: id.clone(), value, key: None };
+            match self.run.redactor.learn(new) {
+                Ok(_) => {}
+                Err(RedactError::TooShort { length: 0, .. }) => {}
+                Err(error @ RedactError::TooShort { .. }) => {
+                    self.emit(EventKind::Warning { message: error.to_string(), help: None });
+                }
+                Err(error @ RedactError::TooLarge { .. }) => return Err(HostStop::Limit(error.to_string())),
+            }
+        }
+        Ok(())
     }
 
     fn named<O: Operation>(&self, error: AwsError) -> AwsError {
@@ -399,11 +465,14 @@ impl Caller {
         // Whether an earlier sending was in doubt; `doubt` is there while one still is.
         let mut doubted = doubt.is_some();
         let mut request_id = None;
+        let slept = self.run.clock.slept();
         loop {
             self.keep_pace(O::ACTION.name).await?;
             let turn = self.turn().await?;
             // Not sooner: what is found must still hold when the call is sent again.
-            if let Some(sent) = doubt {
+            if let Some(mut sent) = doubt {
+                // Past the deadline it is only looked at.
+                sent.given_up |= self.check_deadline().is_err();
                 match Box::pin(self.find_out(clients, operation, sent)).await? {
                     Found::Answer(output) => return Ok((Ok(output), request_id)),
                     Found::Send => doubt = None,
@@ -414,6 +483,7 @@ impl Caller {
             let generation = clients.generation();
             // Only now: who waits for a turn may lose the lease meanwhile.
             if O::ACTION.write {
+                self.check_deadline()?;
                 self.run.guard()?;
             }
             let (sent, id) = send_once(turn, operation, clients, token).await?;
@@ -421,8 +491,8 @@ impl Caller {
             let error = match sent {
                 Ok(output) => {
                     self.run.pacer.answered(&self.pace_of(O::ACTION.name), self.run.clock.now());
-                    let before = intent.and_then(|intent| intent.before.as_ref());
-                    let output = if doubted { operation.amend(before, output) } else { output };
+                    let before = self.seen_before(intent)?;
+                    let output = if doubted { operation.amend(before.as_ref(), output) } else { output };
                     return Ok((Ok(output), request_id));
                 }
                 Err(error) => error,
@@ -443,7 +513,8 @@ impl Caller {
             // What could not be signed was not sent.
             let sent = error.code != NO_CREDENTIALS;
             if let Some(intent) = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable) {
-                doubt = Some(Sent { intent, token, last: failed_at, verdict: None });
+                let slept = doubt.map_or(slept, |doubt| doubt.slept);
+                doubt = Some(Sent { intent, token, last: failed_at, slept, given_up: false, verdict: None });
                 doubted = true;
             }
             match doubt {
@@ -454,15 +525,29 @@ impl Caller {
                         format!("it could not be signed when it was to be sent again: {}", self.mask(error).message);
                     return Err(self.stuck::<O>(&doubt, &evidence, "see to the stage's role").await?);
                 }
-                // Whoever gives up on a call that AWS knows by its token says that it failed; of any other it must be known.
-                Some(doubt) if O::RETRY != RetryClass::Token => {
+                // Whoever gives up on it must know what became of it.
+                Some(doubt) => {
+                    let doubt = Sent { given_up: true, ..doubt };
                     return match Box::pin(self.find_out(clients, operation, doubt)).await? {
                         Found::Answer(output) => Ok((Ok(output), request_id)),
                         Found::Send | Found::SendAgain => Ok((Err(error), request_id)),
                     };
                 }
-                Some(_) | None => return Ok((Err(error), request_id)),
+                None => return Ok((Err(error), request_id)),
             }
+        }
+    }
+
+    /// What was seen of the world before a write.
+    pub(super) fn seen_before(&self, intent: Option<&Intent>) -> Result<Option<Value>, HostStop> {
+        intent.and_then(|intent| intent.before.as_ref()).map(|before| self.run.open(before)).transpose()
+    }
+
+    /// That the attempt may ask AWS for what it has not asked for before.
+    fn check_deadline(&self) -> Result<(), HostStop> {
+        match self.deadline {
+            Some(deadline) if self.run.clock.now() >= deadline => Err(HostStop::TimedOut),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -533,6 +618,11 @@ impl Caller {
         self.run.clock.now()
     }
 
+    /// For how long the machine has slept since the run's clock began.
+    pub(super) fn slept(&self) -> Duration {
+        self.run.clock.slept()
+    }
+
     /// Wait, unless the run is told to end.
     pub(super) async fn pause(&self, duration: Duration) -> Result<(), HostStop> {
         self.run.pause(duration).await
@@ -563,6 +653,16 @@ impl Caller {
                     .allows(action, &resources)
                     .map_err(|denied| refuse(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;
             }
+            for reference in operation.secret_references() {
+                if !self.names_secret(reference) {
+                    let message = format!(
+                        "{} refers to the secret `{reference}`, which the stage's config does not name; name it there as \
+                         `${{secrets.NAME}}`",
+                        O::ACTION.name
+                    );
+                    return Err(refuse(ErrorKind::Denied, "SecretNotGranted", message));
+                }
+            }
             if O::REVEALS && !self.reveal {
                 let message = format!("{} shows plaintext to the stage, which needs `reveal = true`", O::ACTION.name);
                 return Err(refuse(ErrorKind::Denied, "NotRevealed", message));
@@ -575,6 +675,14 @@ impl Caller {
         Ok(())
     }
 
+    /// Whether `reference` is to a secret that the stage's config names, just as it is handed out.
+    fn names_secret(&self, reference: &str) -> bool {
+        let handles = self.secrets.iter().filter_map(|name| self.run.secrets.handle(name));
+        handles
+            .into_iter()
+            .any(|handle| handle.codebuild_reference() == reference || handle.ecs_reference() == reference)
+    }
+
     /// AWS repeats parts of requests in its messages; a secret among them must not travel on.
     pub(super) fn mask(&self, error: AwsError) -> AwsError {
         AwsError { message: self.run.redactor.text(&error.message).into_owned(), ..error }
@@ -583,19 +691,19 @@ impl Caller {
     async fn note_result<O: Operation>(
         &mut self,
         asked: &Asked,
-        request: Option<Value>,
+        request: Option<Sealed>,
         answer: &Result<O::Output, AwsError>,
         request_id: Option<String>,
     ) -> Result<(), HostStop> {
         let outcome = match answer {
             Ok(output) => {
-                let response = serde_json::to_value(output).map_err(defect)?;
-                CallOutcome::Ok(match O::SECRET_OUTPUT {
-                    true => Body::Hashed(journal::request_hash(&response)),
-                    false => Body::Plain(response),
+                let response = self.run.seal(&open_part::<O>(output)?)?;
+                CallOutcome::Ok(match O::SENSITIVE.is_empty() {
+                    true => Body::Sealed(response),
+                    false => Body::Withheld(response),
                 })
             }
-            Err(error) => CallOutcome::Err(serde_json::to_value(error).map_err(defect)?),
+            Err(error) => CallOutcome::Err(self.run.seal(&serde_json::to_value(error).map_err(defect)?)?),
         };
         let at = self.run.clock.now();
         let millis = at.saturating_sub(asked.began);
@@ -603,7 +711,7 @@ impl Caller {
             call: asked.call.clone(),
             action: O::ACTION.name.to_owned(),
             request_hash: asked.request_hash.clone(),
-            request: request.map(Body::Plain),
+            request: request.map(Body::Sealed),
             outcome,
             request_id: request_id.clone(),
             millis,
@@ -632,9 +740,32 @@ impl Caller {
 struct Asked {
     call: CallKey,
     request: Value,
+    /// The request as it is written down, and the hash of that.
+    sealed: Sealed,
     request_hash: Digest,
     token: Token,
     began: u64,
+}
+
+/// An answer without what is secret by itself.
+fn open_part<O: Operation>(output: &O::Output) -> Result<Value, HostStop> {
+    let mut answer = serde_json::to_value(output).map_err(defect)?;
+    if let Some(members) = answer.as_object_mut() {
+        members.retain(|name, _| !O::SENSITIVE.contains(&name.as_str()));
+    }
+    Ok(answer)
+}
+
+/// A secret member of an answer, as bytes.
+fn bytes_of(value: Value) -> Option<Zeroizing<Vec<u8>>> {
+    match value {
+        Value::String(text) => Some(Zeroizing::new(text.into_bytes())),
+        Value::Array(items) => {
+            let byte = |item: &Value| item.as_u64().and_then(|byte| u8::try_from(byte).ok());
+            items.iter().map(byte).collect::<Option<Vec<u8>>>().map(Zeroizing::new)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
 }
 
 /// A guest asked for something else than the journal holds in its place.

@@ -67,6 +67,11 @@ impl Operation for StartBuildRequest {
         vec![project_arn(at, &self.project)]
     }
 
+    fn secret_references(&self) -> Vec<&str> {
+        let by_reference = |variable: &&EnvironmentVariable| variable.source == VariableSource::SecretsManager;
+        self.environment.iter().filter(by_reference).map(|variable| variable.value.as_str()).collect()
+    }
+
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
         names::check("a project", &self.project, PROJECT)?;
         let timeout = match self.timeout_minutes {
@@ -98,7 +103,7 @@ impl Operation for StartBuildRequest {
     }
 
     async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        if Duration::from_millis(unanswered.now.saturating_sub(unanswered.sent)) < Self::TOKEN_LASTS {
+        if unanswered.age < Self::TOKEN_LASTS && !unanswered.given_up {
             return Ok(Fate::SendAgain);
         }
         let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: LOOKED_AT };

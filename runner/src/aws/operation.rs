@@ -28,8 +28,9 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// How a resumed run treats it when its outcome is not known.
     const RETRY: RetryClass;
 
-    /// Whether the answer must never be written down; a replay asks again.
-    const SECRET_OUTPUT: bool = false;
+    /// The members of the answer that are secret by themselves: masked from the moment in which they arrive, and never
+    /// written down. A replay asks again.
+    const SENSITIVE: &'static [&'static str] = &[];
 
     /// Whether a stage may ask for it only if it says `reveal = true`.
     const REVEALS: bool = false;
@@ -39,6 +40,12 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
 
     /// Further access that IAM checks for the same call, such as `iam:PassRole`: an action and what it is checked against.
     fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
+
+    /// References in the request to secrets that AWS itself is to resolve. Each must be of a secret that the stage names:
+    /// otherwise one stage could hand on another's.
+    fn secret_references(&self) -> Vec<&str> {
         Vec::new()
     }
 
@@ -74,12 +81,14 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     fn fate(
         &self,
         _: &Clients,
-        _: &Unanswered<'_>,
+        asked: &Unanswered<'_>,
     ) -> impl Future<Output = Result<Fate<Self::Output>, AwsError>> + Send {
-        async {
+        let asked = *asked;
+        async move {
             Ok(match Self::RETRY {
-                RetryClass::Read | RetryClass::Token | RetryClass::Natural => Fate::SendAgain,
-                RetryClass::Unsafe => Fate::Unknown {
+                RetryClass::Read | RetryClass::Natural => Fate::SendAgain,
+                RetryClass::Token if !asked.given_up => Fate::SendAgain,
+                RetryClass::Token | RetryClass::Unsafe => Fate::Unknown {
                     evidence: "nothing tells whether it happened".to_owned(),
                     check: format!("look in CloudTrail for {}", Self::ACTION.name),
                     likely: None,
@@ -108,8 +117,10 @@ pub struct Unanswered<'a> {
     pub before: Option<&'a Value>,
     /// When its intent was written, in milliseconds since the Unix epoch by the run's clock.
     pub sent: u64,
-    /// Now, by the same clock.
-    pub now: u64,
+    /// How long ago that was at the most, by a clock that counts also while the machine sleeps.
+    pub age: Duration,
+    /// Whether it is not sent again, whatever is found: that AWS would know it by its token helps nobody then.
+    pub given_up: bool,
 }
 
 /// What became of a write whose answer never came.

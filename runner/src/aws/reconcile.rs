@@ -41,6 +41,10 @@ pub(super) struct Sent<'a> {
     pub(super) token: &'a Token,
     /// It was not sent later than this, by the run's clock.
     pub(super) last: u64,
+    /// How long the machine had slept when it was sent first; nothing, where an earlier process sent it.
+    pub(super) slept: Duration,
+    /// Whether it is not sent again, whatever is found.
+    pub(super) given_up: bool,
     /// What a person said.
     pub(super) verdict: Option<Verdict>,
 }
@@ -125,17 +129,19 @@ impl Caller {
     ) -> Result<Fate<O::Output>, HostStop> {
         if let Err(needed) = self.may_look(&**operation) {
             let evidence = format!("looking needs {needed}, which the plugin does not declare");
-            return Ok(blind(&**operation, self.age(sent), evidence));
+            return Ok(blind(&**operation, self.age(sent), sent.given_up, evidence));
         }
+        let before = self.seen_before(Some(sent.intent))?;
         let mut tries = Tries::default();
         loop {
             self.look_in_turn(&**operation).await?;
             let generation = clients.generation();
             let unanswered = Unanswered {
                 token: sent.token,
-                before: sent.intent.before.as_ref(),
+                before: before.as_ref(),
                 sent: sent.intent.at,
-                now: self.clock_now(),
+                age: self.age(sent),
+                given_up: sent.given_up,
             };
             // Seldom, so the guest's stack may pay for it.
             let error: AwsError = match Box::pin(operation.fate(clients, &unanswered)).await {
@@ -147,15 +153,16 @@ impl Caller {
                 Some(pause) => self.pause(pause).await?,
                 None => {
                     let evidence = format!("the look-up failed ({}: {})", error.code, error.message);
-                    return Ok(blind(&**operation, self.age(sent), evidence));
+                    return Ok(blind(&**operation, self.age(sent), sent.given_up, evidence));
                 }
             }
         }
     }
 
-    /// How long ago it may have been sent first.
+    /// How long ago it may have been sent first. The run's clock may have stood still for a part of it.
     fn age(&self, sent: &Sent<'_>) -> Duration {
-        Duration::from_millis(self.clock_now().saturating_sub(sent.intent.at))
+        let by_the_clock = Duration::from_millis(self.clock_now().saturating_sub(sent.intent.at));
+        by_the_clock + self.slept().saturating_sub(sent.slept)
     }
 
     /// Wait until the service may be asked, where a look asks it anything.
@@ -231,11 +238,12 @@ impl Caller {
     }
 }
 
-/// What is known of an operation of this age that cannot be looked up.
-fn blind<O: Operation>(operation: &O, age: Duration, evidence: String) -> Fate<O::Output> {
+/// What is known of an operation of this age that cannot be looked up. That it would be harmless to send one again by its
+/// token says nothing of one that is given up: whoever asks for the same later has another token.
+fn blind<O: Operation>(operation: &O, age: Duration, given_up: bool, evidence: String) -> Fate<O::Output> {
     let harmless = match O::RETRY {
         RetryClass::Read => true,
-        RetryClass::Token => age < O::TOKEN_LASTS,
+        RetryClass::Token => age < O::TOKEN_LASTS && !given_up,
         RetryClass::Natural => operation.means_the_same_later(),
         RetryClass::Unsafe => false,
     };
@@ -262,8 +270,13 @@ mod tests {
     use super::*;
     use crate::plugin::bindings::kiln::aws::{codebuild, ecr};
 
+    fn may_be_sent<O: Operation>(operation: &O, age: u64, given_up: bool) -> bool {
+        let fate = blind(operation, Duration::from_secs(age), given_up, "nobody may look".to_owned());
+        matches!(fate, Fate::SendAgain)
+    }
+
     fn is_sent_again<O: Operation>(operation: &O, age: u64) -> bool {
-        matches!(blind(operation, Duration::from_secs(age), "nobody may look".to_owned()), Fate::SendAgain)
+        may_be_sent(operation, age, false)
     }
 
     #[test]
@@ -278,12 +291,14 @@ mod tests {
         };
         assert!(is_sent_again(&build, 239));
         assert!(!is_sent_again(&build, 240));
+        assert!(!may_be_sent(&build, 1, true), "whoever gives up on it must know what became of it");
     }
 
     #[test]
     fn without_a_look_images_are_deleted_again_only_by_digest() {
         let delete = |id: ecr::ImageId| ecr::BatchDeleteImageRequest { repository: "web".to_owned(), images: vec![id] };
-        assert!(is_sent_again(&delete(ecr::ImageId { digest: Some("sha256:0".to_owned()), tag: None }), 1));
+        let by_digest = delete(ecr::ImageId { digest: Some("sha256:0".to_owned()), tag: None });
+        assert!(is_sent_again(&by_digest, 1) && may_be_sent(&by_digest, 1, true));
         assert!(!is_sent_again(&delete(ecr::ImageId { digest: None, tag: Some("v1".to_owned()) }), 1));
     }
 }

@@ -73,7 +73,7 @@ pub struct GetSecretValueRequest {
 }
 
 /// A secret's value, which is erased from memory when this is dropped and never shown. It serialises because every
-/// answer does: whoever writes it down breaks the promise that `SECRET_OUTPUT` makes.
+/// answer does: whoever writes it down breaks the promise that `SENSITIVE` makes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct GetSecretValueResponse {
     /// The secret's ARN.
@@ -102,7 +102,7 @@ impl Operation for GetSecretValueRequest {
     type Output = GetSecretValueResponse;
     const ACTION: Action = Action::read("secretsmanager:GetSecretValue");
     const RETRY: RetryClass = RetryClass::Read;
-    const SECRET_OUTPUT: bool = true;
+    const SENSITIVE: &'static [&'static str] = &["secret_string", "secret_binary"];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![secret_arn(at, &self.secret_id)]

@@ -86,6 +86,9 @@ impl Conduct {
                 let exit = signals::exit_of(&watched.interrupted().unwrap_or_default());
                 complain(&error.to_string(), error.help().as_deref(), exit)
             }
+            Err(error @ RunError::GivenSecret { .. }) => {
+                complain(&error.to_string(), error.help().as_deref(), Exit::Input)
+            }
             Err(error) => complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Frame`]. Everything here is pure; `docs/journal.md` has the same layout in words.
 
-use super::record::FORMAT;
+use super::record::{FORMAT, OLDEST_FORMAT};
 
 /// The first bytes of a journal.
 pub(super) const FILE_MAGIC: [u8; 8] = *b"KILNJRNL";
@@ -65,8 +65,10 @@ pub(super) fn parse_file_header(bytes: &[u8]) -> Result<(uuid::Uuid, u32), Strin
     if magic != FILE_MAGIC {
         return Err("it does not begin as a journal does".to_owned());
     }
-    if format != FORMAT {
-        return Err(format!("its format is {format}, and this kiln knows {FORMAT} (or the header is damaged)"));
+    if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
+        return Err(format!(
+            "its format is {format}, and this kiln knows {OLDEST_FORMAT} to {FORMAT} (or the header is damaged)"
+        ));
     }
     let run = take::<16>(&mut rest).ok_or("its header is incomplete")?;
     let crc = take::<4>(&mut rest).map(u32::from_le_bytes).ok_or("its header is incomplete")?;

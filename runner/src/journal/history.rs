@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use super::reader::Recording;
 use super::record::{
-    CallKey, LocalRead, Phase, Record, RunEnd, RunStart, StageEnd, StageStart, Stuck, UndoEnd, UndoStart,
+    CallKey, FORMAT, LocalRead, Phase, Record, RunEnd, RunStart, StageEnd, StageStart, Stuck, UndoEnd, UndoStart,
 };
 use super::script::Script;
 use crate::event::StageOutcome;
+use crate::secrets::redact::Sealed;
 use crate::types::{EnvironmentName, StageName};
 
 /// A run so far.
@@ -46,10 +47,10 @@ pub struct StagePast {
     pub end: Option<StageEnd>,
     /// That its newest attempt failed, and when the next begins.
     pub rest: Option<StageEnd>,
-    /// What earlier attempts remembered for its undo.
-    pub memory: BTreeMap<String, String>,
+    /// Names and values that earlier attempts remembered for its undo; a later one replaces an earlier.
+    pub memory: Vec<(Sealed, Sealed)>,
     /// What its newest attempt remembered as well.
-    fresh: BTreeMap<String, String>,
+    fresh: Vec<(Sealed, Sealed)>,
     /// Its newest undo.
     pub undo: Option<UndoPast>,
 }
@@ -80,6 +81,15 @@ pub enum HistoryError {
     /// The run was killed before its first record was durable.
     #[error("the run never began: its journal holds nothing")]
     Nothing,
+    /// An older kiln masked what a resume would have to go on with.
+    #[error(
+        "kiln 0.1.0 wrote record {seq} of the journal with a secret masked in it, so what stood there is lost and the run \
+         cannot go on. Look at `kiln show`, settle the account by hand, and run the pipeline again"
+    )]
+    Masked {
+        /// Its number.
+        seq: u64,
+    },
     /// A record that does not follow from those before it.
     #[error("record {seq} of the journal does not follow from those before it")]
     Inconsistent {
@@ -107,6 +117,9 @@ impl History {
             fences: BTreeMap::new(),
         };
         for entry in recording.entries.iter().skip(1) {
+            if history.start.format < FORMAT && entry.record.is_masked() {
+                return Err(HistoryError::Masked { seq: entry.seq });
+            }
             if !history.absorb(&entry.record) {
                 return Err(HistoryError::Inconsistent { seq: entry.seq });
             }
@@ -168,7 +181,7 @@ impl History {
             Record::Remember(remember) => {
                 if remember.call.phase == Phase::Run {
                     let stage = self.stage_mut(&remember.call.stage);
-                    stage.fresh.insert(remember.name.clone(), remember.value.clone());
+                    stage.fresh.push((remember.name.clone(), remember.value.clone()));
                 }
                 return self.note(&remember.call, record);
             }
@@ -230,11 +243,9 @@ impl History {
 }
 
 impl StagePast {
-    /// Everything that was remembered for its undo.
-    pub fn remembered(&self) -> BTreeMap<String, String> {
-        let mut memory = self.memory.clone();
-        memory.extend(self.fresh.clone());
-        memory
+    /// Everything that was remembered for its undo; a later one replaces an earlier.
+    pub fn remembered(&self) -> impl Iterator<Item = &(Sealed, Sealed)> {
+        self.memory.iter().chain(&self.fresh)
     }
 
     /// Whether it was begun.
@@ -246,7 +257,7 @@ impl StagePast {
 /// The name and the version of the secret that was read, if one was.
 fn secret_version(read: &LocalRead) -> Option<(String, String)> {
     let name = read.what.strip_prefix("secret ")?;
-    let version = read.value.get("version")?.as_str()?;
+    let version = read.value.whole()?.get("version")?.as_str()?;
     Some((name.to_owned(), version.to_owned()))
 }
 
@@ -266,7 +277,7 @@ fn instant(record: &Record) -> Option<u64> {
         Record::Stuck(stuck) => Some(stuck.at),
         Record::RunEnd(end) => Some(end.at),
         // The clock, which a guest read, is an instant, too.
-        Record::LocalRead(read) if read.what == "clock" => read.value.as_u64(),
+        Record::LocalRead(read) if read.what == "clock" => read.value.whole()?.as_u64(),
         Record::LocalRead(_) | Record::Timer(_) | Record::Remember(_) => None,
     }
 }

@@ -1,7 +1,8 @@
 //! What a run writes down: one record for each thing that a resume must know.
 //!
 //! The main type is [`Record`]. Its JSON is the payload of a frame and part of the format: fields are only ever added,
-//! and each added one has a default; a kind's number is never used again for another.
+//! and each added one has a default; a kind's number is never used again for another. What a resume goes on with is
+//! [`Sealed`]: it comes back exactly as it was, although no secret lies in the file. Texts for people are masked.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
+use crate::secrets::redact::Sealed;
 use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName, StoreAddress};
 
-/// The version of the journal's format.
-pub const FORMAT: u32 = 1;
+/// The version of the journal's format. Since 2 what a resume goes on with is sealed; in 1 it was masked.
+pub const FORMAT: u32 = 2;
+
+/// The oldest format that is read.
+pub(super) const OLDEST_FORMAT: u32 = 1;
 
 /// One thing that happened, or is about to. Instants (`at`) are milliseconds since the Unix epoch, by the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,9 +118,7 @@ pub struct StageStart {
     /// 1 for the first.
     pub attempt: u32,
     /// The config as the guest gets it: all references resolved, secrets by reference only.
-    pub config: Value,
-    /// The hash of the config's canonical JSON.
-    pub config_digest: Digest,
+    pub config: Sealed,
     /// The digest of the plugin's component.
     pub plugin: Digest,
     /// The account that the stage acts in.
@@ -180,8 +183,12 @@ pub enum RetryClass {
 #[serde(rename_all = "kebab-case")]
 pub enum Body {
     /// Its JSON.
+    Sealed(Sealed),
+    /// Its JSON without the members that hold a secret by themselves. A replay asks again and compares the rest.
+    Withheld(Sealed),
+    /// Of format 1: its JSON. A request is compared by its hash.
     Plain(Value),
-    /// Only the hash of its canonical JSON, because it holds a secret. A replay asks again and compares.
+    /// Of format 1: only the hash of its canonical JSON, because it holds a secret.
     Hashed(Digest),
 }
 
@@ -194,7 +201,7 @@ pub struct Intent {
     pub action: String,
     /// The request. A resume that sends again sends this.
     pub request: Body,
-    /// [`request_hash`](super::request_hash) of the request, sensitive or not.
+    /// [`request_hash`](super::request_hash) of what `request` holds, for people.
     pub request_hash: Digest,
     /// How it may be sent again.
     pub retry: RetryClass,
@@ -202,7 +209,7 @@ pub struct Intent {
     pub token: Option<String>,
     /// What was seen of the world before it: what its look-up compares with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Value>,
+    pub before: Option<Sealed>,
     /// When.
     pub at: u64,
 }
@@ -214,7 +221,7 @@ pub enum CallOutcome {
     /// The response.
     Ok(Body),
     /// The error, as the guest sees it. Also that kiln itself refused.
-    Err(Value),
+    Err(Sealed),
 }
 
 /// A call was answered.
@@ -224,7 +231,7 @@ pub struct CallResult {
     pub call: CallKey,
     /// The IAM action.
     pub action: String,
-    /// The hash of the request: what a replayed call is compared by.
+    /// [`request_hash`](super::request_hash) of the request as it is written down, for people.
     pub request_hash: Digest,
     /// The request, where no intent before holds it: of a read, and of a call that was refused.
     pub request: Option<Body>,
@@ -246,7 +253,7 @@ pub struct LocalRead {
     /// What was read: `clock`, `random`, `images-of-this-run`, `secret NAME`.
     pub what: String,
     /// The answer. For a secret its name, ARN and version id, never its value.
-    pub value: Value,
+    pub value: Sealed,
 }
 
 /// A stage waits.
@@ -266,9 +273,9 @@ pub struct Remember {
     /// Which call.
     pub call: CallKey,
     /// Under which name. It replaces what was there.
-    pub name: String,
+    pub name: Sealed,
     /// The JSON text, exactly as the guest gave it.
-    pub value: String,
+    pub value: Sealed,
 }
 
 /// What became of an intent without a result.
@@ -331,7 +338,7 @@ pub struct UndoStart {
     /// Which attempt of the undo: 1 for the first.
     pub attempt: u32,
     /// The config: that of the stage's last attempt.
-    pub config: Value,
+    pub config: Sealed,
     /// The digest of the plugin's component.
     pub plugin: Digest,
     /// When the attempt is ended by its time limit.
@@ -363,7 +370,7 @@ pub struct StageEnd {
     /// How.
     pub outcome: StageOutcome,
     /// Its outputs, where it is done.
-    pub outputs: Option<Value>,
+    pub outputs: Option<Sealed>,
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
     /// When the next attempt begins; none where this was the last.
@@ -416,6 +423,38 @@ impl Record {
         }
     }
 
+    /// Whether something that a replay would give to a guest was masked: kiln 0.1.0 wrote it so (format 1), and what it
+    /// was is lost.
+    pub(super) fn is_masked(&self) -> bool {
+        let body = |body: &Body| match body {
+            Body::Sealed(sealed) | Body::Withheld(sealed) => masks(sealed.written()),
+            Body::Plain(value) => masks(value),
+            Body::Hashed(_) => false,
+        };
+        match self {
+            Self::StageStart(start) => masks(start.config.written()),
+            Self::UndoStart(start) => masks(start.config.written()),
+            Self::Intent(intent) => {
+                body(&intent.request) || intent.before.as_ref().is_some_and(|before| masks(before.written()))
+            }
+            Self::Result(result) => {
+                // An error was masked before the guest saw it.
+                result.request.as_ref().is_some_and(body) || matches!(&result.outcome, CallOutcome::Ok(ok) if body(ok))
+            }
+            Self::LocalRead(read) => masks(read.value.written()),
+            Self::Remember(remember) => masks(remember.name.written()) || masks(remember.value.written()),
+            Self::StageEnd(end) => end.outputs.as_ref().is_some_and(|outputs| masks(outputs.written())),
+            Self::RunStart(_)
+            | Self::RunResume(_)
+            | Self::Timer(_)
+            | Self::Reconciled(_)
+            | Self::Fence(_)
+            | Self::UndoEnd(_)
+            | Self::Stuck(_)
+            | Self::RunEnd(_) => false,
+        }
+    }
+
     /// The name of a kind, for people.
     pub(super) fn name_of(kind: u16) -> &'static str {
         const NAMES: [&str; 15] = [
@@ -464,5 +503,15 @@ impl Record {
             | Self::Stuck(_)
             | Self::RunEnd(_) => false,
         }
+    }
+}
+
+/// Whether a mask stands in it.
+fn masks(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.contains("[secret "),
+        Value::Array(items) => items.iter().any(masks),
+        Value::Object(members) => members.iter().any(|(key, member)| key.contains("[secret ") || masks(member)),
     }
 }

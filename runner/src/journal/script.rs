@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::record::{CallKey, CallResult, Decider, Intent, LocalRead, Reconciled, Record, Remember, Timer};
+use super::record::{Body, CallKey, CallResult, Decider, Intent, LocalRead, Reconciled, Record, Remember, Timer};
 use crate::types::Digest;
 
 /// The recorded steps of one attempt of a phase, in their order.
@@ -55,6 +55,14 @@ pub struct Mismatch {
     pub expected: String,
     /// What the guest did.
     pub got: String,
+}
+
+impl RecordedCall {
+    /// What was asked for: an intent holds it, or the answer of a call that had none.
+    pub(crate) fn request(&self) -> Option<&Body> {
+        let answered = || self.result.as_ref().and_then(|result| result.request.as_ref());
+        self.intent.as_ref().map(|intent| &intent.request).or_else(answered)
+    }
 }
 
 impl Script {
@@ -168,7 +176,7 @@ impl Step {
             Self::Call(call) => asked_aws(&call.action, &call.request_hash),
             Self::Local(read) => asked_host(&read.what),
             Self::Timer(timer) => waited(timer.millis),
-            Self::Remember(remember) => remembered(&remember.name, &remember.value),
+            Self::Remember(remember) => remembered(&remember.name.shown().text(), &remember.value.shown().text()),
         }
     }
 }

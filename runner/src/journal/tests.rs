@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::secrets::redact::Sealed;
 use crate::types::{Digest, RunId};
 
 pub(super) const RUN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -44,7 +45,7 @@ pub(super) fn key(seq: u64) -> CallKey {
 }
 
 pub(super) fn local_read(seq: u64, value: impl Into<Value>) -> Record {
-    Record::LocalRead(LocalRead { call: key(seq), what: "clock".to_owned(), value: value.into() })
+    Record::LocalRead(LocalRead { call: key(seq), what: "clock".to_owned(), value: Sealed::structure(value.into()) })
 }
 
 /// A run's directory in a temporary state directory.

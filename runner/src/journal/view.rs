@@ -98,7 +98,7 @@ impl<'a> Viewer<'a> {
                 if let Some(stage) = self.stage(&end.stage) {
                     stage.outcome = Some(end.outcome);
                     stage.millis = began.map(|began| end.at.saturating_sub(began));
-                    stage.outputs.clone_from(&end.outputs);
+                    stage.outputs = end.outputs.as_ref().map(|outputs| outputs.shown().value().clone());
                     stage.failure.clone_from(&end.failure);
                 }
             }
@@ -166,7 +166,8 @@ fn answered(asked: Option<CallView>, result: &CallResult) -> CallView {
     let outcome = match &result.outcome {
         CallOutcome::Ok(_) => Shown::Answered,
         CallOutcome::Err(error) => {
-            let part = |name: &str| error.get(name).and_then(|text| text.as_str()).unwrap_or_default();
+            let error = error.shown();
+            let part = |name: &str| error.value().get(name).and_then(|text| text.as_str()).unwrap_or_default();
             Shown::Failed(format!("{}: {}", part("code"), part("message")))
         }
     };

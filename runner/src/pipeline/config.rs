@@ -103,6 +103,22 @@ impl Setting {
         (Evaluated { config, unknown: evaluation.unknown }, evaluation.failures)
     }
 
+    /// The texts in it that need no expression.
+    pub(crate) fn words(&self, words: &mut Vec<String>) {
+        match self {
+            Self::Literal(Value::String(text)) => words.push(text.clone()),
+            Self::Text(template) => words.extend(template.literal().map(str::to_owned)),
+            Self::Literal(_) | Self::Secret(_) | Self::Refused => {}
+            Self::List(items) => items.iter().for_each(|item| item.words(words)),
+            Self::Table(entries) => {
+                for (key, value) in entries {
+                    words.push(key.clone());
+                    value.words(words);
+                }
+            }
+        }
+    }
+
     /// The secrets that it names.
     pub(crate) fn secrets(&self) -> BTreeSet<String> {
         match self {

@@ -100,6 +100,22 @@ pub struct Stage {
 }
 
 impl Pipeline {
+    /// The words that its file uses in the open: names, accounts, regions, and what stages are told without an expression.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![self.name.to_string(), self.region.to_string()];
+        for (name, environment) in &self.environments {
+            words.extend([name.to_string(), environment.account.to_string()]);
+            words.extend(environment.region.iter().map(ToString::to_string));
+            words.extend(environment.role.iter().map(ToString::to_string));
+        }
+        words.extend(self.secrets.iter().flat_map(|(name, secret)| [name.clone(), secret.id.clone()]));
+        for stage in &self.stages {
+            words.extend([stage.name.to_string(), stage.plugin.name().to_owned()]);
+            stage.with.words(&mut words);
+        }
+        words
+    }
+
     /// The stage of a name.
     pub fn stage(&self, name: &StageName) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == *name)

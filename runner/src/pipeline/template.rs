@@ -99,7 +99,6 @@ impl Template {
     }
 
     /// The text, where it has no expressions.
-    #[cfg(test)]
     pub(crate) fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),

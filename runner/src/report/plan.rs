@@ -16,6 +16,9 @@ use crate::types::{EnvironmentName, PipelineName, StageName};
 pub struct PlanView {
     /// The pipeline.
     pub pipeline: PipelineName,
+    /// What should be known before it is run: sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its stages, in an order in which each comes after those that it depends on.
     pub stages: Vec<StagePlan>,
 }
@@ -122,6 +125,9 @@ impl PlanView {
 /// Write `plan` for people.
 pub fn render(plan: &PlanView, style: Style, writer: &mut impl Write) -> io::Result<()> {
     writeln!(writer, "plan of {}", style.paint(Tone::Strong, plan.pipeline.as_str()))?;
+    for warning in &plan.warnings {
+        writeln!(writer, "  {} {}", style.symbol(Symbol::Warning), text::clean(warning))?;
+    }
     for stage in &plan.stages {
         writeln!(writer)?;
         render_stage(stage, style, writer)?;
@@ -222,6 +228,7 @@ mod tests {
         use ChangeAction::{Create, Delete, Keep, Read, Start, Update};
         PlanView {
             pipeline: "web".parse().unwrap(),
+            warnings: vec!["parts of the secret `registry` are too short to be masked by themselves: /pin".to_owned()],
             stages: vec![
                 stage(
                     "build",
@@ -298,7 +305,7 @@ mod tests {
             }),
             ..stage("deploy", "deploy-ecs", "", &[])
         };
-        let plan = PlanView { pipeline: "web".parse().unwrap(), stages: vec![failed] };
+        let plan = PlanView { pipeline: "web".parse().unwrap(), warnings: Vec::new(), stages: vec![failed] };
         insta::assert_snapshot!(rendered(&plan, Style::ASCII));
         assert!(plan.failed());
     }

@@ -142,8 +142,10 @@ impl Attempt<'_> {
             clients: Arc::clone(&self.clients),
             grants: self.grants.clone(),
             reveal: self.stage.reveal,
+            secrets: self.stage.secrets.iter().cloned().collect(),
             read_only: ask == Ask::Plan,
             maximum_calls: self.limits.calls,
+            deadline: Some(self.deadline),
             replay,
         })
         .bounded(&self.limits);
@@ -193,6 +195,7 @@ impl Attempt<'_> {
             Some(HostStop::Journal(fatal)) if fatal.is_of_store() => {
                 AttemptError::Fatal(HostStop::Withheld(fatal.to_string()))
             }
+            Some(HostStop::Secret(fatal)) => AttemptError::Fatal(HostStop::Secret(fatal.clone())),
             Some(HostStop::Withheld(fatal)) => AttemptError::Fatal(HostStop::Withheld(fatal.clone())),
             Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
             // INVARIANT: only the run itself, between stages, asks who it is.
@@ -281,9 +284,7 @@ impl Attempt<'_> {
     }
 
     fn check_secrets(&self, outputs: &Value) -> Result<(), Failure> {
-        let mut masked = outputs.clone();
-        self.run.redactor.json(&mut masked);
-        if masked == *outputs {
+        if !self.run.redactor.is_betrayed_by(outputs) {
             return Ok(());
         }
         Err(Failure {

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`RunContext`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +11,14 @@ use tokio::sync::Semaphore;
 
 use super::events::Events;
 use super::gate::Gate;
+use super::ledger::Ledger;
 use super::stop::{Control, HostStop};
 use crate::aws::clients::Clients;
 use crate::aws::pacing::Pacer;
 use crate::clock::Clock;
-use crate::journal::{Journal, Record};
+use crate::journal::Record;
 use crate::secrets::Vault;
-use crate::secrets::redact::Redactor;
+use crate::secrets::redact::{Redactor, Sealed};
 use crate::store::Leases;
 use crate::types::{PipelineName, RunId};
 
@@ -28,8 +29,7 @@ pub(crate) struct RunContext {
     pub(crate) pipeline: PipelineName,
     /// Whether nothing is run, only planned.
     pub(crate) planning: bool,
-    /// None for plans and rehearsals, which leave nothing behind.
-    pub(crate) journal: Option<Journal>,
+    pub(crate) ledger: Ledger,
     /// The environments that it may deploy to, for whoever keeps a journal.
     pub(crate) leases: Option<Leases>,
     pub(crate) events: Events,
@@ -51,28 +51,41 @@ pub(crate) struct RunContext {
 }
 
 impl RunContext {
-    /// Write a record, masked. It is durable with the next one that must be.
+    /// Write a record. It is durable with the next one that must be.
     pub(crate) fn record(&self, record: &Record) -> Result<(), HostStop> {
-        if let Some(journal) = &self.journal {
-            journal.append(&self.masked(record)?)?;
-        }
-        Ok(())
+        self.ledger.record(record, &self.redactor)
     }
 
-    /// Write a record, masked, and wait until it is durable.
+    /// Write a record and wait until it is durable.
     pub(crate) async fn record_durable(&self, record: &Record) -> Result<(), HostStop> {
-        if let Some(journal) = &self.journal {
-            journal.append_durable(&self.masked(record)?).await?;
-        }
-        Ok(())
+        self.ledger.record_durable(record, &self.redactor).await
     }
 
     /// Wait until all records are durable.
     pub(crate) async fn sync(&self) -> Result<(), HostStop> {
-        if let Some(journal) = &self.journal {
-            journal.sync().await?;
+        self.ledger.sync().await
+    }
+
+    /// `value` as a record holds it: without the secrets in it, and so that [`open`](Self::open) gives it back.
+    pub(crate) fn seal(&self, value: &Value) -> Result<Sealed, HostStop> {
+        Ok(self.redactor.seal(value)?)
+    }
+
+    /// What a record holds, exactly as it was.
+    pub(crate) fn open(&self, sealed: &Sealed) -> Result<Value, HostStop> {
+        Ok(self.redactor.open(sealed)?)
+    }
+
+    /// What attempts remembered, exactly as it was.
+    pub(crate) fn open_memory<'a>(
+        &self,
+        remembered: impl Iterator<Item = &'a (Sealed, Sealed)>,
+    ) -> Result<BTreeMap<String, String>, HostStop> {
+        let mut memory = BTreeMap::new();
+        for (name, value) in remembered {
+            memory.insert(self.redactor.open_text(name)?, self.redactor.open_text(value)?);
         }
-        Ok(())
+        Ok(memory)
     }
 
     /// That the run may change its environments: the last thing before a write is sent.
@@ -81,10 +94,6 @@ impl RunContext {
             Some(leases) => Ok(leases.guard()?),
             None => Ok(()),
         }
-    }
-
-    fn masked(&self, record: &Record) -> Result<Record, HostStop> {
-        self.redactor.masked(record).map_err(|error| HostStop::Defect(format!("a record cannot be masked: {error}")))
     }
 
     /// The run came a step further: it does not only wait.

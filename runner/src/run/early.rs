@@ -52,7 +52,7 @@ impl Early {
     /// The one stage is about to begin: those that need it will not be long.
     pub(crate) fn prepare_followers_of(prepared: &Arc<Prepared>, stage: &StageName) {
         // A rehearsal has no network to wait for, and a resumed run that is not live yet must not ask AWS for anything.
-        if prepared.run.journal.is_none() || !prepared.run.gate.is_open() {
+        if !prepared.run.ledger.is_kept() || !prepared.run.gate.is_open() {
             return;
         }
         for follower in prepared.early.followers.get(stage).into_iter().flatten().take(AT_ONCE) {

@@ -34,6 +34,14 @@ pub enum RunError {
     /// A secret cannot be had.
     #[error("cannot get the pipeline's secrets: {0}")]
     Secret(ResolveError),
+    /// A secret's value was given where it would be written down.
+    #[error("{given} holds the value of the secret `{secret}`, and what a run is given is written to its journal")]
+    GivenSecret {
+        /// What holds it.
+        given: String,
+        /// The secret.
+        secret: String,
+    },
     /// A plugin cannot be used.
     #[error(transparent)]
     Plugin(#[from] PluginError),
@@ -79,6 +87,9 @@ impl RunError {
             Self::Secret(ResolveError::Aws(error)) if error.kind == ErrorKind::AccessDenied => Some(
                 "allow the runner's role secretsmanager:GetSecretValue on the secret (and kms:Decrypt on its key)".to_owned(),
             ),
+            Self::GivenSecret { secret, .. } => {
+                Some(format!("refer to it where it is needed: `${{secrets.{secret}}}`"))
+            }
             Self::Secret(_) => Some("check `id`, `key` and version under [secrets]".to_owned()),
             Self::Plugin(error) => error.help(),
             Self::Policy { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),

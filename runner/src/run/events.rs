@@ -42,10 +42,7 @@ impl Events {
 
     /// Something happened, to `stage` if it is about one.
     pub fn emit(&self, stage: Option<&StageName>, kind: EventKind) {
-        let kind = self.redactor.masked(&sanitised(kind)).unwrap_or_else(|_| EventKind::Warning {
-            message: "an event held a secret in the place of a name and was left out".to_owned(),
-            help: None,
-        });
+        let kind = told(kind, &self.redactor);
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         let event = Event { seq: sink.seq, at: self.clock.now(), stage: stage.cloned(), kind };
         sink.seq += 1;
@@ -58,52 +55,44 @@ impl Events {
     }
 }
 
-/// `kind` with what stages and AWS wrote made fit for terminals and CI logs. Outputs stay as they are: they are data.
-fn sanitised(kind: EventKind) -> EventKind {
-    match kind {
-        EventKind::StageProgress { message, done, total } => {
-            EventKind::StageProgress { message: sanitise(&message), done, total }
+/// `kind` with its texts made fit for terminals and CI logs, and without secrets. What is structure stays as it is: names,
+/// ids and kinds hold none, although a secret may be a word like one of them. Outputs are data: only secrets go.
+fn told(mut kind: EventKind, redactor: &Redactor) -> EventKind {
+    let text = |text: &mut String| *text = redactor.untrusted(text);
+    let failure = |failure: &mut Failure| {
+        text(&mut failure.message);
+        failure.help.iter_mut().for_each(text);
+        failure.details.iter_mut().for_each(text);
+    };
+    match &mut kind {
+        EventKind::StageProgress { message, done: _, total: _ } => text(message),
+        EventKind::StageLog { level: _, message } => text(message),
+        EventKind::Call { action: _, write: _, millis: _, request_id, error } => {
+            // AWS's own id, but it comes from outside.
+            request_id.iter_mut().for_each(|id| *id = sanitise(id));
+            error.iter_mut().for_each(text);
         }
-        EventKind::StageLog { level, message } => EventKind::StageLog { level, message: sanitise(&message) },
-        EventKind::Call { action, write, millis, request_id, error } => EventKind::Call {
-            action,
-            write,
-            millis,
-            request_id: request_id.map(|id| sanitise(&id)),
-            error: error.map(|error| sanitise(&error)),
+        EventKind::CallRetrying { action: _, attempt: _, delay: _, error } => text(error),
+        EventKind::StageRetrying { attempt: _, attempts: _, delay: _, failure: why } => failure(why),
+        EventKind::StageFinished { outcome: _, outputs, failure: why, millis: _, calls: _ } => {
+            outputs.iter_mut().for_each(|outputs| redactor.json(outputs));
+            why.iter_mut().for_each(failure);
+        }
+        EventKind::UndoFinished { result } => match result {
+            Ok(sentence) => text(sentence),
+            Err(why) => failure(why),
         },
-        EventKind::CallRetrying { action, attempt, delay, error } => {
-            EventKind::CallRetrying { action, attempt, delay, error: sanitise(&error) }
-        }
-        EventKind::StageRetrying { attempt, attempts, delay, failure } => {
-            EventKind::StageRetrying { attempt, attempts, delay, failure: sanitised_failure(failure) }
-        }
-        EventKind::StageFinished { outcome, outputs, failure, millis, calls } => {
-            EventKind::StageFinished { outcome, outputs, failure: failure.map(sanitised_failure), millis, calls }
-        }
-        EventKind::UndoFinished { result } => {
-            EventKind::UndoFinished { result: result.map(|sentence| sanitise(&sentence)).map_err(sanitised_failure) }
-        }
         EventKind::Warning { message, help } => {
-            EventKind::Warning { message: sanitise(&message), help: help.map(|help| sanitise(&help)) }
+            text(message);
+            help.iter_mut().for_each(text);
         }
-        EventKind::CallReconciled { action, verdict, evidence } => {
-            EventKind::CallReconciled { action, verdict, evidence: sanitise(&evidence) }
-        }
+        EventKind::CallReconciled { action: _, verdict: _, evidence } => text(evidence),
         EventKind::RunStarted { .. }
         | EventKind::StageResumed { .. }
         | EventKind::StageStarted { .. }
         | EventKind::UndoStarted
         | EventKind::Interrupted { .. }
-        | EventKind::RunFinished { .. } => kind,
+        | EventKind::RunFinished { .. } => {}
     }
-}
-
-fn sanitised_failure(failure: Failure) -> Failure {
-    Failure {
-        kind: failure.kind,
-        message: sanitise(&failure.message),
-        help: failure.help.map(|help| sanitise(&help)),
-        details: failure.details.iter().map(|line| sanitise(line)).collect(),
-    }
+    kind
 }

@@ -12,7 +12,7 @@ use super::error::RunError;
 use super::resume::Resumable;
 use super::schedule::{Node, Schedule};
 use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
-use super::stage::{Readiness, StageEnd, Worked, run_stage, work_of};
+use super::stage::{GoingOn, Readiness, StageEnd, Worked, run_stage, work_of};
 use super::stop::{DETACH, HostStop};
 use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
@@ -154,10 +154,11 @@ impl Execution {
             self.tell_again(name, end, history);
             self.failed |= end.outcome == StageOutcome::Failed;
             if let Some(outputs) = &end.outputs {
-                self.prepared.run.note_images(outputs);
-                self.prepared.keep_outputs(name, outputs.clone());
+                let outputs = self.prepared.run.open(outputs)?;
+                self.prepared.run.note_images(&outputs);
+                self.prepared.keep_outputs(name, outputs);
             }
-            self.worked.extend(self.worked_before(name, history).await);
+            self.worked.extend(self.worked_before(name, history).await?);
         }
         let untold = forgone.into_iter().filter(|name| of(name).is_none()).collect();
         self.forgo(untold).await?;
@@ -179,7 +180,7 @@ impl Execution {
             Some(name),
             EventKind::StageFinished {
                 outcome: end.outcome,
-                outputs: end.outputs.clone(),
+                outputs: end.outputs.as_ref().map(|outputs| outputs.shown().value().clone()),
                 failure: end.failure.clone(),
                 millis: end.at.saturating_sub(began),
                 calls,
@@ -188,13 +189,15 @@ impl Execution {
     }
 
     /// A stage that was worked on before, as its undo needs it.
-    async fn worked_before(&self, name: &StageName, history: &History) -> Option<Worked> {
-        let past = history.stage(name)?;
-        let config = past.attempt.as_ref()?.start.config.clone();
-        match work_of(&self.prepared, self.prepared.stage(name)?, config, past.remembered()).await {
+    async fn worked_before(&self, name: &StageName, history: &History) -> Result<Option<Worked>, HostStop> {
+        let Some(past) = history.stage(name) else { return Ok(None) };
+        let (Some(attempt), Some(stage)) = (&past.attempt, self.prepared.stage(name)) else { return Ok(None) };
+        let run = &self.prepared.run;
+        let (config, memory) = (run.open(&attempt.start.config)?, run.open_memory(past.remembered())?);
+        Ok(match work_of(&self.prepared, stage, config, memory).await {
             Readiness::Ready(worked) => Some(*worked),
             Readiness::Ended(..) => None,
-        }
+        })
     }
 
     /// Undo all that the run did, also of stages that had not ended.
@@ -203,7 +206,7 @@ impl Execution {
         self.prepared.run.gate.open();
         let open = history.stages.keys().filter(|name| !history.ended.contains(name));
         for name in history.ended.iter().chain(open) {
-            self.worked.extend(self.worked_before(name, history).await);
+            self.worked.extend(self.worked_before(name, history).await?);
         }
         self.undos =
             history.stages.iter().filter_map(|(name, stage)| Some((name.clone(), stage.undo.clone()?))).collect();
@@ -306,8 +309,8 @@ impl Execution {
     fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
         for name in self.schedule.at_work() {
             let Some(past) = self.past.remove(&name) else { continue };
-            let arrival = self.prepared.run.gate.expect();
-            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, Some((past, arrival))));
+            let past = GoingOn::of(past, &self.prepared.run.gate);
+            at_work.spawn(run_stage(Arc::clone(&self.prepared), name, past));
         }
     }
 
@@ -334,7 +337,7 @@ impl Execution {
                         stage: ended.name.clone(),
                         attempt: ended.attempt,
                         outcome: ended.outcome,
-                        outputs: ended.outputs.clone(),
+                        outputs: ended.outputs.as_ref().map(|outputs| run.seal(outputs)).transpose()?,
                         failure: ended.failure.clone(),
                         retry_at: None,
                         at,

@@ -23,8 +23,10 @@ struct State {
     held: bool,
 }
 
-/// An attempt that is being replayed. Dropped when it has come to where the journal ends.
+/// An attempt that is being replayed. Dropped when it has come to where the journal ends, or to its own end: whoever keeps one
+/// while it waits for the gate waits for itself, so only what is replayed is given one, and [`Gate::pass`] takes it.
 #[derive(Debug)]
+#[must_use = "the gate stays shut for as long as it lives"]
 pub(crate) struct Arrival(Arc<watch::Sender<State>>);
 
 /// What an attempt that goes on does again.
@@ -74,8 +76,9 @@ impl Gate {
         self.0.borrow().open
     }
 
-    /// Wait until one may go on.
-    pub(crate) async fn pass(&self, control: &Control) -> Result<(), HostStop> {
+    /// Wait until one may go on. Whoever was replayed has arrived with this.
+    pub(crate) async fn pass(&self, arrival: Option<Arrival>, control: &Control) -> Result<(), HostStop> {
+        drop(arrival);
         if self.0.borrow().open {
             return Ok(());
         }
@@ -91,5 +94,45 @@ impl Gate {
 impl Drop for Arrival {
     fn drop(&mut self) {
         self.0.send_modify(|state| state.replaying = state.replaying.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::stop::Interrupter;
+    use super::*;
+
+    /// Whether `waiting` is over without anything else happening.
+    async fn is_over(waiting: impl Future) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), waiting).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_gate_is_not_waited_for_there() {
+        let (_interrupter, control) = Interrupter::new();
+        let gate = Gate::shut();
+        let (one, other) = (gate.expect(), gate.expect());
+        let (passing, opened) = (gate.clone(), control.clone());
+        let waiting = tokio::spawn(async move { passing.pass(Some(one), &opened).await.is_ok() });
+        assert!(!is_over(gate.all_arrived()).await, "the other is being replayed");
+        drop(other);
+        assert!(is_over(gate.all_arrived()).await, "the one waits, and the other has come to its end");
+        assert!(!is_over(gate.pass(None, &control)).await, "nobody has opened it");
+        gate.open();
+        assert!(waiting.await.unwrap_or_default() && is_over(gate.pass(None, &control)).await);
+    }
+
+    #[tokio::test]
+    async fn where_one_differs_nobody_passes_and_whoever_waits_hears_an_interruption() {
+        let (interrupter, control) = Interrupter::new();
+        let gate = Gate::shut();
+        let arrival = gate.expect();
+        gate.hold();
+        drop(arrival);
+        assert!(!is_over(gate.all_arrived()).await, "it did not arrive, it differs");
+        interrupter.interrupt("SIGTERM");
+        assert!(matches!(gate.pass(None, &control).await, Err(HostStop::Interrupted)));
     }
 }

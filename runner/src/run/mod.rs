@@ -9,6 +9,7 @@ mod executor;
 pub(crate) mod gate;
 mod host;
 mod identity;
+mod ledger;
 mod plan;
 mod resume;
 pub mod schedule;

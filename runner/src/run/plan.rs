@@ -3,7 +3,7 @@
 //! The main function is [`plan`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -13,24 +13,43 @@ use super::gate::Replay;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
 use super::stage::millis;
-use crate::event::Failure;
+use crate::event::{Event, EventKind, Failure};
 use crate::pipeline::{Evaluated, Pipeline, Stage};
 use crate::plugin::Plugins;
 use crate::plugin::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
 use crate::policy::Grants;
 use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
+use crate::report::{Report, Reports};
 
 /// Ask every stage of `pipeline` what it would do.
 ///
 /// # Errors
 /// The run could not begin. That a stage cannot be planned is no error: see [`StagePlan::failure`].
 pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOptions) -> Result<PlanView, RunError> {
-    let prepared = prepare(pipeline, plugins, Beginning::Plan, options).await?;
+    let warnings = Warnings::default();
+    let report: Box<dyn Report> = Box::new(Reports::new(vec![options.report, Box::new(warnings.clone())]));
+    let prepared = prepare(pipeline, plugins, Beginning::Plan, RunOptions { report, ..options }).await?;
     let mut stages = Vec::new();
     for stage in &prepared.pipeline.stages {
         stages.push(plan_stage(&prepared, stage).await?);
     }
-    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), stages })
+    let warnings = warnings.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), warnings, stages })
+}
+
+/// Gathers what a run would warn of.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Report for Warnings {
+    fn event(&mut self, event: &Event) {
+        if let EventKind::Warning { message, help } = &event.kind {
+            let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{message}{help}"));
+        }
+    }
+
+    fn finish(&mut self) {}
 }
 
 async fn plan_stage(prepared: &Prepared, stage: &Stage) -> Result<StagePlan, RunError> {

@@ -19,6 +19,7 @@ use super::error::RunError;
 use super::events::Events;
 use super::gate::{Gate, Replay};
 use super::identity::{check_accounts, own_account, place_of};
+use super::ledger::Ledger;
 use super::resume::Resumable;
 use super::stop::{Control, HostStop};
 use super::tenure::{self, Sharing};
@@ -26,15 +27,15 @@ use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
 use crate::clock::Clock;
 use crate::event::{EventKind, StageOutline};
-use crate::journal::{self, Journal, LocalRead, Record, RunStart};
+use crate::journal::{self, LocalRead, Record, RunStart};
 use crate::pipeline::{Phase, Pipeline, Scope, Stage};
 use crate::plugin::{Limits, Plugin, PluginError, Plugins};
 use crate::policy::{Grants, Place};
 use crate::report::Report;
 use crate::secrets::Vault;
-use crate::secrets::redact::Redactor;
+use crate::secrets::redact::{Common, Redactor, Sealed};
 use crate::store::{Ending, Leases};
-use crate::types::{AccountId, RunId, StageName};
+use crate::types::{AccountId, RunId, StageName, StoreAddress};
 
 /// The pipeline file that is run.
 #[derive(Debug, Clone)]
@@ -126,7 +127,8 @@ pub(crate) async fn prepare(
         control,
         report,
     } = options;
-    let redactor = Redactor::default();
+    let given = pipeline.inputs.values().filter_map(Value::as_str).chain(pipeline.env.values().map(String::as_str));
+    let redactor = Redactor::with_common(Common::new(pipeline.words(), given.map(str::to_owned)));
     let events = Events::new(clock, redactor.clone(), report);
     let id = match &beginning {
         Beginning::Resume(resumable) => resumable.history.start.run.clone(),
@@ -138,11 +140,11 @@ pub(crate) async fn prepare(
         Beginning::Resume(resumable) => resumable.pinned(&pipeline.secrets),
         Beginning::Plan | Beginning::Run(_) => pipeline.secrets.clone(),
     };
-    let context = |journal: Option<Journal>, leases: Option<Leases>, gate: Gate| RunContext {
+    let context = |ledger: Ledger, leases: Option<Leases>, gate: Gate| RunContext {
         id: id.clone(),
         pipeline: pipeline.name.clone(),
         planning: matches!(beginning, Beginning::Plan),
-        journal,
+        ledger,
         leases,
         events: events.clone(),
         redactor: redactor.clone(),
@@ -192,7 +194,7 @@ pub(crate) async fn prepare(
                 Ok(journal) => journal,
                 Err(error) => return Err(given_back(&leases, Ending::Parked, error).await),
             };
-            let run = context(Some(journal), Some(leases.clone()), Gate::shut());
+            let run = context(Ledger::of(journal), Some(leases.clone()), Gate::shut());
             let prepared = prepared(run, history.start.account.clone(), history.resumes + 2);
             prepared.announce(&history.start.file, Some(history.start.at), warnings);
             match prepared.open_secrets().await {
@@ -202,7 +204,8 @@ pub(crate) async fn prepare(
         }
         Beginning::Plan | Beginning::Run(_) => {
             // The journal's first record names the account, so this one call is made before there is a journal.
-            let silent = RunContext { events: Events::silent(clock), ..context(None, None, Gate::opened()) };
+            let silent =
+                RunContext { events: Events::silent(clock), ..context(Ledger::nowhere(), None, Gate::opened()) };
             let kept = keep_ahead(&beginning, state_dir.as_deref(), &pipeline, &plugins);
             let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
             check_accounts(&pipeline, &account)?;
@@ -212,7 +215,7 @@ pub(crate) async fn prepare(
                 let _ = kept.await;
             }
             let (Beginning::Run(source), Some(state_dir)) = (&beginning, state_dir) else {
-                let prepared = prepared(context(None, None, Gate::opened()), account, 1);
+                let prepared = prepared(context(Ledger::nowhere(), None, Gate::opened()), account, 1);
                 if let Beginning::Run(source) = &beginning {
                     prepared.announce(&source.file, None, Vec::new());
                 }
@@ -220,18 +223,10 @@ pub(crate) async fn prepare(
                 return Ok(prepared);
             };
             let (leases, warnings) = tenure::acquire(&pipeline, &id, &state_dir, &sharing, &control).await?;
-            let start = RunStart {
-                store: sharing.table.as_ref().map(|table| table.address().clone()),
-                ..run_start(&pipeline, &plugins, source, &id, &account, clock)?
-            };
-            let begun = tenure::begin_journal(&state_dir, &source.text, start, &plugins, &pipeline, &leases).await;
-            let journal = match begun {
-                Ok(journal) => journal,
-                Err(error) => return Err(given_back(&leases, Ending::Released, error).await),
-            };
-            let prepared = prepared(context(Some(journal), Some(leases.clone()), Gate::opened()), account, 1);
+            let table = sharing.table.as_ref().map(|table| table.address().clone());
+            let prepared = prepared(context(Ledger::ahead(), Some(leases.clone()), Gate::opened()), account, 1);
             prepared.announce(&source.file, None, warnings);
-            match prepared.open_secrets().await {
+            match prepared.begin(&state_dir, source, table, &leases).await {
                 Ok(()) => Ok(prepared),
                 Err(error) => Err(given_back(&leases, Ending::Released, error).await),
             }
@@ -286,6 +281,42 @@ impl Prepared {
         }
     }
 
+    /// Get the secrets, then begin the journal: it must not hold them.
+    async fn begin(
+        &self,
+        state_dir: &Path,
+        source: &RunSource,
+        store: Option<StoreAddress>,
+        leases: &Leases,
+    ) -> Result<(), RunError> {
+        self.open_secrets().await?;
+        self.refuse_given_secrets()?;
+        let run = &self.run;
+        let start = run_start(&self.pipeline, &self.plugins, source, &run.id, &self.account, run.clock)?;
+        let start = RunStart { store, ..start };
+        let journal =
+            tenure::begin_journal(state_dir, &source.text, start, &self.plugins, &self.pipeline, leases).await?;
+        run.ledger.begin(journal).map_err(RunError::GivenUp)?;
+        run.sync().await.map_err(RunError::GivenUp)
+    }
+
+    /// Inputs and environment variables are written down as they are, so none may hold a secret.
+    fn refuse_given_secrets(&self) -> Result<(), RunError> {
+        let inputs = self.pipeline.inputs.iter().map(|(name, value)| (format!("the input `{name}`"), value.clone()));
+        let env = self.pipeline.env.iter();
+        let env = env.map(|(name, value)| (format!("the environment variable {name}"), Value::from(value.as_str())));
+        for (given, value) in inputs.chain(env) {
+            if !self.run.redactor.is_betrayed_by(&value) {
+                continue;
+            }
+            let secrets = self.run.seal(&value).map_err(RunError::GivenUp)?.secrets();
+            if let Some(secret) = secrets.into_iter().next().map(|id| id.name) {
+                return Err(RunError::GivenSecret { given, secret });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuse to go on with a run by the credentials of another account than it began with.
     pub(crate) async fn confirm_identity(&self) -> Result<(), HostStop> {
         self.identity.get_or_try_init(|| self.compare_identity()).await.copied()
@@ -324,6 +355,7 @@ impl Prepared {
         let handles = self.run.secrets.open(&names, &mut caller).await.map_err(RunError::Secret)?;
         for handle in handles {
             let value = serde_json::json!({ "name": handle.name(), "arn": handle.arn(), "version": handle.version() });
+            let value = Sealed::structure(value);
             let call = caller.next_key().map_err(RunError::GivenUp)?;
             let what = format!("secret {}", handle.name());
             self.run.record(&Record::LocalRead(LocalRead { call, what, value })).map_err(RunError::GivenUp)?;
@@ -398,8 +430,10 @@ fn host_caller(
         clients: Arc::clone(clients),
         grants,
         reveal: false,
+        secrets: BTreeSet::new(),
         read_only: false,
         maximum_calls: u32::MAX,
+        deadline: None,
         replay: Replay::default(),
     }))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
 use super::early::Early;
-use super::gate::{Arrival, Replay};
+use super::gate::{Arrival, Gate, Replay};
 use super::identity::clients_of;
 use super::setup::Prepared;
 use super::stop::HostStop;
@@ -20,6 +20,7 @@ use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
 use crate::pipeline::Stage;
 use crate::plugin::Plugin;
 use crate::policy::{Grants, Place};
+use crate::secrets::redact::Sealed;
 use crate::types::StageName;
 
 /// How a stage ended.
@@ -54,13 +55,47 @@ pub(crate) enum Readiness {
     Ended(StageOutcome, Option<Failure>),
 }
 
-/// Where a stage begins.
-enum From {
-    /// With its first attempt.
-    Beginning,
+/// Where a stage goes on that had begun when the run stopped.
+pub(crate) enum GoingOn {
     /// In the middle of an attempt.
+    Attempt(Replayed),
+    /// It rested, or was about to begin with another attempt.
+    Rest {
+        /// As its attempts get it.
+        config: Sealed,
+        /// What its attempts remembered.
+        memory: Vec<(Sealed, Sealed)>,
+        /// How the last one ended, and when the next may begin.
+        end: journal::StageEnd,
+    },
+}
+
+/// An attempt that is done again as far as the journal knows it.
+pub(crate) struct Replayed {
+    past: AttemptPast,
+    /// What the attempts before it remembered.
+    memory: Vec<(Sealed, Sealed)>,
+    arrival: Arrival,
+}
+
+impl GoingOn {
+    /// What is left of a stage of which `past` is known. The gate waits for those alone that have something to replay.
+    pub(crate) fn of(past: StagePast, gate: &Gate) -> Option<Self> {
+        let remembered = past.remembered().cloned().collect();
+        Some(match (past.attempt?, past.rest) {
+            (attempt, Some(end)) => Self::Rest { config: attempt.start.config, memory: remembered, end },
+            (attempt, None) => Self::Attempt(Replayed { past: attempt, memory: past.memory, arrival: gate.expect() }),
+        })
+    }
+}
+
+/// With which attempt a stage begins, or goes on.
+enum From {
+    /// With its first.
+    Beginning,
+    /// In the middle of one.
     Attempt(AttemptPast, Arrival),
-    /// With the attempt after this one, whose end says when.
+    /// With the one after this, whose end says when.
     Rest(journal::StageEnd),
 }
 
@@ -68,7 +103,7 @@ enum From {
 pub(crate) async fn run_stage(
     prepared: Arc<Prepared>,
     name: StageName,
-    past: Option<(StagePast, Arrival)>,
+    past: Option<GoingOn>,
 ) -> Result<StageEnd, HostStop> {
     let Some(stage) = prepared.stage(&name) else {
         return Err(HostStop::Defect(format!("the schedule knows a stage `{name}` that the pipeline does not")));
@@ -83,14 +118,15 @@ pub(crate) async fn run_stage(
         worked: None,
     };
     let (readiness, from) = match past {
-        Some((StagePast { attempt: Some(attempt), rest: None, memory, .. }, arrival)) => {
-            let config = attempt.start.config.clone();
-            (work_of(&prepared, stage, config, memory).await, From::Attempt(attempt, arrival))
+        Some(GoingOn::Attempt(Replayed { past, memory, arrival })) => {
+            let (config, memory) = opened(&prepared, &past.start.config, &memory)?;
+            (work_of(&prepared, stage, config, memory).await, From::Attempt(past, arrival))
         }
-        Some((past @ StagePast { attempt: Some(_), rest: Some(_), .. }, _)) => {
-            rested_before(&prepared, stage, past).await
+        Some(GoingOn::Rest { config, memory, end }) => {
+            let (config, memory) = opened(&prepared, &config, &memory)?;
+            (work_of(&prepared, stage, config, memory).await, From::Rest(end))
         }
-        Some((StagePast { attempt: None, .. }, _)) | None => (ready(&prepared, stage).await, From::Beginning),
+        None => (ready(&prepared, stage).await, From::Beginning),
     };
     let mut worked = match readiness {
         Readiness::Ready(worked) => *worked,
@@ -149,13 +185,16 @@ pub(crate) async fn run_stage(
     Ok(end)
 }
 
-/// A stage that rests between two attempts.
-async fn rested_before(prepared: &Prepared, stage: &Stage, past: StagePast) -> (Readiness, From) {
-    let memory = past.remembered();
-    match (past.attempt, past.rest) {
-        (Some(attempt), Some(rest)) => (work_of(prepared, stage, attempt.start.config, memory).await, From::Rest(rest)),
-        (Some(_) | None, _) => (ready(prepared, stage).await, From::Beginning),
-    }
+/// What a stage goes on with, exactly as it was. Where it cannot be had nobody goes on.
+fn opened(
+    prepared: &Prepared,
+    config: &Sealed,
+    memory: &[(Sealed, Sealed)],
+) -> Result<(Value, BTreeMap<String, String>), HostStop> {
+    let run = &prepared.run;
+    let opened = run.open(config).and_then(|config| Ok((config, run.open_memory(memory.iter())?)));
+    // Before its place is given up: nobody may take that for an arrival.
+    opened.inspect_err(|_| run.gate.hold())
 }
 
 /// Decide `when`, evaluate the config, and settle what the stage may do.
@@ -227,13 +266,20 @@ async fn try_stage(
         let replay = Replay { script, arrival: Some(arrival) };
         return Ok(worked.attempt(prepared, stage, attempt, start.deadline, replay).perform(Ask::Run).await);
     }
+    match run.gate.pass(None, &run.control).await {
+        Ok(()) => {}
+        Err(HostStop::Interrupted) => {
+            let memory = worked.memory.clone();
+            return Ok(Attempted { answer: Err(AttemptError::Interrupted), calls: 0, memory });
+        }
+        Err(stop) => return Err(stop),
+    }
     let at = run.clock.now();
     let deadline = at.saturating_add(millis(stage.timeout));
     run.record(&Record::StageStart(StageStart {
         stage: stage.name.clone(),
         attempt,
-        config: worked.config.clone(),
-        config_digest: journal::request_hash(&worked.config),
+        config: run.seal(&worked.config)?,
         plugin: worked.plugin.digest.clone(),
         account: worked.place.account.clone(),
         region: worked.place.region.clone(),
@@ -330,4 +376,62 @@ fn seed(run: &str, stage: &str) -> u64 {
 /// A duration in milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::journal::Script;
+    use crate::types::Digest;
+
+    fn at_work() -> StagePast {
+        let mut past = StagePast::default();
+        let start = StageStart {
+            stage: "deploy".parse().unwrap(),
+            attempt: 1,
+            config: Sealed::structure(serde_json::json!({ "service": "web" })),
+            plugin: Digest::of(b""),
+            account: "111111111111".parse().unwrap(),
+            region: "us-west-2".parse().unwrap(),
+            deadline: 2,
+            at: 1,
+        };
+        past.attempt = Some(AttemptPast { start, script: Script::default() });
+        past
+    }
+
+    fn at_rest() -> StagePast {
+        let mut past = at_work();
+        past.rest = Some(journal::StageEnd {
+            stage: "deploy".parse().unwrap(),
+            attempt: 1,
+            outcome: StageOutcome::Failed,
+            outputs: None,
+            failure: None,
+            retry_at: Some(9),
+            at: 2,
+        });
+        past
+    }
+
+    /// Whether the gate waits for nobody, once `past` goes on.
+    fn arrived(past: StagePast) -> bool {
+        let gate = Gate::shut();
+        let _going_on = GoingOn::of(past, &gate);
+        is_over(gate.all_arrived())
+    }
+
+    /// Whether `waiting` is over at once.
+    fn is_over(waiting: impl Future) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(waiting).as_mut().poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn the_gate_waits_for_a_stage_at_work_and_for_none_that_rests() {
+        assert!(!arrived(at_work()));
+        assert!(arrived(at_rest()), "it has nothing to replay");
+        assert!(arrived(StagePast::default()), "it has not begun");
+    }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::event::Failure;
 use crate::journal::{JournalError, Mismatch};
+use crate::secrets::redact::SecretError;
 use crate::store::LeaseError;
 
 /// Why the host ends a guest.
@@ -39,6 +40,9 @@ pub enum HostStop {
     /// Whose credentials these are is not known, or they are another account's than the run began with.
     #[error("{0}")]
     Identity(String),
+    /// What the run goes on with holds a secret that cannot be put back, or could not be written down. Nothing was sent.
+    #[error("{0}")]
+    Secret(#[from] SecretError),
     /// The guest asked for too much.
     #[error("{0}")]
     Limit(String),

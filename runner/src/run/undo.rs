@@ -118,7 +118,7 @@ async fn begin(
         .record_durable(&Record::UndoStart(UndoStart {
             stage: stage.name.clone(),
             attempt,
-            config: worked.config.clone(),
+            config: prepared.run.seal(&worked.config)?,
             plugin: worked.plugin.digest.clone(),
             deadline,
             at,

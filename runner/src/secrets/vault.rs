@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
-use super::redact::Redactor;
+use super::redact::{NewSecret, Redactor, SecretId, Unmasked};
 use crate::aws::call::Caller;
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::secretsmanager::{GetSecretValueRequest, GetSecretValueResponse};
@@ -161,18 +161,11 @@ impl Vault {
         let text = text_of(&answer).ok_or_else(|| {
             ResolveError::Unusable(format!("secret `{name}` ({}) is binary and not UTF-8 text", reference.id))
         })?;
+        let id = SecretId { name: name.to_owned(), version: Some(answer.version_id.clone()) };
         // The whole document is masked, not only the key that is used: an error may show any of it.
-        let masked =
-            self.redactor.add(name, text.as_str()).map_err(|error| ResolveError::Unusable(error.to_string()))?;
-        if !masked.short_leaves.is_empty() {
-            caller.emit(EventKind::Warning {
-                message: format!(
-                    "parts of the secret `{name}` are too short to be masked by themselves: {}",
-                    masked.short_leaves.join(", ")
-                ),
-                help: Some("use values of at least 8 characters".to_owned()),
-            });
-        }
+        let new = NewSecret { id, value: Zeroizing::new(text.as_bytes().to_vec()), key: reference.key.as_deref() };
+        let unmasked = self.redactor.learn(new).map_err(|error| ResolveError::Unusable(error.to_string()))?;
+        unmasked_warnings(name, &unmasked).into_iter().for_each(|warning| caller.emit(warning));
         let value = match &reference.key {
             Some(key) => json_key(name, &text, key)?,
             None => text,
@@ -212,6 +205,22 @@ impl Vault {
             value: None,
         })
     }
+}
+
+/// What should be known of the parts of a secret that are not masked by themselves.
+fn unmasked_warnings(name: &str, unmasked: &Unmasked) -> Vec<EventKind> {
+    let warning = |leaves: &[String], why: &str, help: &str| {
+        let message = format!("parts of the secret `{name}` {why}: {}", leaves.join(", "));
+        (!leaves.is_empty()).then(|| EventKind::Warning { message, help: Some(help.to_owned()) })
+    };
+    let short =
+        warning(&unmasked.short, "are too short to be masked by themselves", "use values of at least 8 characters");
+    let common = warning(
+        &unmasked.common,
+        "are words that everybody knows, and are not masked",
+        "keep in a secret what is secret; where one of them is, name it by `key`",
+    );
+    short.into_iter().chain(common).collect()
 }
 
 /// The value as text, in memory that is erased.

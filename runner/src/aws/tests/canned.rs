@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -223,11 +224,30 @@ pub(crate) async fn fate<O: Operation>(
     later: u64,
     answers: impl IntoIterator<Item = Answer>,
 ) -> Fate<O::Output> {
+    fate_of(operation, before, Duration::from_secs(later), false, answers).await
+}
+
+/// The same for one that is given up: it is not sent again, whatever is found.
+pub(crate) async fn fate_given_up<O: Operation>(
+    operation: &O,
+    later: u64,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Fate<O::Output> {
+    fate_of(operation, None, Duration::from_secs(later), true, answers).await
+}
+
+async fn fate_of<O: Operation>(
+    operation: &O,
+    before: Option<&Value>,
+    age: Duration,
+    given_up: bool,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Fate<O::Output> {
     let answers: Vec<Answer> = answers.into_iter().collect();
     let expected = answers.len();
     let aws = Canned::with(answers).await;
     let token = Token::new(TOKEN.to_owned());
-    let unanswered = Unanswered { token: &token, before, sent: SENT * 1000, now: (SENT + later) * 1000 };
+    let unanswered = Unanswered { token: &token, before, sent: SENT * 1000, age, given_up };
     let fate = operation.fate(&aws.clients, &unanswered).await;
     only_reads(&aws, expected);
     fate.unwrap_or_else(|error| panic!("{error:?}"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, SENT, TOKEN, fate, hermetic, told};
+use super::canned::{Answer, SENT, TOKEN, fate, fate_given_up, hermetic, told};
 use crate::plugin::bindings::kiln::aws::codebuild::{
     EnvironmentVariable, StartBuildRequest, StopBuildRequest, VariableSource,
 };
@@ -70,6 +70,17 @@ fn while_codebuild_knows_the_token_a_build_is_started_with_it_again() {
         assert_eq!(told(fate(&request(), None, 239, []).await).0, "send again");
         let (told, _) = told(fate(&request(), None, 240, [Answer::ok(json!({ "ids": [] }))]).await);
         assert_eq!(told, "not happened: web-image has no builds");
+    });
+}
+
+#[test]
+fn whoever_gives_up_on_a_build_looks_for_it_although_codebuild_knows_its_token() {
+    hermetic(async {
+        let (gone, _) = told(fate_given_up(&request(), 1, [Answer::ok(json!({ "ids": [] }))]).await);
+        assert_eq!(gone, "not happened: web-image has no builds");
+        let (there, output) = told(fate_given_up(&request(), 1, answers(&[build("ours", &json!({}))])).await);
+        assert_eq!(there, "happened: the build web-image:ours of 4f2a9c1 was started then, and no other");
+        assert_eq!(output.unwrap().build.id, "web-image:ours");
     });
 }
 

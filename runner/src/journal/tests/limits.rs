@@ -132,7 +132,7 @@ async fn writers_on_several_threads_lose_nothing() {
             .entries
             .iter()
             .filter_map(|entry| match &entry.record {
-                Record::LocalRead(read) if read.value[0] == stage => Some(read.call.seq),
+                Record::LocalRead(read) if read.value.written()[0] == stage => Some(read.call.seq),
                 _ => None,
             })
             .collect();

@@ -39,13 +39,22 @@ fn call() -> impl Strategy<Value = CallKey> {
         .prop_map(|(stage, attempt, phase, seq)| CallKey { stage, attempt, phase, seq })
 }
 
+fn sealed() -> impl Strategy<Value = Sealed> {
+    value().prop_map(Sealed::structure)
+}
+
 /// What was seen before a write: never `null`, which reads as nothing seen.
-fn object() -> impl Strategy<Value = Value> {
-    value().prop_map(|value| json!({ "seen": value }))
+fn object() -> impl Strategy<Value = Sealed> {
+    value().prop_map(|value| Sealed::structure(json!({ "seen": value })))
 }
 
 fn body() -> impl Strategy<Value = Body> {
-    prop_oneof![value().prop_map(Body::Plain), digest().prop_map(Body::Hashed)]
+    prop_oneof![
+        sealed().prop_map(Body::Sealed),
+        sealed().prop_map(Body::Withheld),
+        value().prop_map(Body::Plain),
+        digest().prop_map(Body::Hashed)
+    ]
 }
 
 fn failure() -> impl Strategy<Value = Failure> {
@@ -83,7 +92,7 @@ fn calls() -> impl Strategy<Value = Record> {
         Just(RetryClass::Natural),
         Just(RetryClass::Unsafe)
     ];
-    let outcome = prop_oneof![body().prop_map(CallOutcome::Ok), value().prop_map(CallOutcome::Err)];
+    let outcome = prop_oneof![body().prop_map(CallOutcome::Ok), sealed().prop_map(CallOutcome::Err)];
     let verdict = prop_oneof![Just(Verdict::Happened), Just(Verdict::NotHappened), Just(Verdict::SendAgain)];
     let by = prop_oneof![Just(Decider::Lookup), Just(Decider::Person)];
     prop_oneof![
@@ -112,7 +121,7 @@ fn calls() -> impl Strategy<Value = Record> {
             .prop_map(|(call, action, request_hash, request, outcome, request_id, [millis, at])| {
                 Record::Result(CallResult { call, action, request_hash, request, outcome, request_id, millis, at })
             }),
-        (call(), any::<String>(), value()).prop_map(|(call, what, value)| Record::LocalRead(LocalRead {
+        (call(), any::<String>(), sealed()).prop_map(|(call, what, value)| Record::LocalRead(LocalRead {
             call,
             what,
             value
@@ -122,11 +131,7 @@ fn calls() -> impl Strategy<Value = Record> {
             millis,
             until
         })),
-        (call(), any::<String>(), any::<String>()).prop_map(|(call, name, value)| Record::Remember(Remember {
-            call,
-            name,
-            value
-        })),
+        (call(), sealed(), sealed()).prop_map(|(call, name, value)| Record::Remember(Remember { call, name, value })),
         (call(), verdict, by, any::<String>(), any::<u64>()).prop_map(|(call, verdict, by, evidence, at)| {
             Record::Reconciled(Reconciled { call, verdict, by, evidence, at })
         }),
@@ -138,20 +143,10 @@ fn steps() -> impl Strategy<Value = Record> {
     prop_oneof![
         (any::<String>(), any::<u64>(), any::<u64>())
             .prop_map(|(kiln_version, truncated, at)| { Record::RunResume(RunResume { kiln_version, truncated, at }) }),
-        (stage(), any::<u32>(), value(), digest(), digest(), any::<u64>(), any::<u64>()).prop_map(
-            |(stage, attempt, config, config_digest, plugin, deadline, at)| {
+        (stage(), any::<u32>(), sealed(), digest(), any::<u64>(), any::<u64>()).prop_map(
+            |(stage, attempt, config, plugin, deadline, at)| {
                 let (account, region) = ("111111111111".parse().unwrap(), "us-west-2".parse().unwrap());
-                Record::StageStart(StageStart {
-                    stage,
-                    attempt,
-                    config,
-                    config_digest,
-                    plugin,
-                    account,
-                    region,
-                    deadline,
-                    at,
-                })
+                Record::StageStart(StageStart { stage, attempt, config, plugin, account, region, deadline, at })
             }
         ),
         (any::<u64>(), any::<String>(), any::<String>(), option::of(stage()), any::<u64>()).prop_map(
@@ -160,7 +155,7 @@ fn steps() -> impl Strategy<Value = Record> {
                 Record::Fence(Fence { fence, owner, nonce, environment, at })
             }
         ),
-        (stage(), any::<u32>(), value(), digest(), any::<u64>(), any::<u64>()).prop_map(
+        (stage(), any::<u32>(), sealed(), digest(), any::<u64>(), any::<u64>()).prop_map(
             |(stage, attempt, config, plugin, deadline, at)| {
                 Record::UndoStart(UndoStart { stage, attempt, config, plugin, deadline, at })
             }
@@ -177,7 +172,7 @@ fn steps() -> impl Strategy<Value = Record> {
             any::<u64>()
         )
             .prop_map(|(stage, attempt, outcome, outputs, failure, retry_at, at)| {
-                let outputs = outputs.map(|members| Value::Object(members.into_iter().collect()));
+                let outputs = outputs.map(|members| Sealed::structure(Value::Object(members.into_iter().collect())));
                 Record::StageEnd(StageEnd { stage, attempt, outcome, outputs, failure, retry_at, at })
             }),
         (stage(), option::of(call()), failure(), any::<u64>())

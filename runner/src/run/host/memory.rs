@@ -20,15 +20,29 @@ impl Host for StageHost {
             ))));
         }
         match work.caller.step().await.map_err(stop)? {
-            // What was written down was masked first.
-            (_, Some(Step::Remember(recorded)))
-                if recorded.name == work.run.redactor.text(&name)
-                    && recorded.value == work.run.redactor.text(&value) => {}
+            (call, Some(Step::Remember(recorded))) => {
+                let redactor = &work.run.redactor;
+                let open = |sealed| redactor.open_text(sealed).map_err(|error| stop(error.into()));
+                if open(&recorded.name)? != name || open(&recorded.value)? != value {
+                    let recorded = Step::Remember(recorded);
+                    return Err(stop(differs(&call, &recorded, &journal::remembered(&name, &value))));
+                }
+            }
             (call, Some(other)) => {
                 return Err(stop(differs(&call, &other, &journal::remembered(&name, &value))));
             }
             (call, None) => {
-                let record = Record::Remember(Remember { call, name: name.clone(), value: value.clone() });
+                let seal = |text: &str| work.run.redactor.seal_text(text).map_err(|error| stop(error.into()));
+                let record = Remember { call, name: seal(&name)?, value: seal(&value)? };
+                let answered = record.name.secrets().into_iter().chain(record.value.secrets());
+                if let Some(answer) = answered.filter(|id| id.is_answer()).last() {
+                    // Whoever undoes it may not be able to ask for it again.
+                    return Err(stop(HostStop::Limit(format!(
+                        "it remembered what {} answered; remember what to ask for, not what is secret",
+                        answer.name
+                    ))));
+                }
+                let record = Record::Remember(record);
                 work.caller.note_durable(&record).await.map_err(stop)?;
             }
         }

@@ -138,11 +138,11 @@ impl Work {
         read: impl FnOnce(&RunContext) -> Value,
     ) -> Result<Value, HostStop> {
         match self.caller.step().await? {
-            (_, Some(Step::Local(recorded))) if recorded.what == what => Ok(recorded.value),
+            (_, Some(Step::Local(recorded))) if recorded.what == what => self.run.open(&recorded.value),
             (call, Some(other)) => Err(differs(&call, &other, &journal::asked_host(what))),
             (call, None) => {
                 let value = read(&self.run);
-                let read = LocalRead { call, what: what.to_owned(), value: value.clone() };
+                let read = LocalRead { call, what: what.to_owned(), value: self.run.seal(&value)? };
                 self.caller.note(&Record::LocalRead(read))?;
                 Ok(value)
             }

@@ -171,7 +171,7 @@ fn each_leaf_of_a_json_secret() {
     let value = r#"{"user": "admin", "password": "hunter2\"hunter2", "keys": ["first-key-0001", 1234567890], "port": 5432, "tls": true}"#;
     let redactor = Redactor::default();
     let added = redactor.add("registry", value).unwrap();
-    assert_eq!(added.short_leaves, ["/user", "/port"]);
+    assert_eq!(added.short, ["/user", "/port"]);
     for leak in ["hunter2\"hunter2", "first-key-0001", "1234567890", r#"hunter2\"hunter2"#, value] {
         assert_eq!(redactor.text(leak), MASK, "{leak}");
     }

@@ -3,30 +3,49 @@
 //! The main type is [`View`]. A secret may be written with any of its characters escaped; so the text is decoded, not
 //! the secret encoded.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Bytes that a text decodes to. Line breaks are removed, so that a value is found that was broken into lines.
 pub(super) struct View {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     /// For each byte, where what it was decoded from begins and ends in the text.
-    spans: Vec<(u32, u32)>,
+    spans: Vec<Span>,
     /// Where in the text an escape begins that the text's end cuts off.
     pub(super) cut: Option<usize>,
 }
 
-/// How a text may be encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where something begins and ends in a text.
+pub(super) type Span = (u32, u32);
+
+/// How a text may be encoded. It is written into journals: none is ever given another meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Encoding {
+    /// In lines.
+    Lines,
+    /// In lines with something in front of each.
+    Prefixed,
     /// `%41`.
     Percent,
     /// `%41`, and `+` for a space.
     Form,
     /// `\n`, `\u0041`, `\x41`, `\"`: JSON, C, shells.
     Backslash,
+    /// `\101`.
+    Octal,
     /// `&amp;`, `&#65;`.
     Xml,
     /// Quotes and backslashes, as shells want them, removed.
     Quotes,
+    /// Hexadecimal digits in either case, with something between them: `68:75`, `0x68, 0x75`.
+    Hex,
+    /// Bytes as numbers: `[104, 117]`.
+    Decimals,
+    /// The same in octal: `150 165`.
+    Octals,
 }
 
 impl View {
@@ -39,12 +58,29 @@ impl View {
         view
     }
 
+    /// The text without what is in front of its lines; none where nothing is.
+    pub(super) fn unprefixed(text: &str, prefix: Prefix) -> Option<Self> {
+        let dropped = prefixes(text, prefix);
+        if dropped.is_empty() {
+            return None;
+        }
+        let mut view = Self::empty(text.len());
+        let mut dropped = dropped.into_iter().peekable();
+        for (at, byte) in text.bytes().enumerate() {
+            while dropped.next_if(|range| range.end <= at).is_some() {}
+            if dropped.peek().is_none_or(|range| !range.contains(&at)) {
+                view.push(byte, (at as u32, at as u32 + 1));
+            }
+        }
+        Some(view)
+    }
+
     fn empty(capacity: usize) -> Self {
         Self { bytes: Zeroizing::new(Vec::with_capacity(capacity)), spans: Vec::with_capacity(capacity), cut: None }
     }
 
-    fn push(&mut self, byte: u8, span: (u32, u32)) {
-        if !matches!(byte, b'\r' | b'\n') {
+    fn push(&mut self, byte: u8, span: Span) {
+        if !is_break(byte) {
             self.bytes.push(byte);
             self.spans.push(span);
         }
@@ -57,54 +93,99 @@ impl View {
         (first as usize, last as usize)
     }
 
-    /// Whether decoding could change anything.
+    /// For each of the bytes `start..end`, where it came from.
+    pub(super) fn spans(&self, start: usize, end: usize) -> &[Span] {
+        self.spans.get(start..end).unwrap_or_default()
+    }
+
+    /// Whether decoding could change anything that matters.
     pub(super) fn may_hold(&self, encoding: Encoding) -> bool {
-        self.bytes.iter().any(|byte| match encoding {
-            Encoding::Percent => *byte == b'%',
-            Encoding::Form => *byte == b'+',
-            Encoding::Backslash => *byte == b'\\',
-            Encoding::Xml => *byte == b'&',
-            Encoding::Quotes => matches!(byte, b'\'' | b'"' | b'\\'),
-        })
+        let any = |wanted: fn(u8) -> bool| self.bytes.iter().any(|byte| wanted(*byte));
+        let many = |wanted: fn(u8) -> bool| self.bytes.iter().filter(|byte| wanted(**byte)).take(16).count() == 16;
+        match encoding {
+            Encoding::Lines | Encoding::Prefixed => true,
+            Encoding::Percent => any(|byte| byte == b'%'),
+            Encoding::Form => any(|byte| byte == b'+'),
+            Encoding::Backslash | Encoding::Octal => any(|byte| byte == b'\\'),
+            Encoding::Xml => any(|byte| byte == b'&'),
+            Encoding::Quotes => any(|byte| matches!(byte, b'\'' | b'"' | b'\\')),
+            Encoding::Hex => many(|byte| byte.is_ascii_hexdigit()),
+            Encoding::Decimals | Encoding::Octals => many(|byte| byte.is_ascii_digit()) && any(is_separator),
+        }
     }
 
     /// This view, decoded once more.
     pub(super) fn decode(&self, encoding: Encoding) -> Self {
         let mut view = Self::empty(self.bytes.len());
         view.cut = self.cut;
-        let mut at = 0;
-        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let step = match encoding {
-                Encoding::Percent => percent(rest),
-                Encoding::Form => form(rest),
-                Encoding::Backslash => backslash(rest),
-                Encoding::Xml => xml(rest),
-                Encoding::Quotes => quotes(rest),
-            };
-            let (length, decoded) = match step {
-                Step::Bytes(length, bytes) => (length, bytes),
-                Step::Char(length, c) => {
-                    let (first, last) = self.origin(at, at + length);
-                    let mut buffer = [0; 4];
-                    for byte in c.encode_utf8(&mut buffer).bytes() {
-                        view.push(byte, (first as u32, last as u32));
-                    }
-                    at += length;
-                    continue;
-                }
-                Step::Cut => {
-                    view.cut = Some(view.cut.unwrap_or(usize::MAX).min(self.origin(at, at + 1).0));
-                    (1, rest.first().copied())
-                }
-            };
-            if let Some(byte) = decoded {
-                let (first, last) = self.origin(at, at + length);
-                view.push(byte, (first as u32, last as u32));
+        for chunk in chunks(encoding, &self.bytes) {
+            let (first, last) = self.origin(chunk.range.start, chunk.range.end);
+            if chunk.cut {
+                view.cut = Some(view.cut.unwrap_or(usize::MAX).min(first));
             }
-            at += length;
+            for byte in chunk.decoded() {
+                view.push(*byte, (first as u32, last as u32));
+            }
         }
         view
     }
+}
+
+/// A piece of some bytes, and what it decodes to.
+pub(super) struct Chunk {
+    pub(super) range: Range<usize>,
+    bytes: [u8; 4],
+    length: usize,
+    /// That the end cuts an escape off.
+    cut: bool,
+}
+
+impl Chunk {
+    /// What it decodes to, line breaks included.
+    pub(super) fn decoded(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// The pieces that `bytes` decode by. Their ranges follow each other without a gap.
+pub(super) fn chunks(encoding: Encoding, bytes: &[u8]) -> impl Iterator<Item = Chunk> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before)).copied();
+        let step = match encoding {
+            Encoding::Lines | Encoding::Prefixed => literal(rest),
+            Encoding::Percent => percent(rest),
+            Encoding::Form => form(rest),
+            Encoding::Backslash => backslash(rest),
+            Encoding::Octal => octal(rest),
+            Encoding::Xml => xml(rest),
+            Encoding::Quotes => quotes(rest),
+            Encoding::Hex => hex(rest),
+            Encoding::Decimals => number(before, rest, decimal),
+            Encoding::Octals => number(before, rest, octal_number),
+        };
+        let mut decoded = [0; 4];
+        let (taken, length, cut) = match step {
+            Step::Bytes(taken, byte) => {
+                decoded[0] = byte.unwrap_or_default();
+                (taken, usize::from(byte.is_some()), false)
+            }
+            Step::Char(taken, c) => (taken, c.encode_utf8(&mut decoded).len(), false),
+            Step::Cut => {
+                decoded[0] = rest.first().copied().unwrap_or_default();
+                (1, 1, true)
+            }
+        };
+        let range = at..at + taken;
+        at += taken;
+        Some(Chunk { range, bytes: decoded, length, cut })
+    })
+}
+
+/// What a view leaves out of every text.
+pub(super) fn is_break(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// What the beginning of some bytes decodes to.
@@ -190,9 +271,22 @@ fn unicode(digits: &[u8]) -> Step {
     }
 }
 
+/// `\101`: up to three octal digits.
+fn octal(rest: &[u8]) -> Step {
+    let Some(digits) = rest.strip_prefix(b"\\") else { return literal(rest) };
+    let length = digits.iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+    let value = digits.iter().take(length).fold(0_u32, |value, digit| value << 3 | u32::from(digit - b'0'));
+    match u8::try_from(value) {
+        Ok(byte) if length > 0 => Step::Bytes(1 + length, Some(byte)),
+        _ => backslash(rest),
+    }
+}
+
+/// The escapes of XML that have names.
+pub(super) const NAMED: [(&[u8], u8); 5] =
+    [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+
 fn xml(rest: &[u8]) -> Step {
-    const NAMED: [(&[u8], u8); 5] =
-        [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
     /// `&#x10FFFF;`, and a few zeros more.
     const LONGEST: usize = 14;
     if rest.first() != Some(&b'&') {
@@ -209,10 +303,13 @@ fn xml(rest: &[u8]) -> Step {
     };
     let number = window.get(1..end).and_then(|name| std::str::from_utf8(name).ok()).and_then(|name| {
         let digits = name.strip_prefix('#')?;
-        match digits.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok(),
-            None => digits.parse().ok(),
-        }
+        let (digits, radix) = match digits.strip_prefix(['x', 'X']) {
+            Some(hex) => (hex, 16),
+            None => (digits, 10),
+        };
+        // A sign is no digit.
+        let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u32::from_str_radix(digits, radix).ok().filter(|_| all)
     });
     match number.and_then(char::from_u32) {
         Some(c) => Step::Char(end + 1, c),
@@ -227,6 +324,102 @@ fn quotes(rest: &[u8]) -> Step {
     }
 }
 
-fn hex_digit(byte: u8) -> Option<u8> {
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b',' | b';' | b':' | b'-' | b'_' | b'|')
+}
+
+/// How many bytes of separators `rest` begins with: a few, as somebody would write them.
+fn separators(rest: &[u8]) -> usize {
+    rest.iter().take(8).take_while(|byte| is_separator(**byte)).count()
+}
+
+fn hex(rest: &[u8]) -> Step {
+    let is_pair = |rest: &[u8]| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    let mut behind = separators(rest);
+    let marked = rest.get(behind..).unwrap_or_default();
+    if marked.starts_with(b"0x") || marked.starts_with(b"0X") || marked.starts_with(b"\\x") {
+        behind += 2;
+    }
+    if behind > 0 && rest.get(behind..).is_some_and(is_pair) {
+        return Step::Bytes(behind, None);
+    }
+    Step::Bytes(1, rest.first().map(u8::to_ascii_lowercase))
+}
+
+/// A byte as a number by itself, or what is between two of them.
+fn number(before: Option<u8>, rest: &[u8], read: fn(&[u8]) -> Option<u8>) -> Step {
+    let inside = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = rest.get(digits).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.');
+    if digits > 0 && !inside && ends {
+        return match rest.get(..digits).and_then(read) {
+            Some(byte) => Step::Bytes(digits, Some(byte)),
+            None => literal(rest),
+        };
+    }
+    let between = separators(rest);
+    let follows = rest.get(between).is_some_and(u8::is_ascii_digit);
+    if between > 0 && follows && before.is_some_and(|byte| byte.is_ascii_digit()) {
+        return Step::Bytes(between, None);
+    }
+    literal(rest)
+}
+
+fn decimal(digits: &[u8]) -> Option<u8> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn octal_number(digits: &[u8]) -> Option<u8> {
+    if digits.len() != 3 {
+        return None;
+    }
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+pub(super) fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
+
+/// What may stand in front of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// What indents and marks a line.
+    Marks,
+    /// What a line shares with the one before or behind it.
+    Shared,
+}
+
+/// What stands in front of the lines of `text`.
+fn prefixes(text: &str, kind: Prefix) -> Vec<Range<usize>> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    // One line alone has nothing to be told from.
+    if lines.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut at = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let beside = [index.checked_sub(1), index.checked_add(1)].map(|other| lines.get(other?).copied());
+        let prefix = match kind {
+            Prefix::Marks => {
+                line.len() - line.trim_start_matches(|c: char| c.is_whitespace() || MARKS.contains(&c)).len()
+            }
+            Prefix::Shared => beside.into_iter().flatten().map(|other| shared(line, other)).max().unwrap_or_default(),
+        };
+        if prefix > 0 {
+            found.push(at..at + prefix);
+        }
+        at += line.len() + 1;
+    }
+    found
+}
+
+/// How much of its beginning a line shares with another, up to the last character of that which is no letter and no digit.
+fn shared(line: &str, other: &str) -> usize {
+    let same = line.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let same = line.get(..line.floor_char_boundary(same)).unwrap_or_default();
+    same.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |last| same.ceil_char_boundary(last + 1))
+}
+
+/// What marks lines: quotations, comments, lists, differences, boxes.
+const MARKS: [char; 10] = ['>', '|', '#', '*', ';', '!', '│', '┃', '»', '•'];

@@ -1,0 +1,133 @@
+//! Where a run writes its records: nothing for people in them holds a secret, and what was recorded before the journal could
+//! begin is its first.
+//!
+//! The main type is [`Ledger`].
+
+use std::sync::{Mutex, PoisonError};
+
+use super::stop::HostStop;
+use crate::event::Failure;
+use crate::journal::{Journal, Record};
+use crate::secrets::redact::Redactor;
+
+/// Where a run writes its records.
+#[derive(Debug)]
+pub(crate) struct Ledger(Mutex<State>);
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is kept: plans and rehearsals leave nothing behind.
+    Nowhere,
+    /// The journal has not begun: it must not before the secrets are known that it must not hold.
+    Ahead(Vec<Record>),
+    /// It is there.
+    Begun(Journal),
+}
+
+impl Ledger {
+    /// A ledger that keeps nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self(Mutex::new(State::Nowhere))
+    }
+
+    /// A ledger whose journal is still to begin.
+    pub(crate) fn ahead() -> Self {
+        Self(Mutex::new(State::Ahead(Vec::new())))
+    }
+
+    /// A ledger over a journal that is there.
+    pub(crate) fn of(journal: Journal) -> Self {
+        Self(Mutex::new(State::Begun(journal)))
+    }
+
+    /// The journal has begun: what was recorded so far is written to it.
+    pub(crate) fn begin(&self, journal: Journal) -> Result<(), HostStop> {
+        let before = std::mem::replace(&mut *self.state(), State::Begun(journal.clone()));
+        if let State::Ahead(records) = before {
+            for record in &records {
+                journal.append(record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        !matches!(&*self.state(), State::Nowhere)
+    }
+
+    /// Write a record. It is durable with the next one that must be.
+    pub(crate) fn record(&self, record: &Record, redactor: &Redactor) -> Result<(), HostStop> {
+        match &mut *self.state() {
+            State::Nowhere => {}
+            State::Ahead(records) => records.push(told(record, redactor)),
+            State::Begun(journal) => {
+                journal.append(&told(record, redactor))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Write a record and wait until it is durable.
+    pub(crate) async fn record_durable(&self, record: &Record, redactor: &Redactor) -> Result<(), HostStop> {
+        match self.journal() {
+            Some(journal) => {
+                journal.append_durable(&told(record, redactor)).await?;
+            }
+            // Before the journal begins nothing is done that must be known.
+            None => self.record(record, redactor)?,
+        }
+        Ok(())
+    }
+
+    /// Wait until all records are durable.
+    pub(crate) async fn sync(&self) -> Result<(), HostStop> {
+        if let Some(journal) = self.journal() {
+            journal.sync().await?;
+        }
+        Ok(())
+    }
+
+    fn journal(&self) -> Option<Journal> {
+        match &*self.state() {
+            State::Begun(journal) => Some(journal.clone()),
+            State::Nowhere | State::Ahead(_) => None,
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The record with what it tells people masked. What a resume goes on with is sealed already.
+fn told(record: &Record, redactor: &Redactor) -> Record {
+    let text = |text: &mut String| *text = redactor.text(text).into_owned();
+    let failure = |failure: &mut Failure| {
+        text(&mut failure.message);
+        failure.help.iter_mut().for_each(text);
+        failure.details.iter_mut().for_each(text);
+    };
+    let mut record = record.clone();
+    match &mut record {
+        Record::StageEnd(end) => end.failure.iter_mut().for_each(failure),
+        Record::UndoEnd(end) => match &mut end.result {
+            Ok(sentence) => text(sentence),
+            Err(why) => failure(why),
+        },
+        Record::Stuck(stuck) => failure(&mut stuck.failure),
+        Record::Reconciled(reconciled) => text(&mut reconciled.evidence),
+        Record::RunStart(_)
+        | Record::RunResume(_)
+        | Record::StageStart(_)
+        | Record::Intent(_)
+        | Record::Result(_)
+        | Record::LocalRead(_)
+        | Record::Timer(_)
+        | Record::Remember(_)
+        | Record::Fence(_)
+        | Record::UndoStart(_)
+        | Record::RunEnd(_) => {}
+    }
+    record
+}
