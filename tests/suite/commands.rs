@@ -86,3 +86,33 @@ fn schema_and_completions_are_printed() {
         assert!(Kiln::new(["completions", shell]).run().stdout().contains("kiln"));
     }
 }
+
+#[test]
+fn a_cache_that_others_may_write_to_is_not_used_and_its_notes_are_not_believed() {
+    let inspect = |outcome: kiln_tests::Kiln| outcome.env("KILN_CACHE_DIR", "cache").run();
+    let first = inspect(Kiln::new(["plugin", "inspect", "verify-alarms"]));
+    assert_eq!(first.code(), Some(0), "{}", first.all());
+    let cache = first.directory().join("cache");
+    let summary = first.stdout().lines().nth(1).map(str::to_owned).unwrap_or_default();
+    for note in std::fs::read_dir(cache.join("descriptions")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(note.path()).unwrap_or_default();
+        let forged = text.replace(&summary, "FORGED");
+        assert!(forged != text && std::fs::write(note.path(), forged).is_ok(), "{text}");
+    }
+    let believed = inspect(first.then(["plugin", "inspect", "verify-alarms"]));
+    assert!(believed.stdout().contains("FORGED"), "what lies in a private cache is taken: {}", believed.all());
+
+    let mode = |mode| std::fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(mode));
+    let mut last = believed;
+    for open in [0o777, 0o775] {
+        assert!(mode(open).is_ok());
+        last = inspect(last.then(["plugin", "inspect", "verify-alarms"]));
+        assert_eq!(last.code(), Some(0), "{}", last.all());
+        assert!(last.stdout().contains(&summary) && !last.stdout().contains("FORGED"), "{}", last.all());
+        assert!(
+            last.stderr().contains("others may write to") && last.stderr().contains("chmod go-w"),
+            "{}",
+            last.all()
+        );
+    }
+}

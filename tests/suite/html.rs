@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln_runner::event::{Event, EventKind};
+use kiln_runner::files::{Destination, Kept};
 use kiln_runner::report::{Comparison, Html, Origin, Report};
 use kiln_tests::{Account, World};
 use serde_json::{Value, json};
@@ -55,7 +56,8 @@ impl Page {
 }
 
 fn write(path: &Path, events: &[Event], comparison: Option<Comparison>) {
-    let mut page = Html::new(path, comparison).unwrap().origin(Origin::Simulated { seed: 2026 });
+    let mut page = Html::new(Destination::new(path, Kept::default()).unwrap(), comparison)
+        .origin(Origin::Simulated { seed: 2026 });
     let delivery = page.delivery();
     for event in events {
         page.event(event);

@@ -5,6 +5,7 @@ mod altered;
 mod browser;
 mod commands;
 mod crash;
+mod destinations;
 mod emulators;
 mod failures;
 mod hostile;

@@ -15,8 +15,9 @@ use super::say::complain;
 use super::signals;
 use crate::clock::Clock;
 use crate::event::RunOutcome;
+use crate::files::Kept;
 use crate::pipeline::Span;
-use crate::report::{Settings, reports_of_run};
+use crate::report::{Html, Settings, reports_of_run};
 use crate::run::{HostStop, Interrupter, RunError, RunOptions, RunSummary};
 use crate::types::Region;
 
@@ -39,6 +40,11 @@ pub(super) struct Conduct {
 }
 
 impl Conduct {
+    /// The page that was asked for, which must replace nothing of what is `kept`.
+    pub(super) fn page(&self, endpoint: &Endpoint, kept: Kept) -> Result<Option<Html>, Exit> {
+        self.report.as_deref().map(|path| page::at(path, endpoint.origin(), kept)).transpose()
+    }
+
     /// Carry out the run that `work` begins or goes on with.
     pub(super) async fn carry_out<F>(
         self,
@@ -46,15 +52,12 @@ impl Conduct {
         endpoint: &Endpoint,
         region: &Region,
         clock: Clock,
+        page: Option<Html>,
         work: impl FnOnce(RunOptions) -> F,
     ) -> Exit
     where
         F: Future<Output = Result<RunSummary, RunError>>,
     {
-        let page = match self.report.as_deref().map(|path| page::at(path, endpoint.origin())).transpose() {
-            Ok(page) => page,
-            Err(exit) => return exit,
-        };
         let written = page.as_ref().map(|page| page.delivery());
         let (interrupter, control) = Interrupter::new();
         let watched = control.clone();

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use kiln_sim::WorldFile;
 use super::dispatch::Global;
 use super::document::write_json;
 use super::exit::Exit;
-use super::say::{complain, say};
+use super::say::{complain, note, say};
 use crate::diagnostic::{self, Diagnostic, SourceFile, visible};
-use crate::files;
-use crate::pipeline::{self, Pipeline, Values};
-use crate::plugin::{Engine, Plugins};
+use crate::files::{self, Kept};
+use crate::pipeline::{self, Pipeline, PluginSource, Values};
+use crate::plugin::{CacheDir, Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
 
@@ -104,6 +105,16 @@ impl PipelineFile {
     }
 }
 
+/// What a command that works with this pipeline must not replace by what it writes.
+pub(super) fn kept(global: &Global, file: &Path, pipeline: &Pipeline) -> Kept {
+    let kept = Kept::default().file("the pipeline file", file).directory("the state directory", &global.state_dir);
+    let kept = cache_dir(global).into_iter().fold(kept, |kept, cache| kept.directory("the cache", cache));
+    pipeline.stages.iter().fold(kept, |kept, stage| match &stage.plugin {
+        PluginSource::File { name, path, .. } => kept.file(format!("the component of the plugin `{name}`"), path),
+        PluginSource::Standard(_) => kept,
+    })
+}
+
 /// The engine and the plugins.
 pub(super) fn open_plugins(global: &Global) -> Result<Arc<Plugins>, Exit> {
     Ok(Arc::new(Plugins::new(engine(global)?)))
@@ -111,17 +122,27 @@ pub(super) fn open_plugins(global: &Global) -> Result<Arc<Plugins>, Exit> {
 
 /// The engine.
 pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
-    let cache = global.cache_dir.clone().or_else(user_cache);
-    let cache = cache.and_then(|directory| std::path::absolute(directory).ok());
-    Engine::new(cache.as_deref())
+    let cache = cache_dir(global).and_then(|path| match CacheDir::open(&path) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            note(&format!("the cache of compiled plugins is not used: {error}; {}", error.help()));
+            None
+        }
+    });
+    Engine::new(cache.as_ref())
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
+}
+
+/// Where compiled plugins are cached, if they are.
+fn cache_dir(global: &Global) -> Option<PathBuf> {
+    std::path::absolute(global.cache_dir.clone().or_else(user_cache)?).ok()
 }
 
 /// The user's cache directory by the XDG rules. Where there is none (a build machine without a home), nothing is cached.
 fn user_cache() -> Option<PathBuf> {
     let named = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
-    std::fs::create_dir_all(base.join("kiln")).ok()?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(base.join("kiln")).ok()?;
     Some(base.join("kiln").join("components"))
 }
 

@@ -1,20 +1,25 @@
-//! `--report FILE`: the page about a run.
+//! Files that a command line asks for: the page about a run (`--report FILE`), and others.
 //!
-//! The main function is [`at`].
+//! The main functions are [`destination`] and [`at`].
 
 use std::path::Path;
 
 use super::exit::Exit;
 use super::say::complain;
+use crate::files::{Destination, Kept};
 use crate::report::{Delivery, Html, Origin, Report, Reports};
 
-/// The page that will be written to `path`; refused before the run where nothing can be written there.
-pub(super) fn at(path: &Path, origin: Origin) -> Result<Html, Exit> {
-    let page = Html::new(path, None).map_err(|error| {
-        let help = "name a file in a directory that exists and can be written to";
-        complain(&format!("cannot write a report to {}: {error}", path.display()), Some(help), Exit::Input)
-    })?;
-    Ok(page.origin(origin))
+/// The file that `what` will be written to; refused before anything is begun where it cannot be written, or must not be.
+pub(super) fn destination(what: &str, path: &Path, kept: Kept) -> Result<Destination, Exit> {
+    Destination::new(path, kept).map_err(|error| {
+        let message = format!("cannot write {what} to {}: {error}", path.display());
+        complain(&message, Some(error.help()), Exit::Input)
+    })
+}
+
+/// The page that will be written to `path`.
+pub(super) fn at(path: &Path, origin: Origin, kept: Kept) -> Result<Html, Exit> {
+    Ok(Html::new(destination("a report", path, kept)?, None).origin(origin))
 }
 
 /// The page gets the same events as the other reports.

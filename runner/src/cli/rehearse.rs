@@ -15,6 +15,7 @@ use super::say::{complain, say};
 use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
+use crate::files::Kept;
 use crate::pipeline;
 use crate::plugin::Plugins;
 use crate::rehearse::{Rehearsal, RehearseError, Rehearsed, START, rehearse};
@@ -62,7 +63,8 @@ impl Rehearse {
         let (source, plugins) = self.pipeline.read(global)?;
         let scenario = self.scenario(&source, plugins.as_ref(), global)?;
         let seed = self.seed.or(scenario.as_ref().map(|scenario| scenario.seed)).unwrap_or_default();
-        let page = self.report.as_deref().map(|path| page::at(path, Origin::Simulated { seed })).transpose()?;
+        let kept = || self.kept(&source, plugins.as_ref(), scenario.as_ref(), global);
+        let page = self.report.as_deref().map(|path| page::at(path, Origin::Simulated { seed }, kept())).transpose()?;
         let settings =
             Settings { output: global.output, verbose: global.verbose > 0, interval: Duration::from_secs(30) };
         let report = Box::new(reports_of_run(&settings, Clock::starting_at(START, 1.0)));
@@ -119,9 +121,25 @@ impl Rehearse {
         }
     }
 
+    /// What the rehearsal reads.
+    fn kept(&self, source: &SourceFile, plugins: &Plugins, scenario: Option<&Scenario>, global: &Global) -> Kept {
+        let kept = match pipeline::check(source, plugins) {
+            Ok(pipeline) => load::kept(global, &self.pipeline.path, &pipeline),
+            // What is wrong with it ends the rehearsal, before anything is written.
+            Err(_) => Kept::default(),
+        };
+        match scenario {
+            Some(scenario) => scenario.keep(kept),
+            None => kept.file("the world file", self.world_file()),
+        }
+    }
+
+    fn world_file(&self) -> PathBuf {
+        self.world.clone().unwrap_or_else(|| self.pipeline.path.with_extension("world.toml"))
+    }
+
     fn world(&self) -> Result<WorldFile, Exit> {
-        let path = self.world.clone().unwrap_or_else(|| self.pipeline.path.with_extension("world.toml"));
-        load::world(&path, Some("say where the simulated account is described: `--world FILE`"))
+        load::world(&self.world_file(), Some("say where the simulated account is described: `--world FILE`"))
     }
 }
 

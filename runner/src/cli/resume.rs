@@ -12,12 +12,12 @@ use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
 use super::find::can_go_on;
-use super::load::{LONGEST_FILE, engine, show};
+use super::load::{self, LONGEST_FILE, engine, show};
 use super::say::{complain, note};
 use super::store::{complain_of_lease, open_run};
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
-use crate::files;
+use crate::files::{self, Kept};
 use crate::pipeline::{self, Pipeline};
 use crate::plugin::Plugins;
 use crate::report::{Output, word_of_run};
@@ -81,8 +81,12 @@ impl Resume {
             Err(exit) => return exit,
         };
         let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let page = match self.conduct.page(&self.endpoint, kept(global, &resumable, &pipeline)) {
+            Ok(page) => page,
+            Err(exit) => return let_go(&resumable, exit).await,
+        };
         let work = |options| run::resume(*resumable, pipeline, plugins, self.retake.apply(options));
-        self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
+        self.conduct.carry_out(global, &self.endpoint, &region, clock, page, work).await
     }
 }
 
@@ -100,8 +104,12 @@ impl Undo {
             Err(exit) => return exit,
         };
         let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let page = match self.conduct.page(&self.endpoint, kept(global, &resumable, &pipeline)) {
+            Ok(page) => page,
+            Err(exit) => return let_go(&resumable, exit).await,
+        };
         let work = |options| run::undo(*resumable, pipeline, plugins, self.retake.apply(options));
-        self.conduct.carry_out(global, &self.endpoint, &region, clock, work).await
+        self.conduct.carry_out(global, &self.endpoint, &region, clock, page, work).await
     }
 }
 
@@ -156,6 +164,18 @@ fn restored(global: &Global, resumable: &Resumable) -> Result<(Arc<Pipeline>, Ar
     let pipeline = pipeline::load(&source, plugins.as_ref(), &resumable.values())
         .map_err(|problems| show(&problems, &source, global.output))?;
     Ok((Arc::new(pipeline), plugins))
+}
+
+/// What a run that goes on needs.
+fn kept(global: &Global, resumable: &Resumable, pipeline: &Pipeline) -> Kept {
+    let kept = load::kept(global, Path::new(&resumable.history.start.file), pipeline);
+    // It may be another state directory than the command line's.
+    resumable
+        .directory
+        .ancestors()
+        .nth(2)
+        .into_iter()
+        .fold(kept, |kept, state| kept.directory("the state directory", state))
 }
 
 /// Say that there is nothing to do; scripts see how the run ended.

@@ -6,7 +6,7 @@ use super::aws::Aws;
 use super::conduct::Conduct;
 use super::dispatch::Global;
 use super::exit::Exit;
-use super::load::PipelineFile;
+use super::load::{self, PipelineFile};
 use crate::run::{self, RunOptions, Sharing};
 use crate::store::Table;
 
@@ -28,6 +28,11 @@ impl Run {
             Err(exit) => return exit,
         };
         let (region, clock) = (loaded.pipeline.region.clone(), self.aws.clock());
+        let kept = load::kept(global, &self.pipeline.path, &loaded.pipeline);
+        let page = match self.conduct.page(&self.aws.endpoint, kept) {
+            Ok(page) => page,
+            Err(exit) => return exit,
+        };
         let address = global.store.clone().or_else(|| loaded.pipeline.store.clone());
         let work = async |options: RunOptions| {
             let table = match &address {
@@ -37,6 +42,6 @@ impl Run {
             let options = RunOptions { sharing: Sharing { table, ..options.sharing }, ..options };
             run::run(loaded.pipeline, loaded.plugins, loaded.source, options).await
         };
-        self.conduct.carry_out(global, &self.aws.endpoint, &region, clock, work).await
+        self.conduct.carry_out(global, &self.aws.endpoint, &region, clock, page, work).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -13,7 +13,9 @@ use super::dispatch::Global;
 use super::document::write;
 use super::exit::Exit;
 use super::load;
+use super::page;
 use super::say::complain;
+use crate::files::{Kept, WriteError};
 use crate::pipeline::Span;
 
 const AFTER_HELP: &str = "\
@@ -59,6 +61,8 @@ impl Sim {
 
     async fn serve(self) -> Result<(), Exit> {
         let world = self.world()?;
+        let kept = self.world.iter().fold(Kept::default(), |kept, world| kept.file("the world file", world));
+        let ready = self.ready_file.as_deref().map(|path| page::destination("the address", path, kept)).transpose()?;
         let scale = self.scale.unwrap_or_else(|| world.scale());
         if !(scale.is_finite() && scale > 0.0) {
             return Err(complain("--scale must be a positive number", None, Exit::Input));
@@ -72,8 +76,13 @@ impl Sim {
             .map_err(|error| complain(&format!("cannot listen on {address}: {error}"), None, Exit::Environment))?;
         let url = server.url();
         write(Exit::Done, |out| writeln!(out, "a simulated AWS answers at {url} (Ctrl-C ends it)"));
-        if let Some(file) = &self.ready_file {
-            announce(file, &url)?;
+        // Whoever waits for the file must not see a part of it.
+        if let Some(ready) = ready {
+            let told = |error: WriteError| {
+                let message = format!("cannot write the address to {}: {error}", ready.path().display());
+                complain(&message, Some(error.help()), Exit::Environment)
+            };
+            ready.write(url.as_bytes()).map_err(told)?;
         }
         ended()
             .await
@@ -89,14 +98,6 @@ impl Sim {
                 .map_err(|error| complain(&format!("the empty world: {error}"), None, Exit::Environment)),
         }
     }
-}
-
-/// Whoever waits for the file must not see a part of it.
-fn announce(file: &Path, url: &str) -> Result<(), Exit> {
-    let partial = file.with_extension("partial");
-    std::fs::write(&partial, url)
-        .and_then(|()| std::fs::rename(&partial, file))
-        .map_err(|error| complain(&format!("cannot write {}: {error}", file.display()), None, Exit::Environment))
 }
 
 async fn ended() -> std::io::Result<()> {

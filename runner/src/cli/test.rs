@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::load::{PipelineFile, coloured, show};
+use super::load::{self, PipelineFile, coloured, show};
+use super::page;
 use super::say::{complain, note, say};
 use crate::diagnostic::SourceFile;
 use crate::pipeline;
@@ -63,6 +64,8 @@ impl Test {
         let pipeline =
             pipeline::check(&source, plugins.as_ref()).map_err(|problems| show(&problems, &source, global.output))?;
         let scenarios = self.scenarios(&Knowledge::of(&pipeline), global.output)?;
+        let kept = scenarios.iter().fold(load::kept(global, &self.pipeline, &pipeline), |kept, one| one.keep(kept));
+        let junit = self.junit.as_deref().map(|path| page::destination("the results", path, kept)).transpose()?;
         let tested = try_all(&scenarios, &source, &plugins, |tested| {
             if global.output != Output::Json {
                 write(Exit::Done, |out| writeln!(out, "{}", scenario::headline(tested, Style::of_stdout())));
@@ -70,12 +73,16 @@ impl Test {
         });
         let wall = begin.elapsed();
         let name = self.pipeline.display().to_string();
-        if let Some(path) = &self.junit {
-            let wrong = |error: &dyn std::fmt::Display| complain(&error.to_string(), None, Exit::Environment);
-            let (xml, left_out) = scenario::junit(&name, &tested, wall).map_err(|error| wrong(&error))?;
-            std::fs::write(path, xml).map_err(|error| wrong(&format!("cannot write {}: {error}", path.display())))?;
+        if let Some(junit) = &junit {
+            let wrong = |message: &str, help| complain(message, help, Exit::Environment);
+            let (xml, left_out) =
+                scenario::junit(&name, &tested, wall).map_err(|error| wrong(&error.to_string(), None))?;
+            let path = junit.path().display();
+            junit
+                .write(xml.as_bytes())
+                .map_err(|error| wrong(&format!("cannot write the results to {path}: {error}"), Some(error.help())))?;
             if left_out > 0 {
-                note(&format!("{}: {left_out} passed scenarios had no room in the report", path.display()));
+                note(&format!("{path}: {left_out} passed scenarios had no room in the report"));
             }
         }
         let tally = Tally::of(&tested);

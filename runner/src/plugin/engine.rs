@@ -2,15 +2,13 @@
 //!
 //! The main type is [`Engine`]; [`Limits`] are a stage's bounds.
 
-use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
 
 use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 
 use super::bindings::Stage;
+use super::cache::CacheDir;
 use super::error::PluginError;
 use super::notes::Notes;
 use crate::run::StageHost;
@@ -87,7 +85,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Make the engine. Compiled components are cached under `cache`, keyed by their content and the engine's
     /// configuration; none means that nothing is cached.
-    pub fn new(cache: Option<&Path>) -> Result<Self, PluginError> {
+    pub fn new(cache: Option<&CacheDir>) -> Result<Self, PluginError> {
         let failed = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
         let mut config = Config::new();
         config
@@ -112,11 +110,8 @@ impl Engine {
             // No guest is asynchronous.
             .concurrency_support(false);
         if let Some(directory) = cache {
-            // What others could write there would be run, or believed. Where it cannot be made the cache says why.
-            let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
             let mut cache = CacheConfig::new();
-            // In a directory of its own, from which wasmtime removes what it does not know.
-            cache.with_directory(directory.join("code"));
+            cache.with_directory(directory.code());
             config.cache(Some(Cache::new(cache).map_err(failed)?));
         }
         let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! Components: found, compiled, described, and made ready to run.
 
 pub mod bindings;
+mod cache;
 mod compile;
 mod component;
 mod engine;
@@ -12,6 +13,7 @@ mod schema;
 mod standard;
 mod text;
 
+pub use cache::{CacheDir, CacheError};
 pub use component::{Description, Plugin};
 pub use engine::{Engine, Limits};
 pub use error::PluginError;

@@ -15,7 +15,7 @@ use super::find::{beside, name};
 use super::outcomes::{AtShare, expand};
 use super::world::{self, Piece};
 use crate::diagnostic::{self, Diagnostic, SourceFile};
-use crate::files;
+use crate::files::{self, Kept};
 use crate::pipeline::{Pipeline, Places, open, read_as};
 use crate::rehearse::{Rehearsal, START};
 
@@ -53,12 +53,19 @@ pub struct Scenario {
     pub inputs: BTreeMap<String, String>,
     /// The environment variables of the run.
     pub env: BTreeMap<String, String>,
+    /// The file that the account at the start is described in.
+    pub(super) world_file: PathBuf,
     pub(super) world: Map<String, Value>,
     pub(super) shares: Vec<AtShare>,
     pub(super) claims: Vec<Claim>,
 }
 
 impl Scenario {
+    /// `kept`, and what the scenario was read from.
+    pub fn keep(&self, kept: Kept) -> Kept {
+        kept.file("a scenario", &self.path).file("the world file", &self.world_file)
+    }
+
     /// The account at the start.
     pub(super) fn world_with(&self, steps: &[Piece]) -> Result<WorldFile, WorldError> {
         let mut world = self.world.clone();
@@ -122,7 +129,10 @@ pub fn load(path: &Path, pipeline: &Path, known: &Knowledge) -> Result<Scenario,
     let file: File = read_as(json_schema(), &places, &mut found);
 
     let mut problems = Vec::new();
-    let base = match base(&file, path, pipeline, &places, &mut found) {
+    let named = file.world.as_ref().map(|world| path.with_file_name("").join(world));
+    let is_named = named.is_some();
+    let world_file = named.unwrap_or_else(|| beside(pipeline, "world.toml"));
+    let base = match base(&world_file, is_named, &places, &mut found) {
         Ok(base) => base,
         Err(wrong) => {
             problems.extend(wrong);
@@ -165,6 +175,7 @@ pub fn load(path: &Path, pipeline: &Path, known: &Knowledge) -> Result<Scenario,
         inputs: file.inputs,
         env: file.env,
         shares: expanded.shares,
+        world_file,
         world,
         claims,
     })
@@ -187,23 +198,20 @@ type Wrong = (SourceFile, Vec<Diagnostic>);
 
 /// The world that the scenario starts from. None where the scenario itself is to blame, which is told.
 fn base(
-    file: &File,
-    path: &Path,
-    pipeline: &Path,
+    place: &Path,
+    is_named: bool,
     places: &Places<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Result<Option<Map<String, Value>>, Option<Wrong>> {
-    let named = file.world.as_ref().map(|world| path.with_file_name("").join(world));
-    let place = named.clone().unwrap_or_else(|| beside(pipeline, "world.toml"));
     if !place.exists() {
         let diagnostic = Diagnostic::error("no-world", format!("there is no world file {}", place.display()));
-        found.push(match named {
-            Some(_) => diagnostic.at(places.value(&["world"]), "relative to the scenario"),
-            None => diagnostic.help("write it, or name another by `world = \"PATH\"`, relative to the scenario"),
+        found.push(match is_named {
+            true => diagnostic.at(places.value(&["world"]), "relative to the scenario"),
+            false => diagnostic.help("write it, or name another by `world = \"PATH\"`, relative to the scenario"),
         });
         return Ok(None);
     }
-    let source = read(&place).map_err(Some)?;
+    let source = read(place).map_err(Some)?;
     match world::base(&source) {
         Ok(world) => Ok(Some(world)),
         Err(told) => Err(Some((source, told))),

@@ -2,9 +2,6 @@
 //!
 //! The main type is [`Html`].
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -12,6 +9,7 @@ use serde_json::Value;
 use super::page;
 use super::recording::Recording;
 use crate::event::Event;
+use crate::files::{Destination, WriteError};
 use crate::report::sink::Report;
 
 /// The account before and after the run.
@@ -43,7 +41,7 @@ pub enum Origin {
 
 /// Gathers the events of a run and writes one self-contained page at its end.
 pub struct Html {
-    path: PathBuf,
+    destination: Destination,
     origin: Origin,
     recording: Recording,
     delivery: Delivery,
@@ -57,24 +55,17 @@ pub struct Delivery(Arc<Mutex<Shared>>);
 #[derive(Debug, Default)]
 struct Shared {
     comparison: Option<Comparison>,
-    failure: Option<io::Error>,
+    failure: Option<WriteError>,
 }
 
 impl Html {
-    /// To `path`, which is replaced when the run is over. Fails at once where nothing can be written there, so that
-    /// nobody learns of it after an hour's run.
-    pub fn new(path: impl Into<PathBuf>, comparison: Option<Comparison>) -> io::Result<Self> {
-        let path = path.into();
-        if path.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-        }
-        let (partial, _) = partial(&path)?;
-        fs::remove_file(&partial)?;
+    /// To `destination`, which is written when the run is over.
+    pub fn new(destination: Destination, comparison: Option<Comparison>) -> Self {
         let delivery = Delivery::default();
         if let Some(comparison) = comparison {
             delivery.compare(comparison);
         }
-        Ok(Self { path, origin: Origin::default(), recording: Recording::default(), delivery, finished: false })
+        Self { destination, origin: Origin::default(), recording: Recording::default(), delivery, finished: false }
     }
 
     /// Say where the calls went.
@@ -88,26 +79,10 @@ impl Html {
         self.delivery.clone()
     }
 
-    fn write(&self) -> io::Result<()> {
+    fn write(&self) -> Result<(), WriteError> {
         let comparison = self.delivery.lock().comparison.take();
-        let page = page::page(&self.recording, &self.origin, comparison.as_ref());
-        let (partial, mut file) = partial(&self.path)?;
-        let written = file.write_all(page.as_bytes()).and_then(|()| file.sync_all());
-        written.and_then(|()| fs::rename(&partial, &self.path)).inspect_err(|_| {
-            // What cannot be removed cannot be helped: the error that is told is the first.
-            let _ = fs::remove_file(&partial);
-        })
+        self.destination.write(page::page(&self.recording, &self.origin, comparison.as_ref()).as_bytes())
     }
-}
-
-/// A new file beside the page: renaming is atomic only within a file system, and a name that nobody can foresee cannot be
-/// a link that somebody else put there.
-fn partial(path: &Path) -> io::Result<(PathBuf, File)> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", uuid::Uuid::new_v4().simple()));
-    let partial = path.with_file_name(name);
-    let file = File::create_new(&partial)?;
-    Ok((partial, file))
 }
 
 impl Report for Html {
@@ -120,7 +95,7 @@ impl Report for Html {
             return;
         }
         if let Err(error) = self.write() {
-            tracing::error!(%error, path = %self.path.display(), "the report was not written");
+            tracing::error!(%error, path = %self.destination.path().display(), "the report was not written");
             self.delivery.lock().failure = Some(error);
         }
     }
@@ -133,7 +108,7 @@ impl Delivery {
     }
 
     /// Whether the page was written. To be asked once the report is finished.
-    pub fn written(&self) -> io::Result<()> {
+    pub fn written(&self) -> Result<(), WriteError> {
         match self.lock().failure.take() {
             Some(error) => Err(error),
             None => Ok(()),
