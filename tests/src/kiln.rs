@@ -32,6 +32,7 @@ pub struct Kiln {
     command: Command,
     directory: TempDir,
     scale: Option<f64>,
+    survives_large_files: bool,
 }
 
 impl Kiln {
@@ -41,7 +42,7 @@ impl Kiln {
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(directory.path());
         surround(&mut command);
-        Self { command, directory, scale: None }
+        Self { command, directory, scale: None, survives_large_files: false }
     }
 
     /// Let its clock go as fast as a simulator's.
@@ -59,6 +60,12 @@ impl Kiln {
     /// Remove an environment variable.
     pub fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
+        self
+    }
+
+    /// Let a file that may grow no more be an error for it and not its end, as a full disk is.
+    pub fn surviving_large_files(mut self) -> Self {
+        self.survives_large_files = true;
         self
     }
 
@@ -97,10 +104,28 @@ impl Kiln {
         if let Some(scale) = self.scale.filter(|_| takes_scale) {
             self.command.arg("--clock-scale").arg(scale.to_string());
         }
+        if self.survives_large_files {
+            self.command = within_shell(&self.command, self.directory.path());
+        }
         let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{}: {error}", binary().display()));
         Running { child, directory: self.directory }
     }
+}
+
+/// The same command, begun by a shell that ignores the signal of files that grow too large.
+fn within_shell(command: &Command, directory: &Path) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    surround(&mut shell);
+    shell.current_dir(directory);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// Give `command` an environment with nothing of this process's.

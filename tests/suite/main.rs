@@ -13,6 +13,7 @@ mod html;
 mod inputs;
 mod journals;
 mod leaks;
+mod losses;
 mod pacing;
 mod rehearsals;
 mod resuming;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -258,6 +259,9 @@ impl Caller {
             return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.maximum_calls)));
         }
         self.calls += 1;
+        if authority == Authority::Plugin {
+            self.run.calls.fetch_add(1, Ordering::Relaxed);
+        }
         let request = operation.journaled().map_err(defect)?;
         check_size::<O>(&request)?;
         let sealed = self.run.seal(&request)?;

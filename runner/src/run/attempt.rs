@@ -186,24 +186,29 @@ impl Attempt<'_> {
         match error.downcast_ref::<HostStop>() {
             Some(HostStop::Interrupted) => self.stopped(HostStop::Interrupted),
             Some(HostStop::TimedOut) => self.stopped(HostStop::TimedOut),
-            // Nothing of it was written, and the journal takes what comes next.
-            Some(HostStop::Journal(JournalError::RecordTooLarge { size, .. })) => self.ended(&format!(
-                "what it asked for or was answered ({} KiB at once) is too large for the journal",
-                size >> 10
-            )),
+            Some(HostStop::Journal(error)) => self.unrecorded(error),
             Some(HostStop::Lease(lost)) => AttemptError::Fatal(HostStop::Lease(Arc::clone(lost))),
-            Some(HostStop::Journal(fatal)) if fatal.is_of_store() => {
-                AttemptError::Fatal(HostStop::Withheld(fatal.to_string()))
-            }
             Some(HostStop::Secret(fatal)) => AttemptError::Fatal(HostStop::Secret(fatal.clone())),
             Some(HostStop::Withheld(fatal)) => AttemptError::Fatal(HostStop::Withheld(fatal.clone())),
-            Some(HostStop::Journal(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.to_string())),
             // INVARIANT: only the run itself, between stages, asks who it is.
             Some(HostStop::Identity(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
             Some(HostStop::Defect(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
             Some(HostStop::NonDeterminism(mismatch)) => AttemptError::Fatal(HostStop::NonDeterminism(mismatch.clone())),
             Some(HostStop::Stuck(failure)) => AttemptError::Stuck((**failure).clone()),
             Some(HostStop::Limit(_) | HostStop::Misuse(_)) | None => self.ended(&trap_reason(error)),
+        }
+    }
+
+    /// What it asked for or was answered could not be written down.
+    fn unrecorded(&self, error: &Arc<JournalError>) -> AttemptError {
+        match &**error {
+            // Nothing of it was written, and the journal takes what comes next.
+            JournalError::RecordTooLarge { size, .. } => self.ended(&format!(
+                "what it asked for or was answered ({} KiB at once) is too large for the journal",
+                size >> 10
+            )),
+            fatal if fatal.is_of_store() => AttemptError::Fatal(HostStop::Withheld(fatal.to_string())),
+            _ => AttemptError::Fatal(HostStop::Journal(Arc::clone(error))),
         }
     }
 

@@ -3,7 +3,7 @@
 //! The main type is [`RunContext`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -44,6 +44,8 @@ pub(crate) struct RunContext {
     pub(crate) in_flight: Arc<Semaphore>,
     /// How fast services are asked.
     pub(crate) pacer: Pacer,
+    /// How many AWS calls its stages made, those that are answered from the journal among them.
+    pub(crate) calls: AtomicU32,
     /// When the run last began or ended a stage or changed something in AWS, by its clock.
     pub(crate) progress: AtomicU64,
     /// Where a resumed run waits until all of it has been replayed.

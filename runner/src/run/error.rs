@@ -2,13 +2,15 @@
 //!
 //! The main type is [`RunError`]. A stage that fails is no such error: that is an outcome.
 
+use std::sync::Arc;
+
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::journal::JournalError;
 use crate::plugin::PluginError;
 use crate::policy::PolicyError;
 use crate::secrets::ResolveError;
 use crate::store::LeaseError;
-use crate::types::{AccountId, EnvironmentName, InvalidName, StageName};
+use crate::types::{AccountId, EnvironmentName, InvalidName, RunId, StageName};
 
 use super::stop::HostStop;
 
@@ -59,6 +61,16 @@ pub enum RunError {
     /// An environment is another run's.
     #[error(transparent)]
     Lease(Box<LeaseError>),
+    /// The journal takes no more records, in the middle of the run. Nothing was sent that it does not hold.
+    #[error("the run was given up, after {calls} AWS call{}: {source}", if *calls == 1 { "" } else { "s" })]
+    Unrecorded {
+        /// The run.
+        run: RunId,
+        /// How many AWS calls it had made.
+        calls: u32,
+        /// Why not.
+        source: Arc<JournalError>,
+    },
     /// The run was given up.
     #[error("the run was given up: {0}")]
     GivenUp(HostStop),
@@ -67,6 +79,30 @@ pub enum RunError {
 /// What to do when the shared store and a run do not agree any more.
 const AFTER_LOSS: &str = "nothing is lost: look at who holds the run and its environments (`kiln lease list`, `kiln runs`), then \
                           `kiln resume` goes on where this ended";
+
+/// What to do when a journal could not be begun or gone on with.
+fn without_journal(error: &JournalError) -> String {
+    match error.is_of_store() {
+        true => AFTER_LOSS.to_owned(),
+        false => "nothing is sent that the journal does not hold; check the disk and `--state-dir`".to_owned(),
+    }
+}
+
+/// What to do when a journal takes no more in the middle of a run.
+fn unrecorded(run: &RunId, error: &JournalError) -> String {
+    match error {
+        error if error.is_of_store() => AFTER_LOSS.to_owned(),
+        JournalError::Full { .. } => {
+            format!(
+                "it cannot go on; look at what it has done by `kiln show {run}`, or take it back by `kiln undo {run}`"
+            )
+        }
+        _ => format!(
+            "free space on the disk, or see what else keeps the journal from being written; then `kiln resume {run}` goes on: \
+             what was sent and could not be written down is looked up first, and nothing happens twice"
+        ),
+    }
+}
 
 impl RunError {
     /// What to do about it, where there is something to say.
@@ -96,10 +132,9 @@ impl RunError {
             Self::Lease(error) => error.help(),
             Self::GivenUp(HostStop::Lease(error)) => error.help(),
             Self::GivenUp(HostStop::Withheld(_)) => Some(AFTER_LOSS.to_owned()),
-            Self::Journal(error) | Self::GivenUp(HostStop::Journal(error)) if error.is_of_store() => {
-                Some(AFTER_LOSS.to_owned())
-            }
-            Self::Journal(_) => Some("nothing is sent that the journal does not hold; check the disk and `--state-dir`".to_owned()),
+            Self::Journal(error) => Some(without_journal(error)),
+            Self::GivenUp(HostStop::Journal(error)) => Some(without_journal(error)),
+            Self::Unrecorded { run, source, .. } => Some(unrecorded(run, source)),
             Self::GivenUp(HostStop::NonDeterminism(_)) => Some(
                 "nothing was sent to AWS. A stage must do the same again when it is answered the same: this is a defect of \
                  its plugin, or the journal is not this run's. Look at `kiln show`, settle the account by hand, and run the \

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -116,7 +117,6 @@ struct Execution {
     failed: bool,
     stuck: bool,
     undone_by_hand: bool,
-    calls: u32,
 }
 
 impl Execution {
@@ -137,7 +137,6 @@ impl Execution {
             failed: false,
             stuck: false,
             undone_by_hand: false,
-            calls: 0,
         }
     }
 
@@ -175,7 +174,7 @@ impl Execution {
         let past = history.stage(name);
         let calls = past.and_then(|past| past.attempt.as_ref()).map_or(0, |attempt| attempt.script.calls());
         let began = past.and_then(|past| past.began).unwrap_or(end.at);
-        self.calls += calls;
+        self.prepared.run.calls.fetch_add(calls, Ordering::Relaxed);
         self.prepared.run.events.emit(
             Some(name),
             EventKind::StageFinished {
@@ -216,15 +215,14 @@ impl Execution {
 
     async fn undo(&mut self) -> Result<(), HostStop> {
         let (worked, past) = (std::mem::take(&mut self.worked), std::mem::take(&mut self.undos));
-        let Undone { calls, stuck, undone: _ } = undo_all(&self.prepared, worked, past).await?;
-        self.calls += calls;
+        let Undone { stuck, undone: _ } = undo_all(&self.prepared, worked, past).await?;
         self.stuck |= stuck;
         Ok(())
     }
 
     /// Write down how it ended, and tell.
     async fn close(
-        mut self,
+        self,
         ended: Result<(), HostStop>,
         began: u64,
         journal: Option<PathBuf>,
@@ -241,17 +239,21 @@ impl Execution {
                 run.events.emit(None, EventKind::Warning { message: error.to_string(), help: error.help() });
             }
         }
+        let calls = run.calls.load(Ordering::Relaxed);
         run.events.emit(
             None,
             EventKind::RunFinished {
                 outcome,
                 millis: at.saturating_sub(began),
-                calls: std::mem::take(&mut self.calls),
+                calls,
                 journal: journal.as_ref().map(|journal| journal.display().to_string()),
             },
         );
         run.events.finish();
-        ended.and(recorded).map_err(RunError::GivenUp)?;
+        ended.and(recorded).map_err(|stop| match stop {
+            HostStop::Journal(source) => RunError::Unrecorded { run: run.id.clone(), calls, source },
+            stop => RunError::GivenUp(stop),
+        })?;
         Ok(RunSummary { run: run.id.clone(), outcome, signal, journal })
     }
 
@@ -357,7 +359,6 @@ impl Execution {
     async fn end_stage(&mut self, ended: StageEnd, at: u64) -> Result<(), HostStop> {
         let StageEnd { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
         let run = Arc::clone(&self.prepared.run);
-        self.calls += calls;
         run.progressed();
         self.failed |= outcome == StageOutcome::Failed;
         self.stuck |= outcome == StageOutcome::Stuck;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -155,6 +155,7 @@ pub(crate) async fn prepare(
         images: std::sync::Mutex::default(),
         in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
         pacer: connection.pacer(),
+        calls: AtomicU32::new(0),
         progress: AtomicU64::new(clock.now()),
         gate,
     };

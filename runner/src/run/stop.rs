@@ -23,8 +23,8 @@ pub enum HostStop {
     #[error("the stage's timeout is over")]
     TimedOut,
     /// The journal cannot be written: nothing may happen that it does not hold.
-    #[error("the journal cannot be written: {0}")]
-    Journal(#[from] JournalError),
+    #[error("{0}")]
+    Journal(Arc<JournalError>),
     /// The run's environments are not certainly its own any more. Nothing was sent.
     #[error("{0}")]
     Lease(Arc<LeaseError>),
@@ -52,6 +52,12 @@ pub enum HostStop {
     /// A defect of kiln.
     #[error("defect of kiln: {0}")]
     Defect(String),
+}
+
+impl From<JournalError> for HostStop {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(Arc::new(error))
+    }
 }
 
 /// Tells a run's stages when to end.

@@ -18,8 +18,6 @@ use crate::types::StageName;
 /// What came of undoing.
 #[derive(Debug, Default)]
 pub(crate) struct Undone {
-    /// AWS calls made.
-    pub(crate) calls: u32,
     /// How many stages were undone, now or before.
     pub(crate) undone: usize,
     /// Whether something could not be undone, or it cannot be found out whether it was.
@@ -67,7 +65,6 @@ async fn undo_stage(
     };
     run.events.emit(Some(&stage.name), EventKind::UndoStarted);
     let attempted = worked.attempt(prepared, stage, attempt, deadline, replay).perform(Ask::Undo).await;
-    all.calls += attempted.calls;
     let result = match attempted.answer {
         Ok(Answer::Undone(sentence)) => Ok(sentence),
         Ok(Answer::Done(_) | Answer::Planned(_)) => {
