@@ -13,11 +13,14 @@
 //! - [`report`]: consumes the [`event`]s of a run and writes them for people and machines. Nothing else prints.
 
 pub mod aws;
+pub mod call;
 pub mod cli;
 pub mod clock;
+pub mod contract;
 pub mod diagnostic;
 pub mod event;
 pub mod files;
+pub mod host;
 pub mod journal;
 pub mod pipeline;
 pub mod plugin;

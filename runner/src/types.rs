@@ -2,11 +2,20 @@
 //!
 //! Each is a newtype over text with one `FromStr`, which says what is wrong in a full sentence.
 
+mod place;
+mod retry_class;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use place::Place;
+pub use retry_class::RetryClass;
+
+/// The stage under whose name the host's own calls are journaled. No stage of a pipeline can have it.
+pub const HOST: &str = "kiln";
 
 /// Why a text is not the name that it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

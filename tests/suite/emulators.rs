@@ -10,14 +10,14 @@ use kiln_runner::aws::clients::{Clients, Connection};
 use kiln_runner::aws::error::ErrorKind;
 use kiln_runner::aws::operation::{Operation, Token};
 use kiln_runner::aws::secretsmanager::GetSecretValueRequest;
-use kiln_runner::plugin::bindings::kiln::aws::ecr::{
+use kiln_runner::contract::bindings::kiln::aws::ecr::{
     BatchDeleteImageRequest, BatchGetImageRequest, DescribeImagesRequest, ImageId, PutImageRequest,
 };
-use kiln_runner::plugin::bindings::kiln::aws::ecs::{DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest};
-use kiln_runner::plugin::bindings::kiln::aws::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
-use kiln_runner::plugin::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
-use kiln_runner::plugin::bindings::kiln::aws::sts::GetCallerIdentityRequest;
-use kiln_runner::plugin::bindings::kiln::aws::types::Pair;
+use kiln_runner::contract::bindings::kiln::aws::ecs::{DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest};
+use kiln_runner::contract::bindings::kiln::aws::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
+use kiln_runner::contract::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
+use kiln_runner::contract::bindings::kiln::aws::sts::GetCallerIdentityRequest;
+use kiln_runner::contract::bindings::kiln::aws::types::Pair;
 use kiln_runner::types::{Digest, Region};
 use kiln_tests::{Account, World, repository};
 use serde_json::Value;

@@ -12,12 +12,12 @@ use super::limits::{batch, gather};
 use super::names::{self, Given};
 use super::operation::{Action, Operation, RetryClass, Token};
 use super::values::{decimal, instant, millis, signed};
-use crate::plugin::bindings::kiln::aws::cloudwatch::{
+use crate::contract::bindings::kiln::aws::cloudwatch::{
     Alarm, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetMetricDataRequest, GetMetricDataResponse,
 };
-use crate::plugin::bindings::kiln::aws::types::Pair;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
+use crate::types::Place;
 
 impl Operation for DescribeAlarmsRequest {
     type Output = DescribeAlarmsResponse;

@@ -12,13 +12,13 @@ use super::limits::{batch, first};
 use super::names::{self, Given};
 use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use super::values::{count, incomplete, millis, signed, size};
-use crate::plugin::bindings::kiln::aws::codebuild::{
+use crate::contract::bindings::kiln::aws::codebuild::{
     BatchGetBuildsRequest, BatchGetBuildsResponse, BatchGetProjectsRequest, BatchGetProjectsResponse, Build, Cache,
     EnvironmentVariable, ExportedVariable, ListBuildsForProjectRequest, ListBuildsForProjectResponse, Phase, Project,
     StartBuildRequest, StartBuildResponse, StopBuildRequest, StopBuildResponse, VariableSource,
 };
-use crate::policy::Place;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// The most builds or projects that one request may name.
 const MOST: usize = 100;

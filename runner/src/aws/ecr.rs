@@ -13,7 +13,7 @@ use super::limits::{batch, gather};
 use super::names::{self, Given};
 use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use super::values::{millis, size};
-use crate::plugin::bindings::kiln::aws::ecr::{
+use crate::contract::bindings::kiln::aws::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
     BatchGetRepositoryScanningConfigurationRequest, BatchGetRepositoryScanningConfigurationResponse,
     DescribeImageScanFindingsRequest, DescribeImageScanFindingsResponse, DescribeImagesRequest, DescribeImagesResponse,
@@ -21,7 +21,7 @@ use crate::plugin::bindings::kiln::aws::ecr::{
     PutImageRequest, PutImageResponse, Repository, ScanningConfiguration, StartImageScanRequest,
     StartImageScanResponse,
 };
-use crate::policy::Place;
+use crate::types::Place;
 use crate::types::{Arn, Digest};
 
 /// The most images or repositories that one request may name.

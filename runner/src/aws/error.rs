@@ -14,7 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use super::retry;
-pub use crate::plugin::bindings::kiln::aws::types::{Error as AwsError, ErrorKind};
+pub use crate::contract::bindings::kiln::aws::types::{Error as AwsError, ErrorKind};
 
 /// The code of a call that was not sent, because it could not be signed.
 pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";

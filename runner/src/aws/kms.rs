@@ -11,12 +11,12 @@ use super::error::{AwsError, from_sdk, invalid};
 use super::names;
 use super::operation::{Action, Operation, RetryClass, Token};
 use super::values::incomplete;
-use crate::plugin::bindings::kiln::aws::kms::{
+use crate::contract::bindings::kiln::aws::kms::{
     DecryptRequest, DecryptResponse, DescribeKeyRequest, DescribeKeyResponse, EncryptRequest, EncryptResponse,
 };
-use crate::plugin::bindings::kiln::aws::types::Pair;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
+use crate::types::Place;
 
 fn key_arn(at: &Place, given: &str) -> Arn {
     names::arn(at, "kms", given, |id| if id.starts_with("alias/") { id.to_owned() } else { format!("key/{id}") })

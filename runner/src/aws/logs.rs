@@ -9,9 +9,9 @@ use super::error::{AwsError, from_sdk, invalid};
 use super::names::{self, Given};
 use super::operation::{Action, Operation, RetryClass, Token};
 use super::values::signed;
-use crate::plugin::bindings::kiln::aws::logs::{GetLogEventsRequest, GetLogEventsResponse, LogEvent};
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::logs::{GetLogEventsRequest, GetLogEventsResponse, LogEvent};
 use crate::types::Arn;
+use crate::types::Place;
 
 /// The most pages that are followed. A page is at most 1 MiB, so this bounds the memory that one call takes.
 const PAGES: usize = 16;

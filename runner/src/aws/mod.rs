@@ -1,16 +1,12 @@
 //! AWS: one module a service, named as its WIT file, and the one way through which every call goes.
 
-pub mod bind;
-pub(crate) mod call;
 pub mod clients;
 pub mod error;
-mod flight;
 mod limits;
 mod names;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;
-mod reconcile;
 pub mod request_id;
 pub(crate) mod retry;
 mod values;

@@ -4,8 +4,8 @@
 //! account or region is checked as such. What AWS could read differently than kiln does is refused before it is sent.
 
 use super::error::{AwsError, invalid};
-use crate::policy::Place;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// What a stage calls a thing.
 #[derive(Debug, Clone, PartialEq, Eq)]

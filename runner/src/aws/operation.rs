@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::clients::Clients;
 use super::error::AwsError;
-pub use crate::journal::RetryClass;
-use crate::policy::Place;
 use crate::types::Arn;
+use crate::types::Place;
+pub use crate::types::RetryClass;
 
 /// An AWS operation with its input.
 pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {

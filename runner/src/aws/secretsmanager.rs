@@ -12,10 +12,10 @@ use super::error::{AwsError, from_sdk};
 use super::names;
 use super::operation::{Action, Operation, RetryClass, Token};
 use super::values::{incomplete, millis};
-use crate::plugin::bindings::kiln::aws::secretsmanager::{DescribeSecretRequest, DescribeSecretResponse};
-use crate::plugin::bindings::kiln::aws::types::Pair;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::secretsmanager::{DescribeSecretRequest, DescribeSecretResponse};
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// What a secret's name may hold besides letters and digits.
 const SECRET: &str = "-_/+=.@";

@@ -5,9 +5,9 @@
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
 use super::operation::{Action, Operation, RetryClass, Token};
-use crate::plugin::bindings::kiln::aws::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
 use crate::types::Arn;
+use crate::types::Place;
 
 impl Operation for GetCallerIdentityRequest {
     type Output = GetCallerIdentityResponse;

@@ -7,10 +7,11 @@ use clap::Args;
 use super::dispatch::Global;
 use super::store::tell;
 use crate::aws::clients::Connection;
+use crate::call::Control;
 use crate::clock::Clock;
-use crate::plugin::Limits;
+use crate::contract::Limits;
 use crate::report::{Origin, Report};
-use crate::run::{Control, RunOptions, Sharing};
+use crate::run::{RunOptions, Sharing};
 use crate::types::Region;
 
 /// Where requests are sent.

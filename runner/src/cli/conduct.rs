@@ -13,12 +13,13 @@ use super::exit::Exit;
 use super::page;
 use super::say::complain;
 use super::signals;
+use crate::call::{HostStop, Interrupter};
 use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::files::Kept;
 use crate::pipeline::Span;
 use crate::report::{Html, Settings, reports_of_run};
-use crate::run::{HostStop, Interrupter, RunError, RunOptions, RunSummary};
+use crate::run::{RunError, RunOptions, RunSummary};
 use crate::types::Region;
 
 /// How a run is carried out.

@@ -9,8 +9,9 @@ use super::exit::Exit;
 use super::load::PipelineFile;
 use super::say::complain;
 use super::signals;
+use crate::call::{HostStop, Interrupter};
 use crate::report::{Output, Reports, Style, plan as view};
-use crate::run::{self, HostStop, Interrupter, RunError};
+use crate::run::{self, RunError};
 
 /// Show what a run would do.
 #[derive(Debug, Args)]

@@ -32,7 +32,7 @@ impl Show {
             Ok(recording) => recording,
             Err(error) => return complain(&error.to_string(), None, Exit::Environment),
         };
-        let Some(view) = journal::view(&recording) else {
+        let Some(view) = crate::report::view(&recording) else {
             let message = format!("{} holds nothing yet: the runner was killed as it began", path.display());
             return complain(&message, Some("nothing was sent to AWS; run the pipeline again"), Exit::Environment);
         };

@@ -5,7 +5,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use crate::run::Interrupter;
+use crate::call::Interrupter;
 
 /// Interrupt the run at the first signal, and end the process at the second.
 pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<()> {

@@ -220,7 +220,7 @@ impl History {
 
     /// Take a record into the script that it belongs to.
     fn note(&mut self, call: &CallKey, record: &Record) -> bool {
-        if call.stage.as_str() == crate::run::HOST {
+        if call.stage.as_str() == crate::types::HOST {
             // The host's own calls are made anew by each process.
             return true;
         }

@@ -15,7 +15,6 @@ mod record;
 mod replica;
 mod script;
 mod token;
-mod view;
 mod writer;
 
 #[cfg(test)]
@@ -38,5 +37,4 @@ pub use replica::{Framed, Payload, Pushing, Replica, has_blob, header, payload, 
 pub use script::{Mismatch, RecordedCall, Script, Step};
 pub(crate) use script::{asked_aws, asked_host, remembered, waited};
 pub use token::token;
-pub use view::view;
 pub use writer::{Journal, SizeWarning};

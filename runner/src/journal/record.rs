@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
 use crate::secrets::redact::Sealed;
+pub use crate::types::RetryClass;
 use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName, StoreAddress};
 
 /// The version of the journal's format. Since 2 what a resume goes on with is sealed; in 1 it was masked.
@@ -162,20 +163,6 @@ impl std::fmt::Display for Phase {
             Self::Undo => "undo",
         })
     }
-}
-
-/// How a call may be sent again when it is not known whether it happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryClass {
-    /// It changes nothing.
-    Read,
-    /// It carries a client token, by which AWS knows it again.
-    Token,
-    /// The same request again is harmless, or is found by its key.
-    Natural,
-    /// It must be looked up first.
-    Unsafe,
 }
 
 /// A request or a response.

@@ -10,17 +10,18 @@ use wasmtime::Store;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use super::bindings::StagePre;
-use super::bindings::exports::kiln::stage::lifecycle;
 use super::compile::compile;
-use super::engine::{Engine, Limits};
+use super::engine::Engine;
 use super::error::PluginError;
 use super::notes::Note;
 use super::schema;
 use super::text::{is_odd, quoted};
-use crate::policy::{Declared, Grants, Place};
-use crate::run::{StageHost, trap_reason};
-use crate::types::{Digest, StageName};
+use crate::contract::Limits;
+use crate::contract::bindings::StagePre;
+use crate::contract::bindings::exports::kiln::stage::lifecycle;
+use crate::host::{StageHost, trap_reason};
+use crate::policy::{Declared, Grants};
+use crate::types::{Digest, Place, StageName};
 
 /// The largest component that is compiled at all.
 pub(super) const MAXIMUM_BYTES: usize = 32 << 20;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::denied::{Denied, DeniedReason};
 use super::pattern::Pattern;
 use super::template::{self, PolicyError};
-use crate::types::{AccountId, Arn, Region};
+use crate::types::{Arn, Place};
 
 /// A permission as a plugin declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,17 +21,6 @@ pub struct Declared {
     pub resources: Vec<String>,
     /// Why the plugin needs it.
     pub reason: String,
-}
-
-/// Where a stage acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// `aws`, `aws-cn`, `aws-us-gov`.
-    pub partition: String,
-    /// The region.
-    pub region: Region,
-    /// The account.
-    pub account: AccountId,
 }
 
 /// An action and the resources that it is granted on.
@@ -51,37 +40,6 @@ pub struct Grants {
     place: Place,
     /// By action.
     grants: BTreeMap<String, Grant>,
-}
-
-impl Place {
-    /// A place; its partition follows from the region.
-    pub fn new(region: Region, account: AccountId) -> Self {
-        Self { partition: region.partition().to_owned(), region, account }
-    }
-
-    /// The ARN of a resource in this place.
-    pub fn arn(&self, service: &str, resource: &str) -> Arn {
-        Arn::new(&self.partition, service, self.region.as_str(), self.account.as_str(), resource)
-    }
-
-    /// Why `arn` is outside of this place, as a clause. ARNs of global resources have no region or account.
-    pub(super) fn refuses(&self, arn: &Arn) -> Option<String> {
-        let partition = arn.as_str().split(':').nth(1).unwrap_or_default();
-        if partition != self.partition {
-            return Some(format!("it is in the partition {partition}, and the stage acts in {}", self.partition));
-        }
-        if !arn.account().is_empty() && arn.account() != self.account.as_str() {
-            return Some(format!(
-                "it belongs to the account {}, and the stage acts in {}",
-                arn.account(),
-                self.account
-            ));
-        }
-        if !arn.region().is_empty() && arn.region() != self.region.as_str() {
-            return Some(format!("it is in the region {}, and the stage acts in {}", arn.region(), self.region));
-        }
-        None
-    }
 }
 
 impl Grants {

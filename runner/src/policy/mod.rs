@@ -12,6 +12,6 @@ mod untied;
 mod tests;
 
 pub use denied::{Denied, DeniedReason};
-pub use grants::{Declared, Grant, Grants, Place};
+pub use grants::{Declared, Grant, Grants};
 pub use pattern::Pattern;
 pub use template::PolicyError;

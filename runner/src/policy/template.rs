@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::grants::Place;
 use super::pattern::{ArnPattern, Pattern, Piece};
 use super::untied::{Tie, tie};
 use crate::types::Arn;
+use crate::types::Place;
 
 /// How many resources one template may become.
 const MAX_RESOURCES: usize = 1000;

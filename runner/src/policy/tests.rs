@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::types::Arn;
+use crate::types::{Arn, Place};
 
 const REPOSITORY: &str = "arn:${partition}:ecr:${region}:${account}:repository/${with.repository}";
 const SERVICE: &str = "arn:${partition}:ecs:${region}:${account}:service/${with.cluster}/${with.service}";

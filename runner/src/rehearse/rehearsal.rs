@@ -13,13 +13,15 @@ use serde_json::Value;
 use super::connector::InProcess;
 use super::recorder::Recorder;
 use crate::aws::clients::Connection;
+use crate::call::Interrupter;
 use crate::clock::Clock;
+use crate::contract::Limits;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::event::{Event, RunOutcome};
 use crate::pipeline::{self, Values};
-use crate::plugin::{Limits, Plugins};
+use crate::plugin::Plugins;
 use crate::report::Report;
-use crate::run::{Interrupter, RunError, RunOptions, RunSource, Sharing, run};
+use crate::run::{RunError, RunOptions, RunSource, Sharing, run};
 use crate::types::RunId;
 
 /// When rehearsals begin unless they say otherwise: 2026-01-05T09:00:00Z, a Monday morning.

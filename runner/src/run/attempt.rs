@@ -8,22 +8,25 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasmtime::Store;
 
-use super::context::RunContext;
-use super::gate::Replay;
-use super::host::{StageHost, WorkParts, shown, trap_reason};
 use super::stage::millis;
-use super::stop::{HostStop, hard_stop};
-use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::Clients;
+use crate::call::context::RunContext;
+use crate::call::gate::Replay;
+use crate::call::shown;
+use crate::call::stop::{HostStop, hard_stop};
+use crate::call::{Caller, CallerParts};
+use crate::contract::Limits;
+use crate::contract::bindings::Stage as Guest;
+use crate::contract::bindings::exports::kiln::stage::lifecycle;
+use crate::contract::bindings::kiln::stage::context::Info;
+use crate::contract::bindings::kiln::stage::types::{self, Change, StagePlan};
 use crate::event::Failure;
+use crate::host::{StageHost, WorkParts, trap_reason};
 use crate::journal::{JournalError, Phase};
 use crate::pipeline::Stage;
-use crate::plugin::bindings::Stage as Guest;
-use crate::plugin::bindings::exports::kiln::stage::lifecycle;
-use crate::plugin::bindings::kiln::stage::context::Info;
-use crate::plugin::bindings::kiln::stage::types::{self, Change, StagePlan};
-use crate::plugin::{Engine, Limits, Plugin};
-use crate::policy::{Grants, Place};
+use crate::plugin::{Engine, Plugin};
+use crate::policy::Grants;
+use crate::types::Place;
 
 /// An attempt: what it needs.
 pub(crate) struct Attempt<'a> {

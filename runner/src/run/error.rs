@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
+use super::secrets::ResolveError;
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::journal::JournalError;
 use crate::plugin::PluginError;
 use crate::policy::PolicyError;
-use crate::secrets::ResolveError;
 use crate::store::LeaseError;
 use crate::types::{AccountId, EnvironmentName, InvalidName, RunId, StageName};
 
-use super::stop::HostStop;
+use crate::call::stop::HostStop;
 
 /// Why a run could not begin, or had to be given up.
 #[derive(Debug, thiserror::Error)]

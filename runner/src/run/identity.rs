@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::early::Early;
 use super::error::RunError;
-use crate::aws::call::Caller;
 use crate::aws::clients::{AssumedRole, Clients, Connection};
+use crate::call::Caller;
+use crate::contract::bindings::kiln::aws::sts::GetCallerIdentityRequest;
 use crate::event::EventKind;
 use crate::pipeline::{Environment, Pipeline, Stage};
-use crate::plugin::bindings::kiln::aws::sts::GetCallerIdentityRequest;
-use crate::policy::{Grants, Place};
+use crate::policy::Grants;
+use crate::types::Place;
 use crate::types::{AccountId, RunId};
 
 /// The account of the runner's own credentials.

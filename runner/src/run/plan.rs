@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
-use super::gate::Replay;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
 use super::stage::millis;
+use crate::call::gate::Replay;
+use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
 use crate::event::{Event, EventKind, Failure};
 use crate::pipeline::{Evaluated, Pipeline, Stage};
 use crate::plugin::Plugins;
-use crate::plugin::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
 use crate::policy::Grants;
 use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
 use crate::report::{Report, Reports};
@@ -117,10 +117,10 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
     match attempted.answer {
         Ok(Answer::Planned(plan)) => Ok(Ok(plan)),
         Ok(Answer::Done(_) | Answer::Undone(_)) => {
-            Err(RunError::GivenUp(super::HostStop::Defect("a plan answered something else".to_owned())))
+            Err(RunError::GivenUp(crate::call::HostStop::Defect("a plan answered something else".to_owned())))
         }
         Err(AttemptError::Failed(failure)) => Ok(Err(failure)),
-        Err(AttemptError::Interrupted) => Err(RunError::GivenUp(super::HostStop::Interrupted)),
+        Err(AttemptError::Interrupted) => Err(RunError::GivenUp(crate::call::HostStop::Interrupted)),
         // INVARIANT: a plan writes nothing that could be stuck.
         Err(AttemptError::Stuck(failure)) => Ok(Err(failure)),
         Err(AttemptError::Fatal(stop)) => Err(RunError::GivenUp(stop)),

@@ -13,28 +13,31 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::context::RunContext;
 use super::early::Early;
 use super::error::RunError;
-use super::events::Events;
-use super::gate::{Gate, Replay};
 use super::identity::{check_accounts, own_account, place_of};
-use super::ledger::Ledger;
 use super::resume::Resumable;
-use super::stop::{Control, HostStop};
+use super::secrets;
 use super::tenure::{self, Sharing};
-use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::{Clients, Connection};
+use crate::call::context::RunContext;
+use crate::call::events::Events;
+use crate::call::gate::{Gate, Replay};
+use crate::call::ledger::Ledger;
+use crate::call::stop::{Control, HostStop};
+use crate::call::{Caller, CallerParts};
 use crate::clock::Clock;
+use crate::contract::Limits;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, LocalRead, Record, RunStart};
 use crate::pipeline::{Phase, Pipeline, Scope, Stage};
-use crate::plugin::{Limits, Plugin, PluginError, Plugins};
-use crate::policy::{Grants, Place};
+use crate::plugin::{Plugin, PluginError, Plugins};
+use crate::policy::Grants;
 use crate::report::Report;
 use crate::secrets::Vault;
 use crate::secrets::redact::{Common, Redactor, Sealed};
 use crate::store::{Ending, Leases};
+use crate::types::Place;
 use crate::types::{AccountId, RunId, StageName, StoreAddress};
 
 /// The pipeline file that is run.
@@ -95,9 +98,6 @@ pub(crate) struct Prepared {
 /// How many calls of AWS may be under way at once. Services ask for less haste long before that.
 const IN_FLIGHT: usize = 128;
 
-/// The name under which the host's own calls are journaled. Stages cannot have it.
-pub(crate) const HOST: &str = "kiln";
-
 /// How a run begins.
 pub(crate) enum Beginning<'a> {
     /// Nothing is run, only planned: there is no journal.
@@ -148,7 +148,7 @@ pub(crate) async fn prepare(
         leases,
         events: events.clone(),
         redactor: redactor.clone(),
-        secrets: Vault::new(secrets.clone(), redactor.clone()),
+        secrets: Vault::new(secrets.clone()),
         clock,
         control: control.clone(),
         own_clients: Arc::clone(&own_clients),
@@ -353,7 +353,9 @@ impl Prepared {
             self.confirm_identity().await.map_err(RunError::GivenUp)?;
         }
         let mut caller = self.host_caller()?;
-        let handles = self.run.secrets.open(&names, &mut caller).await.map_err(RunError::Secret)?;
+        let handles = secrets::open(&self.run.secrets, &self.run.redactor, &names, &mut caller)
+            .await
+            .map_err(RunError::Secret)?;
         for handle in handles {
             let value = serde_json::json!({ "name": handle.name(), "arn": handle.arn(), "version": handle.version() });
             let value = Sealed::structure(value);
@@ -419,7 +421,7 @@ fn host_caller(
 ) -> Result<Caller, RunError> {
     let nobody: AccountId = "000000000000".parse()?;
     let place = Place::new(pipeline.region.clone(), account.cloned().unwrap_or(nobody));
-    let stage: StageName = HOST.parse()?;
+    let stage: StageName = crate::types::HOST.parse()?;
     let grants = Grants::resolve(&[], &Value::Null, &place)
         .map_err(|source| RunError::Policy { stage: stage.clone(), source })?;
     Ok(Caller::new(CallerParts {

@@ -10,17 +10,18 @@ use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
 use super::early::Early;
-use super::gate::{Arrival, Gate, Replay};
 use super::identity::clients_of;
 use super::setup::Prepared;
-use super::stop::HostStop;
 use crate::aws::clients::Clients;
+use crate::call::gate::{Arrival, Gate, Replay};
+use crate::call::stop::HostStop;
 use crate::event::{EventKind, Failure, StageOutcome};
 use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
 use crate::pipeline::Stage;
 use crate::plugin::Plugin;
-use crate::policy::{Grants, Place};
+use crate::policy::Grants;
 use crate::secrets::redact::Sealed;
+use crate::types::Place;
 use crate::types::StageName;
 
 /// How a stage ended.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::error::RunError;
 use super::resume::Resumable;
-use super::stop::{Control, HostStop};
+use crate::call::stop::{Control, HostStop};
 use crate::clock::Clock;
 use crate::event::{EventKind, RunOutcome};
 use crate::journal::{self, Journal, Record, RunResume, RunStart};

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::attempt::{Answer, Ask, AttemptError};
-use super::gate::Replay;
 use super::setup::Prepared;
 use super::stage::{Worked, millis};
-use super::stop::HostStop;
+use crate::call::gate::Replay;
+use crate::call::stop::HostStop;
 use crate::event::{EventKind, Failure};
 use crate::journal::{Record, Stuck, UndoEnd, UndoPast, UndoStart};
 use crate::pipeline::Stage;

@@ -3,4 +3,5 @@
 pub mod redact;
 mod vault;
 
-pub use vault::{ResolveError, SecretHandle, Vault, secret_name};
+pub(crate) use vault::Resolved;
+pub use vault::{AlreadyOpen, SecretHandle, Vault, secret_name};

@@ -1,41 +1,17 @@
-//! Resolves the pipeline's secrets, once a run, and pins their versions.
+//! The secrets of a run: read once, in pinned versions.
 //!
 //! The main type is [`Vault`]. Stages hold [`SecretHandle`]s: the bytes leave only through `reveal`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
-use super::redact::{NewSecret, Redactor, SecretId, Unmasked};
-use crate::aws::call::Caller;
-use crate::aws::error::{AwsError, ErrorKind};
-use crate::aws::secretsmanager::{GetSecretValueRequest, GetSecretValueResponse};
-use crate::event::EventKind;
 use crate::pipeline::{SECRET_PREFIX, SecretReference};
-use crate::plugin::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
-use crate::run::stop::HostStop;
 
 /// The name that a config value refers to, if it is a reference to a secret.
 pub fn secret_name(reference: &str) -> Option<&str> {
     reference.strip_prefix(SECRET_PREFIX)
-}
-
-/// Why a secret cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// AWS has no such secret or version, or the pipeline declares none.
-    #[error("{0}")]
-    NotFound(String),
-    /// AWS could not be asked.
-    #[error("{}: {}", _0.code, _0.message)]
-    Aws(AwsError),
-    /// It is not what the pipeline says that it is.
-    #[error("{0}")]
-    Unusable(String),
-    /// The run must end.
-    #[error(transparent)]
-    Stop(#[from] HostStop),
 }
 
 /// A secret as a stage holds it.
@@ -44,13 +20,26 @@ pub struct SecretHandle {
     resolved: Arc<Resolved>,
 }
 
-struct Resolved {
-    name: String,
-    id: String,
-    key: Option<String>,
-    arn: String,
-    version: Option<String>,
-    value: Option<Zeroizing<String>>,
+/// A secret as it was read.
+pub(crate) struct Resolved {
+    /// Its name under `[secrets]`.
+    pub(crate) name: String,
+    /// Its name or ARN, as the pipeline has it.
+    pub(crate) id: String,
+    /// The key in it that is used.
+    pub(crate) key: Option<String>,
+    /// Its ARN.
+    pub(crate) arn: String,
+    /// The version that the run uses, where it is known.
+    pub(crate) version: Option<String>,
+    /// The value, where the runner may read it.
+    pub(crate) value: Option<Zeroizing<String>>,
+}
+
+impl From<Resolved> for SecretHandle {
+    fn from(resolved: Resolved) -> Self {
+        Self { resolved: Arc::new(resolved) }
+    }
 }
 
 impl std::fmt::Debug for SecretHandle {
@@ -101,148 +90,35 @@ impl SecretHandle {
 #[derive(Debug)]
 pub struct Vault {
     references: BTreeMap<String, SecretReference>,
-    redactor: Redactor,
     resolved: OnceLock<BTreeMap<String, SecretHandle>>,
 }
 
+/// The secrets of a run are read once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secrets of the run were read twice")]
+pub struct AlreadyOpen;
+
 impl Vault {
-    /// The secrets under `[secrets]`. `redactor` learns each value that is read.
-    pub fn new(references: BTreeMap<String, SecretReference>, redactor: Redactor) -> Self {
-        Self { references, redactor, resolved: OnceLock::new() }
+    /// The secrets under `[secrets]`.
+    pub fn new(references: BTreeMap<String, SecretReference>) -> Self {
+        Self { references, resolved: OnceLock::new() }
     }
 
-    /// Ask for all secrets in `names`, before any stage runs: masking holds from the first line on, and all stages see
-    /// the same versions. Answers the secrets in the order of their names.
-    pub(crate) async fn open(
-        &self,
-        names: &BTreeSet<String>,
-        caller: &mut Caller,
-    ) -> Result<Vec<SecretHandle>, ResolveError> {
-        let mut resolved = BTreeMap::new();
-        for name in names {
-            let reference = self
-                .references
-                .get(name)
-                .ok_or_else(|| ResolveError::NotFound(format!("the pipeline declares no secret `{name}`")))?;
-            let handle = SecretHandle { resolved: Arc::new(self.resolve(name, reference, caller).await?) };
-            resolved.insert(name.clone(), handle);
-        }
-        let handles = resolved.values().cloned().collect();
-        self.resolved.set(resolved).map_err(|_| HostStop::Defect("secrets were opened twice".to_owned()))?;
-        Ok(handles)
+    /// How the pipeline refers to the secret `name`.
+    pub(crate) fn reference(&self, name: &str) -> Option<&SecretReference> {
+        self.references.get(name)
+    }
+
+    /// The secrets that were read, by their names. Once.
+    ///
+    /// # Errors
+    /// They were kept before.
+    pub(crate) fn keep(&self, resolved: BTreeMap<String, SecretHandle>) -> Result<(), AlreadyOpen> {
+        self.resolved.set(resolved).map_err(|_| AlreadyOpen)
     }
 
     /// The secret `name`, if it was opened.
     pub(crate) fn handle(&self, name: &str) -> Option<SecretHandle> {
         self.resolved.get()?.get(name).cloned()
-    }
-
-    async fn resolve(
-        &self,
-        name: &str,
-        reference: &SecretReference,
-        caller: &mut Caller,
-    ) -> Result<Resolved, ResolveError> {
-        let request = GetSecretValueRequest {
-            secret_id: reference.id.clone(),
-            version_id: reference.version_id.clone(),
-            version_stage: reference.version_stage.clone(),
-        };
-        let answer = match caller.call_as_host(request).await? {
-            Ok(answer) => answer,
-            Err(error) if error.kind == ErrorKind::AccessDenied => {
-                return self.by_reference_only(name, reference, caller).await;
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                return Err(ResolveError::NotFound(format!("secret `{name}` ({}): {}", reference.id, error.message)));
-            }
-            Err(error) => return Err(ResolveError::Aws(error)),
-        };
-        let text = text_of(&answer).ok_or_else(|| {
-            ResolveError::Unusable(format!("secret `{name}` ({}) is binary and not UTF-8 text", reference.id))
-        })?;
-        let id = SecretId { name: name.to_owned(), version: Some(answer.version_id.clone()) };
-        // The whole document is masked, not only the key that is used: an error may show any of it.
-        let new = NewSecret { id, value: Zeroizing::new(text.as_bytes().to_vec()), key: reference.key.as_deref() };
-        let unmasked = self.redactor.learn(new).map_err(|error| ResolveError::Unusable(error.to_string()))?;
-        unmasked_warnings(name, &unmasked).into_iter().for_each(|warning| caller.emit(warning));
-        let value = match &reference.key {
-            Some(key) => json_key(name, &text, key)?,
-            None => text,
-        };
-        Ok(Resolved {
-            name: name.to_owned(),
-            id: reference.id.clone(),
-            key: reference.key.clone(),
-            arn: answer.arn.clone(),
-            version: Some(answer.version_id.clone()),
-            value: Some(value),
-        })
-    }
-
-    /// The runner may not read the value. A reference is enough for CodeBuild and ECS, but kiln cannot mask what it
-    /// does not know.
-    async fn by_reference_only(
-        &self,
-        name: &str,
-        reference: &SecretReference,
-        caller: &mut Caller,
-    ) -> Result<Resolved, ResolveError> {
-        let request = DescribeSecretRequest { secret_id: reference.id.clone() };
-        let answer = caller.call_as_host(request).await?.map_err(ResolveError::Aws)?;
-        caller.emit(EventKind::Warning {
-            message: format!(
-                "the runner may not read the secret `{name}`: it is passed by reference and cannot be masked"
-            ),
-            help: Some(format!("to have it masked, allow secretsmanager:GetSecretValue on {}", answer.arn)),
-        });
-        Ok(Resolved {
-            name: name.to_owned(),
-            id: reference.id.clone(),
-            key: reference.key.clone(),
-            arn: answer.arn,
-            version: reference.version_id.clone().or(answer.current_version),
-            value: None,
-        })
-    }
-}
-
-/// What should be known of the parts of a secret that are not masked by themselves.
-fn unmasked_warnings(name: &str, unmasked: &Unmasked) -> Vec<EventKind> {
-    let warning = |leaves: &[String], why: &str, help: &str| {
-        let message = format!("parts of the secret `{name}` {why}: {}", leaves.join(", "));
-        (!leaves.is_empty()).then(|| EventKind::Warning { message, help: Some(help.to_owned()) })
-    };
-    let short =
-        warning(&unmasked.short, "are too short to be masked by themselves", "use values of at least 8 characters");
-    let common = warning(
-        &unmasked.common,
-        "are words that everybody knows, and are not masked",
-        "keep in a secret what is secret; where one of them is, name it by `key`",
-    );
-    short.into_iter().chain(common).collect()
-}
-
-/// The value as text, in memory that is erased.
-fn text_of(answer: &GetSecretValueResponse) -> Option<Zeroizing<String>> {
-    match (&answer.secret_string, &answer.secret_binary) {
-        (Some(text), _) => Some(Zeroizing::new(text.clone())),
-        (None, Some(bytes)) => std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned())),
-        (None, None) => None,
-    }
-}
-
-fn json_key(name: &str, text: &str, key: &str) -> Result<Zeroizing<String>, ResolveError> {
-    // The parser's own message would quote the text.
-    let document: serde_json::Value = serde_json::from_str(text).map_err(|_| {
-        ResolveError::Unusable(format!("secret `{name}` is not JSON, so it has no key `{key}`; remove `key`"))
-    })?;
-    match document.get(key) {
-        Some(serde_json::Value::String(value)) => Ok(Zeroizing::new(value.clone())),
-        Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
-            Ok(Zeroizing::new(value.to_string()))
-        }
-        Some(_) => Err(ResolveError::Unusable(format!("key `{key}` of secret `{name}` is not a single value"))),
-        None => Err(ResolveError::NotFound(format!("secret `{name}` has no key `{key}`"))),
     }
 }

@@ -6,9 +6,9 @@ use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::names::{self, Given};
-use crate::plugin::bindings::kiln::aws::ecs::Failure;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::ecs::Failure;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// What names in ECS may hold besides letters and digits.
 pub(super) const NAME: &str = "-_";

@@ -11,14 +11,14 @@ use crate::aws::limits::batch;
 use crate::aws::names::{self, check_arn};
 use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::values::{count, incomplete, millis};
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
     DescribeServiceRevisionsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ServiceDeployment,
     ServiceDeploymentBrief, ServiceRevision, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
 };
-use crate::plugin::bindings::kiln::aws::types::Pair;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// The most deployments or revisions that one request may name.
 const MOST: usize = 20;

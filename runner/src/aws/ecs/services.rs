@@ -11,13 +11,13 @@ use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
 use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::values::{count, incomplete, millis, signed};
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     Deployment, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeServicesResponse,
     ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, RollingConfiguration, Service,
     ServiceDeploymentBrief, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
 };
-use crate::policy::Place;
 use crate::types::Arn;
+use crate::types::Place;
 
 impl Operation for DescribeServicesRequest {
     type Output = DescribeServicesResponse;

@@ -12,13 +12,13 @@ use crate::aws::names::{self, Given};
 use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::raw_json::RawJson;
 use crate::aws::values::{count, incomplete};
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     Container, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeTaskDefinitionRequest,
     DescribeTaskDefinitionResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, TaskDefinition,
 };
-use crate::plugin::bindings::kiln::aws::types::Pair;
-use crate::policy::Place;
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
+use crate::types::Place;
 
 /// The tag that holds the client token: `RegisterTaskDefinition` has no field for one, and a resumed run must find what
 /// it registered.

@@ -11,11 +11,11 @@ use crate::aws::limits::{batch, gather};
 use crate::aws::names;
 use crate::aws::operation::{Action, Operation, RetryClass, Token};
 use crate::aws::values::millis;
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     DescribeTasksRequest, DescribeTasksResponse, ListTasksRequest, ListTasksResponse, Task, TaskContainer,
 };
-use crate::policy::Place;
 use crate::types::Arn;
+use crate::types::Place;
 
 impl Operation for ListTasksRequest {
     type Output = ListTasksResponse;

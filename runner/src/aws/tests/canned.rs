@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use crate::aws::clients::{Clients, Connection};
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::operation::{Fate, Operation, Token, Unanswered};
-use crate::policy::Place;
+use crate::types::Place;
 
 /// The access key by which a test knows that it runs in its own process.
 const KEY: &str = "AKIAKILNTESTS0000000";

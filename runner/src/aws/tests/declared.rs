@@ -4,7 +4,7 @@
 use super::canned::here;
 use crate::aws::operation::{Operation, RetryClass};
 use crate::aws::secretsmanager::GetSecretValueRequest;
-use crate::plugin::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+use crate::contract::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
 /// What an operation declares.
 struct Declared {

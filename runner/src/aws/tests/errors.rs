@@ -5,7 +5,7 @@ use serde_json::json;
 use super::canned::{Answer, Canned, failed, hermetic, refused};
 use crate::aws::error::ErrorKind;
 use crate::aws::operation::Operation;
-use crate::plugin::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+use crate::contract::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
 
 fn images() -> ecr::DescribeImagesRequest {
     ecr::DescribeImagesRequest { repository: "web".to_owned(), images: vec![], tag_status: None }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::canned::{Answer, SENT, before, fate, hermetic, told};
 use crate::aws::operation::Operation;
-use crate::plugin::bindings::kiln::aws::ecr::{
+use crate::contract::bindings::kiln::aws::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, ImageFailure, ImageId, PutImageRequest, StartImageScanRequest,
 };
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::canned::{Answer, SENT, TOKEN, before, fate, here, hermetic, told};
 use crate::aws::operation::Operation;
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     DeregisterTaskDefinitionRequest, RegisterTaskDefinitionRequest, StopServiceDeploymentRequest, UpdateServiceRequest,
 };
 

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::canned::{Answer, TOKEN, hermetic, refused, sent};
-use crate::plugin::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::ecs::{
     Container, DeregisterTaskDefinitionRequest, DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest,
 };
-use crate::plugin::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws::types::Pair;
 
 const ARN: &str = "arn:aws:ecs:us-west-2:111111111111:task-definition/web:7";
 

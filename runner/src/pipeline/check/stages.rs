@@ -146,7 +146,7 @@ fn plugin(
 }
 
 /// The host journals its own calls under this name.
-const RESERVED: &str = crate::run::HOST;
+const RESERVED: &str = crate::types::HOST;
 
 fn draft<'a>(
     name: &'a str,

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
-use super::clients::Clients;
-use super::error::{AwsError, ErrorKind};
-use super::operation::{Operation, Token};
-use super::request_id::capture;
-use crate::run::stop::HostStop;
+use super::stop::HostStop;
+use crate::aws::clients::Clients;
+use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::operation::{Operation, Token};
+use crate::aws::request_id::capture;
 
 /// An attempt to send a call is given up after this long. The SDK's own limit is lower; this one holds whatever the SDK
 /// does.

@@ -1,9 +1,9 @@
 //! `kiln:stage/progress`: how far a stage is.
 
 use super::state::StageHost;
-use super::text::shown;
+use crate::call::shown;
+use crate::contract::bindings::kiln::stage::progress::{Host, Status};
 use crate::event::EventKind;
-use crate::plugin::bindings::kiln::stage::progress::{Host, Status};
 
 /// A longer status is cut.
 const STATUS_BYTES: usize = 500;

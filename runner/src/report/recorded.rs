@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{Recording, Tail};
-use super::record::{CallKey, CallOutcome, CallResult, Intent, Phase, Record, RunStart};
+use super::show::{CallOutcome as Shown, CallView, RunView, StageView, UndoView};
 use crate::event::StageOutcome;
-use crate::report::show::{CallOutcome as Shown, CallView, RunView, StageView, UndoView};
+use crate::journal::{CallKey, CallOutcome, CallResult, Intent, Phase, Record, Recording, RunStart, Tail};
 use crate::types::StageName;
 
 /// What a recording tells of its run; none where it does not even tell how the run began.
@@ -141,7 +140,7 @@ impl<'a> Viewer<'a> {
             }
         }
         // The host's own calls, before the first stage: they are no stage that could have been started.
-        if let Some(host) = self.view.stages.iter_mut().find(|stage| stage.name.as_str() == crate::run::HOST) {
+        if let Some(host) = self.view.stages.iter_mut().find(|stage| stage.name.as_str() == crate::types::HOST) {
             host.plugin = "the runner's own calls".to_owned();
             host.outcome = Some(StageOutcome::Done);
         }

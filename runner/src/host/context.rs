@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::state::{StageHost, stop};
-use crate::plugin::bindings::kiln::stage::context::{Host, Info};
-use crate::run::context::RunContext;
-use crate::run::stop::HostStop;
+use crate::call::context::RunContext;
+use crate::call::stop::HostStop;
+use crate::contract::bindings::kiln::stage::context::{Host, Info};
 
 impl Host for StageHost {
     async fn get(&mut self) -> wasmtime::Result<Info> {

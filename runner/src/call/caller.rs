@@ -13,25 +13,26 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
-use super::clients::Clients;
-use super::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use super::context::RunContext;
 use super::flight::send_once;
-use super::operation::{Operation, Token};
-use super::pacing::PaceKey;
+use super::gate::{Arrival, Replay};
 use super::reconcile::{Found, Sent};
-use super::retry::Tries;
+use super::shown;
+use super::stop::HostStop;
+use crate::aws::clients::Clients;
+use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use crate::aws::operation::{Operation, Token};
+use crate::aws::pacing::PaceKey;
+use crate::aws::retry::Tries;
+use crate::contract::Limits;
 use crate::event::EventKind;
 use crate::journal::{
     self, Body, CallKey, CallOutcome, CallResult, Intent, Mismatch, Phase, Reconciled, Record, RecordedCall, Script,
     Step,
 };
-use crate::plugin::Limits;
-use crate::policy::{Grants, Place};
-use crate::run::context::RunContext;
-use crate::run::gate::{Arrival, Replay};
-use crate::run::shown;
-use crate::run::stop::HostStop;
+use crate::policy::Grants;
 use crate::secrets::redact::{NewSecret, RedactError, Sealed, SecretId};
+use crate::types::Place;
 use crate::types::{Digest, StageName};
 
 /// On whose authority a call is made.

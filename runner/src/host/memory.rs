@@ -1,10 +1,10 @@
 //! `kiln:stage/memory`: what a stage must remember for its undo, kept in the journal.
 
 use super::state::{StageHost, stop};
-use crate::aws::call::differs;
+use crate::call::differs;
+use crate::call::stop::HostStop;
+use crate::contract::bindings::kiln::stage::memory::Host;
 use crate::journal::{self, Record, Remember, Step};
-use crate::plugin::bindings::kiln::stage::memory::Host;
-use crate::run::stop::HostStop;
 
 /// What one stage may remember, in bytes.
 const MAXIMUM_BYTES: usize = 256 << 10;

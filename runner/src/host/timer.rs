@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::state::{StageHost, stop};
-use crate::aws::call::differs;
+use crate::call::differs;
+use crate::call::stop::HostStop;
+use crate::contract::bindings::kiln::stage::timer::Host;
 use crate::journal::{self, Record, Step, Timer};
-use crate::plugin::bindings::kiln::stage::timer::Host;
-use crate::run::stop::HostStop;
 
 impl Host for StageHost {
     async fn now(&mut self) -> wasmtime::Result<u64> {

@@ -1,9 +1,9 @@
 //! `kiln:stage/log`: a stage's lines, masked and bounded.
 
 use super::state::{StageHost, Work};
-use super::text::shown;
+use crate::call::shown;
+use crate::contract::bindings::kiln::stage::log::{Host, Level};
 use crate::event::{EventKind, LogLevel};
-use crate::plugin::bindings::kiln::stage::log::{Host, Level};
 use crate::secrets::redact::sanitise;
 
 /// A longer line is cut.

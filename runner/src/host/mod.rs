@@ -1,14 +1,14 @@
-//! What a stage's guest sees of the host: one file an interface of `kiln:stage`.
+//! What a stage's guest sees of the host: one file an interface of `kiln:stage`; those of `kiln:aws` are bound in `bind`.
 
+pub mod bind;
 mod context;
+mod limiter;
 mod log;
 mod memory;
 mod progress;
 mod secrets;
 mod state;
-mod text;
 mod timer;
 
 pub(crate) use state::WorkParts;
 pub use state::{StageHost, trap_reason};
-pub(crate) use text::shown;

@@ -5,8 +5,8 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::engine::Limits;
-use crate::run::HostStop;
+use crate::call::HostStop;
+use crate::contract::Limits;
 
 /// How much a guest has, and how much it may have.
 #[derive(Debug)]

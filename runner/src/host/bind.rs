@@ -3,8 +3,8 @@
 //! The main type is [`Call`], what a store's state does with an operation; [`bind!`](bind) makes of it the host of every
 //! AWS interface. A function that is missing here does not compile.
 
-use super::error::AwsError;
-use super::operation::Operation;
+use crate::aws::error::AwsError;
+use crate::aws::operation::Operation;
 
 /// What a store's state does with an AWS operation that its guest asks for.
 pub trait Call {
@@ -18,20 +18,20 @@ pub trait Call {
 /// Make `$state`, which implements [`Call`], the host of every AWS interface.
 macro_rules! bind {
     ($state:ty) => {
-        impl $crate::plugin::bindings::kiln::aws::types::Host for $state {}
+        impl $crate::contract::bindings::kiln::aws::types::Host for $state {}
 
-        $crate::aws::bind::bind_interface!($state, sts {
+        $crate::host::bind::bind_interface!($state, sts {
             get_caller_identity(GetCallerIdentityRequest),
         });
-        $crate::aws::bind::bind_interface!($state, secretsmanager {
+        $crate::host::bind::bind_interface!($state, secretsmanager {
             describe_secret(DescribeSecretRequest),
         });
-        $crate::aws::bind::bind_interface!($state, kms {
+        $crate::host::bind::bind_interface!($state, kms {
             describe_key(DescribeKeyRequest),
             encrypt(EncryptRequest),
             decrypt(DecryptRequest),
         });
-        $crate::aws::bind::bind_interface!($state, ecr {
+        $crate::host::bind::bind_interface!($state, ecr {
             describe_repositories(DescribeRepositoriesRequest),
             describe_images(DescribeImagesRequest),
             batch_get_image(BatchGetImageRequest),
@@ -41,17 +41,17 @@ macro_rules! bind {
             describe_image_scan_findings(DescribeImageScanFindingsRequest),
             batch_get_repository_scanning_configuration(BatchGetRepositoryScanningConfigurationRequest),
         });
-        $crate::aws::bind::bind_interface!($state, codebuild {
+        $crate::host::bind::bind_interface!($state, codebuild {
             start_build(StartBuildRequest),
             batch_get_builds(BatchGetBuildsRequest),
             stop_build(StopBuildRequest),
             list_builds_for_project(ListBuildsForProjectRequest),
             batch_get_projects(BatchGetProjectsRequest),
         });
-        $crate::aws::bind::bind_interface!($state, logs {
+        $crate::host::bind::bind_interface!($state, logs {
             get_log_events(GetLogEventsRequest),
         });
-        $crate::aws::bind::bind_interface!($state, ecs {
+        $crate::host::bind::bind_interface!($state, ecs {
             describe_services(DescribeServicesRequest),
             list_services(ListServicesRequest),
             describe_task_definition(DescribeTaskDefinitionRequest),
@@ -65,7 +65,7 @@ macro_rules! bind {
             describe_service_revisions(DescribeServiceRevisionsRequest),
             stop_service_deployment(StopServiceDeploymentRequest),
         });
-        $crate::aws::bind::bind_interface!($state, cloudwatch {
+        $crate::host::bind::bind_interface!($state, cloudwatch {
             describe_alarms(DescribeAlarmsRequest),
             get_metric_data(GetMetricDataRequest),
         });
@@ -74,18 +74,18 @@ macro_rules! bind {
 
 macro_rules! bind_interface {
     ($state:ty, $interface:ident { $($function:ident($request:ident),)* }) => {
-        impl $crate::plugin::bindings::kiln::aws::$interface::Host for $state {
+        impl $crate::contract::bindings::kiln::aws::$interface::Host for $state {
             $(
                 async fn $function(
                     &mut self,
-                    request: $crate::plugin::bindings::kiln::aws::$interface::$request,
+                    request: $crate::contract::bindings::kiln::aws::$interface::$request,
                 ) -> wasmtime::Result<
                     Result<
-                        <$crate::plugin::bindings::kiln::aws::$interface::$request as $crate::aws::operation::Operation>::Output,
+                        <$crate::contract::bindings::kiln::aws::$interface::$request as $crate::aws::operation::Operation>::Output,
                         $crate::aws::error::AwsError,
                     >,
                 > {
-                    $crate::aws::bind::Call::call(self, request).await
+                    $crate::host::bind::Call::call(self, request).await
                 }
             )*
         }
@@ -99,7 +99,7 @@ mod tests {
     use wasmtime::component::{HasSelf, Linker};
 
     use super::*;
-    use crate::plugin::bindings::kiln::aws;
+    use crate::contract::bindings::kiln::aws;
 
     /// Answers every operation with an error that names it.
     struct Echo;
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    crate::aws::bind::bind!(Echo);
+    crate::host::bind::bind!(Echo);
 
     #[test]
     fn every_interface_can_be_linked() -> wasmtime::Result<()> {

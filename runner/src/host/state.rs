@@ -10,17 +10,18 @@ use serde_json::Value;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap};
 
-use crate::aws::bind::Call;
-use crate::aws::call::{Caller, differs};
+use super::limiter::Limiter;
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
+use crate::call::context::RunContext;
+use crate::call::stop::HostStop;
+use crate::call::{Caller, differs};
+use crate::contract::Limits;
+use crate::contract::bindings::kiln::stage::context::Info;
+use crate::contract::bindings::kiln::stage::types;
 use crate::event::LogLevel;
+use crate::host::bind::Call;
 use crate::journal::{self, LocalRead, Mismatch, Record, Step};
-use crate::plugin::bindings::kiln::stage::context::Info;
-use crate::plugin::bindings::kiln::stage::types;
-use crate::plugin::{Limiter, Limits};
-use crate::run::context::RunContext;
-use crate::run::stop::HostStop;
 use crate::secrets::redact::StreamRedactor;
 
 /// A store's data.
@@ -43,7 +44,7 @@ pub(crate) struct Work {
     /// The names of the secrets that the stage's config names.
     pub(super) secrets: BTreeSet<String>,
     pub(super) memory: BTreeMap<String, String>,
-    pub(super) status: Option<crate::plugin::bindings::kiln::stage::progress::Status>,
+    pub(super) status: Option<crate::contract::bindings::kiln::stage::progress::Status>,
     pub(super) log: StreamRedactor<LogLevel>,
     pub(super) log_lines: u32,
     pub(super) log_bytes: usize,
@@ -168,7 +169,7 @@ impl Call for StageHost {
     }
 }
 
-crate::aws::bind::bind!(StageHost);
+crate::host::bind::bind!(StageHost);
 
 impl types::Host for StageHost {}
 

@@ -3,8 +3,8 @@
 use wasmtime::component::Resource;
 
 use super::state::{StageHost, stop};
-use crate::plugin::bindings::kiln::stage::secrets::{Host, HostSecret, SecretError};
-use crate::run::stop::HostStop;
+use crate::call::stop::HostStop;
+use crate::contract::bindings::kiln::stage::secrets::{Host, HostSecret, SecretError};
 use crate::secrets::{SecretHandle, secret_name};
 
 impl Host for StageHost {

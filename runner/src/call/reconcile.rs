@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Caller;
-use super::clients::Clients;
-use super::error::AwsError;
+use super::caller::Caller;
 use super::flight::aside;
-use super::operation::{Fate, Operation, RetryClass, Token, Unanswered};
-use super::retry::Tries;
+use super::stop::HostStop;
+use crate::aws::clients::Clients;
+use crate::aws::error::AwsError;
+use crate::aws::operation::{Fate, Operation, RetryClass, Token, Unanswered};
+use crate::aws::retry::Tries;
 use crate::event::{EventKind, Failure};
 use crate::journal::{Decider, Intent, Reconciled, Record, Stuck, Verdict};
-use crate::run::stop::HostStop;
 
 /// For this long after a call was sent, that nothing is seen of it does not mean that it did not happen. AWS promises no
 /// bound; what it documents for the services here is "a few seconds".
@@ -268,7 +268,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::bindings::kiln::aws::{codebuild, ecr};
+    use crate::contract::bindings::kiln::aws::{codebuild, ecr};
 
     fn may_be_sent<O: Operation>(operation: &O, age: u64, given_up: bool) -> bool {
         let fate = blind(operation, Duration::from_secs(age), given_up, "nobody may look".to_owned());
