@@ -26,5 +26,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod secrets;
+mod steps;
 pub mod store;
 pub mod types;

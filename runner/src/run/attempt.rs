@@ -17,7 +17,7 @@ use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::Clients;
 use crate::event::Failure;
 use crate::journal::{JournalError, Phase};
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, Unfit};
 use crate::plugin::bindings::Stage as Guest;
 use crate::plugin::bindings::exports::kiln::stage::lifecycle;
 use crate::plugin::bindings::kiln::stage::context::Info;
@@ -232,10 +232,14 @@ impl Attempt<'_> {
 
     fn check_outputs(&self, text: &str) -> Result<Value, Failure> {
         let outputs = self.read_outputs("outputs", text)?;
-        if let Err(problems) = self.stage.check_outputs(&outputs) {
-            let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
-            failure.details = self.shown_details(problems);
-            return Err(failure);
+        match self.stage.check_outputs(&outputs) {
+            Ok(()) => {}
+            Err(Unfit::Breaks(problems)) => {
+                let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
+                failure.details = self.shown_details(problems);
+                return Err(failure);
+            }
+            Err(Unfit::Costly(costly)) => return Err(self.broken(format!("outputs that are too much: {costly}"))),
         }
         self.check_secrets(&outputs)?;
         Ok(outputs)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fake::{checked, codes, loaded, values, with_stage};
-use crate::pipeline::{OnFailure, Phase, Pipeline, PluginSource, Scope, Stage};
+use crate::pipeline::{OnFailure, Phase, Pipeline, PluginSource, Scope, Stage, Unfit};
 use crate::types::{AccountId, RunId, StageName};
 
 const WEB: &str = r#"
@@ -179,9 +179,10 @@ fn a_stage_that_broke_its_promise_is_named() {
     assert_eq!(scan.check_outputs(&json!({"status": "COMPLETE", "high": 1})), Ok(()));
     assert_eq!(
         scan.check_outputs(&json!({"high": "1"})),
-        Err(vec!["/high must be an integer, not a string".to_owned(), "it lacks `status`".to_owned()])
+        Err(Unfit::Breaks(vec!["/high must be an integer, not a string".to_owned(), "it lacks `status`".to_owned()]))
     );
-    assert_eq!(scan.check_config(&json!({"image": "web:latest"})).map_err(|sentences| sentences.len()), Err(1));
+    let broken = scan.check_config(&json!({"image": "web:latest"}));
+    assert!(matches!(broken, Err(Unfit::Breaks(sentences)) if sentences.len() == 1));
 }
 
 #[test]
