@@ -18,6 +18,7 @@ pub mod clock;
 pub mod diagnostic;
 pub mod event;
 pub mod journal;
+mod json;
 pub mod pipeline;
 pub mod plugin;
 pub mod policy;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog::{Contract, PluginSource};
-use super::config::{Evaluated, EvaluationError, Scope, Setting, View};
+use super::config::{Evaluated, EvaluationError, Scope, Setting, TooMuch, View};
 use super::expression::{Expression, Fault};
 use super::file::OnFailure;
 use super::findings::Finding;
@@ -117,12 +117,15 @@ impl Stage {
     /// The config, as far as it is known in a scope.
     ///
     /// # Errors
-    /// The first expression that has no value.
+    /// The first expression that has no value, or that the values are too much.
     pub fn config(&self, scope: &Scope<'_>) -> Result<Evaluated, EvaluationError> {
         let (evaluated, failures) = self.with.evaluate(&self.view(scope));
         match failures.into_iter().next() {
-            None => Ok(evaluated),
-            Some(failure) => Err(EvaluationError {
+            None => match TooMuch::of(&evaluated.config) {
+                None => Ok(evaluated),
+                Some(reason) => Err(EvaluationError::TooMuch { stage: self.name.clone(), reason }),
+            },
+            Some(failure) => Err(EvaluationError::NoValue {
                 stage: self.name.clone(),
                 place: format!("with{}", failure.pointer.replace('/', ".")),
                 expression: failure.slot.expression.text().to_owned(),
@@ -137,7 +140,7 @@ impl Stage {
     /// The condition has no value, or one that is neither true nor false.
     pub fn when(&self, scope: &Scope<'_>) -> Result<Option<bool>, EvaluationError> {
         let Some(condition) = &self.when else { return Ok(Some(true)) };
-        let error = |reason| EvaluationError {
+        let error = |reason| EvaluationError::NoValue {
             stage: self.name.clone(),
             place: "when".to_owned(),
             expression: condition.text().to_owned(),

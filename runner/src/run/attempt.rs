@@ -17,6 +17,7 @@ use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::Clients;
 use crate::event::Failure;
 use crate::journal::{JournalError, Phase};
+use crate::json;
 use crate::pipeline::{Stage, Unfit};
 use crate::plugin::bindings::Stage as Guest;
 use crate::plugin::bindings::exports::kiln::stage::lifecycle;
@@ -276,8 +277,8 @@ impl Attempt<'_> {
         if text.len() > most {
             return Err(too_long(text.len()));
         }
-        let outputs: Value =
-            serde_json::from_str(text).map_err(|error| self.broken(format!("{what} that are not JSON ({error})")))?;
+        let outputs =
+            json::read(text.as_bytes()).map_err(|unreadable| self.broken(format!("{what} that are {unreadable}")))?;
         match outputs.to_string().len() {
             length if length > most => Err(too_long(length)),
             _ => Ok(outputs),

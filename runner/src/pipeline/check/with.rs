@@ -8,7 +8,7 @@ use super::places::Places;
 use super::stages::{Needed, References};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::catalog::Contract;
-use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, View};
+use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, TooMuch, View};
 use crate::pipeline::document::{join, segments};
 use crate::pipeline::expression::Kind;
 use crate::pipeline::findings::{Finding, Problem};
@@ -68,6 +68,12 @@ impl<'a> Config<'a> {
             );
             // Nothing more is to be said about a value that does not exist.
             unknown.push(failure.pointer);
+        }
+        if let Some(reason) = TooMuch::of(&config) {
+            let message = format!("`with` of stage `{}` is {reason}", self.stage);
+            let at = places.key(&["stages", self.stage, "with"]);
+            diagnostics.push(Diagnostic::error("too-much", message).at(at, "").help(reason.help()));
+            return;
         }
         let findings = match contract.config.check(&config, &unknown, &places.steps) {
             Ok(findings) => findings,

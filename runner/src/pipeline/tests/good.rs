@@ -186,6 +186,22 @@ fn a_stage_that_broke_its_promise_is_named() {
 }
 
 #[test]
+fn outputs_that_are_put_too_deep_into_a_config_are_not_given() {
+    let file = with_stage(
+        "[plugins.any]\npath = \"any.wasm\"\n[stages.one]\nplugin = \"any\"\n\
+         [stages.two]\nplugin = \"any\"\nwith = { all = [[\"${stages.one.deep}\"]] }",
+    );
+    let config = |levels| {
+        let deep = (1..levels).fold(json!([]), |inner, _| json!([inner]));
+        let world = World::new(checked(&file).unwrap(), json!({"one": {"deep": deep}}));
+        let scope = world.scope(Phase::Run);
+        world.stage("two").config(&scope).map(|evaluated| evaluated.unknown).map_err(|error| error.to_string())
+    };
+    assert_eq!(config(45), Ok(vec![]));
+    assert_eq!(config(46), Err("`with` of stage `two` is nested more than 48 levels deep".to_owned()));
+}
+
+#[test]
 fn inputs_come_from_the_flag_then_the_environment_then_the_default() {
     let commit = |inputs: &[(&str, &str)], env: &[(&str, &str)]| {
         loaded(WEB, &values(inputs, env)).map(|pipeline| pipeline.inputs.get("commit").cloned()).ok().flatten()
