@@ -13,14 +13,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use kiln_runner::aws::clients::Connection;
+use kiln_runner::call::Interrupter;
 use kiln_runner::clock::Clock;
+use kiln_runner::contract::Limits;
 use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::pipeline::{self, Values};
-use kiln_runner::contract::Limits;
 use kiln_runner::plugin::{Engine, Plugins};
 use kiln_runner::rehearse::{InProcess, START};
 use kiln_runner::report::Reports;
-use kiln_runner::call::Interrupter;
 use kiln_runner::run::{self, Resumable, RunError, RunOptions, RunSource, RunSummary, Sharing};
 use kiln_sim::{Effect, Simulator, WorldFile};
 

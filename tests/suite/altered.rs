@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kiln_runner::call::HostStop;
 use kiln_runner::journal::{self, CallKey, Record};
 use kiln_runner::plugin::Engine;
-use kiln_runner::call::HostStop;
-use kiln_runner::run::{ RunError, RunSummary};
+use kiln_runner::run::{RunError, RunSummary};
 use kiln_tests::{Chance, Guest, Still, World, run_in};
 
 /// How many guests there are; each is altered in four ways.

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_runner::aws::clients::Connection;
+use kiln_runner::call::Interrupter;
 use kiln_runner::clock::Clock;
+use kiln_runner::contract::Limits;
 use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::{Event, EventKind, RunOutcome};
 use kiln_runner::pipeline::{self, Values};
-use kiln_runner::contract::Limits;
 use kiln_runner::plugin::{Engine, Plugins};
 use kiln_runner::rehearse::{InProcess, START};
 use kiln_runner::report::Report;
-use kiln_runner::call::Interrupter;
-use kiln_runner::run::{ RunOptions, RunSource, Sharing, run};
+use kiln_runner::run::{RunOptions, RunSource, Sharing, run};
 use kiln_sim::{Simulator, WorldFile};
 use kiln_tests::World;
 

@@ -90,8 +90,9 @@ impl RunContext {
         Ok(memory)
     }
 
-    /// That the run may change its environments: the last thing before a write is sent.
+    /// That the run may change its environments, and will know that it did: the last thing before a write is sent.
     pub(crate) fn guard(&self) -> Result<(), HostStop> {
+        self.ledger.still_there()?;
         match &self.leases {
             Some(leases) => Ok(leases.guard()?),
             None => Ok(()),

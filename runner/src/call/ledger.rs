@@ -88,6 +88,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// That what was recorded is where it will be looked for.
+    pub(crate) fn still_there(&self) -> Result<(), HostStop> {
+        match self.journal() {
+            Some(journal) => Ok(journal.still_there()?),
+            None => Ok(()),
+        }
+    }
+
     fn journal(&self) -> Option<Journal> {
         match &*self.state() {
             State::Begun(journal) => Some(journal.clone()),

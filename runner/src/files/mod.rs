@@ -1,11 +1,14 @@
 //! Files that somebody names: what may be read, and what may be replaced.
 //!
-//! The main types are the functions of [`read()`] and [`Destination`]: nothing else reads or writes what a command line or a pipeline
+//! The main function is [`read()`], the main type [`Destination`]: nothing else reads or writes what a command line or a pipeline
 //! names.
 
+mod presence;
 mod read;
 mod write;
 
+pub use presence::Gone;
+pub(crate) use presence::still_there;
 pub(crate) use read::open;
 pub use read::{ReadError, read, read_at_most, read_text};
 pub use write::{Destination, Kept, WriteError};

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::files::Gone;
 use crate::types::Digest;
 
 /// Why a journal could not be written or read.
@@ -147,6 +148,14 @@ pub enum JournalError {
         /// Why not.
         reason: String,
     },
+    /// The file that is written is not the one that its path leads to: nobody would find what it holds.
+    #[error("the journal {} {what} while its run was at work; nothing more is sent to AWS", path.display())]
+    Vanished {
+        /// Which.
+        path: PathBuf,
+        /// What became of it.
+        what: Gone,
+    },
     /// An earlier write or sync failed, so nothing that is written now could be relied on.
     #[error(
         "the journal {} takes no more records, because an earlier write failed ({cause}); the run must end. What was \
@@ -158,6 +167,8 @@ pub enum JournalError {
         path: PathBuf,
         /// The failure that poisoned it.
         cause: String,
+        /// What became of the file, where that was it.
+        gone: Option<Gone>,
     },
 }
 
@@ -165,6 +176,26 @@ impl JournalError {
     /// Whether it is the shared store, and not this machine, that does not take the journal.
     pub fn is_of_store(&self) -> bool {
         matches!(self, Self::TakenOver { .. } | Self::Replica { .. })
+    }
+
+    /// What became of the file, where it is not where its path leads any more.
+    pub fn gone(&self) -> Option<&Gone> {
+        match self {
+            Self::Vanished { what, .. } => Some(what),
+            Self::Poisoned { gone, .. } => gone.as_ref(),
+            Self::Io { .. }
+            | Self::Exists { .. }
+            | Self::Locked { .. }
+            | Self::Header { .. }
+            | Self::Damaged { .. }
+            | Self::Record { .. }
+            | Self::Blob { .. }
+            | Self::Encode { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::Full { .. }
+            | Self::TakenOver { .. }
+            | Self::Replica { .. } => None,
+        }
     }
 
     /// For `map_err` on an operation of the operating system.

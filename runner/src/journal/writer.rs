@@ -20,6 +20,7 @@ use super::frame::{self, MAX_INLINE};
 use super::reader::{self, BlobReference, Recording, Tail};
 use super::record::{Record, RunStart};
 use super::replica::{self, Framed, Replica};
+use crate::files::{self, Gone};
 
 /// The largest record.
 pub(super) const MAX_RECORD: u64 = 1 << 20;
@@ -79,7 +80,25 @@ struct State {
     /// The length of the file.
     length: u64,
     /// The first failure.
-    failed: Option<String>,
+    failed: Option<Failure>,
+}
+
+/// Why a journal takes no more records.
+#[derive(Clone)]
+struct Failure {
+    cause: String,
+    /// Where the file is not the one any more that its path leads to.
+    gone: Option<Gone>,
+}
+
+impl Failure {
+    fn of(cause: impl ToString) -> Self {
+        Self { cause: cause.to_string(), gone: None }
+    }
+
+    fn at(self, path: &Path) -> JournalError {
+        JournalError::Poisoned { path: path.to_owned(), cause: self.cause, gone: self.gone }
+    }
 }
 
 /// A record's JSON, ready to be framed.
@@ -222,6 +241,11 @@ impl Journal {
         self.inner.replica.set(replicated).map_err(|_| wrong("it is carried to one already"))
     }
 
+    /// That what is written is where it will be looked for. Once it was not, the journal takes no more records.
+    pub fn still_there(&self) -> Result<(), JournalError> {
+        self.inner.still_there()
+    }
+
     async fn sync_to(&self, seq: u64) -> Result<(), JournalError> {
         let turn = Arc::clone(&self.inner.turn).lock_owned().await;
         // While this caller waited its turn, another's sync may have covered it.
@@ -245,7 +269,7 @@ impl Journal {
         });
         match pushed.await {
             Ok(result) => result,
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), error.to_string())),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
         }
     }
 
@@ -270,7 +294,7 @@ impl Journal {
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             // Only where the runtime is being shut down, or the work panicked.
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), error.to_string())),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
         }
     }
 
@@ -348,7 +372,7 @@ impl Inner {
         let seq = state.next_seq;
         let (bytes, crc) = frame::encode(seq, record.kind, blob, state.prev_crc, payload);
         if let Err(source) = state.file.write_all(&bytes) {
-            self.poison(&mut state, source.to_string());
+            self.poison(&mut state, Failure::of(&source));
             return Err(JournalError::Io { action: "write the journal", path: self.path.clone(), source });
         }
         state.next_seq += 1;
@@ -359,8 +383,8 @@ impl Inner {
     }
 
     fn admit(&self, state: &State, record: &Encoded) -> Result<(), JournalError> {
-        if let Some(cause) = &state.failed {
-            return Err(JournalError::Poisoned { path: self.path.clone(), cause: cause.clone() });
+        if let Some(failure) = &state.failed {
+            return Err(failure.clone().at(&self.path));
         }
         let limit = if record.begins_work { MAX_RUN } else { MAX_RUN_CLOSING };
         if state.bytes + record.json.len() as u64 > limit {
@@ -381,17 +405,24 @@ impl Inner {
     fn sync_file(&self) -> Result<(u64, u64), JournalError> {
         let written = {
             let state = self.state();
-            if let Some(cause) = &state.failed {
-                return Err(JournalError::Poisoned { path: self.path.clone(), cause: cause.clone() });
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone().at(&self.path));
             }
             (state.next_seq, state.length)
         };
+        // To be durable means to be found again.
+        self.still_there()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(source) = self.syncing.sync_data() {
-            self.poison(&mut self.state(), source.to_string());
+            self.poison(&mut self.state(), Failure::of(&source));
             return Err(JournalError::Io { action: "sync the journal", path: self.path.clone(), source });
         }
         Ok(written)
+    }
+
+    fn still_there(&self) -> Result<(), JournalError> {
+        files::still_there(&self.syncing, &self.path)
+            .map_err(|what| self.fail(JournalError::Vanished { path: self.path.clone(), what }))
     }
 
     /// Sync the file, and read the frames that are not yet where the journal is kept as well.
@@ -405,13 +436,12 @@ impl Inner {
     }
 
     fn fail(&self, error: JournalError) -> JournalError {
-        self.poison(&mut self.state(), error.to_string());
+        self.poison(&mut self.state(), Failure { gone: error.gone().cloned(), ..Failure::of(&error) });
         error
     }
 
-    fn poison(&self, state: &mut State, cause: String) -> JournalError {
-        let cause = state.failed.get_or_insert(cause).clone();
-        JournalError::Poisoned { path: self.path.clone(), cause }
+    fn poison(&self, state: &mut State, failure: Failure) -> JournalError {
+        state.failed.get_or_insert(failure).clone().at(&self.path)
     }
 }
 
@@ -462,15 +492,18 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsRawFd as _, OwnedFd};
 
     use super::super::record::RunEnd;
     use super::*;
     use crate::event::RunOutcome;
 
     fn over(file: impl Into<File>) -> Journal {
-        let state = State { file: file.into(), next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
-        Journal::over(Path::new("run"), PathBuf::from("run/journal"), state).unwrap()
+        let file = file.into();
+        // A path to whatever it is.
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let state = State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        Journal::over(Path::new("run"), path, state).unwrap()
     }
 
     fn record() -> Record {
@@ -513,6 +546,27 @@ mod tests {
         let journal = over(tempfile::tempfile().unwrap());
         assert_send(&journal.append_durable(&record()));
         assert_send(&journal.sync());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_nobody_will_find_takes_no_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let state = |file| State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        let journal = Journal::over(dir.path(), path.clone(), state(File::create_new(&path).unwrap())).unwrap();
+        journal.append_durable(&record()).await.unwrap();
+        journal.still_there().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let error = journal.append_durable(&record()).await.unwrap_err();
+        assert!(matches!(error, JournalError::Vanished { what: Gone::Deleted, .. }), "{error}");
+        assert!(matches!(journal.append(&record()), Err(JournalError::Poisoned { .. })));
+
+        let journal = Journal::over(dir.path(), path.clone(), state(File::create_new(&path).unwrap())).unwrap();
+        std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        std::fs::copy(dir.path().join("elsewhere"), &path).unwrap();
+        let error = journal.still_there().unwrap_err();
+        assert!(matches!(error, JournalError::Vanished { what: Gone::Replaced, .. }), "{error}");
+        assert!(matches!(journal.append(&record()), Err(JournalError::Poisoned { .. })), "also when it is put back");
     }
 
     #[test]

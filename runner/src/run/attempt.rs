@@ -23,7 +23,8 @@ use crate::contract::bindings::kiln::stage::types::{self, Change, StagePlan};
 use crate::event::Failure;
 use crate::host::{StageHost, WorkParts, trap_reason};
 use crate::journal::{JournalError, Phase};
-use crate::pipeline::Stage;
+use crate::json;
+use crate::pipeline::{Stage, Unfit};
 use crate::plugin::{Engine, Plugin};
 use crate::policy::Grants;
 use crate::types::Place;
@@ -243,10 +244,14 @@ impl Attempt<'_> {
 
     fn check_outputs(&self, text: &str) -> Result<Value, Failure> {
         let outputs = self.read_outputs("outputs", text)?;
-        if let Err(problems) = self.stage.check_outputs(&outputs) {
-            let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
-            failure.details = self.shown_details(problems);
-            return Err(failure);
+        match self.stage.check_outputs(&outputs) {
+            Ok(()) => {}
+            Err(Unfit::Breaks(problems)) => {
+                let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
+                failure.details = self.shown_details(problems);
+                return Err(failure);
+            }
+            Err(Unfit::Costly(costly)) => return Err(self.broken(format!("outputs that are too much: {costly}"))),
         }
         self.check_secrets(&outputs)?;
         Ok(outputs)
@@ -283,8 +288,8 @@ impl Attempt<'_> {
         if text.len() > most {
             return Err(too_long(text.len()));
         }
-        let outputs: Value =
-            serde_json::from_str(text).map_err(|error| self.broken(format!("{what} that are not JSON ({error})")))?;
+        let outputs =
+            json::read(text.as_bytes()).map_err(|unreadable| self.broken(format!("{what} that are {unreadable}")))?;
         match outputs.to_string().len() {
             length if length > most => Err(too_long(length)),
             _ => Ok(outputs),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::secrets::ResolveError;
 use crate::aws::error::{AwsError, ErrorKind};
+use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::plugin::PluginError;
 use crate::policy::PolicyError;
@@ -90,14 +91,23 @@ fn without_journal(error: &JournalError) -> String {
 
 /// What to do when a journal takes no more in the middle of a run.
 fn unrecorded(run: &RunId, error: &JournalError) -> String {
-    match error {
-        error if error.is_of_store() => AFTER_LOSS.to_owned(),
-        JournalError::Full { .. } => {
+    match (error.gone(), error) {
+        (None, error) if error.is_of_store() => AFTER_LOSS.to_owned(),
+        (None, JournalError::Full { .. }) => {
             format!(
                 "it cannot go on; look at what it has done by `kiln show {run}`, or take it back by `kiln undo {run}`"
             )
         }
-        _ => format!(
+        (Some(Gone::Moved | Gone::Replaced | Gone::Unknown(_)), _) => format!(
+            "put the state directory back as it was; then `kiln resume {run}` goes on where this ended, and what was sent meanwhile \
+             is looked up first"
+        ),
+        (Some(Gone::Deleted), _) => format!(
+            "look at what it has done in the account: what is told above is all that is left. Where it is kept in a shared store \
+             as well, `kiln resume {run} --store ADDRESS` goes on. Keep the state directory out of what is cleaned up (`git clean`): \
+             `--state-dir`"
+        ),
+        (None, _) => format!(
             "free space on the disk, or see what else keeps the journal from being written; then `kiln resume {run}` goes on: \
              what was sent and could not be written down is looked up first, and nothing happens twice"
         ),

@@ -335,25 +335,35 @@ impl Execution {
             match ended.map_err(|error| HostStop::Defect(error.to_string())).flatten() {
                 Ok(ended) => {
                     let at = run.clock.now();
-                    run.record(&Record::StageEnd(journal::StageEnd {
-                        stage: ended.name.clone(),
-                        attempt: ended.attempt,
-                        outcome: ended.outcome,
-                        outputs: ended.outputs.as_ref().map(|outputs| run.seal(outputs)).transpose()?,
-                        failure: ended.failure.clone(),
-                        retry_at: None,
-                        at,
-                    }))?;
-                    noted.push((ended, at));
+                    match self.note_end(&ended, at) {
+                        Ok(()) => noted.push((ended, at)),
+                        Err(error) => stop = stop.or(Some(error)),
+                    }
                 }
                 Err(error) => stop = stop.or(Some(error)),
             }
         }
-        run.sync().await?;
+        if let Err(error) = run.sync().await {
+            // What came first says more: a journal that has failed only says that it has.
+            return Err(stop.unwrap_or(error));
+        }
         for (ended, at) in noted {
             self.end_stage(ended, at).await?;
         }
         stop.map_or(Ok(()), Err)
+    }
+
+    fn note_end(&self, ended: &StageEnd, at: u64) -> Result<(), HostStop> {
+        let run = &self.prepared.run;
+        run.record(&Record::StageEnd(journal::StageEnd {
+            stage: ended.name.clone(),
+            attempt: ended.attempt,
+            outcome: ended.outcome,
+            outputs: ended.outputs.as_ref().map(|outputs| run.seal(outputs)).transpose()?,
+            failure: ended.failure.clone(),
+            retry_at: None,
+            at,
+        }))
     }
 
     async fn end_stage(&mut self, ended: StageEnd, at: u64) -> Result<(), HostStop> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::lease::{Lease, LeaseKey};
 use crate::aws::error::{AwsError, ErrorKind};
+use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::types::{Digest, RunId, StoreAddress};
 
@@ -74,6 +75,19 @@ pub enum LeaseError {
         seconds: u64,
         /// Why it could not be renewed.
         reason: Option<String>,
+    },
+    /// The file that it lies in is not the one that is locked: another run may lock the other.
+    #[error(
+        "the lease of {key}, {}, {what} while this run held it; another run may have it by now, so nothing more is sent to AWS",
+        path.display()
+    )]
+    Vanished {
+        /// What.
+        key: LeaseKey,
+        /// Its file.
+        path: PathBuf,
+        /// What became of it.
+        what: Gone,
     },
     /// A process that holds it lives, and a person wants to release it.
     #[error("{key} is held by a process that lives: {}, of run {}", lease.owner, lease.run)]
@@ -189,6 +203,11 @@ impl LeaseError {
             Self::Alive { .. } => {
                 Some("end that process first; it keeps the environment for itself when it ends in order".to_owned())
             }
+            Self::Vanished { .. } => Some(
+                "look at who deploys there now (`kiln lease list`, `kiln runs`), then `kiln resume` goes on where this ended; keep \
+                 the state directory out of what is cleaned up (`git clean`): `--state-dir`"
+                    .to_owned(),
+            ),
             Self::Io { .. } => Some("check the disk and `--state-dir`".to_owned()),
             Self::Store(error) => error.help(),
         }

@@ -218,9 +218,13 @@ impl Watch {
     /// What to do about a lease that is `seen` at the instant `now` of a clock that never goes back. `now` must be read after
     /// the answer has come.
     pub(crate) fn decide(&mut self, seen: Option<&Lease>, life: Life, now: Duration) -> Decision {
-        let Some(lease) = seen else { return Decision::Take { fence: 1, crashed: None } };
+        // A fence never goes back, also where the lease was removed.
+        let Some(lease) = seen else {
+            return Decision::Take { fence: self.fence.unwrap_or_default() + 1, crashed: None };
+        };
         let own = lease.run == self.run;
-        let newer = self.fence.is_some_and(|fence| lease.fence > fence) && !own;
+        // Whoever has it after this run had it is newer. Its fence is higher, unless the lease was removed meanwhile.
+        let newer = self.fence.is_some() && !own;
         if newer && !self.despite_newer {
             return Decision::Refuse(Refusal::Newer, Box::new(lease.clone()));
         }
@@ -238,7 +242,8 @@ impl Watch {
     }
 
     fn take(&self, lease: &Lease, crashed: bool) -> Decision {
-        Decision::Take { fence: lease.fence + 1, crashed: crashed.then(|| Box::new(lease.clone())) }
+        let newest = lease.fence.max(self.fence.unwrap_or_default());
+        Decision::Take { fence: newest + 1, crashed: crashed.then(|| Box::new(lease.clone())) }
     }
 
     fn watch(&mut self, lease: &Lease, now: Duration, own: bool) -> Decision {
@@ -341,6 +346,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_was_removed_begins_behind_the_fence_that_the_run_knows() {
+        let known = || Watch::new(run(1), Some(6), false);
+        assert_eq!(known().decide(None, Life::Dead, Duration::ZERO), Decision::Take { fence: 7, crashed: None });
+        // Another run found nothing, and began at 1.
+        let begun_anew = Lease { fence: 1, ..lease(2, Holding::Free) };
+        let refused = decide(&mut known(), &begun_anew, Life::Dead, 0);
+        assert!(matches!(refused, Decision::Refuse(Refusal::Newer, _)), "{refused:?}");
+        let despite = decide(&mut Watch::new(run(1), Some(6), true), &begun_anew, Life::Dead, 0);
+        assert_eq!(despite, Decision::Take { fence: 7, crashed: None });
+    }
+
+    #[test]
     fn a_run_does_not_go_on_behind_the_back_of_a_newer_one() {
         for state in [Holding::Free, Holding::Parked, Holding::Held] {
             let newer = lease(2, state);
@@ -416,10 +433,10 @@ mod tests {
             let seen = lease(of, state);
             let mut watch = Watch::new(run(1), journaled, despite);
             if let Decision::Take { fence, .. } = watch.decide(Some(&seen), life, Duration::ZERO) {
-                prop_assert!(fence == seen.fence + 1);
+                prop_assert!(fence == seen.fence.max(journaled.unwrap_or_default()) + 1);
                 prop_assert!(life != Life::Alive);
                 prop_assert!(of == 1 || state != Holding::Parked);
-                prop_assert!(of == 1 || despite || journaled.is_none_or(|fence| fence >= seen.fence));
+                prop_assert!(of == 1 || despite || journaled.is_none());
             }
         }
     }

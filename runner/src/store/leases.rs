@@ -210,8 +210,8 @@ impl Leases {
             }
             let passed = held.renewed.elapsed();
             match held.place {
-                // The kernel keeps the lock for as long as this process lives.
-                Place::Local(_) => {}
+                // The kernel keeps the lock for as long as this process lives, but of the file, not of its name.
+                Place::Local(ref file) => file.still_there(key)?,
                 Place::Shared if self.0.terms.is_certain(passed) => {}
                 Place::Shared => {
                     let reason = held.trouble.clone();

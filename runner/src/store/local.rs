@@ -46,6 +46,16 @@ pub(super) fn path(state: &Path, key: &LeaseKey) -> Option<PathBuf> {
 
 /// Open and lock the file of a lease.
 pub(super) fn open(path: &Path) -> Result<Opened, LeaseError> {
+    loop {
+        match open_once(path)? {
+            // It was removed before it was locked: whoever comes next would lock another.
+            Opened::Locked(file, _) if files::still_there(&file.file, path).is_err() => {}
+            opened => return Ok(opened),
+        }
+    }
+}
+
+fn open_once(path: &Path) -> Result<Opened, LeaseError> {
     if let Some(parent) = path.parent() {
         make_dir(parent).map_err(super::StoreError::from)?;
     }
@@ -94,6 +104,15 @@ pub(super) fn list(state: &Path) -> Result<Vec<(LeaseKey, PathBuf)>, LeaseError>
 }
 
 impl LeaseFile {
+    /// That whoever looks for the lease finds this one.
+    pub(super) fn still_there(&self, key: &LeaseKey) -> Result<(), LeaseError> {
+        files::still_there(&self.file, &self.path).map_err(|what| LeaseError::Vanished {
+            key: key.clone(),
+            path: self.path.clone(),
+            what,
+        })
+    }
+
     /// Write down, durably, how the lease stands from now on.
     pub(super) fn write(&mut self, lease: &Lease) -> Result<(), LeaseError> {
         let mut line = Vec::new();
@@ -204,6 +223,25 @@ mod tests {
             drop(file);
             assert_eq!(look(&path).unwrap(), (Some(lease(fence + 1)), false), "cut at byte {end}");
         }
+    }
+
+    #[test]
+    fn a_lease_whose_file_is_not_found_any_more_is_nobodys() {
+        let state = tempfile::tempdir().unwrap();
+        let key = LeaseKey::Environment {
+            account: "111111111111".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+        };
+        let path = path(state.path(), &key).unwrap();
+        let (mut file, _) = locked(&path);
+        file.write(&lease(1)).unwrap();
+        file.still_there(&key).unwrap();
+        fs::remove_dir_all(state.path().join("leases")).unwrap();
+        let error = file.still_there(&key).unwrap_err();
+        assert!(error.to_string().contains("was deleted while this run held it"), "{error}");
+        let (other, seen) = locked(&path);
+        assert_eq!(seen, None, "another run finds nothing of it");
+        assert!(file.still_there(&key).is_err() && other.still_there(&key).is_ok());
     }
 
     #[test]
