@@ -191,6 +191,7 @@ impl JournalError {
             | Self::Record { .. }
             | Self::Blob { .. }
             | Self::Encode { .. }
+            | Self::Unreadable { .. }
             | Self::RecordTooLarge { .. }
             | Self::Full { .. }
             | Self::TakenOver { .. }
