@@ -9,6 +9,7 @@ mod destinations;
 mod emulators;
 mod failures;
 mod hostile;
+mod house;
 mod html;
 mod inputs;
 mod journals;

@@ -8,13 +8,11 @@ mod error;
 mod notes;
 mod registry;
 mod schema;
-mod standard;
 mod text;
 
+pub use crate::contract::standard_names;
 pub use cache::{CacheDir, CacheError};
 pub use component::{Description, Plugin};
 pub use engine::Engine;
 pub use error::PluginError;
 pub use registry::Plugins;
-pub(crate) use standard::standard_component;
-pub use standard::standard_names;

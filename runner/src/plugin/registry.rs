@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
-use super::standard::{standard, standard_names};
+use crate::contract::{standard, standard_names};
 use crate::files;
 use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
 use crate::types::Digest;

@@ -139,7 +139,7 @@ impl Resumable {
         let mut components = BTreeMap::new();
         for (name, digest) in &self.history.start.plugins {
             let kept = journal::kept_component(state_dir, digest)?;
-            let bytes = kept.or_else(|| crate::plugin::standard_component(digest));
+            let bytes = kept.or_else(|| crate::contract::standard_component(digest));
             let missing = || ResumeError::Component { name: name.clone(), digest: digest.clone() };
             components.insert(name.clone(), bytes.ok_or_else(missing)?);
         }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::replica::{FRAMES, frame_place, get_blob, kept_component, partition};
 use super::table::Table;
+use crate::contract::standard_component;
 use crate::files;
 use crate::journal::{
     self, JournalError, Payload, Record, RunStart, attach, attached, has_blob, header, is_locked, keep_component,
     make_dir, run_dir, split_frames,
 };
-use crate::plugin::standard_component;
 use crate::types::{Digest, RunId};
 
 /// A run that was brought here.
