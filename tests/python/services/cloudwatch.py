@@ -45,7 +45,7 @@ def drive(aws):
         },
     ]
     cloudwatch.put_metric_data(Namespace="Coverage", MetricData=data)
-    aws.refused("InvalidParameterCombinationException", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[
+    aws.refused("InvalidParameterCombination", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[
         {"MetricName": "Errors", "Value": 1.0, "Values": [1.0]},
     ])
     aws.until(lambda: state("coverage")["StateValue"] == "ALARM")
