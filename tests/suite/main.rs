@@ -24,5 +24,6 @@ mod sealed;
 mod simulating;
 mod store;
 mod storms;
+mod streams;
 mod walk;
 mod web_service;
