@@ -10,7 +10,7 @@ use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, Stag
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Counts from 0 in a run, without gaps.
+    /// Counts from 0 in a run, without gaps; where events were left out, `left-out` has the number of the last of them.
     pub seq: u64,
     /// Milliseconds since the Unix epoch, by the run's clock.
     pub at: u64,
@@ -143,6 +143,11 @@ pub enum EventKind {
         message: String,
         /// What to do.
         help: Option<String>,
+    },
+    /// Statuses, lines of logs and calls stood here that were left out of this report, because its reader was too slow.
+    LeftOut {
+        /// How many events.
+        events: u64,
     },
     /// The run was told to end (a signal), and is ending.
     Interrupted {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -33,6 +33,7 @@ pub struct Kiln {
     directory: TempDir,
     scale: Option<f64>,
     survives_large_files: bool,
+    stdout: Option<Stdio>,
 }
 
 impl Kiln {
@@ -42,7 +43,7 @@ impl Kiln {
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(directory.path());
         surround(&mut command);
-        Self { command, directory, scale: None, survives_large_files: false }
+        Self { command, directory, scale: None, survives_large_files: false, stdout: None }
     }
 
     /// Let its clock go as fast as a simulator's.
@@ -72,6 +73,12 @@ impl Kiln {
     /// Let it read from there.
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.command.stdin(stdin);
+        self
+    }
+
+    /// Let it write there, and not to where an outcome finds it.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
         self
     }
 
@@ -107,7 +114,8 @@ impl Kiln {
         if self.survives_large_files {
             self.command = within_shell(&self.command, self.directory.path());
         }
-        let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
+        let child = self.command.stdout(stdout).stderr(Stdio::piped()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{}: {error}", binary().display()));
         Running { child, directory: self.directory }
     }
@@ -163,6 +171,23 @@ impl Running {
     /// The directory that it was started in.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Wait until it ends although nobody reads what it writes, and answer its exit code. It must within `patience`.
+    #[track_caller]
+    pub fn end_unread(&mut self, patience: Duration) -> Option<i32> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.code(),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+                still => {
+                    // It was not waited for with success: the id is its own.
+                    let _ = self.child.kill();
+                    panic!("it did not end within {patience:?}: {still:?}");
+                }
+            }
+        }
     }
 
     /// Wait until it ends, which it must within `patience`.

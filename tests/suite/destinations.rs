@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-use kiln_tests::{Account, Guest, Kiln, World, repository};
+use kiln_tests::{Account, Guest, Kiln, World};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -144,8 +144,7 @@ fn results_and_addresses_are_held_to_the_same() {
     for (target, words) in [("fifo", "a pipe (FIFO)"), ("pipeline.world.toml", "it is the world file")] {
         refused(Kiln::new(sim).args([target]), words);
     }
-    let web = repository().join("pipelines/web-service.toml").display().to_string();
-    let outcome = Kiln::new(["test", &web, "--junit", "old.xml"]).file("old.xml", "old").run();
+    let outcome = dressed(Kiln::new(["test", "pipeline.toml", "--junit", "old.xml"])).file("old.xml", "old").run();
     assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
     let written = fs::read_to_string(outcome.directory().join("old.xml")).unwrap_or_default();
     assert!(written.contains("<testsuites"), "{written:.80}");

@@ -25,5 +25,6 @@ mod sealed;
 mod simulating;
 mod store;
 mod storms;
+mod streams;
 mod walk;
 mod web_service;

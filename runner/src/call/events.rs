@@ -91,6 +91,7 @@ fn told(mut kind: EventKind, redactor: &Redactor) -> EventKind {
         | EventKind::StageResumed { .. }
         | EventKind::StageStarted { .. }
         | EventKind::UndoStarted
+        | EventKind::LeftOut { .. }
         | EventKind::Interrupted { .. }
         | EventKind::RunFinished { .. } => {}
     }

@@ -11,14 +11,14 @@ use super::aws::Endpoint;
 use super::dispatch::Global;
 use super::exit::Exit;
 use super::page;
-use super::say::complain;
+use super::say::{complain, note};
 use super::signals;
 use crate::call::{HostStop, Interrupter};
 use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::files::Kept;
 use crate::pipeline::Span;
-use crate::report::{Html, Settings, reports_of_run};
+use crate::report::{Apart, Html, Settings, reports_of_run};
 use crate::run::{RunError, RunOptions, RunSummary};
 use crate::types::Region;
 
@@ -62,21 +62,29 @@ impl Conduct {
         let written = page.as_ref().map(|page| page.delivery());
         let (interrupter, control) = Interrupter::new();
         let watched = control.clone();
-        if let Err(error) = signals::watch(interrupter) {
-            return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
-        }
+        let watch = match signals::watch(interrupter) {
+            Ok(watch) => watch,
+            Err(error) => return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment),
+        };
         let settings = Settings {
             output: global.output,
             verbose: global.verbose > 0,
             interval: Duration::from_secs(self.progress_interval),
         };
-        let report = page::beside(reports_of_run(&settings, clock), page);
+        let (report, backlog) = match Apart::new(Box::new(reports_of_run(&settings, clock))) {
+            Ok(apart) => apart,
+            Err(error) => return complain(&format!("cannot write a report: {error}"), None, Exit::Environment),
+        };
+        let report = page::beside(Box::new(report), page);
         let options = RunOptions {
             max_parallel: self.max_parallel.map(|limit| limit as usize),
             detach_after: self.detach_after.map(Span::get),
             ..endpoint.options(global, region, clock, control, report).await
         };
         let result = work(options).await;
+        let patience = || if watched.interrupted().is_some() { HURRIED } else { PATIENT };
+        tell_unread(backlog.rest(patience), result.as_ref().ok());
+        watch.over();
         if let (Some(path), Some(written)) = (&self.report, written) {
             page::complain_unless_written(path, &written);
         }
@@ -92,6 +100,21 @@ impl Conduct {
             }
             Err(error) => complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
         }
+    }
+}
+
+/// When a run is over, its reader may stand still for so long before the rest of its report is given up.
+const PATIENT: Duration = Duration::from_secs(10);
+/// And for so long where the run was told to end.
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// Say that the report is not written to its end.
+fn tell_unread(events: usize, run: Option<&RunSummary>) {
+    if events > 0 {
+        let run = run.map_or_else(String::new, |summary| format!(" {}", summary.run));
+        note(&format!(
+            "nobody reads the report of the run: its last {events} events were not written; `kiln show{run}` tells"
+        ));
     }
 }
 

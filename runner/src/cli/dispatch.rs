@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::say::{complain, harmless, indented, say};
+use super::say::{self, complain, harmless, indented, say};
 use super::{
     check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test, trace,
 };
@@ -128,8 +128,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     trace::start(arguments.global.verbose);
-    let global = &arguments.global;
-    match arguments.command {
+    let exit = execute(arguments.command, &arguments.global);
+    say::rest();
+    exit.into()
+}
+
+fn execute(command: Command, global: &Global) -> Exit {
+    match command {
         Command::Check(command) => command.execute(global),
         Command::Plan(command) => on_runtime(command.execute(global)),
         Command::Run(command) => on_runtime(command.execute(global)),
@@ -146,7 +151,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Schema(command) => command.execute(),
         Command::Completions(command) => command.execute::<Arguments>(),
     }
-    .into()
 }
 
 /// What is wrong with the arguments, or the help that they ask for.

@@ -23,10 +23,10 @@ pub(super) fn at(path: &Path, origin: Origin, kept: Kept) -> Result<Html, Exit> 
 }
 
 /// The page gets the same events as the other reports.
-pub(super) fn beside(reports: Reports, page: Option<Html>) -> Box<dyn Report> {
+pub(super) fn beside(report: Box<dyn Report>, page: Option<Html>) -> Box<dyn Report> {
     match page {
-        Some(page) => Box::new(Reports::new(vec![Box::new(reports), Box::new(page)])),
-        None => Box::new(reports),
+        Some(page) => Box::new(Reports::new(vec![report, Box::new(page)])),
+        None => report,
     }
 }
 

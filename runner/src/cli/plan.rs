@@ -29,9 +29,10 @@ impl Plan {
             Err(exit) => return exit,
         };
         let (interrupter, control) = Interrupter::new();
-        if let Err(error) = signals::watch(interrupter) {
-            return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment);
-        }
+        let watch = match signals::watch(interrupter) {
+            Ok(watch) => watch,
+            Err(error) => return complain(&format!("cannot watch for signals: {error}"), None, Exit::Environment),
+        };
         let watched = control.clone();
         let report = Box::new(Reports::new(Vec::new()));
         let (clock, region) = (self.aws.clock(), &loaded.pipeline.region);
@@ -43,6 +44,8 @@ impl Plan {
             }
             Err(error) => return complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
         };
+        // What is left is to show it, to a reader who may take as long as he likes.
+        watch.over();
         let exit = if plan.failed() { Exit::Failed } else { Exit::Done };
         match global.output {
             Output::Json => write_json(exit, &plan),

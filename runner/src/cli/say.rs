@@ -1,12 +1,39 @@
 //! Words on stderr, made harmless for the terminal: paths, plugins and AWS may have written any part of them.
 //!
-//! The main functions are [`complain`] and [`note`].
+//! The main functions are [`complain`] and [`note`]. Once a run may be at work, nobody waits for stderr for long: its reader may have
+//! stopped reading ([`apart`]).
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::exit::Exit;
 use crate::diagnostic::visible;
+use crate::report::Courier;
 use crate::secrets::redact::sanitise;
+
+/// Who takes words to stderr, where nobody may wait for it.
+static APART: OnceLock<Courier<Vec<u8>>> = OnceLock::new();
+
+/// For so long whoever says something waits until it is written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// So much of a trace may wait to be written, in bytes.
+const ROOM: usize = 1 << 20;
+
+/// From now on whoever says something waits for stderr no longer than a moment.
+pub(super) fn apart() {
+    let write = |words: Vec<u8>| {
+        // Where stderr is closed there is nobody to tell.
+        let _ = io::stderr().write_all(&words);
+    };
+    match Courier::start("stderr", write) {
+        // It may be there already.
+        Ok(courier) => drop(APART.set(courier)),
+        Err(error) => tracing::debug!(%error, "no thread to write to stderr with"),
+    }
+}
 
 /// Say on stderr what the reader should know although nothing went wrong.
 pub(super) fn note(message: &str) {
@@ -22,8 +49,48 @@ pub(super) fn complain(message: &str, help: Option<&str>, exit: Exit) -> Exit {
 
 /// Write what is harmless already.
 pub(super) fn say(text: &str) {
-    // Where stderr is closed there is nobody to tell.
-    let _ = io::stderr().write_all(text.as_bytes());
+    match APART.get() {
+        Some(courier) => {
+            courier.bring(text.as_bytes().to_vec(), 0);
+            courier.rest(|| PATIENCE);
+        }
+        // Where stderr is closed there is nobody to tell.
+        None => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// Wait until all that was said is written, if somebody reads it.
+pub(super) fn rest() {
+    if let Some(courier) = APART.get() {
+        courier.rest(|| PATIENCE);
+    }
+}
+
+/// Writes a trace to stderr: an event with each write. What nobody reads in time is left out, and counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trace;
+
+/// How many events of the trace were left out since the last that was written.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+impl Write for Trace {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let Some(courier) = APART.get() else { return io::stderr().write(event) };
+        if courier.has_room(event.len(), ROOM) {
+            match LEFT_OUT.swap(0, Ordering::Relaxed) {
+                0 => {}
+                more => courier.bring(format!("({more} events of the trace were left out here)\n").into_bytes(), 0),
+            }
+            courier.bring(event.to_vec(), event.len());
+        } else {
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A message under its label.

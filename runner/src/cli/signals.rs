@@ -2,13 +2,33 @@
 //!
 //! The main function is [`watch`].
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
+use super::say;
 use crate::call::Interrupter;
 
-/// Interrupt the run at the first signal, and end the process at the second.
-pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<()> {
+/// Signals that are watched for a run.
+pub(super) struct Watch {
+    over: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// There is no run any more that could be ended in order: the next signal ends the process.
+    pub(super) fn over(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Interrupt the run at the first signal, and end the process at the second. From here on nobody may wait for a reader: who does hears
+/// no signal.
+pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<Watch> {
+    say::apart();
+    let over = Arc::new(AtomicBool::new(false));
+    let watch = Watch { over: Arc::clone(&over) };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
@@ -19,7 +39,7 @@ pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<()> {
                 Some(()) = terminate.recv() => ("SIGTERM", 143),
                 else => return,
             };
-            if told {
+            if told || over.load(Ordering::Relaxed) {
                 // The journal is whole at every instant: that is what it is for.
                 std::process::exit(exit);
             }
@@ -27,7 +47,7 @@ pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<()> {
             interrupter.interrupt(name);
         }
     });
-    Ok(())
+    Ok(watch)
 }
 
 /// The exit code of a run that `signal` ended.

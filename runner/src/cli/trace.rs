@@ -2,13 +2,13 @@
 //!
 //! The main function is [`start`].
 
-use std::io;
-
 use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::say::Trace;
 
 /// The crates whose events are shown. What the AWS SDK and all that it stands on trace holds requests, answers and
 /// credentials; so do things that it will stand on some day, so those that may speak are named and no others.
@@ -23,7 +23,7 @@ pub(super) fn start(verbose: u8) {
     };
     // A filter of its own, not directives: the most specific of those wins, whoever wrote it.
     let shown = filter_fn(is_shown);
-    let subscriber = tracing_subscriber::fmt().with_env_filter(directives).with_writer(io::stderr).finish().with(shown);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(directives).with_writer(|| Trace).finish().with(shown);
     // A second subscriber in one process changes nothing.
     let _ = subscriber.try_init();
 }

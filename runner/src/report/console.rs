@@ -74,6 +74,7 @@ impl<W: Write + Send> Console<W> {
             EventKind::StageFinished { .. } | EventKind::UndoFinished { .. } => self.live.stage_ended(stage),
             EventKind::StageResumed { attempt: _, .. } => self.live.stage_runs(stage, event.at, "goes on"),
             EventKind::CallReconciled { .. }
+            | EventKind::LeftOut { .. }
             | EventKind::RunStarted { .. }
             | EventKind::StageLog { .. }
             | EventKind::Call { .. }

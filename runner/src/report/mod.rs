@@ -5,12 +5,15 @@
 //!
 //! - [`Plain`], the lines of a CI log, and [`Json`], the events themselves, go to stdout: `kiln run | tee log` holds all.
 //! - [`Console`] redraws its live lines, so it goes to stderr, and is chosen only where both streams are terminals.
+//! - Either is written [`Apart`] where a run works on AWS: its reader may stop reading, and the run must not.
 //! - [`Html`], one page for whoever looks into the run afterwards, goes to a file.
 //! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
 
+mod apart;
 mod choice;
 mod columns;
 mod console;
+mod courier;
 mod duration;
 mod html;
 mod json;
@@ -35,9 +38,11 @@ mod screen;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod story;
 
+pub use apart::{Apart, Backlog};
 pub use choice::{Output, Settings, reports_of_run};
 pub(crate) use columns::columns;
 pub use console::Console;
+pub(crate) use courier::Courier;
 pub use duration::{duration, human};
 pub use html::{Comparison, Delivery, Html, Origin};
 pub use json::Json;

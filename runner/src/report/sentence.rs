@@ -101,6 +101,11 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
             let help = help.as_ref().map(|help| format!(" ({})", text::clean(help))).unwrap_or_default();
             (Weight::Everyone, Symbol::Warning, format!("warning: {}{help}", text::clean(message)))
         }
+        EventKind::LeftOut { events } => (
+            Weight::Everyone,
+            Symbol::Warning,
+            format!("{events} statuses, log lines and calls were left out here: nobody read them in time"),
+        ),
         EventKind::Interrupted { signal } => {
             (Weight::Everyone, Symbol::Interrupted, format!("{}: the run ends now", text::clean(signal)))
         }

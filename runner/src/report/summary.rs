@@ -118,6 +118,7 @@ impl Summary {
             | EventKind::Call { .. }
             | EventKind::CallRetrying { .. }
             | EventKind::CallReconciled { .. }
+            | EventKind::LeftOut { .. }
             | EventKind::StageRetrying { .. }
             | EventKind::UndoStarted => {}
         }

@@ -231,6 +231,7 @@ fn texts(kind: &EventKind, said: &mut Vec<String>) {
         | EventKind::Call { error: None, .. }
         | EventKind::StageFinished { failure: None, .. }
         | EventKind::UndoStarted
+        | EventKind::LeftOut { .. }
         | EventKind::Interrupted { .. }
         | EventKind::RunFinished { .. } => {}
     }

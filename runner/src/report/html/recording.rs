@@ -310,6 +310,7 @@ impl Recording {
                 stage.begins(at, PeriodKind::Attempt(*attempt, AttemptEnd::Open));
             }
             EventKind::CallReconciled { .. }
+            | EventKind::LeftOut { .. }
             | EventKind::RunStarted { .. }
             | EventKind::RunFinished { .. }
             | EventKind::Warning { .. }
