@@ -15,6 +15,8 @@ pub(crate) struct AwsError {
     pub(crate) shape: Option<&'static str>,
     /// AWS's message.
     pub(crate) message: String,
+    /// The member that the message stands in, where the error spells it otherwise than its service does.
+    pub(crate) text: Option<&'static str>,
     /// The HTTP status.
     pub(crate) status: u16,
     /// Further members of the error, where the protocol is JSON.
@@ -24,7 +26,7 @@ pub(crate) struct AwsError {
 impl AwsError {
     /// The caller's mistake: HTTP status 400.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), shape: None, message: message.into(), status: 400, members: Vec::new() }
+        Self { code: code.into(), shape: None, message: message.into(), text: None, status: 400, members: Vec::new() }
     }
 
     /// Another HTTP status.
@@ -36,6 +38,12 @@ impl AwsError {
     /// A further member.
     pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
         self.members.push((name, value));
+        self
+    }
+
+    /// The member that the message stands in, unless it is known already: `message` or `Message`, as the model has it.
+    pub(crate) fn text(mut self, member: &'static str) -> Self {
+        self.text.get_or_insert(member);
         self
     }
 

@@ -21,6 +21,7 @@
 //! `tests/python/services/<service>.py`: the coverage test fails until it is driven.
 //!
 //! - A missing required member answers the service's own validation error by itself: declare the field without `Option`.
+//! - An operation that has no output in the service model answers `Empty`.
 //! - Check everything before changing anything. A write that returns `Ok` counts as one effect, on the resources named by
 //!   `ctx.touch(arn)`; say `ctx.unchanged()` where nothing changed (the same client token again).
 //! - Client tokens: `ctx.earlier(token)` and `ctx.remember(token, lifetime, id)`. Pages: `page::cut`, of at most

@@ -49,14 +49,16 @@ pub(crate) struct Service {
     pub(crate) namespace: &'static str,
     /// The code of the error that answers an input without a required member.
     pub(crate) invalid_input: &'static str,
+    /// The member of its errors that the message stands in.
+    pub(crate) text: &'static str,
     pub(crate) operations: Vec<Operation>,
 }
 
 impl Service {
     /// A service that speaks JSON with this target prefix.
     pub(crate) fn new(name: &'static str, target: &'static str) -> Self {
-        let (namespace, invalid_input) = ("", "ValidationException");
-        Self { name, signing_name: name, target, namespace, invalid_input, operations: Vec::new() }
+        let (namespace, invalid_input, text) = ("", "ValidationException", "message");
+        Self { name, signing_name: name, target, namespace, invalid_input, text, operations: Vec::new() }
     }
 
     /// Signed under another name than the IAM prefix.
@@ -74,6 +76,12 @@ impl Service {
     /// Another code than `ValidationException` for an input without a required member.
     pub(crate) fn invalid_input(mut self, code: &'static str) -> Self {
         self.invalid_input = code;
+        self
+    }
+
+    /// Another member than `message` for the message of its errors, as the service model spells it.
+    pub(crate) fn text(mut self, member: &'static str) -> Self {
+        self.text = member;
         self
     }
 
@@ -156,6 +164,6 @@ impl Service {
     }
 }
 
-/// The output of an operation that answers nothing.
+/// The output of an operation that has none in the service model: each protocol has its own way to say nothing.
 #[derive(Serialize)]
-pub(crate) struct Empty {}
+pub(crate) struct Empty;

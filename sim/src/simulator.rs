@@ -109,7 +109,12 @@ impl Simulator {
             }
             Some(Strike::Reset) => disturbed(Response::new(Bytes::new()), Disturbance::Reset),
             Some(Strike::ResetAfter) => disturbed(self.serve(&call, operation, caller, false), Disturbance::Reset),
-            Some(Strike::Truncate) => disturbed(self.serve(&call, operation, caller, false), Disturbance::Truncated),
+            Some(Strike::Truncate) => {
+                let response = self.serve(&call, operation, caller, false);
+                // An answer without a body has no half: the connection ends in its place.
+                let empty = response.body().is_empty();
+                disturbed(response, if empty { Disturbance::Reset } else { Disturbance::Truncated })
+            }
         }
     }
 
@@ -253,6 +258,7 @@ fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<
 }
 
 fn respond(call: &Call<'_>, request_id: &str, outcome: Result<Value, AwsError>) -> Response<Bytes> {
+    let outcome = outcome.map_err(|error| error.text(call.service.text));
     write(&call.protocol, &call.operation, call.service.namespace, request_id, outcome)
 }
 

@@ -68,6 +68,24 @@ async fn a_reset_before_does_nothing_and_a_reset_after_happens() -> Result<(), B
 }
 
 #[tokio::test]
+async fn an_answer_without_a_body_breaks_off_by_a_reset() -> Result<(), Box<dyn std::error::Error>> {
+    let fault = "[[faults]]\noperation = 'cloudwatch:EnableAlarmActions'\nkind = 'truncated'\n";
+    let simulator = simulator(fault)?;
+    let enable = || {
+        signed("monitoring")
+            .uri("/service/GraniteServiceVersion20100801/operation/EnableAlarmActions")
+            .header("smithy-protocol", "rpc-v2-cbor")
+            .body(Bytes::from_static(b"\xa1\x6aAlarmNames\x80"))
+    };
+    let broken = simulator.dispatch(enable()?).await;
+    assert_eq!(broken.extensions().get(), Some(&Disturbance::Reset), "half of nothing is the whole answer");
+    let whole = simulator.dispatch(enable()?).await;
+    assert_eq!((whole.status().as_u16(), whole.body().len()), (200, 0), "an operation without an output has no body");
+    assert_eq!(whole.headers().get("content-type"), None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_delay_passes_on_the_worlds_clock() -> Result<(), Box<dyn std::error::Error>> {
     let simulator = simulator(&format!("{}delay = '90s'", fault("delay")))?;
     let answer = simulator.dispatch(kms("CreateKey", &json!({}))?).await;

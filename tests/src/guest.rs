@@ -9,7 +9,7 @@ use crate::component::component;
 const DATA: u32 = 4096;
 
 /// The functions of the host by the names that bodies call them by.
-const IMPORTS: [(&str, &str, &str, &str); 24] = [
+const IMPORTS: [(&str, &str, &str, &str); 26] = [
     ("log", "kiln:stage/log", "write", "(param i32 i32 i32)"),
     ("now", "kiln:stage/timer", "now", "(result i64)"),
     ("sleep", "kiln:stage/timer", "sleep", "(param i64)"),
@@ -26,6 +26,8 @@ const IMPORTS: [(&str, &str, &str, &str); 24] = [
     ("drop-secret", "kiln:stage/secrets", "[resource-drop]secret", "(param i32)"),
     ("identity", "kiln:aws/sts", "get-caller-identity", "(param i32 i32)"),
     ("describe-secret", "kiln:aws/secretsmanager", "describe-secret", "(param i32 i32 i32)"),
+    ("start-build", "kiln:aws/codebuild", "start-build", "(param i32 i32)"),
+    ("encrypt", "kiln:aws/kms", "encrypt", "(param i32 i32 i32 i32 i32 i32 i32)"),
     ("decrypt", "kiln:aws/kms", "decrypt", "(param i32 i32 i32 i32 i32 i32 i32)"),
     ("describe-repositories", "kiln:aws/ecr", "describe-repositories", "(param i32 i32 i32)"),
     ("describe-images", "kiln:aws/ecr", "describe-images", "(param i32 i32 i32 i32 i32 i32 i32 i32)"),

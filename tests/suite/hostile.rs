@@ -4,6 +4,7 @@
 //! The main type is [`Attack`]; what came of it is an [`Aftermath`].
 
 mod abi;
+mod bounds;
 mod calls;
 mod components;
 mod floods;
@@ -176,6 +177,7 @@ with   = {{ theirs = "${{secrets.other}}" }}
             files: outcome.left_behind(),
             journal: String::new(),
             took,
+            peak,
         };
         let said = aftermath.stdout.len() + aftermath.stderr.len();
         assert!(said <= written, "it wrote {said} bytes to its streams");
@@ -247,6 +249,8 @@ struct Aftermath {
     /// What `kiln show` prints.
     journal: String,
     took: Duration,
+    /// The most memory that the runner held, in bytes.
+    peak: u64,
 }
 
 impl Aftermath {

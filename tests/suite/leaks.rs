@@ -1,6 +1,8 @@
 //! A secret's value in a log line, in an error of AWS and in an output: it appears nowhere that anything is written.
 
-use kiln_tests::{Account, Guest, Outcome, World};
+use std::process::Command;
+
+use kiln_tests::{Account, Guest, Outcome, World, repository};
 
 /// The value that must not be seen.
 const VALUE: &str = "prod-9f27c4-registry-token";
@@ -45,7 +47,16 @@ fn run_traced(body: &str, output: &str, trace: Option<&str>) -> Outcome {
 fn never_says(outcome: &Outcome) {
     let written = [outcome.stdout().into_bytes(), outcome.stderr().into_bytes(), outcome.left_behind()].concat();
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, VALUE);
-    for form in [VALUE.to_owned(), encoded, VALUE.bytes().map(|byte| format!("{byte:02x}")).collect()] {
+    let list: Vec<String> = VALUE.bytes().map(|byte| byte.to_string()).collect();
+    // A hash of what holds it would be as good to whoever can guess.
+    let hashes = [
+        kiln_runner::types::Digest::of(VALUE.as_bytes()),
+        kiln_runner::journal::request_hash(&serde_json::json!({ "repository_names": [VALUE] })),
+        kiln_runner::journal::request_hash(&serde_json::json!({ "names": [VALUE] })),
+    ];
+    let hashes = hashes.iter().map(|hash| hash.as_str().trim_start_matches("sha256:").to_owned());
+    let hex = VALUE.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for form in [VALUE.to_owned(), encoded, hex, list.join(",")].into_iter().chain(hashes) {
         let found = written.windows(form.len()).any(|window| window == form.as_bytes());
         assert!(!found, "{form} was written\n{}", outcome.all());
     }
@@ -103,4 +114,91 @@ fn in_an_output() {
     never_says(&outcome);
     let failure = outcome.failure("leak").to_string();
     assert!(failure.contains("a secret among its outputs"), "{failure}");
+}
+
+/// What KMS encrypts and decrypts for a guest, which holds it with each byte one too large.
+fn decrypted() -> String {
+    let shifted: String = VALUE.bytes().map(|byte| char::from(byte + 1)).collect();
+    let length = VALUE.len();
+    format!(
+        r#"(memory.copy (i32.const 1024) (str "{shifted}"))
+        (local.set $length (i32.const 0))
+        (loop $next
+            (i32.store8 (i32.add (i32.const 1024) (local.get $length))
+                (i32.sub (i32.load8_u (i32.add (i32.const 1024) (local.get $length))) (i32.const 1)))
+            (local.set $length (i32.add (local.get $length) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $length) (i32.const {length}))))
+        (call $encrypt (str "alias/web") (i32.const 1024) (i32.const {length}) (i32.const 0) (i32.const 0) (i32.const 256))
+        (call $decrypt (str "alias/web") (i32.load (i32.const 260)) (i32.load (i32.const 264))
+            (i32.const 0) (i32.const 0) (i32.const 320))"#
+    )
+}
+
+fn decrypting(body: &str) -> (Account, kiln_tests::Kiln) {
+    let account = Account::at_scale(&World::of("[[keys]]\nalias = \"web\"\n"), 60.0);
+    let key = "arn:${partition}:kms:${region}:${account}:alias/web";
+    let repositories = "arn:${partition}:ecr:${region}:${account}:repository/*";
+    let guest = Guest::new(&format!("{} {body}", decrypted()))
+        .asking("kms:Encrypt", &[key])
+        .asking("kms:Decrypt", &[key])
+        .asking("ecr:DescribeRepositories", &[repositories]);
+    let pipeline = "[pipeline]\nname = \"leaks\"\nregion = \"us-west-2\"\n[plugins.leaky]\npath = \"leaky.wasm\"\n\
+                    [stages.leak]\nplugin = \"leaky\"\nreveal = true\ntimeout = \"2h\"\n";
+    let kiln = account
+        .kiln(["run", "pipeline.toml", "--verbose", "--output", "json", "--report", "page.html"])
+        .file("pipeline.toml", pipeline)
+        .file("leaky.wasm", guest.build());
+    (account, kiln)
+}
+
+#[test]
+fn what_kms_decrypts_is_masked_from_the_moment_in_which_it_arrives() {
+    let (_account, kiln) = decrypting(
+        r#"(call $log (i32.const 1) (i32.load (i32.const 324)) (i32.load (i32.const 328)))
+        (call $describe-repositories (i32.const 324) (i32.const 1) (i32.const 512))
+        (call $fail (i32.const 5) (i32.load (i32.const 324)) (i32.load (i32.const 328)))"#,
+    );
+    let outcome = kiln.run();
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+    never_says(&outcome);
+    assert!(outcome.stdout().matches("[secret kms:Decrypt]").count() >= 3, "{}", outcome.all());
+}
+
+#[test]
+fn a_run_that_goes_on_is_asked_the_same_by_a_guest_that_decrypts() {
+    // The name of what it describes is the plaintext: the journal holds a reference to what KMS answered.
+    let (account, kiln) = decrypting(
+        r#"(call $describe-repositories (i32.const 324) (i32.const 1) (i32.const 512))
+        (call $sleep (i64.const 200000)) (call $ok (str "{}"))"#,
+    );
+    let running = kiln.start();
+    let journal = |running: &kiln_tests::Running| {
+        let runs = std::fs::read_dir(running.directory().join(".kiln/runs")).into_iter().flatten().flatten();
+        let read = |run: std::fs::DirEntry| std::fs::read(run.path().join("journal")).unwrap_or_default();
+        runs.flat_map(read).collect::<Vec<u8>>()
+    };
+    let timer = b"\"record\":\"timer\"";
+    while !journal(&running).windows(timer.len()).any(|window| window == timer) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let process = rustix::process::Pid::from_raw(running.id() as i32).unwrap_or_else(|| panic!("it is no process"));
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap_or_else(|error| panic!("{error}"));
+    let outcome = running.end();
+    never_says(&outcome);
+    let outcome = outcome.then(["resume", "--output", "json"]).env("AWS_ENDPOINT_URL", &account.url()).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    never_says(&outcome);
+}
+
+#[test]
+fn what_awss_own_model_calls_sensitive_is_declared_so() {
+    let tests = repository().join("tests/python");
+    let script = [tests.join("sensitive.py"), tests.join("sensitive.json")];
+    let compared = Command::new(super::emulators::python())
+        .args(script)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .unwrap_or_else(|error| panic!("python: {error}"));
+    let said = String::from_utf8_lossy(&compared.stdout).into_owned() + &String::from_utf8_lossy(&compared.stderr);
+    assert!(compared.status.success(), "{said}");
 }

@@ -209,6 +209,18 @@ fn secrets_that_are_words_of_everybody_make_no_run_impossible_and_are_named() {
         let warning = "parts of the secret `registry` are words that everybody knows, and are not masked: /registry";
         assert!(outcome.stdout().contains(warning), "{word}: {}", outcome.all());
     }
+    let trap = Trap::of(
+        &read("web-service.world.toml").replace("\"}'", "\",\"region\":\"us-west-2\",\"pin\":\"1234\"}'"),
+        SCALE,
+    );
+    let plan = Kiln::new(["plan", "web.toml", "--input", "commit=4f2a9c1"])
+        .file("web.toml", read("web-service.toml"))
+        .env("AWS_ENDPOINT_URL", &trap.url())
+        .scale(SCALE)
+        .run();
+    assert_eq!(plan.code(), Some(0), "{}", plan.all());
+    assert!(plan.stdout().contains("everybody knows, and are not masked: /region"), "{}", plan.all());
+    assert!(plan.stdout().contains("too short to be masked by themselves: /pin"), "{}", plan.all());
     // A leaf of any other kind of word is masked in texts, and nothing depends on it.
     let world = World::parse(&read("web-service.world.toml"))
         .change("secrets", "prod/registry", &secret("\"api_key\":\"us-west-2\",\"pass_word\":\"web-image\""))

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_kms::primitives::Blob;
-use serde_json::{Value, json};
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
@@ -67,18 +66,10 @@ impl Operation for EncryptRequest {
     type Output = EncryptResponse;
     const ACTION: Action = Action::read("kms:Encrypt");
     const RETRY: RetryClass = RetryClass::Read;
+    const SENSITIVE_REQUEST: &'static [&'static str] = &["plaintext"];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![key_arn(at, &self.key_id)]
-    }
-
-    fn journaled(&self) -> Result<Value, serde_json::Error> {
-        Ok(json!({
-            "key_id": self.key_id,
-            // Not even a hash: what is short or one of a few can be guessed by one.
-            "plaintext": null,
-            "encryption_context": serde_json::to_value(&self.encryption_context)?,
-        }))
     }
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {

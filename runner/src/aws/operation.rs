@@ -49,9 +49,19 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The request as the journal keeps it. Overridden where the input holds what must not be written down.
+    /// The members of the request that are secret by themselves and never written down, not even as a hash: what is short or
+    /// one of a few can be guessed by one. A replay does not compare them.
+    const SENSITIVE_REQUEST: &'static [&'static str] = &[];
+
+    /// The request as the journal keeps it.
     fn journaled(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(self)
+        let mut request = serde_json::to_value(self)?;
+        for member in Self::SENSITIVE_REQUEST {
+            if let Some(value) = request.get_mut(*member) {
+                *value = Value::Null;
+            }
+        }
+        Ok(request)
     }
 
     /// What must be known of the world before a write is sent, so that [`fate`](Self::fate) can tell afterwards whether it

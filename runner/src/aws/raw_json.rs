@@ -15,11 +15,13 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
 
+use crate::json::{self, Unreadable};
+
 /// Sees the JSON of one call. Clones see the same call.
 #[derive(Clone)]
 pub(crate) struct RawJson {
     send: Option<Arc<str>>,
-    answer: Arc<Mutex<Option<Value>>>,
+    answer: Arc<Mutex<Option<Result<Value, Unreadable>>>>,
 }
 
 /// Bodies may hold what must not be shown.
@@ -40,8 +42,8 @@ impl RawJson {
         Self { send: Some(body.into()), answer: Arc::default() }
     }
 
-    /// The last answer, where there was one and it was JSON. It is taken: a second time there is none.
-    pub(crate) fn answer(&self) -> Option<Value> {
+    /// The last answer, where there was one. It is taken: a second time there is none.
+    pub(crate) fn answer(&self) -> Option<Result<Value, Unreadable>> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -75,7 +77,7 @@ impl Intercept for RawJson {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let answer = context.response().body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+        let answer = context.response().body().bytes().map(json::read);
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         Ok(())
     }

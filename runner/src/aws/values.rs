@@ -6,6 +6,7 @@
 use aws_smithy_types::DateTime;
 
 use super::error::{AwsError, ErrorKind, invalid};
+use crate::json::Unreadable;
 
 /// Milliseconds since the Unix epoch; none for what is before it.
 pub(crate) fn millis(instant: Option<DateTime>) -> Option<u64> {
@@ -46,6 +47,15 @@ pub(crate) fn incomplete(subject: &str) -> AwsError {
         message: format!("AWS answered without {subject}"),
         operation: String::new(),
         request_id: None,
+    }
+}
+
+/// The error of an answer whose own JSON cannot be kept.
+pub(crate) fn unreadable(subject: &str, why: &Unreadable) -> AwsError {
+    AwsError {
+        code: "UnreadableAnswer".to_owned(),
+        message: format!("AWS answered {subject} that is {why}"),
+        ..incomplete(subject)
     }
 }
 

@@ -99,6 +99,14 @@ pub enum JournalError {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A record could not be read again as it was written.
+    #[error("a {kind} record would not be read again as it was written: {reason}; this is a defect of kiln")]
+    Unreadable {
+        /// The record's kind.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// One record is too large.
     #[error(
         "a {kind} record of {size} bytes is larger than the journal takes ({limit} bytes); the stage asked for or was \
@@ -183,6 +191,7 @@ impl JournalError {
             | Self::Record { .. }
             | Self::Blob { .. }
             | Self::Encode { .. }
+            | Self::Unreadable { .. }
             | Self::RecordTooLarge { .. }
             | Self::Full { .. }
             | Self::TakenOver { .. }

@@ -448,6 +448,17 @@ impl Inner {
 fn encode(record: &Record) -> Result<Encoded, JournalError> {
     let (kind, name) = record.kind();
     let json = serde_json::to_vec(record).map_err(|source| JournalError::Encode { kind: name, source })?;
+    // In every test: nothing counts as written that could not be read.
+    if cfg!(debug_assertions) {
+        let reason = match serde_json::from_slice::<Record>(&json) {
+            Ok(read) if read == *record => None,
+            Ok(_) => Some("it is another one".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = reason {
+            return Err(JournalError::Unreadable { kind: name, reason });
+        }
+    }
     Ok(Encoded { kind, name, begins_work: record.begins_work(), json })
 }
 

@@ -10,6 +10,7 @@ use super::document::join;
 use super::expression::{Fault, Found, Lookup, Root};
 use super::model::Environment;
 use super::template::{Slot, Template};
+use crate::json::{DEEPEST, goes_too_deep};
 use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
 
 /// How a config value refers to a secret; the host resolves it.
@@ -57,18 +58,51 @@ pub struct Evaluated {
     pub unknown: Vec<String>,
 }
 
-/// Why an expression has no value.
+/// Why expressions have no value that a stage can be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{place}` of stage `{stage}` has no value: `{expression}`: {reason}")]
-pub struct EvaluationError {
-    /// The stage.
-    pub stage: StageName,
-    /// Where in the stage: `with.image`, `when`.
-    pub place: String,
-    /// The expression.
-    pub expression: String,
-    /// Why.
-    pub reason: String,
+pub enum EvaluationError {
+    /// One of them has none.
+    #[error("`{place}` of stage `{stage}` has no value: `{expression}`: {reason}")]
+    NoValue {
+        /// The stage.
+        stage: StageName,
+        /// Where in the stage: `with.image`, `when`.
+        place: String,
+        /// The expression.
+        expression: String,
+        /// Why.
+        reason: String,
+    },
+    /// Each has one, and together they are more than a stage may be given.
+    #[error("`with` of stage `{stage}` is {reason}")]
+    TooMuch {
+        /// The stage.
+        stage: StageName,
+        /// In which way.
+        reason: TooMuch,
+    },
+}
+
+/// In which way a config is more than a stage may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooMuch {
+    /// The journal could not be read again.
+    #[error("nested more than {DEEPEST} levels deep")]
+    Deep,
+}
+
+impl TooMuch {
+    /// In which way a config is too much, if it is.
+    pub(crate) fn of(config: &Value) -> Option<Self> {
+        goes_too_deep(config).then_some(Self::Deep)
+    }
+
+    /// What to do.
+    pub(crate) fn help(self) -> &'static str {
+        match self {
+            Self::Deep => "let a stage take out of its outputs what is needed, and refer to that",
+        }
+    }
 }
 
 /// A config value before it is evaluated.

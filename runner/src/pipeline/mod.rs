@@ -4,7 +4,8 @@
 //! the data, which is also the order in which to read:
 //!
 //! - `text`: what is refused before parsing; `document`: the TOML tree with the place of every part.
-//! - `file`: the structs of the file and its JSON Schema; `schema`: checks any value against any schema.
+//! - `file`: the structs of the file and its JSON Schema; `schema`: checks any value against any schema, which costs steps
+//!   (`metered`), and `findings` says what is broken.
 //! - `expression` and `template`: `${…}`; `config`: a stage's `with` and what it is worth.
 //! - `check`: all that a file must satisfy; `model`: what comes out.
 
@@ -15,7 +16,10 @@ mod document;
 mod duration;
 mod expression;
 mod file;
+mod findings;
+mod metered;
 mod model;
+mod pattern;
 mod retry;
 mod schema;
 mod suggest;
@@ -28,11 +32,12 @@ mod tests;
 pub use catalog::{Catalog, CatalogError, PluginContract, PluginSource};
 pub(crate) use check::{Places, open, read_as};
 pub use check::{Values, check, load};
-pub use config::{Evaluated, EvaluationError, Phase, SECRET_PREFIX, Scope};
+pub use config::{Evaluated, EvaluationError, Phase, SECRET_PREFIX, Scope, TooMuch};
 pub(crate) use document::{Content, Document, Node};
 pub use duration::{InvalidDuration, Span};
 pub(crate) use file::schema_of;
 pub use file::{Jitter, OnFailure, json_schema};
-pub use model::{Environment, Pipeline, SecretReference, Stage};
+pub use model::{Environment, Pipeline, SecretReference, Stage, Unfit};
 pub use retry::Retry;
+pub use schema::Costly;
 pub(crate) use suggest::did_you_mean;

@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog::{Contract, PluginSource};
-use super::config::{Evaluated, EvaluationError, Scope, Setting, View};
+use super::config::{Evaluated, EvaluationError, Scope, Setting, TooMuch, View};
 use super::expression::{Expression, Fault};
 use super::file::OnFailure;
+use super::findings::Finding;
 use super::retry::Retry;
-use super::schema::{Finding, Schema, article, type_name};
+use super::schema::{CHECK, Costly, EXPLAINED, Schema, article, type_name};
+use crate::steps::Steps;
 use crate::types::{AccountId, Arn, Digest, EnvironmentName, PipelineName, Region, StageName, StoreAddress};
 
 /// A checked pipeline.
@@ -131,12 +133,15 @@ impl Stage {
     /// The config, as far as it is known in a scope.
     ///
     /// # Errors
-    /// The first expression that has no value.
+    /// The first expression that has no value, or that the values are too much.
     pub fn config(&self, scope: &Scope<'_>) -> Result<Evaluated, EvaluationError> {
         let (evaluated, failures) = self.with.evaluate(&self.view(scope));
         match failures.into_iter().next() {
-            None => Ok(evaluated),
-            Some(failure) => Err(EvaluationError {
+            None => match TooMuch::of(&evaluated.config) {
+                None => Ok(evaluated),
+                Some(reason) => Err(EvaluationError::TooMuch { stage: self.name.clone(), reason }),
+            },
+            Some(failure) => Err(EvaluationError::NoValue {
                 stage: self.name.clone(),
                 place: format!("with{}", failure.pointer.replace('/', ".")),
                 expression: failure.slot.expression.text().to_owned(),
@@ -151,7 +156,7 @@ impl Stage {
     /// The condition has no value, or one that is neither true nor false.
     pub fn when(&self, scope: &Scope<'_>) -> Result<Option<bool>, EvaluationError> {
         let Some(condition) = &self.when else { return Ok(Some(true)) };
-        let error = |reason| EvaluationError {
+        let error = |reason| EvaluationError::NoValue {
             stage: self.name.clone(),
             place: "when".to_owned(),
             expression: condition.text().to_owned(),
@@ -173,16 +178,16 @@ impl Stage {
     /// Check a whole config against the plugin's schema.
     ///
     /// # Errors
-    /// All that it breaks, a sentence each.
-    pub fn check_config(&self, config: &Value) -> Result<(), Vec<String>> {
+    /// What it breaks, a sentence each, or that this cannot be found out.
+    pub fn check_config(&self, config: &Value) -> Result<(), Unfit> {
         satisfied(&self.contract.config, config)
     }
 
     /// Check outputs against the plugin's schema.
     ///
     /// # Errors
-    /// All that they break, a sentence each.
-    pub fn check_outputs(&self, outputs: &Value) -> Result<(), Vec<String>> {
+    /// What they break, a sentence each, or that this cannot be found out.
+    pub fn check_outputs(&self, outputs: &Value) -> Result<(), Unfit> {
         satisfied(&self.contract.outputs, outputs)
     }
 
@@ -191,7 +196,20 @@ impl Stage {
     }
 }
 
-fn satisfied(schema: &Schema, value: &Value) -> Result<(), Vec<String>> {
-    let sentences: Vec<String> = schema.check(value, &[]).iter().map(Finding::sentence).collect();
-    if sentences.is_empty() { Ok(()) } else { Err(sentences) }
+/// Why a value does not satisfy a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It breaks this: a sentence each.
+    Breaks(Vec<String>),
+    /// To find out takes too much.
+    Costly(Costly),
+}
+
+fn satisfied(schema: &Schema, value: &Value) -> Result<(), Unfit> {
+    let findings = schema.check(value, &[], &Steps::of(CHECK + EXPLAINED)).map_err(Unfit::Costly)?;
+    let mut sentences: Vec<String> = findings.list.iter().map(Finding::sentence).collect();
+    if !findings.complete {
+        sentences.push("there is more, which is not told".to_owned());
+    }
+    if sentences.is_empty() { Ok(()) } else { Err(Unfit::Breaks(sentences)) }
 }

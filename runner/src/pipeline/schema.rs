@@ -1,142 +1,117 @@
-//! Checks values against a JSON Schema and says what is wrong in words that fit a pipeline file.
+//! Checks values against a JSON Schema, within a bound.
 //!
-//! The main type is [`Schema`]. The pipeline file itself, the config of every plugin and its outputs are checked by it.
+//! The main type is [`Schema`]. The pipeline file itself, the config of every plugin and its outputs are checked by it. Neither
+//! schemas nor values can be trusted: a plugin declares the one and answers the other.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde_json::Value;
+use jsonschema::Validator;
+use serde_json::{Map, Value};
 
-use super::document::{join, segments};
+use super::document::segments;
+use super::findings::{Collector, Findings};
+use super::metered::{Metered, Seen};
+use super::pattern::{SchemaPatterns, to_match_some};
+use crate::steps::{Spent, Steps};
+
+/// How many steps the check of one value may take. A step is one of the validator's looks at a part of the value.
+pub(crate) const CHECK: u64 = 2_000_000;
+
+/// How many of them it may take to say what is wrong with it. Errors take room: some 16 bytes a step.
+const EXPLANATION: u64 = 1_000_000;
+
+/// How many it may take in all, where something is wrong.
+pub(crate) const EXPLAINED: u64 = 2 * EXPLANATION;
+
+/// The longest description that a message repeats, in characters.
+const LONGEST_DESCRIPTION: usize = 500;
+
+/// The longest message about a schema that is none, in characters.
+const LONGEST_REASON: usize = 600;
 
 /// A JSON Schema, ready to check values.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     text: Value,
-    validator: Validator,
+    validator: Validator<Metered>,
+    /// What the validator's look at 16 bytes of a property's name costs.
+    per_name: u64,
 }
 
-/// Something that a value breaks.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Finding {
-    /// JSON pointer to the value that breaks it.
-    pub(crate) pointer: String,
-    /// What is broken.
-    pub(crate) problem: Problem,
-    /// What the schema says about the value.
-    pub(crate) description: Option<String>,
-    /// Whether the rule is about what lies inside the value, in a way that an unknown value inside may change.
-    sensitive: bool,
-}
-
-/// What a value breaks.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Problem {
-    /// The object has a property that it must not have.
-    Unknown { key: String, known: Vec<String> },
-    /// The object lacks a property.
-    Missing { key: String, description: Option<String> },
-    /// The value is of another type.
-    Type { expected: Vec<String>, found: &'static str },
-    /// The value is none of those that are allowed.
-    NotOneOf { options: Vec<String> },
-    /// The value does not match a regular expression.
-    Pattern { pattern: String },
-    /// Something else: a sentence about `it`.
-    Other { sentence: String },
+/// A value cannot be checked within its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("to check it against its schema takes more than {allowed} steps")]
+pub struct Costly {
+    allowed: u64,
 }
 
 impl Schema {
     /// Prepare a schema.
     pub(crate) fn new(text: Value) -> Result<Self, String> {
-        let validator = jsonschema::options()
-            .offline()
-            // Linear in the length of the text, whatever the pattern.
-            .with_pattern_options(PatternOptions::regex())
-            .build(&text)
-            .map_err(|error| error.to_string())?;
-        Ok(Self { text, validator })
+        let names = patterns_of_names(&text);
+        let mut refusal = format!("it has {names} patterns of names, which are too many");
+        // The smallest size that is enough tells what the patterns of names cost.
+        for (size, options) in SchemaPatterns::sizes(names) {
+            let patterns = SchemaPatterns::new();
+            let built = jsonschema::options_for::<Metered>()
+                .offline()
+                // What formats are good for cannot be bounded: one of them compiles the value as a pattern.
+                .should_validate_formats(false)
+                .with_pattern_options(options)
+                .with_keyword("pattern", move |parent, value, path| patterns.keyword(parent, value, path))
+                .build(&text);
+            match built {
+                Ok(validator) => {
+                    let per_name = if names == 0 { 1 } else { to_match_some(size, names) };
+                    return Ok(Self { text, validator, per_name });
+                }
+                Err(error) => refusal = error.to_string(),
+            }
+            if names == 0 {
+                break;
+            }
+        }
+        Err(shortened(&refusal, LONGEST_REASON))
     }
 
-    /// All that `value` breaks. `unknown` are pointers to values that are not known yet: nothing is said about them.
-    pub(crate) fn check(&self, value: &Value, unknown: &[String]) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        for error in self.validator.iter_errors(value) {
-            self.collect(&error, unknown, &mut findings);
+    /// What `value` breaks. `unknown` are pointers to values that are not known yet: nothing is said about them.
+    ///
+    /// # Errors
+    /// It takes more steps than may be taken.
+    pub(crate) fn check(&self, value: &Value, unknown: &[String], steps: &Steps) -> Result<Findings, Costly> {
+        let effort = steps.part(CHECK);
+        let satisfied = self.validator.is_valid(Seen::new(value, &effort, self.per_name));
+        let costly = Costly { allowed: effort.allowed() };
+        steps.join(&effort).map_err(|_| costly)?;
+        if effort.are_spent() {
+            return Err(costly);
         }
-        findings.retain(|finding| !finding.is_exempt(unknown));
-        findings
+        let mut collector = Collector::new(self, unknown);
+        if !satisfied {
+            self.explain(value, steps, &mut collector).map_err(|_| costly)?;
+        }
+        Ok(collector.done())
     }
 
-    fn collect(&self, error: &ValidationError<'_>, unknown: &[String], findings: &mut Vec<Finding>) {
-        let pointer = error.instance_path().as_str().to_owned();
-        let schema = self.at(&pointer);
-        let description = schema.and_then(description_of);
-        if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = error.kind()
-            && !unknown.iter().any(|inner| is_inside(inner, &pointer))
-        {
-            if let Some(problem) = constants(context, error.instance()) {
-                findings.push(Finding { pointer, problem, description, sensitive: false });
-                return;
-            }
-            if let Some(branch) = nearest_branch(context, &pointer) {
-                for error in branch {
-                    self.collect(error, unknown, findings);
-                }
-                return;
-            }
+    /// All that is wrong with a value, or the first of it where that is too much.
+    fn explain(&self, value: &Value, steps: &Steps, collector: &mut Collector<'_>) -> Result<(), Spent> {
+        let effort = steps.part(EXPLANATION);
+        let errors = self.validator.iter_errors(Seen::new(value, &effort, self.per_name));
+        steps.join(&effort)?;
+        if !effort.are_spent() {
+            errors.for_each(|error| collector.add(&error));
+            return Ok(());
         }
-        let conditional =
-            error.schema_path().segments().any(|segment| matches!(segment.to_string().as_str(), "then" | "else"));
-        let mut add = |problem, sensitive| {
-            let description = description.clone();
-            findings.push(Finding {
-                pointer: pointer.clone(),
-                problem,
-                description,
-                sensitive: sensitive || conditional,
-            });
-        };
-        match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected }
-            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-                let known: Vec<String> = properties.into_iter().flat_map(|map| map.keys().cloned()).collect();
-                for key in unexpected {
-                    add(Problem::Unknown { key: key.clone(), known: known.clone() }, false);
-                }
-            }
-            ValidationErrorKind::Required { property } => {
-                let key = property.as_str().unwrap_or_default().to_owned();
-                let description = self.description(&join(&pointer, &key));
-                add(Problem::Missing { key, description }, false);
-            }
-            ValidationErrorKind::Type { kind } => {
-                let expected = match kind {
-                    TypeKind::Single(kind) => vec![kind.to_string()],
-                    TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect(),
-                };
-                add(Problem::Type { expected, found: type_name(error.instance()) }, false);
-            }
-            ValidationErrorKind::Enum { options } => {
-                let options = options.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(plain).collect();
-                add(Problem::NotOneOf { options }, true);
-            }
-            ValidationErrorKind::Constant { expected_value } => {
-                add(Problem::NotOneOf { options: vec![plain(expected_value)] }, true);
-            }
-            ValidationErrorKind::Pattern { pattern } => add(Problem::Pattern { pattern: pattern.clone() }, false),
-            _ => {
-                let counted = matches!(
-                    error.kind(),
-                    ValidationErrorKind::MinItems { .. }
-                        | ValidationErrorKind::MaxItems { .. }
-                        | ValidationErrorKind::MinProperties { .. }
-                        | ValidationErrorKind::MaxProperties { .. }
-                        | ValidationErrorKind::PropertyNames { .. }
-                );
-                add(Problem::Other { sentence: error.masked_with("it").to_string() }, !counted);
-            }
+        drop(errors);
+        let effort = steps.part(EXPLANATION);
+        let first = self.validator.validate(Seen::new(value, &effort, self.per_name));
+        steps.join(&effort)?;
+        if effort.are_spent() {
+            return Err(Spent);
         }
+        if let Err(error) = first {
+            collector.add(&error);
+        }
+        collector.cut();
+        Ok(())
     }
 
     /// The schema of the value at a pointer, where that can be told without knowing the value.
@@ -181,6 +156,12 @@ impl Schema {
         properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
     }
 
+    /// The names of the properties that the schema declares for the value at a pointer.
+    pub(super) fn property_names(&self, pointer: &str) -> Vec<String> {
+        let properties = self.at(pointer).and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        properties.into_iter().flat_map(|properties| properties.keys().cloned()).collect()
+    }
+
     /// Whether the root may have properties that it does not name.
     pub(crate) fn is_open(&self) -> bool {
         match self.at("").and_then(|root| root.get("additionalProperties")) {
@@ -192,72 +173,28 @@ impl Schema {
     }
 }
 
-impl Finding {
-    fn is_exempt(&self, unknown: &[String]) -> bool {
-        unknown
-            .iter()
-            .any(|unknown| is_inside(&self.pointer, unknown) || (self.sensitive && is_inside(unknown, &self.pointer)))
-    }
-
-    /// One sentence, for logs and failures: the place comes first.
-    pub(crate) fn sentence(&self) -> String {
-        let place = if self.pointer.is_empty() { "it" } else { self.pointer.as_str() };
-        match &self.problem {
-            Problem::Unknown { key, .. } => format!("{place} has the unknown property `{key}`"),
-            Problem::Missing { key, .. } => format!("{place} lacks `{key}`"),
-            Problem::Type { expected, found } => format!("{place} must be {}, not {}", types(expected), article(found)),
-            Problem::NotOneOf { options } => format!("{place} must be {}", one_of(options)),
-            Problem::Pattern { pattern } => format!("{place} does not match the pattern {pattern}"),
-            Problem::Other { sentence } => format!("{place}: {sentence}"),
-        }
-    }
-}
-
-/// Whether a pointer leads to `outer` or into it.
-pub(crate) fn is_inside(pointer: &str, outer: &str) -> bool {
-    pointer.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Alternatives that are nothing but one constant each: the way in which schemas describe every value of a choice.
-fn constants(context: &[Vec<ValidationError<'static>>], value: &Value) -> Option<Problem> {
-    let constant = |branch: &Vec<ValidationError<'static>>| {
-        branch.iter().find_map(|error| match error.kind() {
-            ValidationErrorKind::Constant { expected_value } => Some(Value::clone(expected_value)),
-            _ => None,
-        })
-    };
-    let options: Vec<Value> = context.iter().map(constant).collect::<Option<_>>()?;
-    let found = type_name(value);
-    Some(match options.first().map(type_name) {
-        Some(expected) if expected != found => Problem::Type { expected: vec![expected.to_owned()], found },
-        _ => Problem::NotOneOf { options: options.iter().map(plain).collect() },
-    })
-}
-
-/// Of several alternatives that all fail, the one whose writer was meant: the only one of the right type.
-fn nearest_branch<'a>(
-    context: &'a [Vec<ValidationError<'static>>],
-    pointer: &str,
-) -> Option<&'a [ValidationError<'static>]> {
-    let fits = |branch: &&Vec<ValidationError<'static>>| {
-        !branch.iter().any(|error| {
-            error.instance_path().as_str() == pointer
-                && matches!(error.kind(), ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. })
-        })
-    };
-    let mut fitting = context.iter().filter(fits);
-    match (fitting.next(), fitting.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
-}
-
 fn description_of(schema: &Value) -> Option<String> {
-    schema.get("description").and_then(Value::as_str).map(|text| text.replace('\n', " "))
+    let text = schema.get("description").and_then(Value::as_str)?;
+    Some(shortened(text, LONGEST_DESCRIPTION).replace('\n', " "))
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// How many patterns the names of a value's properties may be matched with.
+fn patterns_of_names(schema: &Value) -> usize {
+    match schema {
+        Value::Object(map) => {
+            let own = map.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+            own + map.values().map(patterns_of_names).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(patterns_of_names).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// The name of a JSON value's type, as TOML's readers know it.
@@ -291,12 +228,17 @@ pub(crate) fn types(expected: &[String]) -> String {
     expected.iter().map(|kind| article(kind)).collect::<Vec<_>>().join(" or ")
 }
 
+/// Allowed values: so many are told.
+const OPTIONS: usize = 24;
+
 /// Allowed values.
 pub(crate) fn one_of(options: &[String]) -> String {
-    let quoted: Vec<String> = options.iter().map(|option| format!("`{option}`")).collect();
-    match quoted.as_slice() {
-        [only] => only.clone(),
-        several => format!("one of {}", several.join(", ")),
+    let quoted: Vec<String> =
+        options.iter().take(OPTIONS).map(|option| format!("`{}`", shortened(option, LONGEST_DESCRIPTION))).collect();
+    match (quoted.as_slice(), options.len().saturating_sub(OPTIONS)) {
+        ([only], _) => only.clone(),
+        (several, 0) => format!("one of {}", several.join(", ")),
+        (several, more) => format!("one of {} and {more} more", several.join(", ")),
     }
 }
 
@@ -305,6 +247,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::pipeline::findings::Finding;
 
     fn schema() -> Schema {
         Schema::new(json!({
@@ -323,7 +266,9 @@ mod tests {
 
     fn sentences(value: Value, unknown: &[&str]) -> Vec<String> {
         let unknown: Vec<String> = unknown.iter().map(|pointer| (*pointer).to_owned()).collect();
-        let mut all: Vec<String> = schema().check(&value, &unknown).iter().map(Finding::sentence).collect();
+        let findings =
+            schema().check(&value, &unknown, &Steps::of(CHECK)).unwrap_or_else(|costly| unreachable!("{costly}"));
+        let mut all: Vec<String> = findings.list.iter().map(Finding::sentence).collect();
         all.sort();
         all
     }
@@ -348,6 +293,106 @@ mod tests {
             sentences(either, &["/either/y"]).is_empty(),
             "which alternative is meant may hang on the unknown value"
         );
+    }
+
+    fn list(count: usize, item: impl Fn(usize) -> Value) -> Value {
+        (0..count).map(item).collect()
+    }
+
+    /// Schemas at the limits of what a plugin may declare.
+    fn worst() -> Vec<(&'static str, Value)> {
+        let mut again = json!({"type": "object"});
+        for level in 0..5 {
+            let beside = json!([{"required": [format!("x{level}")]}, true]);
+            again = json!({"allOf": [again], "anyOf": beside, "unevaluatedProperties": {"type": "string"}});
+        }
+        let mut alternatives = json!({"type": "integer"});
+        for _ in 0..11 {
+            alternatives = json!({"anyOf": [alternatives, alternatives]});
+        }
+        let named = |index: usize| (format!("p{index}"), json!({"type": "integer"}));
+        vec![
+            ("constants", json!({"items": {"anyOf": list(3_000, |i| json!({"const": i.to_string()}))}})),
+            ("alternatives", json!({"items": alternatives, "additionalProperties": alternatives})),
+            ("looked at again", again),
+            (
+                "many that were looked at",
+                json!({
+                    "anyOf": list(600, |i| json!({"properties": {format!("r{i}"): true}})), "unevaluatedProperties": false,
+                }),
+            ),
+            (
+                "properties",
+                json!({
+                    "properties": (0..4_900).map(named).collect::<Map<_, _>>(), "required": list(4_900, |i| json!(format!("q{i}"))),
+                }),
+            ),
+            ("an enumeration", json!({"items": {"enum": list(9_000, |i| json!([i]))}})),
+            (
+                "patterns",
+                json!({"additionalProperties": {"allOf": list(100, |i| json!({"pattern": format!("a[ab]{{{i}}}c")}))}}),
+            ),
+            (
+                "patterns of names",
+                json!({
+                    "patternProperties": (0..500).map(|i| (format!("a[ab]{{9}}{i}"), json!(true))).collect::<Map<_, _>>(),
+                }),
+            ),
+            ("a contained one", json!({"contains": {"contains": {"const": 1}}, "minContains": 9_000})),
+        ]
+    }
+
+    #[test]
+    fn whatever_is_checked_is_checked_within_its_steps() {
+        let texts = list(20_000, |i| json!(format!("text-{i}")));
+        let last = list(20_000, |_| json!("2999"));
+        let lists = list(10_000, |i| json!([i, [i]]));
+        let object: Map<_, _> = (0..9_000).map(|i| (format!("p{i}"), json!("abab".repeat(6)))).collect();
+        let long = json!({"p1": "ab".repeat(100_000)});
+        for (name, schema) in worst() {
+            let schema = Schema::new(schema).unwrap_or_else(|error| unreachable!("{name}: {error}"));
+            for value in [&texts, &last, &lists, &Value::Object(object.clone()), &long] {
+                let steps = Steps::of(u64::MAX);
+                match schema.check(value, &[], &steps) {
+                    Ok(findings) => assert!(findings.list.len() <= 1_000, "{name}"),
+                    Err(costly) => assert_eq!(costly, Costly { allowed: CHECK }, "{name}"),
+                }
+                assert!(steps.taken() <= CHECK + EXPLAINED, "{name}: {}", steps.taken());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_too_many_problems_is_told() {
+        let schema = json!({"items": {"anyOf": list(3_000, |i| json!({"const": format!("c{i}")}))}});
+        let schema = Schema::new(schema).unwrap_or_else(|error| unreachable!("{error}"));
+        let told = schema.check(&list(20_000, |i| json!(format!("t{i}"))), &[], &Steps::of(u64::MAX));
+        let told = told.unwrap_or_else(|costly| unreachable!("{costly}"));
+        assert_eq!((told.list.len(), told.complete), (1, false));
+        let sentence = told.list.first().map(Finding::sentence).unwrap_or_default();
+        assert!(sentence.starts_with("/0 must be one of `c0`, `c1`"), "{sentence}");
+        assert!(sentence.ends_with("`c23` and 2976 more"), "{sentence}");
+    }
+
+    #[test]
+    fn patterns_are_found_too_large_before_they_are_compiled() {
+        let refused = |schema: Value| Schema::new(schema).err().unwrap_or_default();
+        for pattern in [r"\p{L}{200}", "((a{100}){100}){100}", "(a|b){5000}"] {
+            assert!(refused(json!({"pattern": pattern})).contains("or is too large"), "{pattern}");
+        }
+        assert!(refused(json!({"pattern": "a".repeat(1_001)})).contains("longer than 1000"));
+        let many = list(400, |i| json!({"pattern": format!("[a-z]{{200}}{i}")}));
+        assert!(refused(json!({"allOf": many})).contains("with those before it, it is too large"));
+        let names: Map<_, _> = (0..3_000).map(|i| (format!("[a-z]{i}"), json!(true))).collect();
+        assert!(refused(json!({"patternProperties": names})).contains("3000 patterns of names"));
+    }
+
+    #[test]
+    fn formats_are_said_and_not_checked() {
+        let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "format": "regex"});
+        let schema = Schema::new(schema).unwrap_or_else(|error| unreachable!("{error}"));
+        let checked = schema.check(&json!("("), &[], &Steps::of(CHECK));
+        assert!(checked.is_ok_and(|findings| findings.list.is_empty()));
     }
 
     #[test]

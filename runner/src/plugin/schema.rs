@@ -14,8 +14,17 @@ const MAXIMUM_BYTES: usize = 256 << 10;
 /// How many values a schema may have, each counted as often as it is referred to: checking costs that much for every value
 /// that is checked, and references to references double with every step.
 const MAXIMUM_WEIGHT: usize = 10_000;
+/// How much more a schema weighs that forbids what nothing else allows: to find that out, all that stands beside it is looked at
+/// again, and each level of it looks at the next again.
+const UNEVALUATED: usize = 4;
+/// How deep it may be, with references followed: each level is a frame of whoever compiles or checks it.
+const MAXIMUM_DEPTH: usize = 192;
 /// How many references may follow one another.
 const MAXIMUM_HOPS: usize = 32;
+/// The longest name and the longest pattern, in bytes: errors repeat them.
+const MAXIMUM_NAME: usize = 1_000;
+/// How many bytes the places of all its values have together: what is compiled of it names each.
+const MAXIMUM_PLACES: usize = 4 << 20;
 
 /// The schema in `text`, or why it is none that kiln uses, as a clause with `it` left out: "is not JSON: …".
 pub(super) fn read(text: &str) -> Result<Value, String> {
@@ -29,11 +38,11 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     if holds_odd_text(&schema) {
         return Err("holds control characters or characters that hide or reorder text".to_owned());
     }
-    jsonschema::meta::validate(&schema).map_err(|error| format!("is not a JSON Schema: {error}"))?;
-    let mut weights = Weights { root: &schema, known: BTreeMap::new(), under_way: Vec::new() };
-    if weights.of(&schema)? > MAXIMUM_WEIGHT {
+    let mut size = Size { root: &schema, known: BTreeMap::new(), under_way: Vec::new(), places: 0 };
+    if size.of(&schema, Kind::Schema, 0)?.weight > MAXIMUM_WEIGHT {
         return Err(format!("is too large: with all references followed it has more than {MAXIMUM_WEIGHT} values"));
     }
+    jsonschema::meta::validate(&schema).map_err(|error| format!("is not a JSON Schema: {error}"))?;
     Ok(schema)
 }
 
@@ -47,46 +56,127 @@ fn holds_odd_text(value: &Value) -> bool {
     }
 }
 
-/// Counts values with references followed. What refers to itself has no end.
-struct Weights<'a> {
-    root: &'a Value,
-    known: BTreeMap<&'a str, usize>,
-    under_way: Vec<&'a str>,
+/// How large a part of a schema is, with references followed.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    weight: usize,
+    depth: usize,
 }
 
-impl<'a> Weights<'a> {
-    fn of(&mut self, value: &'a Value) -> Result<usize, String> {
-        let mut weight = 1_usize;
+/// What a value in a schema is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A schema, or a list of them.
+    Schema,
+    /// Schemas by names that mean nothing themselves.
+    Schemas,
+    /// Any JSON.
+    Data,
+}
+
+impl Kind {
+    /// What the field of such a value is.
+    fn within(self, name: &str) -> Self {
+        match (self, name) {
+            (Self::Data, _) => Self::Data,
+            (Self::Schemas, _) => Self::Schema,
+            (
+                Self::Schema,
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" | "dependencies",
+            ) => Self::Schemas,
+            (Self::Schema, "const" | "enum" | "default" | "examples") => Self::Data,
+            (Self::Schema, _) => Self::Schema,
+        }
+    }
+}
+
+/// Whether one of the names that are required, always or beside another, is too long.
+fn holds_long_name(required: &Value) -> bool {
+    let long = |list: &Value| {
+        let mut names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.any(|name| name.len() > MAXIMUM_NAME)
+    };
+    long(required) || required.as_object().is_some_and(|lists| lists.values().any(long))
+}
+
+/// Measures a schema before anything is made of it. What refers to itself has no end.
+struct Size<'a> {
+    root: &'a Value,
+    known: BTreeMap<&'a str, Extent>,
+    under_way: Vec<&'a str>,
+    /// How many bytes the places of the values so far have.
+    places: usize,
+}
+
+impl<'a> Size<'a> {
+    /// The extent of a value whose place has so many bytes.
+    fn of(&mut self, value: &'a Value, kind: Kind, place: usize) -> Result<Extent, String> {
+        self.places = self.places.saturating_add(place);
+        if self.places > MAXIMUM_PLACES {
+            return Err(format!("is too large: the paths to its values have more than {} MiB", MAXIMUM_PLACES >> 20));
+        }
+        let mut extent = Extent { weight: 1, depth: 1 };
+        let mut add = |inner: Extent| {
+            extent.weight = extent.weight.saturating_add(inner.weight);
+            extent.depth = extent.depth.max(inner.depth.saturating_add(1));
+        };
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             Value::Array(items) => {
                 for item in items {
-                    weight = weight.saturating_add(self.of(item)?);
+                    add(self.of(item, kind, place + 5)?);
                 }
             }
             Value::Object(fields) => {
                 for (name, inner) in fields {
-                    let added = match (name.as_str(), inner) {
-                        ("$ref", Value::String(reference)) => self.of_reference(reference)?,
-                        ("$dynamicRef" | "$recursiveRef" | "$anchor" | "$dynamicAnchor", Value::String(_)) => {
-                            return Err(format!("uses `{name}`; write `$ref` with `#/$defs/NAME`"));
-                        }
-                        // It would change what `#` means.
-                        ("$id", Value::String(_)) if !std::ptr::eq(self.root, value) => {
-                            return Err("has an `$id` within; only its root may have one".to_owned());
-                        }
-                        _ => self.of(inner)?,
-                    };
-                    weight = weight.saturating_add(added);
+                    add(self.of_field(value, kind, name, inner, place + name.len() + 1)?);
+                }
+                let again = ["unevaluatedProperties", "unevaluatedItems"];
+                if kind == Kind::Schema && again.iter().any(|name| fields.contains_key(*name)) {
+                    extent.weight = extent.weight.saturating_mul(UNEVALUATED);
                 }
             }
         }
-        Ok(weight)
+        if extent.depth > MAXIMUM_DEPTH {
+            return Err(format!("is too deep: with all references followed it has more than {MAXIMUM_DEPTH} levels"));
+        }
+        Ok(extent)
     }
 
-    fn of_reference(&mut self, reference: &'a str) -> Result<usize, String> {
-        if let Some(weight) = self.known.get(reference) {
-            return Ok(*weight);
+    fn of_field(
+        &mut self,
+        of: &'a Value,
+        kind: Kind,
+        name: &'a str,
+        inner: &'a Value,
+        place: usize,
+    ) -> Result<Extent, String> {
+        if name.len() > MAXIMUM_NAME {
+            return Err(format!("has a name with more than {MAXIMUM_NAME} characters"));
+        }
+        match (name, inner) {
+            _ if kind != Kind::Schema => self.of(inner, kind.within(name), place),
+            ("$ref", Value::String(reference)) => self.of_reference(reference),
+            ("$dynamicRef" | "$recursiveRef" | "$anchor" | "$dynamicAnchor", Value::String(_)) => {
+                Err(format!("uses `{name}`; write `$ref` with `#/$defs/NAME`"))
+            }
+            // It would change what `#` means.
+            ("$id", Value::String(_)) if !std::ptr::eq(self.root, of) => {
+                Err("has an `$id` within; only its root may have one".to_owned())
+            }
+            ("pattern", Value::String(text)) if text.len() > MAXIMUM_NAME => {
+                Err(format!("has a pattern with more than {MAXIMUM_NAME} characters"))
+            }
+            ("required" | "dependentRequired" | "dependencies", names) if holds_long_name(names) => {
+                Err(format!("requires a name with more than {MAXIMUM_NAME} characters"))
+            }
+            _ => self.of(inner, kind.within(name), place),
+        }
+    }
+
+    fn of_reference(&mut self, reference: &'a str) -> Result<Extent, String> {
+        if let Some(extent) = self.known.get(reference) {
+            return Ok(*extent);
         }
         let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
         let Some(target) = target else {
@@ -99,10 +189,10 @@ impl<'a> Weights<'a> {
             return Err(format!("has more than {MAXIMUM_HOPS} references in a row"));
         }
         self.under_way.push(reference);
-        let weight = self.of(target)?;
+        let extent = self.of(target, Kind::Schema, reference.len())?;
         self.under_way.pop();
-        self.known.insert(reference, weight);
-        Ok(weight)
+        self.known.insert(reference, extent);
+        Ok(extent)
     }
 }
 

@@ -17,7 +17,8 @@ use crate::aws::call::{Caller, CallerParts};
 use crate::aws::clients::Clients;
 use crate::event::Failure;
 use crate::journal::{JournalError, Phase};
-use crate::pipeline::Stage;
+use crate::json;
+use crate::pipeline::{Stage, Unfit};
 use crate::plugin::bindings::Stage as Guest;
 use crate::plugin::bindings::exports::kiln::stage::lifecycle;
 use crate::plugin::bindings::kiln::stage::context::Info;
@@ -240,10 +241,14 @@ impl Attempt<'_> {
 
     fn check_outputs(&self, text: &str) -> Result<Value, Failure> {
         let outputs = self.read_outputs("outputs", text)?;
-        if let Err(problems) = self.stage.check_outputs(&outputs) {
-            let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
-            failure.details = self.shown_details(problems);
-            return Err(failure);
+        match self.stage.check_outputs(&outputs) {
+            Ok(()) => {}
+            Err(Unfit::Breaks(problems)) => {
+                let mut failure = self.broken("outputs that break the schema that it declares".to_owned());
+                failure.details = self.shown_details(problems);
+                return Err(failure);
+            }
+            Err(Unfit::Costly(costly)) => return Err(self.broken(format!("outputs that are too much: {costly}"))),
         }
         self.check_secrets(&outputs)?;
         Ok(outputs)
@@ -280,8 +285,8 @@ impl Attempt<'_> {
         if text.len() > most {
             return Err(too_long(text.len()));
         }
-        let outputs: Value =
-            serde_json::from_str(text).map_err(|error| self.broken(format!("{what} that are not JSON ({error})")))?;
+        let outputs =
+            json::read(text.as_bytes()).map_err(|unreadable| self.broken(format!("{what} that are {unreadable}")))?;
         match outputs.to_string().len() {
             length if length > most => Err(too_long(length)),
             _ => Ok(outputs),

@@ -17,7 +17,7 @@ use super::stop::HostStop;
 use crate::aws::clients::Clients;
 use crate::event::{EventKind, Failure, StageOutcome};
 use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, Unfit};
 use crate::plugin::Plugin;
 use crate::policy::{Grants, Place};
 use crate::secrets::redact::Sealed;
@@ -213,8 +213,12 @@ async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
         // Every stage that it refers to has ended well; one that has no outputs was skipped.
         return Readiness::Ended(StageOutcome::Skipped, None);
     }
-    if let Err(problems) = stage.check_config(&evaluated.config) {
-        return fail("config", "its config does not satisfy the plugin's schema".to_owned(), problems);
+    match stage.check_config(&evaluated.config) {
+        Ok(()) => {}
+        Err(Unfit::Breaks(problems)) => {
+            return fail("config", "its config does not satisfy the plugin's schema".to_owned(), problems);
+        }
+        Err(Unfit::Costly(costly)) => return fail("config", format!("its config is too much: {costly}"), Vec::new()),
     }
     work_of(prepared, stage, evaluated.config, BTreeMap::new()).await
 }

@@ -124,7 +124,7 @@ impl fmt::Display for Problems {
 pub fn load(path: &Path, pipeline: &Path, known: &Knowledge) -> Result<Scenario, Problems> {
     let source = read(path).map_err(|refused| Problems(vec![refused]))?;
     let opened = open(&source).map_err(|told| Problems::one(source.clone(), told))?;
-    let places = Places { source: &source, document: &opened.document };
+    let places = Places::new(&source, &opened.document);
     let mut found = Vec::new();
     let file: File = read_as(json_schema(), &places, &mut found);
 

@@ -127,7 +127,7 @@ pub(super) fn base(source: &SourceFile) -> Result<Map<String, Value>, Vec<Diagno
     if let Err(error) = WorldFile::parse(&source.text)
         && !opened.document.damaged
     {
-        let places = Places { source, document: &opened.document };
+        let places = Places::new(source, &opened.document);
         for trouble in troubles(&error, &source.text) {
             found.push(trouble.diagnostic(&trouble.path, &places));
         }

@@ -157,7 +157,7 @@ impl Redactor {
                 self.choose(text, key)
             }
             Err(_) if value.len() < MIN_LENGTH => return Err(RedactError::TooShort { name, length: value.len() }),
-            Err(_) => (vec![Part::new()], Unmasked::default()),
+            Err(_) => (vec![(Part::new(), value.clone())], Unmasked::default()),
         };
         let secret = Secret { id, value, parts };
         let mut slot = self.matcher.write().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +185,7 @@ impl Redactor {
     }
 
     /// What of a value is looked for by itself, and what is not.
-    fn choose(&self, text: &str, key: Option<&str>) -> (Vec<Part>, Unmasked) {
+    fn choose(&self, text: &str, key: Option<&str>) -> (Vec<(Part, Zeroizing<Vec<u8>>)>, Unmasked) {
         let used = key.map(|key| Step::Leaf(format!("/{}", key.replace('~', "~0").replace('/', "~1"))));
         let mut chosen = Vec::new();
         let mut unmasked = Unmasked::default();
@@ -199,7 +199,7 @@ impl Redactor {
                 why => why,
             };
             match (why, named) {
-                (None, _) => chosen.push(found.part),
+                (None, _) => chosen.push((found.part, Zeroizing::new(found.text.as_bytes().to_vec()))),
                 (Some(Plain::Short), Some(named)) => unmasked.short.push(named),
                 (Some(Plain::Common), Some(named)) => unmasked.common.push(named),
                 // A line of a text is not worth a word.

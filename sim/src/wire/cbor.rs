@@ -34,7 +34,7 @@ pub(crate) fn write(value: &Value) -> Vec<u8> {
 pub(crate) fn write_error(error: &AwsError) -> Vec<u8> {
     let mut members = Map::new();
     members.insert("__type".to_owned(), Value::from(error.shape.unwrap_or(&error.code)));
-    members.insert("message".to_owned(), Value::from(error.message.as_str()));
+    members.insert(error.text.unwrap_or("message").to_owned(), Value::from(error.message.as_str()));
     write(&Value::Object(members))
 }
 

@@ -43,10 +43,12 @@ impl Body {
     /// The typed input; `invalid` is the service's code for a missing member.
     pub(crate) fn to<T: DeserializeOwned>(&self, invalid: &'static str) -> Result<T, AwsError> {
         let read = match self {
-            Body::Document(value) => T::deserialize(value).map_err(|error| error.to_string()),
-            Body::Form(form) => form.to().map_err(|error| error.to_string()),
+            Body::Document(value) => {
+                T::deserialize(value).map_err(|error| ("SerializationException", error.to_string()))
+            }
+            Body::Form(form) => form.to().map_err(|error| ("MalformedInput", error.to_string())),
         };
-        read.map_err(|reason| {
+        read.map_err(|(malformed, reason)| {
             let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
             match missing {
                 Some(member) => AwsError::new(
@@ -56,7 +58,7 @@ impl Body {
                          Member must not be null"
                     ),
                 ),
-                None => AwsError::new("SerializationException", reason),
+                None => AwsError::new(malformed, reason),
             }
         })
     }
@@ -145,21 +147,26 @@ pub(crate) fn write(
         Protocol::Json { content_type } => {
             headers.insert(CONTENT_TYPE, content_type.clone());
             match &outcome {
+                Ok(Value::Null) => b"{}".to_vec(),
                 Ok(output) => json::write(output),
-                Err(error) => json::write_error(error),
+                Err(error) => {
+                    if !namespace.is_empty() {
+                        query_code(&mut headers, error);
+                    }
+                    json::write_error(error)
+                }
             }
         }
         Protocol::Cbor => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cbor"));
             headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+            if !matches!(outcome, Ok(Value::Null)) {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cbor"));
+            }
             match &outcome {
+                Ok(Value::Null) => Vec::new(),
                 Ok(output) => cbor::write(output),
                 Err(error) => {
-                    // The code that this service had when it spoke Query only.
-                    let side = if error.is_server_fault() { "Receiver" } else { "Sender" };
-                    if let Ok(code) = HeaderValue::from_str(&format!("{};{side}", error.code)) {
-                        headers.insert("x-amzn-query-error", code);
-                    }
+                    query_code(&mut headers, error);
                     cbor::write_error(error)
                 }
             }
@@ -176,6 +183,15 @@ pub(crate) fn write(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// The code that an error has in Query, for the clients of a service that once spoke that only: it is not always the name of
+/// the error's shape.
+fn query_code(headers: &mut HeaderMap, error: &AwsError) {
+    let side = if error.is_server_fault() { "Receiver" } else { "Sender" };
+    if let Ok(code) = HeaderValue::from_str(&format!("{};{side}", error.code)) {
+        headers.insert("x-amzn-query-error", code);
+    }
 }
 
 fn protocol(headers: &HeaderMap) -> Protocol {

@@ -201,10 +201,12 @@ impl<'a> Deserializer<'a> for Field<'a> {
     }
 }
 
-/// An answer's body.
+/// An answer's body, without a result where the operation has none.
 pub(crate) fn write(operation: &str, namespace: &str, request_id: &str, value: &Value) -> Vec<u8> {
     let mut xml = format!("<{operation}Response xmlns=\"{}\">", escape(namespace));
-    element(&mut xml, &format!("{operation}Result"), value);
+    if !value.is_null() {
+        element(&mut xml, &format!("{operation}Result"), value);
+    }
     let metadata = Value::Object(Map::from_iter([("RequestId".to_owned(), Value::from(request_id))]));
     element(&mut xml, "ResponseMetadata", &metadata);
     xml.push_str(&format!("</{operation}Response>"));
@@ -313,6 +315,11 @@ mod tests {
             String::from_utf8_lossy(&xml),
             "<GetResponse xmlns=\"urn:x\"><GetResult><A><member>&lt;1&gt;</member><member>2</member></A>\
              <B><C>true</C></B></GetResult><ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GetResponse>"
+        );
+        let nothing = write("Put", "urn:x", "id-2", &Value::Null);
+        assert_eq!(
+            String::from_utf8_lossy(&nothing),
+            "<PutResponse xmlns=\"urn:x\"><ResponseMetadata><RequestId>id-2</RequestId></ResponseMetadata></PutResponse>"
         );
     }
 }

@@ -6,34 +6,41 @@ import urllib.parse
 import urllib.request
 
 
-def drive(aws):
-    cloudwatch = aws.client("cloudwatch")
+PROTOCOLS = {"json": "coverage", "smithy-rpc-v2-cbor": "coverage-cbor", "query": "coverage-query"}
 
+
+def drive(aws):
+    for protocol, name in PROTOCOLS.items():
+        drive_in(aws, aws.client("cloudwatch", protocol=protocol), name)
+
+
+def drive_in(aws, cloudwatch, name):
     def state(name):
         found = cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         return (found["MetricAlarms"] + found["CompositeAlarms"])[0]
 
-    dimensions = [{"Name": "Service", "Value": "coverage"}]
+    any_of = f"{name}-any"
+    dimensions = [{"Name": "Service", "Value": name}]
     alarm = dict(
-        AlarmName="coverage", Namespace="Coverage", MetricName="Errors", Dimensions=dimensions, Statistic="Sum",
+        AlarmName=name, Namespace="Coverage", MetricName="Errors", Dimensions=dimensions, Statistic="Sum",
         Period=60, EvaluationPeriods=1, Threshold=5.0, ComparisonOperator="GreaterThanThreshold",
         AlarmActions=["arn:aws:sns:us-west-2:111111111111:page"], AlarmDescription="for coverage",
     )
     cloudwatch.put_metric_alarm(**alarm)
-    found = state("coverage")
+    found = state(name)
     assert found["StateValue"] == "INSUFFICIENT_DATA" and found["Dimensions"] == dimensions, found
-    assert found["AlarmArn"] == f"arn:aws:cloudwatch:{aws.region}:{aws.account}:alarm:coverage", found
+    assert found["AlarmArn"] == f"arn:aws:cloudwatch:{aws.region}:{aws.account}:alarm:{name}", found
     assert isinstance(found["StateUpdatedTimestamp"], datetime.datetime) and found["Threshold"] == 5.0, found
     aws.refused("ValidationError", cloudwatch.put_metric_alarm, **{**alarm, "Period": 7})
     aws.refused("ValidationError", cloudwatch.put_metric_alarm, **{**alarm, "DatapointsToAlarm": 2})
 
-    cloudwatch.put_composite_alarm(AlarmName="coverage-any", AlarmRule="ALARM(coverage) AND NOT FALSE")
-    assert state("coverage-any")["StateValue"] == "OK"
+    cloudwatch.put_composite_alarm(AlarmName=any_of, AlarmRule=f"ALARM({name}) AND NOT FALSE")
+    assert state(any_of)["StateValue"] == "OK"
     aws.refused("ValidationError", cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule="ALARM(absent)")
-    aws.refused("ValidationError", cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule="ALARM(coverage")
-    aws.refused("ValidationError", cloudwatch.delete_alarms, AlarmNames=["coverage"])
+    aws.refused("ValidationError", cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule=f"ALARM({name}")
+    aws.refused("ValidationError", cloudwatch.delete_alarms, AlarmNames=[name])
     # Without types, composite alarms are left out.
-    assert cloudwatch.describe_alarms(AlarmNames=["coverage-any"])["CompositeAlarms"] == []
+    assert cloudwatch.describe_alarms(AlarmNames=[any_of])["CompositeAlarms"] == []
 
     start = datetime.datetime.fromtimestamp(aws.page("clock")["now-milliseconds"] / 1000, datetime.timezone.utc)
     data = [
@@ -45,12 +52,15 @@ def drive(aws):
         },
     ]
     cloudwatch.put_metric_data(Namespace="Coverage", MetricData=data)
-    aws.refused("InvalidParameterCombinationException", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[
+    aws.refused("InvalidParameterCombination", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[
         {"MetricName": "Errors", "Value": 1.0, "Values": [1.0]},
     ])
-    aws.until(lambda: state("coverage")["StateValue"] == "ALARM")
-    assert "Threshold Crossed: 1 out of the last 1 datapoint [14.0" in state("coverage")["StateReason"], state("coverage")
-    assert state("coverage-any")["StateValue"] == "ALARM"
+    aws.refused("MissingParameter", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[{"MetricName": "Errors"}])
+    sizes = {"MetricName": "Errors", "Values": [1.0], "Counts": [1.0, 2.0]}
+    aws.refused("InvalidParameterValue", cloudwatch.put_metric_data, Namespace="Coverage", MetricData=[sizes])
+    aws.until(lambda: state(name)["StateValue"] == "ALARM")
+    assert "Threshold Crossed: 1 out of the last 1 datapoint [14.0" in state(name)["StateReason"], state(name)
+    assert state(any_of)["StateValue"] == "ALARM"
 
     query = {"Id": "m1", "MetricStat": {
         "Metric": {"Namespace": "Coverage", "MetricName": "Errors", "Dimensions": dimensions}, "Period": 60, "Stat": "Sum",
@@ -61,17 +71,20 @@ def drive(aws):
     assert all(isinstance(at, datetime.datetime) for at in result["Timestamps"]), result
     aws.refused("ValidationError", cloudwatch.get_metric_data, **{**asked, "EndTime": start})
 
-    cloudwatch.set_alarm_state(AlarmName="coverage", StateValue="OK", StateReason="a drill")
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="a drill")
     aws.refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="absent", StateValue="OK", StateReason="x")
+    drill = dict(AlarmName=name, StateValue="OK", StateReason="x")
+    aws.refused("InvalidFormat", cloudwatch.set_alarm_state, StateReasonData="{", **drill)
+    aws.refused("InvalidNextToken", cloudwatch.describe_alarms, NextToken="nonsense")
 
-    cloudwatch.disable_alarm_actions(AlarmNames=["coverage"])
-    assert state("coverage")["ActionsEnabled"] is False
-    cloudwatch.enable_alarm_actions(AlarmNames=["coverage"])
-    assert state("coverage")["ActionsEnabled"] is True
+    cloudwatch.disable_alarm_actions(AlarmNames=[name])
+    assert state(name)["ActionsEnabled"] is False
+    cloudwatch.enable_alarm_actions(AlarmNames=[name])
+    assert state(name)["ActionsEnabled"] is True
 
-    history = cloudwatch.describe_alarm_history(AlarmName="coverage", ScanBy="TimestampAscending")["AlarmHistoryItems"]
+    history = cloudwatch.describe_alarm_history(AlarmName=name, ScanBy="TimestampAscending")["AlarmHistoryItems"]
     told = [item["HistorySummary"] for item in history]
-    assert told[0] == 'Alarm "coverage" created', told
+    assert told[0] == f'Alarm "{name}" created', told
     assert "Alarm updated from INSUFFICIENT_DATA to ALARM" in told, told
 
     first = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=1)
@@ -81,11 +94,12 @@ def drive(aws):
     names = [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"] + page["CompositeAlarms"]]
     assert first["NextToken"] and names == sorted(names) and len(names) == 4, names
 
-    by_query(aws)
-    by_cbor(aws)
-    cloudwatch.delete_alarms(AlarmNames=["coverage", "coverage-any"])
-    assert cloudwatch.describe_alarms(AlarmNames=["coverage"])["MetricAlarms"] == []
-    aws.refused("ResourceNotFound", cloudwatch.delete_alarms, AlarmNames=["coverage"])
+    if name == "coverage":
+        by_query(aws)
+        by_cbor(aws)
+    cloudwatch.delete_alarms(AlarmNames=[name, any_of])
+    assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+    aws.refused("ResourceNotFound", cloudwatch.delete_alarms, AlarmNames=[name])
 
 
 def by_query(aws):

@@ -16,6 +16,10 @@ def drive(aws):
     aws.refused("ResourceNotFoundException", dynamodb.describe_table, TableName="absent")
     walk(dynamodb, table)
     aws.refused("ResourceNotFoundException", dynamodb.get_item, TableName="absent", Key=key("a", "1"))
+    other = [{"Put": {"TableName": table, "Item": key("a", "2")}}]
+    aws.refused(
+        "IdempotentParameterMismatchException", dynamodb.transact_write_items, TransactItems=other, ClientRequestToken="one"
+    )
     aws.refused("ValidationException", dynamodb.get_item, TableName=table, Key={"pk": {"S": "a"}})
     large = {**key("a", "large"), "data": {"B": b"x" * (401 << 10)}}
     aws.refused("ValidationException", dynamodb.put_item, TableName=table, Item=large)

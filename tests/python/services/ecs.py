@@ -35,7 +35,14 @@ def clusters(aws, ecs):
     ecs.tag_resource(resourceArn=arn, tags=[{"key": "stage", "value": "test"}])
     ecs.untag_resource(resourceArn=arn, tagKeys=["team"])
     assert ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "stage", "value": "test"}]
-    aws.refused("ResourceNotFoundException", ecs.list_tags_for_resource, resourceArn=arn.replace("coverage", "absent"))
+    absent = arn.replace("coverage", "absent")
+    aws.refused("ClusterNotFoundException", ecs.list_tags_for_resource, resourceArn=absent)
+    absent = absent.replace("cluster/", "service/web/")
+    aws.refused("InvalidParameterException", ecs.list_tags_for_resource, resourceArn=absent)
+    aws.refused("ResourceNotFoundException", ecs.tag_resource, resourceArn=absent, tags=[{"key": "a", "value": "b"}])
+    aws.refused("ResourceNotFoundException", ecs.untag_resource, resourceArn=absent, tagKeys=["a"])
+    many = [{"key": str(number), "value": ""} for number in range(50)]
+    aws.refused("LimitExceededException", ecs.tag_resource, resourceArn=arn, tags=many)
     aws.refused("ClusterContainsServicesException", ecs.delete_cluster, cluster="web")
     aws.refused("ClusterNotFoundException", ecs.delete_cluster, cluster="absent")
 

@@ -8,6 +8,7 @@ def drive(aws):
     kms.create_alias(AliasName="alias/coverage", TargetKeyId=key["KeyId"])
     aws.refused("AlreadyExistsException", kms.create_alias, AliasName="alias/coverage", TargetKeyId=key["KeyId"])
     aws.refused("ValidationException", kms.create_alias, AliasName="coverage", TargetKeyId=key["KeyId"])
+    aws.refused("NotAuthorizedException", kms.create_alias, AliasName="alias/aws/coverage", TargetKeyId=key["KeyId"])
     aliases = kms.list_aliases(KeyId=key["KeyId"])["Aliases"]
     assert [alias["AliasName"] for alias in aliases] == ["alias/coverage"], aliases
     ids = (key["KeyId"], key["Arn"], "alias/coverage", aliases[0]["AliasArn"])
@@ -19,6 +20,7 @@ def drive(aws):
     assert key["KeyId"] in [entry["KeyId"] for entry in listed] and len(listed) == 2, listed
     words = aws.refused("KMSInternalException", kms.list_keys)
     assert "planted fault" in words, words
+    aws.refused("InvalidMarkerException", kms.list_keys, Marker="nonsense")
     first = kms.list_keys(Limit=1)
     rest = kms.list_keys(Limit=1, Marker=first["NextMarker"])
     assert first["Truncated"] and not rest["Truncated"] and first["Keys"] + rest["Keys"] == listed

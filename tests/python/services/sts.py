@@ -50,6 +50,7 @@ def drive(aws):
     absent = f"arn:aws:iam::{aws.account}:role/absent"
     aws.refused("AccessDenied", sts.assume_role, RoleArn=absent, RoleSessionName="kiln-1")
     aws.refused("ValidationError", sts.assume_role, RoleArn=role)
+    aws.refused("MalformedInput", sts.assume_role, RoleArn=role, RoleSessionName="kiln-1", DurationSeconds="soon")
     aws.refused("ValidationError", sts.assume_role, RoleArn="nonsense", RoleSessionName="kiln-1")
     aws.refused("MalformedPolicyDocument", sts.assume_role, RoleArn=role, RoleSessionName="kiln-1", Policy="{")
     aws.refused("InvalidAction", sts.get_session_token)

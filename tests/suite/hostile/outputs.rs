@@ -41,7 +41,44 @@ fn outputs_that_break_the_declared_schema() {
 #[test]
 fn outputs_without_a_bottom() {
     let deep = "[".repeat(100_000);
-    Attack::running(&format!("(call $ok (str \"{{\\\"a\\\":{deep}\"))")).json().failed("sandbox", "are not JSON");
+    Attack::running(&format!("(call $ok (str \"{{\\\"a\\\":{deep}\"))"))
+        .json()
+        .failed("sandbox", "more than 48 levels deep");
+}
+
+/// Outputs of so many levels, their own one among them.
+fn nested(levels: usize) -> String {
+    format!("{{\\\"a\\\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1))
+}
+
+#[test]
+fn outputs_as_deep_as_can_be_are_kept_and_read_again() {
+    Attack::running(&format!("(call $ok (str \"{}\"))", nested(48))).json().done();
+}
+
+#[test]
+fn outputs_that_are_deeper_than_a_record_may_be() {
+    for levels in [49, 64, 124, 126] {
+        let aftermath = Attack::running(&format!("(call $ok (str \"{}\"))", nested(levels))).json();
+        aftermath.failed("sandbox", "answered outputs that are nested more than 48 levels deep");
+    }
+}
+
+#[test]
+fn known_outputs_that_are_deeper_than_a_record_may_be() {
+    let mut guest = Guest::new(r#"(call $ok (str "{}"))"#).with(
+        "(func $known (param i32 i32) (i32.store (i32.const 536) (local.get 0)) (i32.store (i32.const 540) (local.get 1)))",
+    );
+    guest.plan = format!(
+        r#"(i32.store (i32.const 512) (i32.const 0))
+        (i32.store (i32.const 516) (i32.const 4096)) (i32.store (i32.const 520) (i32.const 0))
+        (i32.store (i32.const 524) (i32.const 4096)) (i32.store (i32.const 528) (i32.const 0))
+        (i32.store (i32.const 532) (i32.const 1)) (call $known (str "{}")) (i32.const 512)"#,
+        nested(49)
+    );
+    let aftermath = Attack::by(&guest).planned().json();
+    assert_eq!(aftermath.code, Some(1), "{}", aftermath.all());
+    assert!(aftermath.stdout.contains("known outputs that are nested more than 48 levels deep"), "{}", aftermath.all());
 }
 
 #[test]

@@ -28,6 +28,34 @@ fn the_secret_of_another_stage() {
         .never_says(OTHER);
 }
 
+/// A guest that starts a build with a variable that CodeBuild is to fetch from Secrets Manager.
+fn building_with(reference: &str) -> Guest {
+    let body = format!(
+        r#"(call $put (i32.const 1024) (str "web-image"))
+           (i32.store (i32.const 1044) (i32.const 1200)) (i32.store (i32.const 1048) (i32.const 1))
+           (call $put (i32.const 1200) (str "STOLEN")) (call $put (i32.const 1208) (str "{reference}"))
+           (i32.store8 (i32.const 1216) (i32.const 2))
+           (call $start-build (i32.const 1024) (i32.const 256))
+           (call $fail (i32.const 1) (i32.load (i32.const 276)) (i32.load (i32.const 280)))"#
+    );
+    let put = "(func $put (param i32 i32 i32)
+        (i32.store (local.get 0) (local.get 1)) (i32.store offset=4 (local.get 0) (local.get 2)))";
+    let project = "arn:${partition}:codebuild:${region}:${account}:project/web-image";
+    Guest::new(&body).with(put).asking("codebuild:StartBuild", &[project])
+}
+
+#[test]
+fn the_secret_of_another_stage_by_a_build() {
+    for reference in
+        ["prod/other", "prod/registry:other-key", "arn:aws:secretsmanager:us-west-2:111111111111:secret:prod/other"]
+    {
+        Attack::by(&building_with(reference))
+            .stage("with = { token = \"${secrets.token}\" }")
+            .json()
+            .failed("denied", "which the stage's config does not name");
+    }
+}
+
 #[test]
 fn a_secret_that_the_pipeline_does_not_have() {
     let body = r#"(call $open (str "kiln-secret:../../etc/passwd") (i32.const 256))

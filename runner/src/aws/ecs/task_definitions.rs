@@ -11,7 +11,8 @@ use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
 use crate::aws::names::{self, Given};
 use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
 use crate::aws::raw_json::RawJson;
-use crate::aws::values::{count, incomplete};
+use crate::aws::values::{count, incomplete, unreadable};
+use crate::json::{self, Unreadable};
 use crate::plugin::bindings::kiln::aws::ecs::{
     Container, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeTaskDefinitionRequest,
     DescribeTaskDefinitionResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, TaskDefinition,
@@ -63,9 +64,10 @@ pub(super) fn check_revision(given: &str) -> Result<(), AwsError> {
 fn task_definition(
     definition: Option<sdk::TaskDefinition>,
     tags: Option<Vec<sdk::Tag>>,
-    answer: Option<Value>,
+    answer: Option<Result<Value, Unreadable>>,
 ) -> Result<TaskDefinition, AwsError> {
     let definition = definition.ok_or_else(|| incomplete("the task definition"))?;
+    let answer = answer.transpose().map_err(|why| unreadable("a task definition", &why))?;
     let Some(mut document) = answer.and_then(|mut answer| answer.get_mut("taskDefinition").map(Value::take)) else {
         return Err(incomplete("the task definition's document"));
     };
@@ -115,8 +117,8 @@ impl Operation for DescribeTaskDefinitionRequest {
 
 /// A document that can be registered, and its family.
 fn registrable(document: &str) -> Result<(Map<String, Value>, String), AwsError> {
-    let value: Value = serde_json::from_str(document)
-        .map_err(|error| invalid(format_args!("the task definition's document is not JSON: {error}")))?;
+    let value = json::read(document.as_bytes())
+        .map_err(|why| invalid(format_args!("the task definition's document is {why}")))?;
     let Value::Object(mut object) = value else {
         return Err(invalid("the task definition's document is not a JSON object"));
     };

@@ -15,6 +15,8 @@ struct Declared {
     retry: RetryClass,
     /// The reads by which a lost answer is looked up.
     looks: Vec<&'static str>,
+    /// The members of the request and of the answer that are secret.
+    sensitive: [&'static [&'static str]; 2],
 }
 
 fn declared<O: Operation>(operation: O) -> Declared {
@@ -29,6 +31,7 @@ fn declared<O: Operation>(operation: O) -> Declared {
         is_write: O::ACTION.write,
         retry: O::RETRY,
         looks: operation.looks(&here()).into_iter().map(|(action, _)| action).collect(),
+        sensitive: [O::SENSITIVE_REQUEST, O::SENSITIVE],
     }
 }
 
@@ -214,6 +217,20 @@ fn no_function_of_the_contract_is_forgotten() {
     let functions = contract.iter().map(|interface| interface.matches(": func(").count()).sum::<usize>();
     // One operation is the host's own: `secretsmanager:GetSecretValue`.
     assert_eq!(all().len(), functions + 1);
+}
+
+/// `tests/python/sensitive.py` compares the list with AWS's own model.
+#[test]
+fn what_is_sensitive_is_what_the_list_says() {
+    let listed: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/python/sensitive.json")).unwrap_or_default();
+    let mut declared = serde_json::Map::new();
+    for Declared { action, sensitive: [request, answer], .. } in all() {
+        let of = |side: &str, members: &[&str]| (!members.is_empty()).then(|| (side.to_owned(), members.into()));
+        let members = of("request", request).into_iter().chain(of("answer", answer)).collect();
+        declared.insert(action.to_owned(), serde_json::Value::Object(members));
+    }
+    assert_eq!(serde_json::Value::Object(declared), listed);
 }
 
 #[test]

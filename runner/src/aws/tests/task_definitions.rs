@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, TOKEN, hermetic, refused, sent};
+use super::canned::{Answer, Canned, TOKEN, hermetic, refused, sent};
+use crate::aws::error::ErrorKind;
 use crate::plugin::bindings::kiln::aws::ecs::{
     Container, DeregisterTaskDefinitionRequest, DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest,
 };
@@ -95,8 +96,8 @@ fn a_document_that_cannot_be_a_task_definition_is_refused() {
         let refusal = async |document: &str| {
             refused(&RegisterTaskDefinitionRequest { document: document.to_owned(), tags: vec![] }).await
         };
-        assert!(refusal("{").await.starts_with("the task definition's document is not JSON: "));
-        assert!(refusal(&"[".repeat(200_000)).await.contains("recursion limit"), "depth is bounded");
+        assert!(refusal("{").await.starts_with("the task definition's document is not JSON ("));
+        assert!(refusal(&"[".repeat(200_000)).await.contains("48 levels deep"), "depth is bounded");
         assert_eq!(refusal("[]").await, "the task definition's document is not a JSON object");
         assert_eq!(refusal("{}").await, "the task definition's document has no text `family`");
         assert_eq!(refusal(r#"{"family": 1}"#).await, "the task definition's document has no text `family`");
@@ -109,6 +110,37 @@ fn a_document_that_cannot_be_a_task_definition_is_refused() {
         assert_eq!(refusal(&document).await, "`tags` of the task definition's document is not a list");
         let document = merged(registrable(), json!({ "tags": [{ "Key": "x" }] })).to_string();
         assert_eq!(refusal(&document).await, "a tag of the task definition's document has no text `key`");
+    });
+}
+
+/// A field of the future, of so many levels.
+fn deep(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
+#[test]
+fn a_document_that_could_not_be_read_again_is_refused() {
+    hermetic(async {
+        let document = merged(registrable(), json!({ "future": deep(48) })).to_string();
+        let message = refused(&RegisterTaskDefinitionRequest { document, tags: vec![] }).await;
+        assert_eq!(message, "the task definition's document is nested more than 48 levels deep");
+    });
+}
+
+#[test]
+fn an_answer_that_could_not_be_read_again_is_an_error() {
+    hermetic(async {
+        let request = DescribeTaskDefinitionRequest { task_definition: "web:7".to_owned() };
+        let described = |levels| {
+            let definition = merged(merged(registrable(), descriptive()), json!({ "future": deep(levels) }));
+            Answer::ok(json!({ "taskDefinition": definition }))
+        };
+        let (output, _) = sent(&request, [described(46)]).await;
+        assert!(output.task_definition.document.contains("future"));
+        let aws = Canned::with([described(47)]).await;
+        let error = aws.send(&request).await.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Unavailable, "UnreadableAnswer"));
+        assert_eq!(error.message, "AWS answered a task definition that is nested more than 48 levels deep");
     });
 }
 

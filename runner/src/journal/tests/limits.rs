@@ -139,3 +139,68 @@ async fn writers_on_several_threads_lose_nothing() {
         assert_eq!(order, (0..40).collect::<Vec<_>>(), "the records of a stage stay in their order");
     }
 }
+
+/// A value of so many levels, with something at each.
+fn nested(levels: usize) -> Value {
+    (1..levels)
+        .fold(json!("x"), |inner, level| if level % 2 == 0 { json!([inner, level]) } else { json!({ "a": inner }) })
+}
+
+#[test]
+fn records_at_their_limits_are_read_back() {
+    let redactor = crate::secrets::redact::Redactor::default();
+    let deepest = (1..).take_while(|levels| redactor.seal(&nested(*levels)).is_ok()).last().unwrap();
+    assert!(deepest >= 100, "{deepest}");
+    let sealed = redactor.seal(&nested(deepest)).unwrap();
+    let (_state, dir) = run_directory();
+    let journal = Journal::create(&dir, &start(&dir, RUN)).unwrap();
+    let records = [
+        Record::StageEnd(StageEnd {
+            stage: "build".parse().unwrap(),
+            attempt: 1,
+            outcome: crate::event::StageOutcome::Done,
+            outputs: Some(sealed.clone()),
+            failure: None,
+            retry_at: None,
+            at: 1,
+        }),
+        Record::Intent(Intent {
+            call: key(0),
+            action: "ecs:RegisterTaskDefinition".to_owned(),
+            request: Body::Sealed(sealed.clone()),
+            request_hash: Digest::of(b""),
+            retry: RetryClass::Unsafe,
+            token: None,
+            before: Some(sealed.clone()),
+            at: 1,
+        }),
+        Record::Result(CallResult {
+            call: key(0),
+            action: "ecs:RegisterTaskDefinition".to_owned(),
+            request_hash: Digest::of(b""),
+            request: Some(Body::Withheld(sealed.clone())),
+            outcome: CallOutcome::Err(sealed.clone()),
+            request_id: None,
+            millis: 1,
+            at: 1,
+        }),
+        Record::Remember(Remember { call: key(1), name: sealed.clone(), value: sealed }),
+    ];
+    for record in &records {
+        journal.append(record).unwrap();
+    }
+    drop(journal);
+    let read = read(&dir.join("journal")).unwrap();
+    assert_eq!(records_of(&read)[1..], records);
+}
+
+#[test]
+fn what_would_be_too_deep_to_read_is_not_sealed() {
+    let redactor = crate::secrets::redact::Redactor::default();
+    assert!(redactor.seal(&nested(127)).is_err());
+    // With a secret in each key every level takes several.
+    redactor.add("registry", "hunter2-hunter2").unwrap();
+    let keys = (0..60).fold(json!(1), |inner, _| json!({ "hunter2-hunter2": inner }));
+    let error = redactor.seal(&keys).unwrap_err();
+    assert!(error.to_string().contains("nested too deeply"), "{error}");
+}

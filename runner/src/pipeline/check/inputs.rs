@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde_json::{Number, Value};
 
 use super::declarations::invalid_name;
@@ -13,9 +12,11 @@ use super::places::Places;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::expression::{Fault, Found, Lookup, Root};
 use crate::pipeline::file::{InputTable, InputType};
+use crate::pipeline::pattern::{NoPattern, Pattern};
 use crate::pipeline::schema::{article, type_name};
 use crate::pipeline::suggest::did_you_mean;
 use crate::pipeline::template::Template;
+use crate::steps::Spent;
 use crate::types::Region;
 
 /// The values of the inputs, as far as they are known. Without `values`, that is those of defaults that need none.
@@ -107,21 +108,34 @@ impl<'a> Input<'a, '_> {
             },
             None => (default?, "the default".to_owned()),
         };
-        if let (Some((pattern, text)), Value::String(value)) = (pattern, &value)
-            && !pattern.is_match(value)
-        {
-            let message = format!("{origin} of the input `{}` does not match its pattern", self.name);
-            self.diagnostics.push(
-                Diagnostic::error("invalid-input", message)
-                    .at(self.places.value(&["inputs", self.name, "pattern"]), "the whole value must match this")
-                    .help(match &self.table.description {
-                        Some(description) => format!("the input is: {description}"),
-                        None => format!("give a value that matches {text}"),
-                    }),
-            );
-            return None;
+        match (pattern, &value) {
+            (Some((pattern, text)), Value::String(given)) => {
+                self.matches(&pattern, text, given, &origin).then_some(())?;
+            }
+            (Some(_) | None, _) => {}
         }
         Some(value)
+    }
+
+    /// Whether a value matches the input's pattern.
+    fn matches(&mut self, pattern: &Pattern, text: &str, value: &str, origin: &str) -> bool {
+        let (code, message) = match pattern.is_match(value, &self.places.steps) {
+            Ok(true) => return true,
+            Ok(false) => ("invalid-input", format!("{origin} of the input `{}` does not match its pattern", self.name)),
+            Err(Spent) => (
+                "too-much-work",
+                format!("to match {origin} of the input `{}` with its pattern is too much", self.name),
+            ),
+        };
+        self.diagnostics.push(
+            Diagnostic::error(code, message)
+                .at(self.places.value(&["inputs", self.name, "pattern"]), "the whole value must match this")
+                .help(match &self.table.description {
+                    Some(description) => format!("the input is: {description}"),
+                    None => format!("give a value that matches {text}"),
+                }),
+        );
+        false
     }
 
     /// What was given for the run, and how.
@@ -137,7 +151,7 @@ impl<'a> Input<'a, '_> {
             .map(|text| (text.clone(), format!("the value of the environment variable {variable}")))
     }
 
-    fn pattern(&mut self) -> Option<(Regex, &'a str)> {
+    fn pattern(&mut self) -> Option<(Pattern, &'a str)> {
         let text = self.table.pattern.as_deref()?;
         let path = ["inputs", self.name, "pattern"];
         if self.kind() != InputType::String {
@@ -151,16 +165,22 @@ impl<'a> Input<'a, '_> {
             );
             return None;
         }
-        match Regex::new(&format!("^(?:{text})$")) {
+        match Pattern::new(&format!("^(?:{text})$"), &self.places.steps) {
             Ok(pattern) => Some((pattern, text)),
-            Err(error) => {
-                // The crate's message draws the pattern over several lines; its last one says what is wrong.
-                let error = error.to_string();
-                let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Err(refusal) => {
+                let (message, help) = match refusal {
+                    NoPattern::Syntax(_) => (
+                        "the pattern is not a regular expression",
+                        "write it in single quotes, so that TOML leaves its backslashes alone",
+                    ),
+                    NoPattern::TooLong | NoPattern::TooLarge | NoPattern::Spent => {
+                        ("the pattern is too much", "describe less of the value: a stage can check the rest")
+                    }
+                };
                 self.diagnostics.push(
-                    Diagnostic::error("invalid-pattern", "the pattern is not a regular expression")
-                        .at(self.places.value(&path), why)
-                        .help("write it in single quotes, so that TOML leaves its backslashes alone"),
+                    Diagnostic::error("invalid-pattern", message)
+                        .at(self.places.value(&path), refusal.to_string())
+                        .help(help),
                 );
                 None
             }

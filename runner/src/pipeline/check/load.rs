@@ -111,7 +111,7 @@ fn build(
     values: Option<&Values>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Pipeline> {
-    let places = Places { source, document };
+    let places = Places::new(source, document);
     let file = structure::read(&places, diagnostics);
     let standard = catalog.standard_names();
     let declarations = declarations(&file, &standard, &places, diagnostics);

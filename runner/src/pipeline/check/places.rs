@@ -7,14 +7,25 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::document::Document;
 use crate::pipeline::expression::Problem;
+use crate::steps::Steps;
+
+/// How many steps the checks of one file may take, all together.
+const FILE: u64 = 30_000_000;
 
 /// A document beside its text.
 pub(crate) struct Places<'a> {
     pub(crate) source: &'a SourceFile,
     pub(crate) document: &'a Document,
+    /// What the checks of the file may still do.
+    pub(crate) steps: Steps,
 }
 
-impl Places<'_> {
+impl<'a> Places<'a> {
+    /// Nothing is checked yet.
+    pub(crate) fn new(source: &'a SourceFile, document: &'a Document) -> Self {
+        Self { source, document, steps: Steps::of(FILE) }
+    }
+
     /// Where a value stands.
     pub(crate) fn value(&self, path: &[&str]) -> Range<usize> {
         self.document.span(path)

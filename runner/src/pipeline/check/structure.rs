@@ -10,7 +10,8 @@ use super::with::is_there;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::document::segments;
 use crate::pipeline::file::{File, json_schema};
-use crate::pipeline::schema::{Finding, Problem, Schema, article, one_of, types};
+use crate::pipeline::findings::{Finding, Problem};
+use crate::pipeline::schema::{Schema, article, one_of, types};
 use crate::pipeline::suggest::{did_you_mean, nearest};
 
 /// The pipeline file without whatever breaks its schema, which is reported.
@@ -32,12 +33,27 @@ pub(crate) fn read_as<T: DeserializeOwned + Default>(
             return T::default();
         }
     };
-    let findings = schema.check(&json, &[]);
-    for finding in findings.iter().filter(|finding| !is_there(finding, &segments(&finding.pointer), places, &findings))
-    {
+    let findings = match schema.check(&json, &[], &places.steps) {
+        Ok(findings) => findings,
+        Err(costly) => {
+            diagnostics.push(
+                Diagnostic::error("too-much-work", format!("the file is too much: {costly}"))
+                    .help("split it into several pipelines, or let a stage compute a part of it"),
+            );
+            return T::default();
+        }
+    };
+    let list = &findings.list;
+    for finding in list.iter().filter(|finding| !is_there(finding, &segments(&finding.pointer), places, list)) {
         diagnostics.push(describe(finding, places));
     }
-    for finding in &findings {
+    if !findings.complete {
+        diagnostics
+            .push(Diagnostic::error("more-problems", "there are more problems of this sort, which are not told"));
+        // What is not known to be unsound cannot be left out.
+        return T::default();
+    }
+    for finding in list {
         prune(&mut json, finding);
     }
     match serde_json::from_value(json) {

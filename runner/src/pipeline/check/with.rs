@@ -8,10 +8,11 @@ use super::places::Places;
 use super::stages::{Needed, References};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::catalog::Contract;
-use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, View};
+use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, TooMuch, View};
 use crate::pipeline::document::{join, segments};
 use crate::pipeline::expression::Kind;
-use crate::pipeline::schema::{Finding, Problem, article, one_of, types};
+use crate::pipeline::findings::{Finding, Problem};
+use crate::pipeline::schema::{article, one_of, types};
 use crate::pipeline::suggest::{did_you_mean, nearest};
 use crate::pipeline::template::Template;
 
@@ -68,11 +69,33 @@ impl<'a> Config<'a> {
             // Nothing more is to be said about a value that does not exist.
             unknown.push(failure.pointer);
         }
-        let findings = contract.config.check(&config, &unknown);
-        for finding in &findings {
-            if !is_there(finding, &path(self.stage, &finding.pointer), places, &findings) {
+        if let Some(reason) = TooMuch::of(&config) {
+            let message = format!("`with` of stage `{}` is {reason}", self.stage);
+            let at = places.key(&["stages", self.stage, "with"]);
+            diagnostics.push(Diagnostic::error("too-much", message).at(at, "").help(reason.help()));
+            return;
+        }
+        let findings = match contract.config.check(&config, &unknown, &places.steps) {
+            Ok(findings) => findings,
+            Err(costly) => {
+                let message = format!("the config of stage `{}` is too much: {costly}", self.stage);
+                diagnostics.push(
+                    Diagnostic::error("too-much-work", message)
+                        .at(places.key(&["stages", self.stage, "with"]), "")
+                        .help("give the plugin less, or a reference to it"),
+                );
+                return;
+            }
+        };
+        let list = &findings.list;
+        for finding in list {
+            if !is_there(finding, &path(self.stage, &finding.pointer), places, list) {
                 diagnostics.push(self.describe(finding, contract, places));
             }
+        }
+        if !findings.complete {
+            let message = format!("the config of stage `{}` has more problems, which are not told", self.stage);
+            diagnostics.push(Diagnostic::error("more-problems", message).at(places.key(&["stages", self.stage]), ""));
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fake::{checked, codes, loaded, values, with_stage};
-use crate::pipeline::{OnFailure, Phase, Pipeline, PluginSource, Scope, Stage};
+use crate::pipeline::{OnFailure, Phase, Pipeline, PluginSource, Scope, Stage, Unfit};
 use crate::types::{AccountId, RunId, StageName};
 
 const WEB: &str = r#"
@@ -179,9 +179,26 @@ fn a_stage_that_broke_its_promise_is_named() {
     assert_eq!(scan.check_outputs(&json!({"status": "COMPLETE", "high": 1})), Ok(()));
     assert_eq!(
         scan.check_outputs(&json!({"high": "1"})),
-        Err(vec!["/high must be an integer, not a string".to_owned(), "it lacks `status`".to_owned()])
+        Err(Unfit::Breaks(vec!["/high must be an integer, not a string".to_owned(), "it lacks `status`".to_owned()]))
     );
-    assert_eq!(scan.check_config(&json!({"image": "web:latest"})).map_err(|sentences| sentences.len()), Err(1));
+    let broken = scan.check_config(&json!({"image": "web:latest"}));
+    assert!(matches!(broken, Err(Unfit::Breaks(sentences)) if sentences.len() == 1));
+}
+
+#[test]
+fn outputs_that_are_put_too_deep_into_a_config_are_not_given() {
+    let file = with_stage(
+        "[plugins.any]\npath = \"any.wasm\"\n[stages.one]\nplugin = \"any\"\n\
+         [stages.two]\nplugin = \"any\"\nwith = { all = [[\"${stages.one.deep}\"]] }",
+    );
+    let config = |levels| {
+        let deep = (1..levels).fold(json!([]), |inner, _| json!([inner]));
+        let world = World::new(checked(&file).unwrap(), json!({"one": {"deep": deep}}));
+        let scope = world.scope(Phase::Run);
+        world.stage("two").config(&scope).map(|evaluated| evaluated.unknown).map_err(|error| error.to_string())
+    };
+    assert_eq!(config(45), Ok(vec![]));
+    assert_eq!(config(46), Err("`with` of stage `two` is nested more than 48 levels deep".to_owned()));
 }
 
 #[test]

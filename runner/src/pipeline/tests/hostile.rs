@@ -42,6 +42,18 @@ fn deep_headers_below_each_limit_are_no_matter() {
 }
 
 #[test]
+fn a_config_that_could_not_be_read_again_is_refused() {
+    let stage = |levels| {
+        let inner = vec!["a"; levels].join(".");
+        codes(&with_stage(&format!(
+            "[stages.s]\nplugin = \"p\"\n[stages.s.with.{inner}]\nx = 1\n[plugins.p]\npath = \"p.wasm\"\n"
+        )))
+    };
+    assert_eq!(stage(47), [""; 0]);
+    assert_eq!(stage(48), ["too-much"]);
+}
+
+#[test]
 fn expressions_at_every_limit_fit_on_the_stack() {
     let chain = "true ? true : ".repeat(60);
     let texts = [

@@ -107,19 +107,26 @@ pub(super) const ENCODED_OPEN_FROM: usize = 4;
 const ORDERS: [Order; 2] = [Order::Low, Order::High];
 
 impl How {
-    /// All forms of a part: of text, or of bytes that are none.
-    pub(super) fn all(text: bool) -> Vec<Self> {
-        let mut all = vec![Self::Plain];
-        let mut bytes = vec![Bytes::Utf8];
-        if text {
-            all.extend(ORDERS.iter().flat_map(|order| [Self::Utf16(*order), Self::Utf16Read(*order)]));
-            all.extend([Self::ShellSingle, Self::ShellDouble, Self::ShellEscaped, Self::ShellPunctuation]);
-            bytes.extend(ORDERS.iter().map(|order| Bytes::Utf16(*order)));
+    /// The forms in which every part is looked for.
+    pub(super) fn usual() -> Vec<Self> {
+        let mut usual =
+            vec![Self::Plain, Self::ShellSingle, Self::ShellDouble, Self::ShellEscaped, Self::ShellPunctuation];
+        usual.push(Self::Hex(Bytes::Utf8));
+        usual.extend(bases().map(|base| Self::Base64(Bytes::Utf8, base)));
+        usual
+    }
+
+    /// The forms in which a part is looked for as well, while all of them together are not too much.
+    pub(super) fn rare() -> Vec<Self> {
+        let mut rare: Vec<Self> = Vec::new();
+        for order in ORDERS {
+            let bytes = Bytes::Utf16(order);
+            rare.extend([Self::Utf16(order), Self::Utf16Read(order), Self::Hex(bytes)]);
+            rare.extend(bases().map(|base| Self::Base64(bytes, base)));
         }
-        all.extend(bytes.iter().map(|bytes| Self::Hex(*bytes)));
-        all.extend(bytes.iter().flat_map(|bytes| bases().map(|base| Self::Base64(*bytes, base))));
-        all.extend(bases().flat_map(|outer| bases().map(move |inner| Self::Base64Twice(inner, outer))));
-        all
+        let inner = || bases().filter(|base| !base.url);
+        rare.extend(bases().flat_map(|outer| inner().map(move |inner| Self::Base64Twice(inner, outer))));
+        rare
     }
 
     /// The form of a part.

@@ -20,14 +20,17 @@ use crate::types::Digest;
 const MIN_UNQUOTED: usize = 6;
 
 /// All forms of all secrets together may have so many bytes: what is built of them is several times as large.
-const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 4 << 20;
+
+/// Of parts beyond so many bytes of forms, the rare ones are not looked for.
+const MOST_RARE_BYTES: usize = 1 << 20;
 
 /// A value that must not be written. It is wiped when it is dropped.
 pub(super) struct Secret {
     pub(super) id: SecretId,
     pub(super) value: Zeroizing<Vec<u8>>,
     /// What of it is looked for.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<(Part, Zeroizing<Vec<u8>>)>,
 }
 
 /// Which secret, in which version.
@@ -186,22 +189,29 @@ impl Matcher {
         let mut plain = Vec::new();
         let mut unquoted = Vec::new();
         let mut bytes = 0;
-        for (index, secret) in secrets.iter().enumerate() {
-            for part in &secret.parts {
-                let Some(text) = secret.part(part) else { continue };
-                let part = Arc::new(part.clone());
-                for how in How::all(std::str::from_utf8(&text).is_ok()) {
-                    let Some(form) = how.form(&text).filter(|form| !form.bytes.is_empty()) else { continue };
-                    bytes += 2 * form.bytes.len();
-                    if bytes > MOST_BYTES {
-                        return Err(format!("what is looked for has more than {} MiB", MOST_BYTES >> 20));
+        for (hows, most) in [(How::usual(), MOST_BYTES), (How::rare(), MOST_RARE_BYTES)] {
+            for (index, secret) in secrets.iter().enumerate() {
+                for (part, text) in &secret.parts {
+                    let part = Arc::new(part.clone());
+                    for how in hows.iter().copied() {
+                        let Some(form) = how.form(text).filter(|form| !form.bytes.is_empty()) else { continue };
+                        let size = form.bytes.len();
+                        if bytes + size > most {
+                            match most {
+                                MOST_BYTES => return Err(format!("they have more than {} MiB", most >> 20)),
+                                _ => continue,
+                            }
+                        }
+                        bytes += size;
+                        let of =
+                            |form, bare| Sought { secret: index, part: Arc::clone(&part), how, bare, skip: 0, form };
+                        let bare = form.bare();
+                        // An encoding has neither quotes nor backslashes.
+                        if how == How::Plain && bare.bytes.len() >= MIN_UNQUOTED {
+                            unquoted.extend(beginnings(of(bare, true)));
+                        }
+                        plain.extend(beginnings(of(form, false)));
                     }
-                    let bare = form.bare();
-                    let of = |form, bare| Sought { secret: index, part: Arc::clone(&part), how, bare, skip: 0, form };
-                    if bare.bytes.len() >= MIN_UNQUOTED {
-                        unquoted.extend(beginnings(of(bare, true)));
-                    }
-                    plain.extend(beginnings(of(form, false)));
                 }
             }
         }

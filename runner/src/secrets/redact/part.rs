@@ -87,26 +87,31 @@ fn gather(text: &str, way: &Part, found: &mut Vec<Found>) {
     if found.len() >= PARTS || text.is_empty() {
         return;
     }
-    let steps = if way.len() < DEPTH { steps(&text) } else { Vec::new() };
-    for step in steps {
-        if let Some(part) = step.apply(&text).filter(|part| *part != text) {
-            let further = [way.as_slice(), &[step]].concat();
-            gather(&part, &further, found);
-        }
+    let parts = if way.len() < DEPTH { parts_within(&text) } else { Vec::new() };
+    for (step, part) in parts.into_iter().filter(|(_, part)| *part != text) {
+        let further = [way.as_slice(), &[step]].concat();
+        gather(&part, &further, found);
     }
     // Behind its parts would be as good; in front of them the whole is the one that a report names.
     found.push(Found { part: way.clone(), text });
 }
 
-fn steps(text: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
+/// The parts of a text that are one step away.
+fn parts_within(text: &str) -> Vec<(Step, Zeroizing<String>)> {
     if text.starts_with(['{', '['])
         && let Ok(document) = serde_json::from_str::<Value>(text)
     {
-        leaves(&document, String::new(), &mut steps);
+        let mut parts = Vec::new();
+        leaves(&document, String::new(), &mut parts);
         wipe(document);
-        return steps;
+        return parts;
     }
+    steps(text).into_iter().filter_map(|step| step.apply(text).map(|part| (step, part))).collect()
+}
+
+/// The steps from a text that is no JSON.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
     let names: Vec<String> = entries(text).map(|(name, _)| name.to_owned()).collect();
     if !names.is_empty() {
         steps.extend(names.into_iter().map(Step::Entry));
@@ -163,18 +168,20 @@ fn trimmed(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.trim().to_owned())
 }
 
-fn leaves(value: &Value, pointer: String, steps: &mut Vec<Step>) {
+fn leaves(value: &Value, pointer: String, parts: &mut Vec<(Step, Zeroizing<String>)>) {
     match value {
         Value::Null | Value::Bool(_) => {}
-        Value::Number(_) | Value::String(_) => steps.push(Step::Leaf(pointer)),
+        Value::Number(_) | Value::String(_) => {
+            parts.extend(scalar(value).map(|leaf| (Step::Leaf(pointer), trimmed(&leaf))));
+        }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                leaves(item, format!("{pointer}/{index}"), steps);
+                leaves(item, format!("{pointer}/{index}"), parts);
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                leaves(member, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), steps);
+                leaves(member, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), parts);
             }
         }
     }

@@ -312,6 +312,76 @@ fn untrusted_lines_are_made_harmless() {
     assert_eq!(redactor.untrusted("plain\u{7}"), "plain");
 }
 
+#[test]
+fn what_is_made_harmless_for_display_is_known_in_that_form_too() {
+    for value in [
+        "\u{feff}hunter2-HUNTER3",
+        "hunter2\u{200b}-HUNTER3",
+        "hunter2\u{ad}-HUNTER3\u{202e}x",
+        "hunter2\0-HUNTER3",
+        "hunter2\u{7f}-HUNTER3",
+        "hunter2\u{b}-HUNTER3",
+        "hunter2\u{85}-HUNTER3",
+        "hunter2\u{2028}-HUNTER3",
+        "hunter2\u{1b}[31m-HUNTER3",
+        "::hunter2::HUNTER3",
+        "##vso[hunter2]HUNTER3",
+    ] {
+        let redactor = redactor(value);
+        for text in
+            [value.to_owned(), format!("token: {value}."), format!("before\n{value}\nbehind"), format!("a{value}b")]
+        {
+            let shown = redactor.untrusted(&text);
+            assert!(shown.contains(MASK), "{value:?} in {text:?}: {shown:?}");
+            assert!(!shown.contains("HUNTER3"), "{value:?} in {text:?}: {shown:?}");
+        }
+        // Line by line, as a log is written: what is sanitised is what comes in.
+        let log: Vec<String> = sanitise(&format!("before\n{value}\nbehind")).split('\n').map(str::to_owned).collect();
+        let shown = lines(&redactor, &log.iter().map(String::as_str).collect::<Vec<_>>()).concat();
+        assert!(shown.contains(MASK) && !shown.contains("HUNTER3"), "{value:?}: {shown:?}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_secret_are_masked_in_forms_that_tools_write() {
+    let dsn = redactor("postgres://web:p%40ss-word-9@db.example.com:5432/web");
+    for leak in ["p%40ss-word-9", "p@ss-word-9", "cGFzcw==p@ss-word-9"] {
+        assert!(dsn.text(leak).contains(MASK), "{leak}");
+    }
+    let dotenv = redactor("USER=web\nexport API_TOKEN=\"hunter2-HUNTER3\"\n");
+    assert_eq!(dotenv.text("hunter2-HUNTER3"), MASK);
+    let nested = redactor(r#"{"docker": "{\"auths\":{\"registry.example.com\":{\"auth\":\"dXNlcjpodW50ZXIy\"}}}"}"#);
+    assert_eq!(nested.text("auth dXNlcjpodW50ZXIy."), format!("auth {MASK}."));
+    // A docker config, whole, in base64: the token is in base64 within.
+    let token = redactor("hunter2-HUNTER3");
+    let auth = STANDARD.encode("user:hunter2-HUNTER3");
+    let config = STANDARD.encode(format!(r#"{{"auths":{{"x":{{"auth":"{auth}"}}}}}}"#));
+    assert!(token.text(&config).contains(MASK), "{config}");
+    // The last line of a PEM is short.
+    let pem = redactor(PEM.trim_end().replace("MzEfYyjiWA4R", "MzEf==").as_str());
+    let quoted: String = PEM.replace("MzEfYyjiWA4R", "MzEf==").lines().map(|line| format!("> {line}\n")).collect();
+    let shown = pem.text(&quoted).into_owned();
+    assert!(!shown.contains("MzEf"), "{shown}");
+}
+
+#[test]
+fn the_work_grows_with_the_text_and_not_with_what_overlaps_in_it() {
+    // Each is the beginning of the next: at each place of the text all of them end.
+    let leaves: Vec<String> = (8..100).map(|length| "a".repeat(length)).collect();
+    let redactor = redactor(&json!(leaves).to_string());
+    let text = "a".repeat(64 << 10);
+    assert_eq!(redactor.text(&text).replace(MASK, ""), "");
+    let matcher = redactor.matcher();
+    let pieces = matcher.pieces(&text);
+    assert!(pieces.iter().map(|piece| piece.spans.len()).sum::<usize>() <= text.len(), "each byte counts once");
+    // The largest that Secrets Manager keeps.
+    let leaves: Vec<String> = (0..1_000).map(|number| format!("leaf-{number:055}")).collect();
+    let large = json!(leaves).to_string();
+    assert!(large.len() > 60_000);
+    let redactor = Redactor::new([("large", large.as_str())]).unwrap();
+    assert_eq!(redactor.text(&format!("x leaf-{:055} y", 17)), "x [secret large] y");
+}
+
 /// Some ways to write a text.
 fn encode(how: usize, text: &str) -> String {
     match how {

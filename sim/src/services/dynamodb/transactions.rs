@@ -59,7 +59,7 @@ pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems)
         Earlier::Same(_) => return Ok(Empty {}),
         Earlier::Different => {
             let message = "Same client token is used with different request parameters";
-            return Err(AwsError::new("IdempotentParameterMismatchException", message));
+            return Err(AwsError::new("IdempotentParameterMismatchException", message).text("Message"));
         }
         Earlier::None => {}
     }
@@ -125,5 +125,6 @@ fn cancelled(steps: &[Step]) -> AwsError {
         .collect();
     let message =
         format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
-    AwsError::new("TransactionCanceledException", message).with("CancellationReasons", Value::Array(reasons))
+    let error = AwsError::new("TransactionCanceledException", message).text("Message");
+    error.with("CancellationReasons", Value::Array(reasons))
 }

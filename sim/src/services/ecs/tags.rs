@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::definition;
-use super::state::{Key, Tags, invalid, is_foreign};
+use super::state::{Key, Tags, invalid, is_foreign, no_cluster};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::service::Empty;
@@ -37,15 +37,15 @@ pub(super) fn listed(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect()
 }
 
-fn tags_of<'s>(scope: &'s mut Scope<'_>, arn: &str) -> Result<&'s mut Tags, AwsError> {
-    let unknown = || AwsError::new("ResourceNotFoundException", "The specified resource is not found.");
+/// The tags of a resource; `unknown` is what the operation answers where there is none of that ARN.
+fn tags_of<'s>(scope: &'s mut Scope<'_>, arn: &str, unknown: fn() -> AwsError) -> Result<&'s mut Tags, AwsError> {
     if !arn.starts_with("arn:") || is_foreign(scope, arn) {
         return Err(invalid(format!("Invalid identifier: {arn}")));
     }
     let resource = arn.splitn(6, ':').nth(5).unwrap_or_default().to_owned();
     match resource.split('/').collect::<Vec<_>>().as_slice() {
         ["cluster", name] => {
-            scope.place().ecs.clusters.get_mut(*name).map(|cluster| &mut cluster.tags).ok_or_else(unknown)
+            scope.place().ecs.clusters.get_mut(*name).map(|cluster| &mut cluster.tags).ok_or_else(no_cluster)
         }
         ["service", cluster, service] => {
             let key = Key { cluster: (*cluster).to_owned(), service: (*service).to_owned() };
@@ -59,6 +59,15 @@ fn tags_of<'s>(scope: &'s mut Scope<'_>, arn: &str) -> Result<&'s mut Tags, AwsE
     }
 }
 
+fn not_found() -> AwsError {
+    AwsError::new("ResourceNotFoundException", "The specified resource is not found.")
+}
+
+/// `ListTagsForResource` does not declare the error of the writes.
+fn not_there() -> AwsError {
+    invalid("The specified resource is not found.")
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TagResource {
@@ -68,7 +77,7 @@ pub(super) struct TagResource {
 
 pub(super) fn tag_resource(ctx: &mut Ctx<'_>, input: TagResource) -> Result<Empty, AwsError> {
     let added = checked(input.tags)?;
-    let tags = tags_of(ctx, &input.resource_arn)?;
+    let tags = tags_of(ctx, &input.resource_arn, not_found)?;
     let fresh = added.keys().filter(|key| !tags.contains_key(*key)).count();
     if tags.len() + fresh > MOST {
         return Err(AwsError::new("LimitExceededException", format!("A resource can have {MOST} tags.")));
@@ -86,7 +95,7 @@ pub(super) struct UntagResource {
 }
 
 pub(super) fn untag_resource(ctx: &mut Ctx<'_>, input: UntagResource) -> Result<Empty, AwsError> {
-    tags_of(ctx, &input.resource_arn)?.retain(|key, _| !input.tag_keys.contains(key));
+    tags_of(ctx, &input.resource_arn, not_found)?.retain(|key, _| !input.tag_keys.contains(key));
     ctx.touch(input.resource_arn);
     Ok(Empty {})
 }
@@ -103,5 +112,5 @@ pub(super) struct TagList {
 }
 
 pub(super) fn list_tags_for_resource(ctx: &mut Ctx<'_>, input: WhichResource) -> Result<TagList, AwsError> {
-    Ok(TagList { tags: listed(tags_of(ctx, &input.resource_arn)?) })
+    Ok(TagList { tags: listed(tags_of(ctx, &input.resource_arn, not_there)?) })
 }

@@ -7,6 +7,7 @@ use crate::service::Service;
 
 pub(crate) fn service() -> Service {
     Service::new("secretsmanager", "secretsmanager")
+        .text("Message")
         .write("CreateSecret", values::create_secret)
         .on("secret:{Name}-??????")
         .read("GetSecretValue", values::get_secret_value)

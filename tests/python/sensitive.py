@@ -1,0 +1,81 @@
+"""Hold what kiln's operations declare as sensitive against the members that AWS's own model marks so.
+
+Usage: sensitive.py DECLARED
+
+DECLARED is a JSON object: IAM action → {"request": [members], "answer": [members]}, members as the contract names them.
+Prints each difference and ends with 1 where there is one.
+"""
+
+import json
+import sys
+
+import botocore.session
+from botocore import xform_name
+
+PLAIN = "what a task definition sets in plain is its configuration: a deployment must copy it; secrets belong into `secrets`"
+REFERENCE = "a reference to credentials in Secrets Manager, by its ARN"
+DEFINITION = ("containerDefinitions/environment", "containerDefinitions/repositoryCredentials")
+
+# What the model marks and kiln treats as any other text: action, side, path of members → reason.
+EXCEPTIONS = {("ecs:DescribeTasks", "answer", "tasks/overrides/containerOverrides/environment"): PLAIN}
+for _action in ("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"):
+    for _path, _reason in zip(DEFINITION, (PLAIN, REFERENCE)):
+        EXCEPTIONS[(_action, "answer", f"taskDefinition/{_path}")] = _reason
+for _path, _reason in zip(DEFINITION, (PLAIN, REFERENCE)):
+    EXCEPTIONS[("ecs:RegisterTaskDefinition", "request", _path)] = _reason
+
+# What is secret although the model does not mark it: IAM action → members of the answer.
+UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
+
+
+def sensitive(shape, path=(), seen=()):
+    """The paths of the sensitive members below a shape."""
+    if shape is None or shape.name in seen:
+        return
+    if shape.metadata.get("sensitive"):
+        yield path
+        return
+    seen = seen + (shape.name,)
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            yield from sensitive(member, path + (name,), seen)
+    elif shape.type_name == "list":
+        yield from sensitive(shape.member, path, seen)
+    elif shape.type_name == "map":
+        yield from sensitive(shape.value, path, seen)
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        declared = json.load(file)
+    session = botocore.session.get_session()
+    problems = []
+    used = set()
+    for action, own in declared.items():
+        service, operation = action.split(":")
+        model = session.get_service_model(service).operation_model(operation)
+        for side, shape in (("request", model.input_shape), ("answer", model.output_shape)):
+            own_members = set(own.get(side, []))
+            marked = set()
+            for members in sensitive(shape):
+                if (action, side, "/".join(members)) in EXCEPTIONS:
+                    used.add((action, side, "/".join(members)))
+                    continue
+                name = xform_name(members[0]) if len(members) == 1 else "/".join(members)
+                marked.add(name)
+            if side == "answer":
+                marked |= UNMARKED.get(action, set())
+            for name in sorted(marked - own_members):
+                problems.append(f"{action}: AWS marks {name} of the {side} as sensitive, and kiln does not")
+            known = {xform_name(name) for name in (shape.members if shape else {})}
+            for name in sorted(own_members - known):
+                problems.append(f"{action}: the {side} has no member {name}")
+    problems += [f"the exception {' '.join(unused)} is for nothing" for unused in sorted(set(EXCEPTIONS) - used)]
+    for problem in problems:
+        print(problem)
+    print(f"{len(declared)} operations compared, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
