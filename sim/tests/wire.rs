@@ -169,3 +169,22 @@ async fn a_truncated_answer_ends_half_way() -> Result<(), Box<dyn std::error::Er
     server.shutdown().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn bottomless_nesting_is_refused_in_every_protocol() -> Result<(), Box<dyn std::error::Error>> {
+    let simulator = simulator("")?;
+    for levels in [200, 20_000, 1_000_000] {
+        let json = [br#"{"KeyId":"#.as_slice(), &b"[".repeat(levels)].concat();
+        let json = signed("kms").header("x-amz-target", "TrentService.DescribeKey").body(Bytes::from(json))?;
+        let cbor = signed("monitoring").uri("/service/GraniteServiceVersion20100801/operation/DescribeAlarms");
+        let cbor = cbor.header("smithy-protocol", "rpc-v2-cbor").body(Bytes::from([0x9f].repeat(levels)))?;
+        let query = format!("Action=DescribeAlarms&{}x=1", "a.".repeat(levels));
+        let query = signed("monitoring").body(Bytes::from(query))?;
+        for (protocol, request) in [("JSON", json), ("CBOR", cbor), ("Query", query)] {
+            let answer = simulator.dispatch(request).await;
+            assert_eq!(answer.status(), 400, "{protocol}, {levels} levels");
+        }
+    }
+    assert_eq!(simulator.dispatch(kms("CreateKey", &json!({}))?).await.status(), 200, "it answers as before");
+    Ok(())
+}

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exit::Exit;
@@ -17,7 +17,13 @@ use crate::secrets::redact::sanitise;
 static APART: OnceLock<Courier<Vec<u8>>> = OnceLock::new();
 
 /// For so long whoever says something waits until it is written.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// And for so long where nothing was read before.
+const HARDLY: Duration = Duration::from_millis(50);
+
+/// Whether what was said last was not read.
+static UNREAD: AtomicBool = AtomicBool::new(false);
 
 /// So much of a trace may wait to be written, in bytes.
 const ROOM: usize = 1 << 20;
@@ -52,7 +58,7 @@ pub(super) fn say(text: &str) {
     match APART.get() {
         Some(courier) => {
             courier.bring(text.as_bytes().to_vec(), 0);
-            courier.rest(|| PATIENCE);
+            rest();
         }
         // Where stderr is closed there is nobody to tell.
         None => drop(io::stderr().write_all(text.as_bytes())),
@@ -62,7 +68,8 @@ pub(super) fn say(text: &str) {
 /// Wait until all that was said is written, if somebody reads it.
 pub(super) fn rest() {
     if let Some(courier) = APART.get() {
-        courier.rest(|| PATIENCE);
+        let patience = if UNREAD.load(Ordering::Relaxed) { HARDLY } else { PATIENCE };
+        UNREAD.store(courier.rest(|| patience) > 0, Ordering::Relaxed);
     }
 }
 
