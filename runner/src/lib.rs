@@ -5,8 +5,9 @@
 //! - [`pipeline`]: TOML text becomes a checked [`pipeline::Pipeline`]; every problem of the file is reported at once.
 //! - [`plugin`]: a component is found, compiled, described, and made ready to run.
 //! - [`run`]: the stages are executed in the order of their dependencies.
-//! - [`aws`]: every AWS call of every stage goes through the one function in [`aws::call`]: authorise, journal, send,
-//!   journal, answer. [`policy`], [`journal`] and [`secrets`] are what it asks on the way.
+//! - [`call`]: every AWS call of every stage goes through the one function here: authorise, journal, send, journal, answer.
+//!   [`policy`], [`journal`] and [`secrets`] are what it asks on the way; [`aws`] knows what is sent.
+//! - [`host`]: what a guest sees; [`contract`]: the bindings of `wit/` that it sees it by.
 //! - [`store`]: where runs are kept, and which of them may deploy: in a directory, or shared by several machines.
 //! - [`rehearse`] runs a pipeline on a simulated account in virtual time; [`scenario`] says what happens there, and what is
 //!   expected of it.
