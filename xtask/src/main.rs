@@ -39,7 +39,11 @@ enum Task {
     /// Build everything and run pipelines/web-service.toml on the simulator.
     Demo,
     /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
-    Test,
+    Test {
+        /// Without the tests that kill, reorder and alter thousands of runs: they take most of the time. CI runs all of them.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Kill real runs by SIGKILL wherever chance wants, resume them, and compare their ends with that of a run nobody killed.
     Crash {
         /// How many processes to kill.
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
         Task::Crash { seeds, seed, kiln } => {
             crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)
         }
-        Task::Test => test::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
+        Task::Test { quick } => test::run(&layout, &terminal, quick).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error: TaskError| {
         terminal.error(&error);

@@ -6,10 +6,13 @@ use crate::layout::Layout;
 use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
 use crate::{browser, plugins, python};
 
+/// What a quick run leaves out, as the profile `quick` of nextest does.
+const LONG: [&str; 4] = ["crash::", "schedules::", "altered::", "storms::"];
+
 const NO_CARGO: &str = "install Rust from https://rustup.rs";
 
 /// Run it all; the first step that fails ends it.
-pub(crate) fn run(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError> {
+pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool) -> Result<(), TaskError> {
     terminal.heading("format");
     for workspace in [layout.root.clone(), layout.guests()] {
         succeed(cargo().current_dir(workspace).args(["fmt", "--all", "--check"]), NO_CARGO)?;
@@ -26,10 +29,16 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError>
     command.env("KILN_BROWSER", browser);
     if succeeds_quietly(cargo().args(["nextest", "--version"])) {
         command.args(["nextest", "run", "--workspace"]);
+        if quick {
+            command.args(["--profile", "quick"]);
+        }
     } else {
         terminal.line("cargo-nextest is not installed (`cargo install cargo-nextest --locked`): using `cargo test`, which is slower");
         // `--all-targets` is what was built already; it leaves out doc tests, of which there are none.
         command.args(["test", "--workspace", "--all-targets"]);
+        if quick {
+            command.arg("--").args(LONG.iter().flat_map(|long| ["--skip", long]));
+        }
     }
     succeed(&mut command, NO_CARGO)?;
     terminal.heading("all passed");
