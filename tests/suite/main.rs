@@ -26,5 +26,6 @@ mod simulating;
 mod store;
 mod storms;
 mod streams;
+mod waits;
 mod walk;
 mod web_service;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kiln_tests::{Account, Course, Guest, Kiln, Outcome, Snare, Trap, World, repository, undone};
+use kiln_tests::{Account, Course, Guest, Kiln, Outcome, Place, Snare, Trap, World, repository, undone};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -79,13 +79,13 @@ fn what_was_answered_before_a_kill_is_deployed_as_it_was_wherever_the_run_was_ki
     let mut resumed_in_the_middle = 0;
     for request in 1.. {
         let trap = Trap::of(&world, SCALE);
-        trap.arm(Snare::Before(request));
+        trap.arm(Snare::kill(Place::Before(request)));
         let kiln = Kiln::new(["run", "web.toml", "--input", "commit=4f2a9c1", "--output", "json"])
             .file("web.toml", read("web-service.toml"))
             .env("AWS_ENDPOINT_URL", &trap.url())
             .scale(SCALE);
         let running = kiln.start();
-        trap.watch(running.id());
+        trap.watch(running.id(), std::time::Duration::from_secs(60));
         let outcome = running.end();
         trap.ended();
         let killed = outcome.code().is_none();
@@ -94,7 +94,7 @@ fn what_was_answered_before_a_kill_is_deployed_as_it_was_wherever_the_run_was_ki
         let (described, updated) = (holds(&left, "ecs:DescribeTaskDefinition"), holds(&left, "ecs:UpdateService"));
         // Where the run has not begun there is nothing to go on with.
         let outcome = if killed && holds(&left, "run-start") {
-            trap.arm(Snare::None);
+            trap.arm(Snare::NONE);
             let outcome = outcome.then(["resume", "--output", "json"]).env("AWS_ENDPOINT_URL", &trap.url()).run();
             resumed_in_the_middle += usize::from(described && !updated);
             outcome
@@ -132,7 +132,7 @@ fn an_undo_behind_a_kill_works_on_the_config_as_it_was() {
     let last = unkilled.requests[0];
     // From the deployment to the end of the undo.
     for request in (last / 2..=last).step_by(4) {
-        let killed = course.run(&[Snare::Between(request)]);
+        let killed = course.run(&[Snare::kill(Place::Between(request))]);
         assert_eq!(killed.differences(&unkilled), Vec::<String>::new(), "killed at request {request} of {last}");
     }
 }

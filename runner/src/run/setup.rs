@@ -353,9 +353,7 @@ impl Prepared {
             self.confirm_identity().await.map_err(RunError::GivenUp)?;
         }
         let mut caller = self.host_caller()?;
-        let handles = secrets::open(&self.run.secrets, &self.run.redactor, &names, &mut caller)
-            .await
-            .map_err(RunError::Secret)?;
+        let handles = secrets::open(&self.run.secrets, &self.run.redactor, &names, &mut caller).await?;
         for handle in handles {
             let value = serde_json::json!({ "name": handle.name(), "arn": handle.arn(), "version": handle.version() });
             let value = Sealed::structure(value);
