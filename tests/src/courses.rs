@@ -37,12 +37,8 @@ pub fn courses() -> [Course; 2] {
 /// The pipeline of a web service as `bench/` has it: with the same stages and nothing to wait for.
 fn web() -> Course {
     let bench = repository().join("bench");
-    Course {
-        name: "web-service",
-        pipeline: patient(&read(&bench.join("web-service.toml"))),
-        world: read(&bench.join("web-service.world.toml")),
-        scale: SCALE,
-    }
+    let pipeline = patient(&read(&bench.join("web-service.toml")));
+    Course::new("web-service", pipeline, read(&bench.join("web-service.world.toml")), SCALE)
 }
 
 fn staging_first() -> Course {
@@ -68,22 +64,14 @@ fn staging_first() -> Course {
         .change("projects", "shop-image", &format!("phases = {phases}"))
         .change("clusters", "staging", &format!("timings = {timings}"))
         .change("clusters", "production", &format!("timings = {timings}"));
-    Course {
-        name: "staging-first",
-        pipeline: pipeline.replace("bake = \"10m\"", "bake = \"1ms\"").replace("bake = \"15m\"", "bake = \"1ms\""),
-        world: world.text(),
-        scale: SCALE,
-    }
+    let hasty = pipeline.replace("bake = \"10m\"", "bake = \"1ms\"").replace("bake = \"15m\"", "bake = \"1ms\"");
+    Course::new("staging-first", hasty, world.text(), SCALE)
 }
 
 /// The pipeline of the web service, where the alarm goes off after the deployment, so that all of it is undone.
 pub fn undone() -> Course {
     let web = web();
     let script = "script = [{ after-deployment-of = \"web/web\", nth = 1, at = \"1s\", state = \"ALARM\" }]";
-    Course {
-        name: "undone",
-        pipeline: web.pipeline.replace("bake = \"1ms\"", "bake = \"3m\""),
-        world: World::parse(&web.world).change("alarms", "web-5xx", script).text(),
-        scale: SCALE,
-    }
+    let pipeline = web.pipeline.replace("bake = \"1ms\"", "bake = \"3m\"");
+    Course::new("undone", pipeline, World::parse(&web.world).change("alarms", "web-5xx", script).text(), SCALE)
 }

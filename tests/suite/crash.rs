@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use kiln_tests::{Chance, Course, Snare, Trial, courses, undone};
+use kiln_tests::{Chance, Course, Place, Snare, Trial, courses, undone};
 
 /// How many kills a test run draws unless it is told.
 const KILLS: usize = 500;
@@ -47,8 +47,8 @@ fn at_every_boundary(course: &Course, code: i32) {
     let expected = unkilled(course, code);
     let calls = expected.requests.first().copied().unwrap_or_default();
     assert!(calls > 30, "{} makes {calls} calls", course.name);
-    let snares: Vec<Snare> =
-        (1..=calls).flat_map(|call| [Snare::Before(call), Snare::Between(call), Snare::After(call, 500)]).collect();
+    let places = (1..=calls).flat_map(|call| [Place::Before(call), Place::Between(call), Place::After(call, 500)]);
+    let snares: Vec<Snare> = places.map(Snare::kill).collect();
     let kills = AtomicUsize::new(0);
     let problems = each(&snares, |snare| {
         let trial = course.run(&[*snare]);
@@ -87,12 +87,12 @@ fn drawn(chance: &mut Chance, calls: u64) -> Vec<Snare> {
         // A process that goes on makes only the calls that are left.
         let call = 1 + chance.below(left.max(1));
         left = left.saturating_sub(call) + 1;
-        snares.push(match chance.below(4) {
-            0 => Snare::Before(call),
-            1 => Snare::Between(call),
-            2 => Snare::After(call, chance.below(4_000)),
-            _ => Snare::Timed(20 + chance.below(700)),
-        });
+        snares.push(Snare::kill(match chance.below(4) {
+            0 => Place::Before(call),
+            1 => Place::Between(call),
+            2 => Place::After(call, chance.below(4_000)),
+            _ => Place::Timed(20 + chance.below(700)),
+        }));
     }
     snares
 }
@@ -132,7 +132,7 @@ fn where_aws_forgets_tokens_the_harness_finds_what_happened_twice() {
     let forgetful = Course { world: format!("forget-tokens = true\n{}", web.world), scale: 20.0, ..web };
     let expected = unkilled(&forgetful, 0);
     // The build is started among the first calls.
-    let snares: Vec<Snare> = (1..=10).map(Snare::Between).collect();
+    let snares: Vec<Snare> = (1..=10).map(|call| Snare::kill(Place::Between(call))).collect();
     let found = each(&snares, |snare| forgetful.run(&[*snare]).differences(&expected));
     let twice = found.iter().filter(|found| found.starts_with("too often") && found.contains("codebuild:StartBuild"));
     assert_eq!(twice.count(), 1, "a harness that cannot fail proves nothing: {found:#?}");

@@ -19,5 +19,6 @@ mod scenarios;
 mod schedules;
 mod store;
 mod storms;
+mod waits;
 mod walk;
 mod web_service;
