@@ -113,6 +113,34 @@ fn credentials_that_are_refused_at_first() {
 }
 
 #[test]
+fn the_gate_that_opens_when_the_run_knows_who_it_is() {
+    // Each process asks. The first that goes on is answered very late, and its stage waits at the gate until then.
+    let slow = "[[faults]]\noperation = \"sts:GetCallerIdentity\"\nkind = \"delay\"\ndelay = \"45m\"\nnth = 2\n";
+    let course = scripted_stage("gate", "pas60pb", "", "", slow, FAST);
+    ended_at(&course, 0, &[&[BEHIND_A_PUT, Place::During(1, 0)], &[BEHIND_A_PUT, Place::During(1, 100)]]);
+}
+
+/// A run that asks for a secret, which is answered late as `fault` says.
+fn with_a_secret(fault: &str) -> Course {
+    let world = format!(
+        "[[secrets]]\nname = \"token\"\nvalue = \"a-value-of-some-length\"\n\
+         [[faults]]\noperation = \"secretsmanager:GetSecretValue\"\nkind = \"delay\"\n{fault}\n"
+    );
+    let course = scripted_stage("secrets", "pas60pb", "", "", &world, FAST);
+    let with = "run = \"pas60pb\", undo = \"\", vault = \"${secrets.token}\"";
+    let pipeline =
+        course.pipeline.replace("run = \"pas60pb\", undo = \"\"", with) + "[secrets.token]\nid = \"token\"\n";
+    Course { pipeline, ..course }
+}
+
+#[test]
+fn the_secrets_of_the_pipeline() {
+    ended_at(&with_a_secret("delay = \"60s\""), 0, &[&[Place::During(2, 50)]]);
+    let late = with_a_secret("delay = \"45m\"\nnth = 2");
+    ended_at(&late, 0, &[&[BEHIND_A_PUT, Place::During(2, 0)], &[BEHIND_A_PUT, Place::During(2, 100)]]);
+}
+
+#[test]
 fn a_lease_that_a_dead_process_holds() {
     let table = "[[tables]]\nname = \"kiln\"\npartition-key = \"pk\"\nsort-key = \"sk\"\n";
     let course = scripted_stage("lease", "pas09pb", "", "environment = \"production\"\n", table, SLOW);

@@ -230,8 +230,13 @@ impl Caller {
         &mut self,
         operation: O,
     ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let clients = Arc::clone(&self.run.own_clients);
-        self.call_as(Authority::Host, &clients, operation).await
+        let (clients, control) = (Arc::clone(&self.run.own_clients), self.run.control.clone());
+        tokio::select! {
+            biased;
+            answered = self.call_as(Authority::Host, &clients, operation) => answered,
+            // The host only reads: whoever ends the run need not wait for an answer.
+            () = control.interruption() => Err(HostStop::Interrupted),
+        }
     }
 
     async fn call_as<O: Operation>(

@@ -77,7 +77,7 @@ impl Conduct {
         }
         match result {
             Ok(summary) => exit_of(summary.outcome, summary.signal.as_deref()),
-            // While it waited for a lease: nothing was begun, and nothing is to be resumed.
+            // While it waited for a lease, or before it knew who it is: nothing was begun, or nothing gone on with.
             Err(error @ RunError::GivenUp(HostStop::Interrupted)) => {
                 let exit = signals::exit_of(&watched.interrupted().unwrap_or_default());
                 complain(&error.to_string(), error.help().as_deref(), exit)

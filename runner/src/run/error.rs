@@ -56,6 +56,16 @@ pub enum RunError {
     GivenUp(HostStop),
 }
 
+impl From<ResolveError> for RunError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            // Nothing is wrong with the secrets: the run was to end while it asked for them.
+            ResolveError::Stop(stop) => Self::GivenUp(stop),
+            other => Self::Secret(other),
+        }
+    }
+}
+
 /// What to do when the shared store and a run do not agree any more.
 const AFTER_LOSS: &str = "nothing is lost: look at who holds the run and its environments (`kiln lease list`, `kiln runs`), then \
                           `kiln resume` goes on where this ended";

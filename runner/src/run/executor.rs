@@ -281,11 +281,20 @@ impl Execution {
                     told = true;
                     self.interrupted().await?;
                 }
-                () = run.gate.all_arrived(), if !self.live => {
-                    self.prepared.confirm_identity().await?;
-                    run.gate.open();
-                    self.live = true;
-                }
+                () = run.gate.all_arrived(), if !self.live => match self.prepared.confirm_identity().await {
+                    Ok(()) => {
+                        run.gate.open();
+                        self.live = true;
+                    }
+                    // The gate stays shut: whoever waits there hears it as well, and nothing is begun any more.
+                    Err(HostStop::Interrupted) => {
+                        if !std::mem::replace(&mut told, true) {
+                            self.interrupted().await?;
+                        }
+                        self.live = true;
+                    }
+                    Err(stop) => return Err(stop),
+                },
                 () = run.stalled_for(self.prepared.detach_after.unwrap_or_default()),
                     if self.live && !told && self.prepared.detach_after.is_some() => control.detach(),
                 Some(ended) = at_work.join_next() => {

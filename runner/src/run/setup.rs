@@ -321,7 +321,7 @@ impl Prepared {
             self.confirm_identity().await.map_err(RunError::GivenUp)?;
         }
         let mut caller = self.host_caller()?;
-        let handles = self.run.secrets.open(&names, &mut caller).await.map_err(RunError::Secret)?;
+        let handles = self.run.secrets.open(&names, &mut caller).await?;
         for handle in handles {
             let value = serde_json::json!({ "name": handle.name(), "arn": handle.arn(), "version": handle.version() });
             let call = caller.next_key().map_err(RunError::GivenUp)?;
