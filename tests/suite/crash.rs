@@ -1,26 +1,37 @@
-//! Real runs are killed by SIGKILL wherever they are, and resumed: nothing happens twice, nothing is lost, and the run ends
-//! as if nobody had killed it.
+//! Real runs are ended by SIGKILL, and by SIGTERM, wherever they are, and resumed: nothing happens twice, nothing is lost or
+//! altered, nothing is late, and the run ends as if nobody had ended it.
 //!
-//! `KILN_KILLS=10000` draws as many kills (`cargo xtask crash` does that), `KILN_SEED=N` begins with another seed. What
-//! fails names its seed.
+//! `KILN_KILLS=10000` draws as many kills of real pipelines, `KILN_SHAPES=10000` as many ends of runs of random shape
+//! (`cargo xtask crash` draws both), `KILN_SEED=N` begins with another seed. What fails names its seed; `KILN_SEED=N
+//! KILN_SHAPES=1` draws that shape alone and prints it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use kiln_tests::{Chance, Course, Place, Snare, Trial, courses, undone};
+use kiln_tests::{Answers, By, Chance, Course, Place, Shape, Snare, Trial, courses, shape, undone};
 
 /// How many kills a test run draws unless it is told.
 const KILLS: usize = 500;
+
+/// How often it ends runs of random shape.
+const SHAPES: usize = 200;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
 /// Do `work` with each of `items`, on as many threads as there are processors, and gather what it says.
 fn each<T: Sync>(items: &[T], work: impl Fn(&T) -> Vec<String> + Sync) -> Vec<String> {
+    on_threads(processors(), items, work)
+}
+
+fn on_threads<T: Sync>(threads: usize, items: &[T], work: impl Fn(&T) -> Vec<String> + Sync) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let said = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -123,6 +134,88 @@ fn whenever_they_are_killed_runs_come_to_the_same_end() {
     println!("{} kills from seed {first} on", kills.load(Ordering::Relaxed));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(kills.into_inner() >= wanted.min(KILLS), "too few processes were caught");
+}
+
+/// Where the processes of a run of a shape of so many stages are ended: at their waits as often as anywhere else. That follows
+/// from the seed alone, and not from how many polls there are in a run.
+fn drawn_for(chance: &mut Chance, stages: u64) -> Vec<Snare> {
+    let (mut left, waits) = (7 * stages, 2 * stages);
+    let mut snares = Vec::new();
+    for _ in 0..=chance.below(4) {
+        let call = 1 + chance.below(left.max(1));
+        left = left.saturating_sub(call) + 1;
+        let place = match chance.below(8) {
+            0 => Place::Before(call),
+            1 => Place::Between(call),
+            2 => Place::After(call, chance.below(4_000)),
+            3 => Place::Timed(20 + chance.below(900)),
+            _ => Place::Waiting(1 + chance.below(waits), chance.below(60)),
+        };
+        snares.push(Snare { place, by: if chance.below(4) == 0 { By::Stop } else { By::Kill } });
+    }
+    snares
+}
+
+/// How often the runs of one shape are ended.
+const TRIALS: usize = 2;
+
+/// Of one trial no more is said: what comes first leads to the rest.
+const MOST_SAID: usize = 3;
+
+/// End runs of the shape of `seed`. Answers how often it was done, and what went wrong.
+fn tried(seed: u64, answers: Answers) -> (usize, Vec<String>) {
+    let Shape { course, stages } = shape(seed, answers);
+    let expected = course.run(&[]);
+    let mut problems = expected.problems.clone();
+    let mut ends = 0;
+    let mut chance = Chance::of_seed(seed);
+    for _ in 0..TRIALS {
+        let snares = drawn_for(&mut chance, stages);
+        let trial = course.run(&snares);
+        ends += trial.kills + trial.stops;
+        let differences = trial.differences(&expected).into_iter().take(MOST_SAID);
+        problems.extend(differences.map(|found| format!("{snares:?}: {found}")));
+    }
+    let named = |found| format!("KILN_SEED={seed} {}: {found}", course.name);
+    (ends, problems.into_iter().map(named).collect())
+}
+
+/// Whether the secrets of random shapes hold what AWS answers, too, unless `KILN_ANSWERS` says `secrets` or `none`.
+const ANSWERS: Answers = Answers::HoldNone;
+
+fn answers() -> Answers {
+    match std::env::var("KILN_ANSWERS").as_deref() {
+        Ok("secrets") => Answers::HoldSecrets,
+        Ok("none") => Answers::HoldNone,
+        _ => ANSWERS,
+    }
+}
+
+#[test]
+fn whatever_their_shape_and_whenever_they_are_ended_runs_come_to_the_same_end() {
+    let wanted = number("KILN_SHAPES").map_or(SHAPES, |ends| ends as usize);
+    let first = number("KILN_SEED").unwrap_or(1);
+    if wanted == 1 {
+        let Shape { course, .. } = shape(first, answers());
+        println!("{}\n\n{}", course.pipeline, course.world);
+    }
+    let ends = AtomicUsize::new(0);
+    let seeds: Vec<u64> = (first..first + wanted as u64).collect();
+    // Most of the time they wait.
+    let problems = on_threads(4 * processors(), &seeds, |seed| {
+        if ends.load(Ordering::Relaxed) >= wanted {
+            return Vec::new();
+        }
+        let (more, problems) = tried(*seed, answers());
+        let before = ends.fetch_add(more, Ordering::Relaxed);
+        if before / 500 != (before + more) / 500 {
+            println!("{} ends of runs of random shape, at seed {seed}", before + more);
+        }
+        problems
+    });
+    println!("{} ends of runs of random shape from seed {first} on", ends.load(Ordering::Relaxed));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(ends.into_inner() >= wanted.min(SHAPES), "too few processes were caught");
 }
 
 #[test]

@@ -40,15 +40,16 @@ enum Task {
     Demo,
     /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
     Test,
-    /// Kill real runs by SIGKILL wherever chance wants, resume them, and compare their ends with that of a run nobody killed.
+    /// End real runs, and runs of random shape, wherever chance wants, resume them, and compare what comes of them with a run that
+    /// nobody ended.
     Crash {
-        /// How many processes to kill.
+        /// How many processes to end.
         #[arg(long, value_name = "N", default_value_t = 10_000)]
         seeds: u64,
         /// The seed to begin with.
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
-        /// Kill this binary instead of building the one that is published.
+        /// Run this binary instead of building the one that is published.
         #[arg(long, value_name = "FILE")]
         kiln: Option<PathBuf>,
     },
