@@ -87,7 +87,7 @@ impl Pattern {
 
 /// What it costs to compile a pattern, or to find out that it is larger.
 fn to_compile(size: usize) -> u64 {
-    (size / 8) as u64
+    (size / 2) as u64
 }
 
 /// What it costs to match a text: at worst each of its bytes is compared with each of the pattern's states.
