@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::denied::{Denied, DeniedReason};
 use super::pattern::Pattern;
-use super::template::{self, PolicyError};
+use super::template::{self, MAX_BYTES, PolicyError};
 use crate::types::{AccountId, Arn, Region};
 
 /// A permission as a plugin declares it.
@@ -88,6 +88,7 @@ impl Grants {
     /// What `declared` grants a stage with this config in this place.
     pub fn resolve(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
         let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
+        let mut bytes = 0;
         for permission in declared {
             check_action(&permission.action)?;
             if permission.resources.is_empty() {
@@ -103,7 +104,12 @@ impl Grants {
                 reasons: Vec::new(),
             });
             for resource in &permission.resources {
-                grant.resources.extend(template::resolve(&permission.action, resource, config, place)?);
+                let patterns = template::resolve(&permission.action, resource, config, place)?;
+                bytes += patterns.iter().map(Pattern::size).sum::<usize>();
+                if bytes > MAX_BYTES {
+                    return Err(PolicyError::TooMany { action: permission.action.clone() });
+                }
+                grant.resources.extend(patterns);
             }
             grant.resources.sort();
             grant.resources.dedup();
@@ -218,8 +224,16 @@ impl Grants {
     }
 }
 
+/// So many resources of an action are named where one was refused.
+const NAMED: usize = 20;
+
 fn granted(grant: &Grant) -> Vec<String> {
-    grant.resources.iter().map(Pattern::to_string).collect()
+    let mut named: Vec<String> = grant.resources.iter().take(NAMED).map(Pattern::to_string).collect();
+    let more = grant.resources.len().saturating_sub(NAMED);
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    named
 }
 
 /// A session policy has 2,048 characters: a list of one is written without its brackets.
