@@ -138,6 +138,19 @@ impl Grants {
             return Err(self.denied_resource(grant, None));
         }
         for arn in resources {
+            let length = arn.as_str().len();
+            if length > LONGEST_ARN {
+                // It is not even compared: that takes its length times the patterns'.
+                let begin = arn.as_str().get(..arn.as_str().floor_char_boundary(SHOWN)).unwrap_or_default();
+                let outside = format!("it has {length} characters, and no ARN has as many");
+                return Err(Denied {
+                    action: action.to_owned(),
+                    resource: None,
+                    granted: granted(grant),
+                    reason: DeniedReason::Place { action: action.to_owned(), resource: format!("{begin}…"), outside },
+                    help: "Name the resource as AWS does.".to_owned(),
+                });
+            }
             if let Some(outside) = self.place.refuses(arn) {
                 return Err(Denied {
                     action: action.to_owned(),
@@ -223,6 +236,11 @@ impl Grants {
         &self.place
     }
 }
+
+/// The longest ARN, in bytes.
+const LONGEST_ARN: usize = 2_048;
+/// How much of a longer one is shown, in bytes.
+const SHOWN: usize = 200;
 
 /// So many resources of an action are named where one was refused.
 const NAMED: usize = 20;

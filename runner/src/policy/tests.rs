@@ -212,6 +212,16 @@ fn what_a_config_makes_of_all_templates_together_is_bounded() {
 }
 
 #[test]
+fn an_arn_that_is_longer_than_any_is_refused_unread() {
+    let grants =
+        resolve("ecr:DescribeImages", "arn:${partition}:ecr:${region}:${account}:repository/*", json!({})).unwrap();
+    assert!(grants.allows("ecr:DescribeImages", &[ecr("web")]).is_ok());
+    let denied = grants.allows("ecr:DescribeImages", &[ecr(&"w".repeat(1 << 20))]).unwrap_err();
+    assert!(denied.to_string().contains("characters, and no ARN has as many"), "{denied}");
+    assert!(denied.to_string().len() < 1_000);
+}
+
+#[test]
 fn a_refusal_names_only_some_of_many_resources() {
     let list: Vec<String> = (0..1_000).map(|index| format!("repository-number-{index}")).collect();
     let grants = resolve("ecr:DescribeImages", REPOSITORY, json!({"repository": list})).unwrap();
