@@ -44,9 +44,9 @@ impl Steps {
         left.map(|_| ()).ok_or(Spent)
     }
 
-    /// Whether more was asked for than was left.
+    /// Whether there are none left.
     pub(crate) fn are_spent(&self) -> bool {
-        self.left.get().is_none()
+        self.left.get().unwrap_or_default() == 0
     }
 
     /// What it costs to look at so many bytes of text.
@@ -91,6 +91,6 @@ mod tests {
         let all = steps.part(100);
         assert_eq!(all.take(8), Err(Spent));
         assert_eq!(steps.join(&all), Ok(()), "it had what there was");
-        assert_eq!(steps.taken(), 10);
+        assert_eq!((steps.taken(), steps.are_spent()), (10, true));
     }
 }

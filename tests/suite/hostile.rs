@@ -198,7 +198,7 @@ with   = {{ theirs = "${{secrets.other}}" }}
 }
 
 /// Run to the end, watching how much memory is held. What does not end is ended.
-fn watched(kiln: Kiln) -> (kiln_tests::Outcome, u64, Duration) {
+pub(crate) fn watched(kiln: Kiln) -> (kiln_tests::Outcome, u64, Duration) {
     const PATIENCE: Duration = Duration::from_secs(150);
     let began = Instant::now();
     let running = kiln.start();

@@ -1,6 +1,7 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
 mod altered;
+mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod commands;

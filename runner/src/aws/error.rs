@@ -98,10 +98,30 @@ pub(crate) fn invalid(message: impl std::fmt::Display) -> AwsError {
     AwsError {
         kind: ErrorKind::Invalid,
         code: "InvalidRequest".to_owned(),
-        message: message.to_string(),
+        message: beginning(message),
         operation: String::new(),
         request_id: None,
     }
+}
+
+/// The longest message about a request, in bytes. It may repeat a part of it, which may have 16 MiB.
+const LONGEST: usize = 2_000;
+
+/// A message, or the beginning of a long one: the rest is not even written.
+fn beginning(message: impl std::fmt::Display) -> String {
+    struct Beginning(String);
+    impl std::fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = text.floor_char_boundary(LONGEST.saturating_sub(self.0.len()));
+            self.0.push_str(text.get(..room).unwrap_or_default());
+            if room == text.len() { Ok(()) } else { Err(std::fmt::Error) }
+        }
+    }
+    let mut out = Beginning(String::new());
+    if std::fmt::Write::write_fmt(&mut out, format_args!("{message}")).is_err() {
+        out.0.push('…');
+    }
+    out.0
 }
 
 fn unavailable(code: &str, error: &(dyn Error + 'static), request_id: Option<String>) -> AwsError {
@@ -195,6 +215,19 @@ fn kind(code: &str, status: u16) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_repeats_no_more_of_a_request_than_its_beginning() {
+        let given = "\u{1}".repeat(16 << 20);
+        let message = invalid(format_args!("{given:?} is not a name")).message;
+        assert!(
+            message.starts_with("\"\\u{1}\\u{1}") && message.len() <= LONGEST + '…'.len_utf8(),
+            "{}",
+            message.len()
+        );
+        assert_eq!(invalid("the list is empty").message, "the list is empty");
+        assert_eq!(invalid("ñ".repeat(2_000)).message.chars().count(), LONGEST / 2 + 1);
+    }
 
     #[test]
     fn codes_that_nobody_listed_find_a_kind() {

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`LiteralSecret`].
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -47,18 +48,19 @@ static PATTERNS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 
 /// The secrets that stand in `text`, in order, none inside another.
 pub fn literal_secrets(text: &str) -> Vec<LiteralSecret> {
-    let mut found: Vec<LiteralSecret> = Vec::new();
+    // By where they begin: none is inside another, so the last that begins before an end is the only one to ask.
+    let mut found: BTreeMap<usize, LiteralSecret> = BTreeMap::new();
     for (looks_like, pattern) in PATTERNS.iter() {
         for captures in pattern.captures_iter(text) {
             let Some(secret) = captures.name("secret") else { continue };
             let span = secret.range();
-            if !found.iter().any(|other| other.span.start < span.end && span.start < other.span.end) {
-                found.push(LiteralSecret { span, looks_like });
+            let before = found.range(..span.end).next_back();
+            if before.is_none_or(|(_, other)| other.span.end <= span.start) {
+                found.insert(span.start, LiteralSecret { span, looks_like });
             }
         }
     }
-    found.sort_by_key(|secret| secret.span.start);
-    found
+    found.into_values().collect()
 }
 
 /// `text` with every character of `secrets` replaced by `*`, byte for byte, so that offsets stay what they were.

@@ -2,11 +2,13 @@
 //!
 //! The main type is [`Diagnostic`]; [`render`] writes it for people, [`to_json`] for machines.
 
+mod list;
 mod literal_secret;
 mod problem;
 mod render;
 mod source;
 
+pub(crate) use list::Diagnostics;
 pub use literal_secret::{LiteralSecret, literal_secrets};
 pub use problem::{Diagnostic, Label, Severity};
 pub use render::{render, to_json};

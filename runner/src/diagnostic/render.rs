@@ -10,24 +10,38 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::list::MORE;
 use super::literal_secret::{literal_secrets, masked};
-use super::problem::{Diagnostic, Severity};
+use super::problem::{Diagnostic, Label, Severity};
 use super::source::{SourceFile, is_hidden, symbol, visible};
 
 /// More than this many problems help nobody at once.
 const SHOWN: usize = 100;
+
+/// Of so many places of one problem it is shown where they are, and of no more lines than have so many bytes.
+const PLACES: usize = 10;
+const LONGEST_WINDOW: usize = 64 << 10;
+
+/// So many bytes of the source are drawn in all: a line may be as long as its file, and hold every problem.
+const DRAWN: usize = 1 << 20;
 
 /// `diagnostics` as text for people, each with file, line, column, its source line and what to do.
 pub fn render(diagnostics: &[Diagnostic], source: &SourceFile, colour: bool) -> String {
     let source = without_secrets(source);
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut out = String::new();
+    let mut room = DRAWN;
     for diagnostic in diagnostics.iter().take(SHOWN) {
-        out.push_str(&renderer.render(&[report(diagnostic, &source)]));
+        out.push_str(&renderer.render(&[report(diagnostic, &source, &mut room)]));
         out.push_str("\n\n");
     }
-    if diagnostics.len() > SHOWN {
-        out.push_str(&format!("and {} more like these\n", diagnostics.len() - SHOWN));
+    let rest = diagnostics.get(SHOWN..).unwrap_or_default();
+    let (unlisted, listed): (Vec<&Diagnostic>, Vec<_>) = rest.iter().partition(|diagnostic| diagnostic.code == MORE);
+    if !listed.is_empty() {
+        out.push_str(&format!("and {} more like these\n", listed.len()));
+    }
+    for diagnostic in unlisted {
+        out.push_str(&format!("{}\n", diagnostic.message));
     }
     out
 }
@@ -72,15 +86,16 @@ pub fn to_json(diagnostics: &[Diagnostic], source: &SourceFile) -> Value {
     Value::Array(list.collect())
 }
 
-fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile) -> Group<'a> {
+fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile, room: &mut usize) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(clean(&diagnostic.message)).id(diagnostic.code));
-    match window(diagnostic, source) {
+    let labels = drawn(diagnostic, source);
+    match window(&labels, source, room) {
         Some(window) => {
-            let annotations = diagnostic.labels.iter().map(|label| {
+            let annotations = labels.iter().map(|label| {
                 let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
                 let span = window.place(&source.clamp(&label.span));
                 kind.span(span).label((!label.text.is_empty()).then(|| clean(&label.text)))
@@ -92,7 +107,14 @@ fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile) -> Group<'a> {
             group = group.element(snippet);
         }
         None => {
-            group = group.element(Origin::path(visible(&source.name)));
+            let name = visible(&source.name);
+            group = group.element(match diagnostic.span() {
+                None => Origin::path(name),
+                Some(span) => {
+                    let (line, column) = source.position(span.start);
+                    Origin::path(name).line(line).char_column(column)
+                }
+            });
         }
     }
     match &diagnostic.help {
@@ -122,10 +144,18 @@ impl Window {
     }
 }
 
-fn window(diagnostic: &Diagnostic, source: &SourceFile) -> Option<Window> {
-    let spans: Vec<_> = diagnostic.labels.iter().map(|label| source.clamp(&label.span)).collect();
+/// The labels that are drawn: the first, and of the others those that are not too far from it.
+fn drawn<'a>(diagnostic: &'a Diagnostic, source: &SourceFile) -> Vec<&'a Label> {
+    let main = diagnostic.span().map_or(0, |span| source.clamp(&span).start);
+    let near = |label: &&Label| source.clamp(&label.span).start.abs_diff(main) <= LONGEST_WINDOW / 2;
+    diagnostic.labels.iter().filter(near).take(PLACES).collect()
+}
+
+fn window(labels: &[&Label], source: &SourceFile, room: &mut usize) -> Option<Window> {
+    let spans: Vec<_> = labels.iter().map(|label| source.clamp(&label.span)).collect();
     let start = source.line_start(spans.iter().map(|span| span.start).min()?);
     let end = source.line_end(spans.iter().map(|span| span.end).max()?);
+    *room = room.checked_sub(end - start)?;
     let (first_line, _) = source.position(start);
     let mut window = Window { text: String::with_capacity(end - start), first_line, offsets: vec![(start, 0)] };
     let raw = source.text.get(start..end)?;

@@ -2,6 +2,7 @@
 //!
 //! The main types are [`Scope`], what expressions may see, and [`Evaluated`], what comes out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use super::expression::{Fault, Found, Lookup, Root};
 use super::model::Environment;
 use super::template::{Slot, Template};
 use crate::json::{DEEPEST, goes_too_deep};
+use crate::steps::Steps;
 use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
 
 /// How a config value refers to a secret; the host resolves it.
@@ -89,21 +91,38 @@ pub enum TooMuch {
     /// The journal could not be read again.
     #[error("nested more than {DEEPEST} levels deep")]
     Deep,
+    /// No record holds it.
+    #[error("larger than {} KiB, with its expressions evaluated", LARGEST >> 10)]
+    Large,
+    /// Its expressions do too much.
+    #[error("too much work: its expressions take more than {WORK} steps")]
+    Work,
 }
 
 impl TooMuch {
     /// In which way a config is too much, if it is.
-    pub(crate) fn of(config: &Value) -> Option<Self> {
-        goes_too_deep(config).then_some(Self::Deep)
+    fn of(config: &Value) -> Option<Self> {
+        if goes_too_deep(config) {
+            return Some(Self::Deep);
+        }
+        (config.to_string().len() > LARGEST).then_some(Self::Large)
     }
 
     /// What to do.
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Deep => "let a stage take out of its outputs what is needed, and refer to that",
+            Self::Large => "give the stage less: what it needs of other stages, once, or a reference to where it lies",
+            Self::Work => "let a stage compute this",
         }
     }
 }
+
+/// The largest config, in bytes of JSON. A record of the journal holds it.
+const LARGEST: usize = 512 << 10;
+
+/// How many steps the expressions of one config may take.
+pub(crate) const WORK: u64 = 4_000_000;
 
 /// A config value before it is evaluated.
 #[derive(Debug, Clone)]
@@ -129,12 +148,26 @@ pub(crate) struct Failure<'a> {
     pub(crate) reason: String,
 }
 
+/// What came of an evaluation.
+pub(crate) struct Worth<'a> {
+    pub(crate) evaluated: Evaluated,
+    pub(crate) failures: Vec<Failure<'a>>,
+    /// In which way it is too much; then not all of it was evaluated.
+    pub(crate) too_much: Option<TooMuch>,
+}
+
 impl Setting {
     /// What it is worth. Goes on behind failures, so that all of them are found.
-    pub(crate) fn evaluate(&self, lookup: &dyn Lookup) -> (Evaluated, Vec<Failure<'_>>) {
-        let mut evaluation = Evaluation { lookup, unknown: Vec::new(), failures: Vec::new() };
+    pub(crate) fn evaluate(&self, lookup: &dyn Lookup, steps: &Steps) -> Worth<'_> {
+        let own = steps.part(WORK);
+        let (unknown, failures) = (Vec::new(), Vec::new());
+        let mut evaluation = Evaluation { lookup, steps: &own, room: LARGEST, unknown, failures, too_much: None };
         let config = evaluation.value(self, "");
-        (Evaluated { config, unknown: evaluation.unknown }, evaluation.failures)
+        let Evaluation { unknown, failures, too_much, .. } = evaluation;
+        // One that is spent has taken no more than there was.
+        let _ = steps.join(&own);
+        let too_much = too_much.or_else(|| TooMuch::of(&config));
+        Worth { evaluated: Evaluated { config, unknown }, failures, too_much }
     }
 
     /// The texts in it that need no expression.
@@ -166,12 +199,36 @@ impl Setting {
 
 struct Evaluation<'a, 'l> {
     lookup: &'l dyn Lookup,
+    steps: &'l Steps,
+    /// How many bytes the config may still grow by.
+    room: usize,
     unknown: Vec<String>,
     failures: Vec<Failure<'a>>,
+    too_much: Option<TooMuch>,
 }
 
 impl<'a> Evaluation<'a, '_> {
     fn value(&mut self, setting: &'a Setting, pointer: &str) -> Value {
+        if self.too_much.is_some() {
+            return Value::Null;
+        }
+        let value = self.worth(setting, pointer);
+        if self.steps.are_spent() {
+            self.too_much = Some(TooMuch::Work);
+        }
+        // What is within lists and tables was counted already.
+        let size = match (setting, &value) {
+            (Setting::List(_) | Setting::Table(_), _) => 0,
+            (_, value) => least_size(value),
+        };
+        match self.room.checked_sub(size) {
+            Some(room) => self.room = room,
+            None => self.too_much = Some(TooMuch::Large),
+        }
+        value
+    }
+
+    fn worth(&mut self, setting: &'a Setting, pointer: &str) -> Value {
         match setting {
             Setting::Literal(value) => value.clone(),
             Setting::Secret(name) => Value::String(format!("{SECRET_PREFIX}{name}")),
@@ -179,7 +236,7 @@ impl<'a> Evaluation<'a, '_> {
                 self.unknown.push(pointer.to_owned());
                 Value::Null
             }
-            Setting::Text(template) => match template.evaluate(self.lookup) {
+            Setting::Text(template) => match template.evaluate(self.lookup, self.steps) {
                 Ok(value) => value,
                 Err((Fault::Unknown(what), _)) => {
                     self.unknown.push(pointer.to_owned());
@@ -202,6 +259,16 @@ impl<'a> Evaluation<'a, '_> {
     }
 }
 
+/// How many bytes a value has at least when it is written.
+fn least_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) => 2 + text.len(),
+        Value::Array(items) => 2 + items.iter().map(|item| 1 + least_size(item)).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(name, value)| 4 + name.len() + least_size(value)).sum::<usize>(),
+    }
+}
+
 /// A scope as one stage sees it.
 pub(crate) struct View<'a> {
     pub(crate) scope: Scope<'a>,
@@ -211,12 +278,12 @@ pub(crate) struct View<'a> {
 const WITH_THE_RUN: &str = "(known when the run starts)";
 
 impl Lookup for View<'_> {
-    fn find(&self, root: Root, names: &[&str]) -> Found {
+    fn find(&self, root: Root, names: &[&str]) -> Found<'_> {
         let scope = &self.scope;
-        let text = |text: &str| Found::Value(Value::String(text.to_owned()));
+        let text = |text: &str| Found::Value(Cow::Owned(Value::String(text.to_owned())));
         match (root, names) {
             (Root::Inputs, [name]) => match scope.inputs.get(*name) {
-                Some(value) => Found::Value(value.clone()),
+                Some(value) => Found::Value(Cow::Borrowed(value)),
                 None if scope.phase == Phase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
                 None => Found::Absent(format!("the input `{name}` has no value")),
             },
@@ -228,7 +295,7 @@ impl Lookup for View<'_> {
             (Root::Stages, [stage, output]) => {
                 let outputs = stage.parse::<StageName>().ok().and_then(|stage| scope.outputs.get(&stage));
                 match outputs.map(|outputs| outputs.get(*output)) {
-                    Some(Some(value)) => Found::Value(value.clone()),
+                    Some(Some(value)) => Found::Value(Cow::Borrowed(value)),
                     Some(None) if scope.phase == Phase::Run => Found::Absent(format!(
                         "stage `{stage}` gave no output `{output}`; has(stages.{stage}.{output}) tells whether it did"
                     )),

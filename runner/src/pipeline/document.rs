@@ -8,10 +8,16 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::text::{hidden_in, hidden_in_key};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 
 /// Syntax errors beyond this number are not told.
 const TOLD: usize = 50;
+
+/// Behind the first syntax error so many bytes are read: each of them may be one more, which takes room.
+const READ_ON: usize = 32 << 10;
+
+/// The longest key, in bytes. The place of whatever lies below it repeats it.
+const LONGEST_KEY: usize = 256;
 
 /// A parsed TOML file.
 #[derive(Debug)]
@@ -57,10 +63,17 @@ pub(crate) struct Entry {
 
 impl Document {
     /// Parse a text, as far as it can be parsed.
-    pub(crate) fn parse(source: &SourceFile) -> (Self, Vec<Diagnostic>) {
-        let (table, errors) = DeTable::parse_recoverable(&source.text);
-        let mut diagnostics = Vec::new();
+    pub(crate) fn parse(source: &SourceFile) -> (Self, Diagnostics) {
+        let mut diagnostics = Diagnostics::new();
         let mut damaged = false;
+        let (table, errors) = match DeTable::parse(&source.text) {
+            Ok(table) => (table, Vec::new()),
+            Err(first) => {
+                let read = readable(&source.text, &first);
+                damaged = read.len() < source.text.len();
+                DeTable::parse_recoverable(read)
+            }
+        };
         // Where a table's header stands a second time, its keys do as well: the header's own error says it all.
         let mut repeated_table = 0..0;
         for error in errors.iter().take(TOLD) {
@@ -200,6 +213,15 @@ impl Node {
     }
 }
 
+/// As much of a text as is read where it has an error: up to the end of a line.
+fn readable<'a>(text: &'a str, first: &toml::de::Error) -> &'a str {
+    let enough = first.span().map_or(0, |span| span.start).saturating_add(READ_ON);
+    match text.get(text.ceil_char_boundary(enough.min(text.len()))..).and_then(|rest| rest.find('\n')) {
+        Some(line) => text.get(..text.ceil_char_boundary(enough) + line + 1).unwrap_or(text),
+        None => text,
+    }
+}
+
 fn syntax_error(error: &toml::de::Error, source: &SourceFile) -> Diagnostic {
     let span = source.clamp(&error.span().unwrap_or(source.text.len()..source.text.len()));
     if error.message() == "duplicate key" {
@@ -211,11 +233,19 @@ fn syntax_error(error: &toml::de::Error, source: &SourceFile) -> Diagnostic {
     Diagnostic::error("syntax", format!("this is not TOML: {}", error.message())).at(span, "")
 }
 
-fn convert_table(table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -> Content {
+fn convert_table(table: &DeTable<'_>, diagnostics: &mut Diagnostics) -> Content {
     let mut entries: Vec<Entry> = table
         .iter()
-        .map(|(key, value)| {
+        .filter_map(|(key, value)| {
             let name = key.get_ref().as_ref();
+            if name.len() > LONGEST_KEY {
+                diagnostics.push(
+                    Diagnostic::error("invalid-name", format!("a key has {} bytes", name.len()))
+                        .at(key.span(), "")
+                        .help(format!("name it with at most {LONGEST_KEY} letters, digits and `-`")),
+                );
+                return None;
+            }
             if let Some(hidden) = hidden_in_key(name) {
                 diagnostics.push(
                     Diagnostic::error(
@@ -233,7 +263,7 @@ fn convert_table(table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -> Cont
                 );
             }
             let value = convert(value.get_ref(), value.span(), diagnostics);
-            Entry { key: name.to_owned(), key_span: key.span(), value }
+            Some(Entry { key: name.to_owned(), key_span: key.span(), value })
         })
         .collect();
     // The parser's table is sorted by name; a pipeline is read in the order in which it is written.
@@ -241,7 +271,7 @@ fn convert_table(table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -> Cont
     Content::Table(Table::new(entries))
 }
 
-fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Vec<Diagnostic>) -> Node {
+fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Diagnostics) -> Node {
     let content = match value {
         DeValue::String(text) => {
             if let Some(hidden) = hidden_in(text) {
@@ -303,7 +333,7 @@ mod tests {
     fn parts_are_found_where_they_stand() {
         let source = SourceFile::new("p.toml", "[b]\nx = [1, { y = 'z' }]\n[a.c]\nd = 1979-05-27\n");
         let (document, diagnostics) = Document::parse(&source);
-        assert_eq!(diagnostics, vec![]);
+        assert_eq!(diagnostics.len(), 0);
         assert_eq!(document.keys(&[]).collect::<Vec<_>>(), ["b", "a"]);
         let text = |span: Range<usize>| source.text.get(span).unwrap_or_default().to_owned();
         assert_eq!(text(document.span(&["b", "x", "1", "y"])), "'z'");
@@ -313,6 +343,26 @@ mod tests {
             document.to_json(),
             serde_json::json!({"b": {"x": [1, {"y": "z"}]}, "a": {"c": {"d": "1979-05-27"}}})
         );
+    }
+
+    #[test]
+    fn behind_an_error_only_some_of_a_file_is_read() {
+        let errors = |text: &str| {
+            let (document, diagnostics) = Document::parse(&SourceFile::new("p.toml", text));
+            (document.damaged, diagnostics.len(), document.keys(&[]).count())
+        };
+        assert_eq!(errors(&format!("a = 1\nb = \n{}c = 2\n", "# more\n".repeat(100))), (true, 1, 3));
+        // The last key is too far behind, and half of a line is never read.
+        assert_eq!(errors(&format!("a = 1\nb = \n{}c = 2\n", "# ñññ more\n".repeat(10_000))), (true, 1, 2));
+        let (damaged, told, _) = errors(&"=\n".repeat(500_000));
+        assert!(damaged && told <= 51, "{told}");
+    }
+
+    #[test]
+    fn a_key_as_long_as_its_file_is_refused() {
+        let (document, diagnostics) =
+            Document::parse(&SourceFile::new("p.toml", format!("{} = 1\nb = 2\n", "a".repeat(257))));
+        assert_eq!((diagnostics.len(), document.keys(&[]).collect::<Vec<_>>()), (1, vec!["b"]));
     }
 
     #[test]

@@ -127,6 +127,13 @@ impl<'a> Collector<'a> {
         self.findings.complete = false;
     }
 
+    /// Nothing can be told but that something is broken.
+    pub(super) fn give_up(&mut self) {
+        let sentence = "to tell what is wrong with it would take too much".to_owned();
+        self.push("", Problem::Other { sentence }, false);
+        self.cut();
+    }
+
     /// What is broken, unless it is about what is not known yet.
     pub(super) fn add(&mut self, error: &ValidationError<'_>) {
         let pointer = error.instance_path().as_str();

@@ -365,10 +365,10 @@ fn number_key(number: &Number) -> String {
         (Some(integer), _, _) => format!("i{integer}"),
         (None, Some(integer), _) => format!("i{integer}"),
         // A whole number that is written with a point is that number. The casts are exact: the ranges were checked.
-        (None, None, Some(float)) if float.fract() == 0.0 && float >= 0.0 && float < WHOLE => {
+        (None, None, Some(float)) if float.fract() == 0.0 && (0.0..WHOLE).contains(&float) => {
             format!("i{}", float as u64)
         }
-        (None, None, Some(float)) if float.fract() == 0.0 && float < 0.0 && float >= -WHOLE / 2.0 => {
+        (None, None, Some(float)) if float.fract() == 0.0 && (-WHOLE / 2.0..0.0).contains(&float) => {
             format!("i{}", float as i64)
         }
         (None, None, Some(float)) => format!("d{:x}", float.to_bits()),

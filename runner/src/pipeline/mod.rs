@@ -40,4 +40,4 @@ pub use file::{Jitter, OnFailure, json_schema};
 pub use model::{Environment, Pipeline, SecretReference, Stage, Unfit};
 pub use retry::Retry;
 pub use schema::Costly;
-pub(crate) use suggest::did_you_mean;
+pub(crate) use suggest::{did_you_mean, did_you_mean_in};

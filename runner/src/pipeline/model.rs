@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog::{Contract, PluginSource};
-use super::config::{Evaluated, EvaluationError, Scope, Setting, TooMuch, View};
+use super::config::{Evaluated, EvaluationError, Scope, Setting, View, WORK};
 use super::expression::{Expression, Fault};
 use super::file::OnFailure;
 use super::findings::Finding;
@@ -135,18 +135,18 @@ impl Stage {
     /// # Errors
     /// The first expression that has no value, or that the values are too much.
     pub fn config(&self, scope: &Scope<'_>) -> Result<Evaluated, EvaluationError> {
-        let (evaluated, failures) = self.with.evaluate(&self.view(scope));
-        match failures.into_iter().next() {
-            None => match TooMuch::of(&evaluated.config) {
-                None => Ok(evaluated),
-                Some(reason) => Err(EvaluationError::TooMuch { stage: self.name.clone(), reason }),
-            },
-            Some(failure) => Err(EvaluationError::NoValue {
+        let worth = self.with.evaluate(&self.view(scope), &Steps::of(WORK));
+        if let Some(failure) = worth.failures.into_iter().next() {
+            return Err(EvaluationError::NoValue {
                 stage: self.name.clone(),
                 place: format!("with{}", failure.pointer.replace('/', ".")),
                 expression: failure.slot.expression.text().to_owned(),
                 reason: failure.reason,
-            }),
+            });
+        }
+        match worth.too_much {
+            None => Ok(worth.evaluated),
+            Some(reason) => Err(EvaluationError::TooMuch { stage: self.name.clone(), reason }),
         }
     }
 
@@ -162,7 +162,7 @@ impl Stage {
             expression: condition.text().to_owned(),
             reason,
         };
-        match condition.evaluate(&self.view(scope)) {
+        match condition.evaluate(&self.view(scope), &Steps::of(WORK)) {
             Ok(Value::Bool(yes)) => Ok(Some(yes)),
             Ok(other) => Err(error(format!("it must be a boolean, not {}", article(type_name(&other))))),
             Err(Fault::Unknown(_)) => Ok(None),

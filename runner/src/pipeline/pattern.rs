@@ -87,7 +87,7 @@ impl Pattern {
 
 /// What it costs to compile a pattern, or to find out that it is larger.
 fn to_compile(size: usize) -> u64 {
-    (size / 8) as u64
+    (size / 2) as u64
 }
 
 /// What it costs to match a text: at worst each of its bytes is compared with each of the pattern's states.
@@ -176,6 +176,7 @@ impl<'i> Keyword<'i, Metered> for SchemaPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::schema::Schema;
 
     fn pattern(text: &str) -> Result<Pattern, NoPattern> {
         Pattern::new(text, &Steps::of(1_000_000))
@@ -189,6 +190,25 @@ mod tests {
         assert_eq!(pattern("((a{100}){100}){100}").err(), Some(NoPattern::TooLarge));
         assert_eq!(pattern(&r"(?i)\pL".repeat(200)).err(), Some(NoPattern::TooLong));
         assert!(matches!(pattern("("), Err(NoPattern::Syntax(why)) if why.contains("unclosed group")));
+    }
+
+    #[test]
+    fn patterns_of_schemas_are_those_of_json_schema() {
+        let satisfied = |pattern: &str, text: &str| {
+            let schema = Schema::new(json!({"pattern": pattern})).ok()?;
+            schema.check(&json!(text), &[], &Steps::of(100_000)).ok().map(|findings| findings.list.is_empty())
+        };
+        assert_eq!(satisfied("b", "abc"), Some(true), "it need not be the whole");
+        assert_eq!(satisfied("^[a-z]{1,3}$", "abcd"), Some(false));
+        assert_eq!(satisfied(r"^\d+$", "12"), Some(true));
+        assert_eq!(satisfied(r"^\d+$", "١٢"), Some(false), "digits are those of ASCII");
+        assert_eq!(satisfied(r"^a\/b\cJ?$", "a/b"), Some(true), "its escapes are known");
+        assert_eq!(satisfied(r"(a)\1", "aa"), None, "what looks back takes more than a look at each character");
+        assert_eq!(satisfied("a(?=b)", "ab"), None);
+        let names = Schema::new(json!({"propertyNames": {"pattern": "^[a-z]$"}}));
+        let told = names
+            .map(|names| names.check(&json!({"a": 1, "B": 2}), &[], &Steps::of(100_000)).map(|found| found.list.len()));
+        assert_eq!(told, Ok(Ok(1)));
     }
 
     #[test]

@@ -15,11 +15,11 @@ use crate::steps::{Spent, Steps};
 /// How many steps the check of one value may take. A step is one of the validator's looks at a part of the value.
 pub(crate) const CHECK: u64 = 2_000_000;
 
-/// How many of them it may take to say what is wrong with it. Errors take room: some 16 bytes a step.
-const EXPLANATION: u64 = 1_000_000;
+/// How many it may take to say only the first of what is wrong with it. Errors take room: some 16 bytes a step.
+const FIRST: u64 = 2_000_000;
 
 /// How many it may take in all, where something is wrong.
-pub(crate) const EXPLAINED: u64 = 2 * EXPLANATION;
+pub(crate) const EXPLAINED: u64 = CHECK / 2 + FIRST;
 
 /// The longest description that a message repeats, in characters.
 const LONGEST_DESCRIPTION: usize = 500;
@@ -75,9 +75,20 @@ impl Schema {
     /// What `value` breaks. `unknown` are pointers to values that are not known yet: nothing is said about them.
     ///
     /// # Errors
-    /// It takes more steps than may be taken.
+    /// It takes more steps than one value may take, or than there are.
     pub(crate) fn check(&self, value: &Value, unknown: &[String], steps: &Steps) -> Result<Findings, Costly> {
-        let effort = steps.part(CHECK);
+        self.check_within(CHECK, value, unknown, steps)
+    }
+
+    /// The same for a value that may take so many steps.
+    pub(crate) fn check_within(
+        &self,
+        most: u64,
+        value: &Value,
+        unknown: &[String],
+        steps: &Steps,
+    ) -> Result<Findings, Costly> {
+        let effort = steps.part(most);
         let satisfied = self.validator.is_valid(Seen::new(value, &effort, self.per_name));
         let costly = Costly { allowed: effort.allowed() };
         steps.join(&effort).map_err(|_| costly)?;
@@ -85,15 +96,15 @@ impl Schema {
             return Err(costly);
         }
         let mut collector = Collector::new(self, unknown);
-        if !satisfied {
-            self.explain(value, steps, &mut collector).map_err(|_| costly)?;
+        if !satisfied && self.explain(most / 2, value, steps, &mut collector).is_err() {
+            collector.give_up();
         }
         Ok(collector.done())
     }
 
     /// All that is wrong with a value, or the first of it where that is too much.
-    fn explain(&self, value: &Value, steps: &Steps, collector: &mut Collector<'_>) -> Result<(), Spent> {
-        let effort = steps.part(EXPLANATION);
+    fn explain(&self, most: u64, value: &Value, steps: &Steps, collector: &mut Collector<'_>) -> Result<(), Spent> {
+        let effort = steps.part(most);
         let errors = self.validator.iter_errors(Seen::new(value, &effort, self.per_name));
         steps.join(&effort)?;
         if !effort.are_spent() {
@@ -101,7 +112,7 @@ impl Schema {
             return Ok(());
         }
         drop(errors);
-        let effort = steps.part(EXPLANATION);
+        let effort = steps.part(FIRST);
         let first = self.validator.validate(Seen::new(value, &effort, self.per_name));
         steps.join(&effort)?;
         if effort.are_spent() {
@@ -178,7 +189,8 @@ fn description_of(schema: &Value) -> Option<String> {
     Some(shortened(text, LONGEST_DESCRIPTION).replace('\n', " "))
 }
 
-fn shortened(text: &str, most: usize) -> String {
+/// The beginning of a text, where it has more than `most` characters.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -7,7 +7,14 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::expression::{Expression, Fault, Lookup, Problem, end_of_expression, to_text};
+use super::expression::{Expression, Fault, Lookup, Problem, TOO_MANY, end_of_expression, to_text};
+use crate::steps::Steps;
+
+/// Of the problems of one text so many are told.
+const TOLD: usize = 100;
+
+/// The longest text that is made, in bytes.
+const LONGEST: usize = 512 << 10;
 
 /// Text with expressions in it.
 #[derive(Debug, Clone)]
@@ -41,7 +48,7 @@ impl Slot {
 
 impl Template {
     /// Read a text. Spans of problems are offsets into it.
-    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<Problem>> {
         let (mut parts, mut problems, mut literal, mut at) = (Vec::new(), Vec::new(), String::new(), 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(behind) = rest.strip_prefix("$${") {
@@ -58,7 +65,7 @@ impl Template {
                     });
                     break;
                 };
-                match Expression::parse(text.get(start + 2..end).unwrap_or_default()) {
+                match Expression::parse(text.get(start + 2..end).unwrap_or_default(), steps) {
                     Ok(expression) => {
                         if !literal.is_empty() {
                             parts.push(Part::Text(std::mem::take(&mut literal)));
@@ -71,6 +78,9 @@ impl Template {
                         let span = if inner.is_empty() { start..end + 1 } else { inner };
                         Problem { span, ..problem }
                     })),
+                }
+                if problems.len() >= TOLD || problems.last().is_some_and(|problem| problem.code == TOO_MANY) {
+                    break;
                 }
                 at = end + 1;
             } else {
@@ -116,17 +126,21 @@ impl Template {
     }
 
     /// What it is worth: any value where it is nothing but an expression, text otherwise. An error names the slot.
-    pub(crate) fn evaluate(&self, lookup: &dyn Lookup) -> Result<Value, (Fault, &Slot)> {
+    pub(crate) fn evaluate(&self, lookup: &dyn Lookup, steps: &Steps) -> Result<Value, (Fault, &Slot)> {
         if let Some(slot) = self.lone() {
-            return slot.expression.evaluate(lookup).map_err(|fault| (fault, slot));
+            return slot.expression.evaluate(lookup, steps).map_err(|fault| (fault, slot));
         }
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Expression(slot) => {
-                    let value = slot.expression.evaluate(lookup).map_err(|fault| (fault, slot))?;
+                    let value = slot.expression.evaluate(lookup, steps).map_err(|fault| (fault, slot))?;
                     match to_text(&value) {
+                        Some(text) if out.len() + text.len() > LONGEST => {
+                            let why = format!("the text would become longer than {LONGEST} characters");
+                            return Err((Fault::Failed(why), slot));
+                        }
                         Some(text) => out.push_str(&text),
                         None => {
                             let kind = super::schema::article(super::schema::type_name(&value));
@@ -162,20 +176,26 @@ pub(crate) fn escape(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use std::borrow::Cow;
+
     use super::*;
     use crate::pipeline::expression::{Found, Root};
 
     struct Nothing;
 
     impl Lookup for Nothing {
-        fn find(&self, _: Root, names: &[&str]) -> Found {
-            Found::Value(Value::String(names.concat()))
+        fn find(&self, _: Root, names: &[&str]) -> Found<'_> {
+            Found::Value(Cow::Owned(Value::String(names.concat())))
         }
     }
 
+    fn parse(text: &str) -> Result<Template, Vec<Problem>> {
+        Template::parse(text, &Steps::of(1_000_000))
+    }
+
     fn worth(text: &str) -> String {
-        match Template::parse(text) {
-            Ok(template) => match template.evaluate(&Nothing) {
+        match parse(text) {
+            Ok(template) => match template.evaluate(&Nothing, &Steps::of(1_000_000)) {
                 Ok(value) => value.to_string(),
                 Err((fault, _)) => format!("{fault:?}"),
             },
@@ -212,23 +232,23 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_can_be_written_as_a_template(text in "[a${}\\\\\"ñ ]{0,20}|.*") {
-            let template = Template::parse(&escape(&text)).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+            let template = parse(&escape(&text)).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
             prop_assert_eq!(template.literal().map(str::to_owned), Some(text.clone()));
             prop_assert_eq!(template.to_string(), escape(&text));
         }
 
         #[test]
         fn templates_are_read_as_they_are_written(text in "([a$ ]|\\$\\{ ?(inputs\\.a-b|1 \\+ 2|'\\}') ?\\}|\\$\\$\\{){0,8}") {
-            let template = Template::parse(&text).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+            let template = parse(&text).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
             let written = template.to_string();
-            let again = Template::parse(&written).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+            let again = parse(&written).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
             prop_assert_eq!(again.to_string(), written);
-            prop_assert_eq!(again.evaluate(&Nothing).ok(), template.evaluate(&Nothing).ok());
+            prop_assert_eq!(again.evaluate(&Nothing, &Steps::of(1_000_000)).ok(), template.evaluate(&Nothing, &Steps::of(1_000_000)).ok());
         }
 
         #[test]
         fn no_text_breaks_the_reader(text in "[\\$\\{\\}a-c.'\"`()\\[\\]?:&|!=<>+*/%0-9 \\-,]{0,40}|.*") {
-            let _ = Template::parse(&text).map(|template| template.evaluate(&Nothing).is_ok());
+            let _ = parse(&text).map(|template| template.evaluate(&Nothing, &Steps::of(1_000_000)).is_ok());
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, SourceFile, literal_secrets};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, literal_secrets};
 use crate::diagnostic::{escape, is_bidi, is_control, is_invisible};
 
 /// The largest pipeline file.
@@ -19,7 +19,7 @@ const TOLD: usize = 10;
 /// What was found.
 pub(crate) struct Inspection {
     /// The problems.
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Diagnostics,
     /// Whether the text may be given to the parser.
     pub(crate) parseable: bool,
 }
@@ -31,9 +31,9 @@ pub(crate) fn inspect(source: &SourceFile) -> Inspection {
         let message = format!("the file is too large: {} bytes, where {LARGEST} (1 MiB) are allowed", text.len());
         let help = "a pipeline describes stages; keep data and scripts in files of their own";
         let diagnostic = Diagnostic::error("file-too-large", message).help(help);
-        return Inspection { diagnostics: vec![diagnostic], parseable: false };
+        return Inspection { diagnostics: Diagnostics::from_iter([diagnostic]), parseable: false };
     }
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = Diagnostics::new();
     hidden_characters(text, &mut diagnostics);
     for secret in literal_secrets(text) {
         diagnostics.push(
@@ -57,7 +57,7 @@ pub(crate) fn inspect(source: &SourceFile) -> Inspection {
     Inspection { diagnostics, parseable }
 }
 
-fn hidden_characters(text: &str, diagnostics: &mut Vec<Diagnostic>) {
+fn hidden_characters(text: &str, diagnostics: &mut Diagnostics) {
     let mut found: Vec<(Range<usize>, char)> = Vec::new();
     for (offset, c) in text.char_indices() {
         let windows_newline = c == '\r' && text.as_bytes().get(offset + 1) == Some(&b'\n');

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::denied::{Denied, DeniedReason};
 use super::pattern::Pattern;
-use super::template::{self, PolicyError};
+use super::template::{self, MAX_BYTES, PolicyError};
 use crate::types::{Arn, Place};
 
 /// A permission as a plugin declares it.
@@ -46,6 +46,7 @@ impl Grants {
     /// What `declared` grants a stage with this config in this place.
     pub fn resolve(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
         let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
+        let mut bytes = 0;
         for permission in declared {
             check_action(&permission.action)?;
             if permission.resources.is_empty() {
@@ -61,7 +62,12 @@ impl Grants {
                 reasons: Vec::new(),
             });
             for resource in &permission.resources {
-                grant.resources.extend(template::resolve(&permission.action, resource, config, place)?);
+                let patterns = template::resolve(&permission.action, resource, config, place)?;
+                bytes += patterns.iter().map(Pattern::size).sum::<usize>();
+                if bytes > MAX_BYTES {
+                    return Err(PolicyError::TooMany { action: permission.action.clone() });
+                }
+                grant.resources.extend(patterns);
             }
             grant.resources.sort();
             grant.resources.dedup();
@@ -90,6 +96,19 @@ impl Grants {
             return Err(self.denied_resource(grant, None));
         }
         for arn in resources {
+            let length = arn.as_str().len();
+            if length > LONGEST_ARN {
+                // It is not even compared: that takes its length times the patterns'.
+                let begin = arn.as_str().get(..arn.as_str().floor_char_boundary(SHOWN)).unwrap_or_default();
+                let outside = format!("it has {length} characters, and no ARN has as many");
+                return Err(Denied {
+                    action: action.to_owned(),
+                    resource: None,
+                    granted: granted(grant),
+                    reason: DeniedReason::Place { action: action.to_owned(), resource: format!("{begin}…"), outside },
+                    help: "Name the resource as AWS does.".to_owned(),
+                });
+            }
             if let Some(outside) = self.place.refuses(arn) {
                 return Err(Denied {
                     action: action.to_owned(),
@@ -176,8 +195,21 @@ impl Grants {
     }
 }
 
+/// The longest ARN, in bytes.
+const LONGEST_ARN: usize = 2_048;
+/// How much of a longer one is shown, in bytes.
+const SHOWN: usize = 200;
+
+/// So many resources of an action are named where one was refused.
+const NAMED: usize = 20;
+
 fn granted(grant: &Grant) -> Vec<String> {
-    grant.resources.iter().map(Pattern::to_string).collect()
+    let mut named: Vec<String> = grant.resources.iter().take(NAMED).map(Pattern::to_string).collect();
+    let more = grant.resources.len().saturating_sub(NAMED);
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    named
 }
 
 /// A session policy has 2,048 characters: a list of one is written without its brackets.

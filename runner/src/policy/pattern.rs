@@ -30,6 +30,16 @@ pub(super) enum Piece {
     One,
 }
 
+impl Piece {
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Run | Self::One => 1,
+        }
+    }
+}
+
 impl ArnPattern {
     /// Pieces of text that follow each other become one, so that equal patterns are equal.
     pub(super) fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
@@ -135,12 +145,23 @@ fn matches(tokens: &[Token], text: &[char]) -> bool {
             }
         }
         close(&mut next);
+        if !next.contains(&true) {
+            return false;
+        }
         at = next;
     }
     at.last().copied().unwrap_or_default()
 }
 
 impl Pattern {
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Everything => 1,
+            Self::Arns(pattern) => pattern.0.iter().map(Piece::size).sum(),
+        }
+    }
+
     /// For an IAM document.
     pub(super) fn iam(&self) -> Value {
         match self {

@@ -12,6 +12,12 @@ use crate::types::Place;
 
 /// How many resources one template may become.
 const MAX_RESOURCES: usize = 1000;
+/// How many bytes all resources of a stage may have together: a call is compared with those of its action.
+pub(super) const MAX_BYTES: usize = 1 << 20;
+/// The longest name, in bytes. No ARN is longer.
+const LONGEST_NAME: usize = 2_048;
+/// How much of a value a message repeats, in bytes.
+const SHOWN: usize = 200;
 /// How a plan writes a config value that depends on a stage that has not run.
 const UNKNOWN: &str = "(known after ";
 
@@ -38,6 +44,16 @@ pub enum PolicyError {
         template: String,
         /// What is wrong.
         reason: String,
+    },
+    /// There are too many resources.
+    #[error(
+        "with this config the plugin asks for access to so many resources that they take more than {} KiB to name, with those of \
+         {action} among them; give it fewer",
+        MAX_BYTES >> 10
+    )]
+    TooMany {
+        /// The action at which it became too much.
+        action: String,
     },
     /// A value of the config cannot stand where the template puts it.
     #[error("`{path}` is {value:?}, which cannot name a resource of {action} ({template}): {reason}")]
@@ -120,7 +136,7 @@ impl Resolver<'_> {
             action: self.action.to_owned(),
             template: self.template.to_owned(),
             path: format!("with.{path}"),
-            value: value.to_owned(),
+            value: value.get(..value.floor_char_boundary(SHOWN)).unwrap_or_default().to_owned(),
             reason: reason.into(),
         }
     }
@@ -188,6 +204,7 @@ impl Resolver<'_> {
 
     fn expand(&self, parts: &[Part]) -> Result<Vec<Pattern>, PolicyError> {
         let mut resolved: Vec<Vec<Piece>> = vec![Vec::new()];
+        let mut bytes = 0_usize;
         for (index, part) in parts.iter().enumerate() {
             let choices: Vec<Piece> = match part {
                 Part::Text(text) => vec![Piece::Text(text.clone())],
@@ -214,6 +231,11 @@ impl Resolver<'_> {
             if choices.len() * resolved.len() > MAX_RESOURCES {
                 return Err(self.wrong(format!("the stage's config makes more than {MAX_RESOURCES} resources of it")));
             }
+            let added: usize = choices.iter().map(Piece::size).sum();
+            bytes = bytes * choices.len() + added * resolved.len();
+            if bytes > MAX_BYTES {
+                return Err(PolicyError::TooMany { action: self.action.to_owned() });
+            }
             resolved = resolved
                 .iter()
                 .flat_map(|before| {
@@ -231,7 +253,11 @@ impl Resolver<'_> {
     /// A template that is nothing but `${with.PATH}`: each value is a whole ARN in the stage's place.
     fn whole_arns(&self, path: &str) -> Result<Vec<Pattern>, PolicyError> {
         let mut patterns = Vec::new();
-        for value in self.values(path)? {
+        let values = self.values(path)?;
+        if values.len() > MAX_RESOURCES {
+            return Err(self.wrong(format!("the stage's config makes more than {MAX_RESOURCES} resources of it")));
+        }
+        for value in values {
             let arn = self.arn_here(path, &value)?;
             patterns.push(Pattern::Arns(ArnPattern::new([Piece::Text(arn.as_str().to_owned())])));
         }
@@ -268,6 +294,13 @@ impl Resolver<'_> {
             match item {
                 Value::Null => {}
                 Value::String(text) if text.starts_with(UNKNOWN) => {}
+                Value::String(text) if text.len() > LONGEST_NAME => {
+                    return Err(self.unfit(
+                        path,
+                        text,
+                        format!("it has {} characters, and no ARN has as many", text.len()),
+                    ));
+                }
                 Value::String(text) => values.push(text.clone()),
                 Value::Number(number) => values.push(number.to_string()),
                 Value::Bool(_) | Value::Array(_) | Value::Object(_) => {

@@ -192,6 +192,45 @@ fn values_bring_no_wildcards_and_no_structure() {
 }
 
 #[test]
+fn what_a_config_makes_of_all_templates_together_is_bounded() {
+    let list: Vec<String> = (0..1_000).map(|index| format!("repository-number-{index}")).collect();
+    let config =
+        json!({"repository": list, "arns": (0..1_001).map(|i| ecr(&format!("r{i}")).to_string()).collect::<Vec<_>>()});
+    let actions = ["ecr:DescribeImages", "ecr:BatchGetImage", "ecr:ListImages", "ecr:DescribeRepositories"];
+    let asked = |times: usize| {
+        let resources: Vec<String> = (0..times).map(|index| format!("{REPOSITORY}/{index}*")).collect();
+        let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
+        let all: Vec<Declared> = actions.iter().map(|action| declared(action, &resources)).collect();
+        Grants::resolve(&all, &config, &place())
+    };
+    assert!(asked(3).is_ok());
+    assert!(matches!(asked(100), Err(PolicyError::TooMany { .. })));
+    let whole = resolve("ecr:DescribeImages", "${with.arns}", config.clone()).unwrap_err();
+    assert!(whole.to_string().contains("more than 1000"), "{whole}");
+    let long = resolve("ecr:DescribeImages", REPOSITORY, json!({"repository": "r".repeat(100_000)})).unwrap_err();
+    assert!(long.to_string().contains("it has 100000 characters") && long.to_string().len() < 1_000, "{long}");
+}
+
+#[test]
+fn an_arn_that_is_longer_than_any_is_refused_unread() {
+    let grants =
+        resolve("ecr:DescribeImages", "arn:${partition}:ecr:${region}:${account}:repository/*", json!({})).unwrap();
+    assert!(grants.allows("ecr:DescribeImages", &[ecr("web")]).is_ok());
+    let denied = grants.allows("ecr:DescribeImages", &[ecr(&"w".repeat(1 << 20))]).unwrap_err();
+    assert!(denied.to_string().contains("characters, and no ARN has as many"), "{denied}");
+    assert!(denied.to_string().len() < 1_000);
+}
+
+#[test]
+fn a_refusal_names_only_some_of_many_resources() {
+    let list: Vec<String> = (0..1_000).map(|index| format!("repository-number-{index}")).collect();
+    let grants = resolve("ecr:DescribeImages", REPOSITORY, json!({"repository": list})).unwrap();
+    let denied = grants.allows("ecr:DescribeImages", &[ecr("other")]).unwrap_err();
+    assert_eq!(denied.granted.len(), 21);
+    assert!(denied.to_string().contains("980 more"), "{denied}");
+}
+
+#[test]
 fn an_arn_in_the_place_of_a_name_stands_for_its_name() {
     let config = |cluster: &str, service: &str| json!({"cluster": cluster, "service": service});
     for (cluster, name) in [

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::file::{AccountTable, Expect};
 use super::load::Knowledge;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::event::{RunOutcome, StageOutcome};
-use crate::pipeline::{Places, Span, did_you_mean};
+use crate::pipeline::{Places, Span, did_you_mean, did_you_mean_in};
 
 /// The kinds of failures that there are.
 const KINDS: [&str; 11] = [
@@ -109,7 +109,7 @@ pub(super) fn claims(
     known: &Knowledge,
     actions: &[String],
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<Claim> {
     let mut reader = Reader { known, actions, places, diagnostics, claims: Vec::new() };
     reader.read(expect);
@@ -120,7 +120,7 @@ struct Reader<'a, 'd> {
     known: &'a Knowledge,
     actions: &'a [String],
     places: &'a Places<'a>,
-    diagnostics: &'d mut Vec<Diagnostic>,
+    diagnostics: &'d mut Diagnostics,
     claims: Vec<Claim>,
 }
 
@@ -144,8 +144,8 @@ impl Reader<'_, '_> {
             let at = ["failures", stage.as_str()];
             let is_stage = self.is_stage(stage, &at, true);
             if !KINDS.contains(&kind.as_str()) {
-                self.problem("invalid-value", &format!("there are no failures of the kind `{kind}`"), &at, false)
-                    .help = did_you_mean(kind, KINDS, "the kinds are");
+                let help = did_you_mean(kind, KINDS, "the kinds are");
+                self.problem("invalid-value", &format!("there are no failures of the kind `{kind}`"), &at, false, help);
             } else if is_stage {
                 self.claim(&at, Want::Failure { stage: stage.clone(), kind: kind.clone() });
             }
@@ -167,6 +167,7 @@ impl Reader<'_, '_> {
                     "every text contains an empty one",
                     &["messages", &index, "contains"],
                     false,
+                    None,
                 );
                 continue;
             }
@@ -185,8 +186,9 @@ impl Reader<'_, '_> {
     fn effects(&mut self, action: &str, count: &Value) {
         let at = ["effects", action];
         if !self.actions.iter().any(|known| known == action) {
-            let help = did_you_mean(action, self.actions.iter().map(String::as_str), "it has");
-            self.problem("unknown-action", &format!("the simulator has no write `{action}`"), &at, true).help = help;
+            let help =
+                did_you_mean_in(action, self.actions.iter().map(String::as_str), "it has", &self.places.suggestions);
+            self.problem("unknown-action", &format!("the simulator has no write `{action}`"), &at, true, help);
             return;
         }
         let number = |key: &str| count.get(key).and_then(Value::as_u64);
@@ -212,7 +214,7 @@ impl Reader<'_, '_> {
                 several => format!("{several} things are said of `{at}` at once"),
             };
             let help = "give one of `is`, `contains`, `count`, `absent` and `unchanged`; one item a claim";
-            self.problem("invalid-value", &message, &path, false).help = Some(help.to_owned());
+            self.problem("invalid-value", &message, &path, false, Some(help.to_owned()));
             return;
         }
         for held in wants {
@@ -224,7 +226,7 @@ impl Reader<'_, '_> {
         match (bounds.at_least, bounds.at_most) {
             (None, None) => {}
             (Some(least), Some(most)) if least > most => {
-                self.problem("invalid-value", "nothing is at least as much and at most as little", path, true);
+                self.problem("invalid-value", "nothing is at least as much and at most as little", path, true, None);
             }
             _ => self.claim(path, want(bounds)),
         }
@@ -234,7 +236,7 @@ impl Reader<'_, '_> {
         match text?.parse::<Span>() {
             Ok(span) => u64::try_from(span.get().as_millis()).ok(),
             Err(error) => {
-                self.problem("invalid-duration", &error.to_string(), path, false);
+                self.problem("invalid-duration", &error.to_string(), path, false, None);
                 None
             }
         }
@@ -244,15 +246,20 @@ impl Reader<'_, '_> {
         if self.known.stages.iter().any(|known| known == stage) {
             return true;
         }
-        let help = did_you_mean(stage, self.known.stages.iter().map(String::as_str), "its stages are");
-        self.problem("unknown-stage", &format!("the pipeline has no stage `{stage}`"), path, key).help = help;
+        let help = did_you_mean_in(
+            stage,
+            self.known.stages.iter().map(String::as_str),
+            "its stages are",
+            &self.places.suggestions,
+        );
+        self.problem("unknown-stage", &format!("the pipeline has no stage `{stage}`"), path, key, help);
         false
     }
 
     fn claim(&mut self, path: &[&str], want: Want) {
         let path: Vec<&str> = std::iter::once("expect").chain(path.iter().copied()).collect();
         let span = self.places.key(&path);
-        let (line, _) = self.places.source.position(span.start);
+        let line = self.places.line(span.start);
         let field = match path.as_slice() {
             // An index says less than the line.
             ["expect", list @ ("messages" | "account"), ..] => format!("expect.{list}"),
@@ -261,12 +268,9 @@ impl Reader<'_, '_> {
         self.claims.push(Claim { field, line, want });
     }
 
-    fn problem(&mut self, code: &'static str, message: &str, path: &[&str], key: bool) -> &mut Diagnostic {
+    fn problem(&mut self, code: &'static str, message: &str, path: &[&str], key: bool, help: Option<String>) {
         let path: Vec<&str> = std::iter::once("expect").chain(path.iter().copied()).collect();
         let span = if key { self.places.key(&path) } else { self.places.value(&path) };
-        self.diagnostics.push(Diagnostic::error(code, message).at(span, ""));
-        let last = self.diagnostics.len() - 1;
-        #[expect(clippy::indexing_slicing, reason = "it was just pushed")]
-        &mut self.diagnostics[last]
+        self.diagnostics.push(Diagnostic::error(code, message).at(span, "").maybe_help(help));
     }
 }

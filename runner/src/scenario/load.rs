@@ -14,7 +14,7 @@ use super::file::{File, json_schema};
 use super::find::{beside, name};
 use super::outcomes::{AtShare, expand};
 use super::world::{self, Piece};
-use crate::diagnostic::{self, Diagnostic, SourceFile};
+use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceFile};
 use crate::files::{self, Kept};
 use crate::pipeline::{Pipeline, Places, open, read_as};
 use crate::rehearse::{Rehearsal, START};
@@ -125,7 +125,7 @@ pub fn load(path: &Path, pipeline: &Path, known: &Knowledge) -> Result<Scenario,
     let source = read(path).map_err(|refused| Problems(vec![refused]))?;
     let opened = open(&source).map_err(|told| Problems::one(source.clone(), told))?;
     let places = Places::new(&source, &opened.document);
-    let mut found = Vec::new();
+    let mut found = Diagnostics::new();
     let file: File = read_as(json_schema(), &places, &mut found);
 
     let mut problems = Vec::new();
@@ -201,7 +201,7 @@ fn base(
     place: &Path,
     is_named: bool,
     places: &Places<'_>,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Result<Option<Map<String, Value>>, Option<Wrong>> {
     if !place.exists() {
         let diagnostic = Diagnostic::error("no-world", format!("there is no world file {}", place.display()));
@@ -218,7 +218,7 @@ fn base(
     }
 }
 
-fn start(text: &str, places: &Places<'_>, found: &mut Vec<Diagnostic>) -> Option<u64> {
+fn start(text: &str, places: &Places<'_>, found: &mut Diagnostics) -> Option<u64> {
     let instant = text.parse::<jiff::Timestamp>().ok().and_then(|instant| u64::try_from(instant.as_millisecond()).ok());
     if instant.is_none() {
         found.push(

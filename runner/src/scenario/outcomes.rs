@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::file::{AlarmTable, BuildFails, Capacity, FindingTable, Outcomes, Tasks};
 use super::world::Piece;
-use crate::diagnostic::Diagnostic;
-use crate::pipeline::Places;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::pipeline::{Places, did_you_mean_in};
 
 /// An alarm at a share of a rollout, whose length only a rehearsal tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub(super) fn expand(
     outcomes: &Outcomes,
     base: &Map<String, Value>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Expanded {
     let mut expanded = Expanded::default();
     if let Some(fails) = &outcomes.build
@@ -78,7 +78,7 @@ fn build(
     fails: &BuildFails,
     base: &Map<String, Value>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Piece> {
     let at = ["outcomes", "build"];
     let project = choose(fails.project.as_ref(), "project", "projects", at, base, places, diagnostics)?;
@@ -97,7 +97,7 @@ fn room(
     capacity: &Capacity,
     base: &Map<String, Value>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Piece> {
     let at = ["outcomes", "capacity"];
     let cluster = choose(capacity.cluster.as_ref(), "cluster", "clusters", at, base, places, diagnostics)?;
@@ -112,7 +112,7 @@ fn choose(
     at: [&str; 2],
     base: &Map<String, Value>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<String> {
     let all = names(base, list);
     match (named, all.as_slice()) {
@@ -122,7 +122,7 @@ fn choose(
             diagnostics.push(
                 Diagnostic::error("unknown-name", format!("`{list}` of the world has no `{named}`"))
                     .at(places.value(&[outcomes, field, what]), "there is none of this name")
-                    .maybe_help(crate::pipeline::did_you_mean(named, all.iter().map(String::as_str), "it has")),
+                    .maybe_help(did_you_mean_in(named, all.iter().map(String::as_str), "it has", &places.suggestions)),
             );
         }
         (None, [only]) => return Some(only.clone()),
@@ -173,7 +173,7 @@ fn alarm(
     base: &Map<String, Value>,
     places: &Places<'_>,
     expanded: &mut Expanded,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) {
     let index = index.to_string();
     let path = |field: &'static str| ["outcomes".to_owned(), "alarms".to_owned(), index.clone(), field.to_owned()];
@@ -187,7 +187,7 @@ fn alarm(
         diagnostics.push(
             Diagnostic::error("unknown-alarm", format!("the world has no alarm `{name}`"))
                 .at(place("name"), "there is none of this name")
-                .maybe_help(crate::pipeline::did_you_mean(name, known.iter().map(String::as_str), "it has")),
+                .maybe_help(did_you_mean_in(name, known.iter().map(String::as_str), "it has", &places.suggestions)),
         );
         return;
     }

@@ -3,13 +3,13 @@
 //! The main function is [`merge_all`]. A list's thing that has the name of one that is there already changes that one: its
 //! tables are merged, its other values replaced. Whatever else a list is given is added to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_sim::{WorldError, WorldFile};
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, SourceFile};
-use crate::pipeline::{Content, Document, Node, Places, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
+use crate::pipeline::{Content, Document, Node, Places, did_you_mean_in};
 
 /// Of mistakes in one piece, so many are told.
 const TOLD: usize = 20;
@@ -123,7 +123,7 @@ fn toml(world: &Map<String, Value>) -> Result<String, WorldError> {
 /// The world file `source` as it is, or all that is wrong with it.
 pub(super) fn base(source: &SourceFile) -> Result<Map<String, Value>, Vec<Diagnostic>> {
     let opened = crate::pipeline::open(source)?;
-    let mut found = Vec::new();
+    let mut found = Diagnostics::new();
     if let Err(error) = WorldFile::parse(&source.text)
         && !opened.document.damaged
     {
@@ -144,7 +144,7 @@ pub(super) fn remove(
     world: &mut Map<String, Value>,
     names: &BTreeMap<String, Vec<String>>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) {
     let name_of = |thing: &Value| {
         let name = thing.get("name").or_else(|| thing.get("alias")).or_else(|| thing.get("id"));
@@ -157,21 +157,27 @@ pub(super) fn remove(
             diagnostics.push(
                 Diagnostic::error("unknown-field", format!("the world has no list `{list}`"))
                     .at(places.key(&["remove", list]), "nothing to remove")
-                    .maybe_help(did_you_mean(list, lists.iter().map(String::as_str), "its lists are")),
+                    .maybe_help(did_you_mean_in(
+                        list,
+                        lists.iter().map(String::as_str),
+                        "its lists are",
+                        &places.suggestions,
+                    )),
             );
             continue;
         };
+        let known: BTreeSet<String> = things.iter().map(name_of).collect();
+        let unwanted: BTreeSet<&String> = names.iter().collect();
+        things.retain(|thing| !unwanted.contains(&name_of(thing)));
         for (index, name) in names.iter().enumerate() {
-            let known: Vec<String> = things.iter().map(name_of).collect();
             if known.contains(name) {
-                things.retain(|thing| name_of(thing) != *name);
                 continue;
             }
             let index = index.to_string();
             diagnostics.push(
                 Diagnostic::error("unknown-name", format!("`{list}` of the world has no `{name}`"))
                     .at(places.value(&["remove", list, &index]), "nothing to remove")
-                    .maybe_help(did_you_mean(name, known.iter().map(String::as_str), "it has")),
+                    .maybe_help(did_you_mean_in(name, known.iter().map(String::as_str), "it has", &places.suggestions)),
             );
         }
     }
@@ -182,7 +188,7 @@ pub(super) fn merge_all(
     mut world: Map<String, Value>,
     pieces: &[Piece],
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Map<String, Value> {
     let mut whole = world.clone();
     for piece in pieces {
@@ -211,7 +217,7 @@ pub(super) fn merge_all(
 }
 
 /// Tell all that is wrong with a piece: whatever is wrong is told and left out, until the rest fits.
-fn blame(piece: &Piece, world: &mut Map<String, Value>, places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) {
+fn blame(piece: &Piece, world: &mut Map<String, Value>, places: &Places<'_>, diagnostics: &mut Diagnostics) {
     let mut piece = piece.clone();
     let mut gone: Vec<String> = Vec::new();
     for _ in 0..TOLD {
@@ -276,7 +282,7 @@ impl Trouble {
         if let (true, Some((wrong, known))) = (self.message.starts_with("unknown field"), quoted.split_first()) {
             return Diagnostic::error("unknown-field", format!("the world knows no `{wrong}` here"))
                 .at(places.key(&path), "unknown field")
-                .maybe_help(did_you_mean(wrong, known.iter().copied(), "its fields are"));
+                .maybe_help(did_you_mean_in(wrong, known.iter().copied(), "its fields are", &places.suggestions));
         }
         if let (true, Some((wrong, known))) = (self.message.starts_with("unknown variant"), quoted.split_first()) {
             // A key can be a variant too.
@@ -285,7 +291,7 @@ impl Trouble {
             let span = if is_value { value } else { places.key(&path) };
             return Diagnostic::error("invalid-value", format!("the world knows no `{wrong}` here"))
                 .at(span, "not one of those that there are")
-                .maybe_help(did_you_mean(wrong, known.iter().copied(), "write one of"));
+                .maybe_help(did_you_mean_in(wrong, known.iter().copied(), "write one of", &places.suggestions));
         }
         if let (true, Some((field, _))) = (self.message.starts_with("missing field"), quoted.split_first()) {
             return Diagnostic::error("missing-field", format!("`{field}` is missing here"))

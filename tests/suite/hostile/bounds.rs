@@ -103,6 +103,14 @@ fn a_pattern_that_needs_many_states_and_a_long_text() {
 }
 
 #[test]
+fn as_many_large_patterns_as_a_schema_may_have() {
+    let patterns = many(100, r##"{"pattern":"a[ab]{1,300}[cd]{0,30}#"}"##);
+    let schema = of_a(&format!(r#"{{"items":{{"not":{{"anyOf":[{patterns}]}}}}}}"#));
+    let aftermath = answering(&schema, &format!(r#"{{"a":["{}"]}}"#, "abaab".repeat(20)));
+    aftermath.done();
+}
+
+#[test]
 fn references_to_references() {
     let mut definitions = String::new();
     for level in 0..9 {
@@ -138,6 +146,19 @@ fn counts_that_cannot_be() {
     let schema = of_a(r#"{"minItems":9007199254740991,"contains":{"enum":[1,[2],{"c":3}]},"minContains":19000}"#);
     let aftermath = answering(&schema, &format!(r#"{{"a":[{}]}}"#, many(20_000, "[2]")));
     aftermath.failed("sandbox", "break the schema that it declares");
+}
+
+#[test]
+fn one_large_output_that_a_config_repeats() {
+    let mut guest = Guest::new(&format!(r#"(call $ok (str "{{\"blob\":\"{}\"}}"))"#, "x".repeat(200_000)));
+    guest.outputs = r#"{"type":"object","additionalProperties":true}"#.to_owned();
+    let repeated = "\"${stages.evil.blob}\", ".repeat(5_000);
+    let tables = format!("[stages.last]\nplugin = \"kind\"\nwith = {{ all = [{repeated}] }}\n");
+    let aftermath = Attack::by(&guest).tables(&tables).writing(4 << 20).json();
+    assert_eq!(aftermath.stages, ["evil done", "kind done", "last failed"], "{}", aftermath.all());
+    let last =
+        aftermath.stdout.lines().find(|line| line.contains(r#""stage":"last""#) && line.contains("stage-finished"));
+    assert!(last.is_some_and(|line| line.contains("larger than 512 KiB, with its expressions evaluated")), "{last:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::places::{Places, table_name};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::PluginSource;
 use crate::pipeline::file::{EnvironmentTable, File, PluginTable, SecretTable, StoreTable};
 use crate::pipeline::model::{Environment, SecretReference};
@@ -31,7 +31,7 @@ pub(super) fn declarations(
     file: &File,
     standard: &[String],
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Declarations {
     let mut check = Check { places, diagnostics };
     let mut out = Declarations::default();
@@ -66,7 +66,7 @@ pub(super) fn declarations(
 
 struct Check<'a, 'd> {
     places: &'a Places<'a>,
-    diagnostics: &'d mut Vec<Diagnostic>,
+    diagnostics: &'d mut Diagnostics,
 }
 
 /// The advice that goes with a refusal of a kind of value.

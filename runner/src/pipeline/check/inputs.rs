@@ -2,6 +2,7 @@
 //!
 //! The main function is [`inputs`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
@@ -9,12 +10,12 @@ use serde_json::{Number, Value};
 use super::declarations::invalid_name;
 use super::load::Values;
 use super::places::Places;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::expression::{Fault, Found, Lookup, Root};
 use crate::pipeline::file::{InputTable, InputType};
 use crate::pipeline::pattern::{NoPattern, Pattern};
 use crate::pipeline::schema::{article, type_name};
-use crate::pipeline::suggest::did_you_mean;
+use crate::pipeline::suggest::did_you_mean_in;
 use crate::pipeline::template::Template;
 use crate::steps::Spent;
 use crate::types::Region;
@@ -25,7 +26,7 @@ pub(super) fn inputs(
     values: Option<&Values>,
     region: Option<&Region>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Value> {
     let mut known = BTreeMap::new();
     for name in places.document.keys(&["inputs"]) {
@@ -38,8 +39,8 @@ pub(super) fn inputs(
     for name in values.into_iter().flat_map(|values| values.inputs.keys()) {
         if !tables.contains_key(name) {
             let names = tables.keys().map(String::as_str);
-            let help =
-                did_you_mean(name, names, "the inputs are").or_else(|| Some("the pipeline has no inputs".to_owned()));
+            let help = did_you_mean_in(name, names, "the inputs are", &places.suggestions)
+                .or_else(|| Some("the pipeline has no inputs".to_owned()));
             let message = format!("`--input {name}=…` gives an input that the pipeline does not have");
             diagnostics.push(Diagnostic::error("unknown-input", message).maybe_help(help));
         }
@@ -58,7 +59,7 @@ struct Input<'a, 'd> {
     values: Option<&'a Values>,
     region: Option<&'a Region>,
     places: &'a Places<'a>,
-    diagnostics: &'d mut Vec<Diagnostic>,
+    diagnostics: &'d mut Diagnostics,
 }
 
 /// What a default may refer to.
@@ -68,15 +69,15 @@ struct Outside<'a> {
 }
 
 impl Lookup for Outside<'_> {
-    fn find(&self, root: Root, names: &[&str]) -> Found {
+    fn find(&self, root: Root, names: &[&str]) -> Found<'_> {
         match (root, names) {
             (Root::Env, [name]) => match self.env.map(|env| env.get(*name)) {
-                Some(Some(value)) => Found::Value(Value::String(value.clone())),
+                Some(Some(value)) => Found::Value(Cow::Owned(Value::String(value.clone()))),
                 Some(None) => Found::Absent(format!("the environment variable `{name}` is not set")),
                 None => Found::Unknown(String::new()),
             },
             (Root::Region, []) => match self.region {
-                Some(region) => Found::Value(Value::String(region.as_str().to_owned())),
+                Some(region) => Found::Value(Cow::Owned(Value::String(region.as_str().to_owned()))),
                 None => Found::Unknown(String::new()),
             },
             (root, _) => Found::Absent(format!("a default cannot use {}", root.form())),
@@ -108,11 +109,10 @@ impl<'a> Input<'a, '_> {
             },
             None => (default?, "the default".to_owned()),
         };
-        match (pattern, &value) {
-            (Some((pattern, text)), Value::String(given)) => {
-                self.matches(&pattern, text, given, &origin).then_some(())?;
-            }
-            (Some(_) | None, _) => {}
+        if let (Some((pattern, text)), Value::String(given)) = (pattern, &value)
+            && !self.matches(&pattern, text, given, &origin)
+        {
+            return None;
         }
         Some(value)
     }
@@ -217,11 +217,12 @@ impl<'a> Input<'a, '_> {
             }
             return Some(default.clone());
         };
-        let template = match Template::parse(text) {
+        let template = match Template::parse(text, &self.places.steps) {
             Ok(template) => template,
             Err(problems) => {
+                let passage = self.places.passage(&path, text);
                 for problem in problems {
-                    self.diagnostics.push(self.places.problem(&path, text, 0, problem));
+                    self.diagnostics.push(passage.problem(0, problem));
                 }
                 return None;
             }
@@ -233,7 +234,7 @@ impl<'a> Input<'a, '_> {
             return None;
         }
         let outside = Outside { env: self.values.map(|values| &values.env), region: self.region };
-        match template.evaluate(&outside) {
+        match template.evaluate(&outside, &self.places.steps) {
             Ok(Value::String(text)) => match convert(&text, self.kind()) {
                 Ok(value) => Some(value),
                 Err(why) => {
@@ -264,13 +265,13 @@ impl<'a> Input<'a, '_> {
 
     /// Whether a default refers only to what is there before a run.
     fn allowed(&mut self, template: &Template, text: &str) -> bool {
-        let path = ["inputs", self.name, "default"];
+        let passage = self.places.passage(&["inputs", self.name, "default"], text);
         let mut fine = true;
         for slot in template.slots() {
             for reference in slot.expression.references() {
                 if !matches!(reference.root, Root::Env | Root::Region) {
                     fine = false;
-                    let span = self.places.inside(&path, text, &slot.place(&reference.span));
+                    let span = passage.place(&slot.place(&reference.span));
                     self.diagnostics.push(
                         Diagnostic::error(
                             "unknown-reference",

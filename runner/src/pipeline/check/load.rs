@@ -10,7 +10,7 @@ use super::inputs::inputs;
 use super::places::Places;
 use super::stages::stages;
 use super::structure;
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use crate::pipeline::catalog::{Catalog, Contracts};
 use crate::pipeline::config::{Phase, Scope};
 use crate::pipeline::document::{Document, Node};
@@ -45,7 +45,7 @@ pub fn check(source: &SourceFile, catalog: &dyn Catalog) -> Result<Pipeline, Vec
 
 fn read(source: &SourceFile, catalog: &dyn Catalog, values: Option<&Values>) -> Result<Pipeline, Vec<Diagnostic>> {
     let opened = open(source)?;
-    let mut found = Vec::new();
+    let mut found = Diagnostics::new();
     let pipeline = build(source, &opened.document, catalog, values, &mut found);
     let mut diagnostics = opened.told(source, found);
     match pipeline {
@@ -66,7 +66,7 @@ fn read(source: &SourceFile, catalog: &dyn Catalog, values: Option<&Values>) -> 
 /// A file that was parsed as far as it can be, and what is wrong with its text.
 pub(crate) struct Opened {
     pub(crate) document: Document,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Diagnostics,
     /// Where the parser had to guess.
     damage: Vec<Range<usize>>,
 }
@@ -88,18 +88,18 @@ pub(crate) fn open(source: &SourceFile) -> Result<Opened, Vec<Diagnostic>> {
         !found.span().is_some_and(|span| told.iter().any(|told| told.start < span.end && span.start < told.end))
     });
     let damage = syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
-    diagnostics.extend(syntax);
+    diagnostics.append(syntax);
     Ok(Opened { document, diagnostics, damage })
 }
 
 impl Opened {
     /// All that is to be told, in the order of the file: of the text, and of what was `found` in it since.
-    pub(crate) fn told(&self, source: &SourceFile, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    pub(crate) fn told(&self, source: &SourceFile, mut found: Diagnostics) -> Vec<Diagnostic> {
         if self.document.damaged {
             found.retain(|diagnostic| survives_damage(diagnostic, &self.damage, source));
         }
         let mut diagnostics = self.diagnostics.clone();
-        diagnostics.append(&mut found);
+        diagnostics.append(found);
         sorted(diagnostics)
     }
 }
@@ -109,7 +109,7 @@ fn build(
     document: &Document,
     catalog: &dyn Catalog,
     values: Option<&Values>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Pipeline> {
     let places = Places::new(source, document);
     let file = structure::read(&places, diagnostics);
@@ -174,8 +174,6 @@ fn survives_damage(diagnostic: &Diagnostic, damage: &[Range<usize>], source: &So
 }
 
 /// In the order of the file; what has no place comes last.
-fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.sort_by_key(|diagnostic| diagnostic.span().map_or((usize::MAX, 0), |span| (span.start, span.end)));
-    diagnostics.dedup();
-    diagnostics
+fn sorted(diagnostics: Diagnostics) -> Vec<Diagnostic> {
+    diagnostics.sorted(|diagnostic| diagnostic.span().map_or((usize::MAX, 0), |span| (span.start, span.end)))
 }

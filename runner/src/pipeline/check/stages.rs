@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::declarations::{Declarations, invalid_name};
 use super::order::order;
-use super::places::Places;
+use super::places::{Passage, Places};
+use super::structure::too_much;
 use super::with::Config;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::{Contract, Contracts, PluginSource};
 use crate::pipeline::config::{Scope, View};
 use crate::pipeline::duration::Span;
@@ -22,7 +23,7 @@ use crate::pipeline::file::{File, InputTable, InputType, OnFailure, RetryTable, 
 use crate::pipeline::model::{Environment, Stage};
 use crate::pipeline::retry::Retry;
 use crate::pipeline::schema::{article, type_name};
-use crate::pipeline::suggest::did_you_mean;
+use crate::pipeline::suggest::{did_you_mean, did_you_mean_in};
 use crate::pipeline::template::Template;
 use crate::types::{EnvironmentName, StageName};
 
@@ -70,14 +71,15 @@ pub(super) fn stages(
     standard: &[String],
     contracts: &mut Contracts<'_>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> (Vec<Stage>, BTreeSet<String>) {
     let nothing = BTreeMap::new();
     let tables = file.stages.as_ref().unwrap_or(&nothing);
     let mut plugins = BTreeMap::new();
     let mut known = BTreeMap::new();
+    let names: BTreeSet<&str> = declarations.plugins.keys().chain(standard).map(String::as_str).collect();
     for (name, table) in tables {
-        let plugin = plugin(name, table, declarations, standard, contracts, places, diagnostics);
+        let plugin = plugin(name, table, declarations, &names, contracts, places, diagnostics);
         known.insert(name.clone(), plugin.as_ref().map(|(_, contract)| Arc::clone(contract)));
         plugins.insert(name.as_str(), plugin);
     }
@@ -98,8 +100,11 @@ pub(super) fn stages(
         drafts.push(draft(name, table, plugin, &mut references, diagnostics));
         variables.append(&mut references.variables);
     }
-    for draft in &drafts {
+    for draft in drafts.iter().take_while(|_| !places.is_too_much()) {
         draft.check_values(declarations, scope, places, diagnostics);
+    }
+    if places.is_too_much() && !diagnostics.iter().any(|told| told.code == "too-much-work") {
+        diagnostics.push(too_much("its checks take more steps than the checks of one file may"));
     }
     let order = in_order(&drafts, places, diagnostics);
     let default = file.pipeline.as_ref().and_then(|pipeline| pipeline.on_failure).unwrap_or_default();
@@ -113,19 +118,19 @@ fn plugin(
     stage: &str,
     table: &StageTable,
     declarations: &Declarations,
-    standard: &[String],
+    names: &BTreeSet<&str>,
     contracts: &mut Contracts<'_>,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(PluginSource, Arc<Contract>)> {
     let name = table.plugin.as_ref()?;
     let at = places.value(&["stages", stage, "plugin"]);
     let source = match declarations.plugins.get(name) {
         Some(declared) => declared.clone()?,
-        None if standard.contains(name) => PluginSource::Standard(name.clone()),
+        // What is not declared and has a name is one that kiln carries.
+        None if names.contains(name.as_str()) => PluginSource::Standard(name.clone()),
         None => {
-            let names: BTreeSet<&str> = declarations.plugins.keys().chain(standard).map(String::as_str).collect();
-            let help = did_you_mean(name, names, "plugins are");
+            let help = did_you_mean_in(name, names.iter().copied(), "plugins are", &places.suggestions);
             let help = help.unwrap_or_else(|| "declare it: `[plugins.NAME]` with `path = \"…\"`".to_owned());
             diagnostics.push(
                 Diagnostic::error("unknown-plugin", format!("there is no plugin `{name}`"))
@@ -153,7 +158,7 @@ fn draft<'a>(
     table: &'a StageTable,
     plugin: Option<(PluginSource, Arc<Contract>)>,
     references: &mut References<'_, '_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Draft<'a> {
     let places = references.places;
     if let Some(diagnostic) = invalid_name(name, "a stage's name") {
@@ -170,7 +175,7 @@ fn draft<'a>(
         && !references.declarations.environments.contains_key(environment)
     {
         let names = references.declarations.environments.keys().map(String::as_str);
-        let help = did_you_mean(environment, names, "environments are")
+        let help = did_you_mean_in(environment, names, "environments are", &places.suggestions)
             .unwrap_or_else(|| format!("declare it: `[environments.{environment}]` with `account = \"…\"`"));
         diagnostics.push(
             Diagnostic::error("unknown-environment", format!("there is no environment `{environment}`"))
@@ -197,7 +202,7 @@ fn span(
     path: &[&str],
     default: Span,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Duration {
     match text.map(str::parse::<Span>) {
         None => default.get(),
@@ -214,7 +219,7 @@ fn span(
     }
 }
 
-fn retry(stage: &str, table: Option<&RetryTable>, places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> Retry {
+fn retry(stage: &str, table: Option<&RetryTable>, places: &Places<'_>, diagnostics: &mut Diagnostics) -> Retry {
     let path = |field| ["stages", stage, "retry", field];
     let text = |field: fn(&RetryTable) -> &Option<String>| table.and_then(|table| field(table).as_deref());
     let backoff = span(text(|table| &table.backoff), &path("backoff"), BACKOFF, places, diagnostics);
@@ -241,12 +246,13 @@ fn condition(
     text: &str,
     references: &mut References<'_, '_>,
     needed: &mut Vec<Needed>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Expression> {
     let path = ["stages", stage, "when"];
     let places = references.places;
+    let passage = places.passage(&path, text);
     let parsed = if text.contains("${") {
-        match Template::parse(text.trim()) {
+        match Template::parse(text.trim(), &places.steps) {
             Ok(template) => match template.lone() {
                 Some(slot) => {
                     Ok((slot.expression.clone(), slot.span.start + 2 + (text.len() - text.trim_start().len())))
@@ -263,16 +269,16 @@ fn condition(
             Err(problems) => Err(problems),
         }
     } else {
-        Expression::parse(text).map(|expression| (expression, 0))
+        Expression::parse(text, &places.steps).map(|expression| (expression, 0))
     };
     let (expression, offset) = match parsed {
         Ok(parsed) => parsed,
         Err(problems) => {
-            diagnostics.extend(problems.into_iter().map(|problem| places.problem(&path, text, 0, problem)));
+            diagnostics.extend(problems.into_iter().map(|problem| passage.problem(0, problem)));
             return None;
         }
     };
-    let kind = references.expression(&expression, text, offset, &path, needed, diagnostics);
+    let kind = references.expression(&expression, offset, &passage, needed, diagnostics);
     if !matches!(kind, Kind::Boolean | Kind::Any) {
         diagnostics.push(
             Diagnostic::error(
@@ -289,7 +295,7 @@ fn condition(
 
 impl References<'_, '_> {
     /// Whether a stage of this name exists and is another one.
-    fn is_stage(&mut self, name: &str, span: Range<usize>, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    fn is_stage(&mut self, name: &str, span: Range<usize>, diagnostics: &mut Diagnostics) -> bool {
         if name == self.stage {
             diagnostics.push(
                 Diagnostic::error("self-dependency", format!("the stage `{name}` needs itself"))
@@ -306,7 +312,7 @@ impl References<'_, '_> {
         let help = if name.contains('*') {
             Some("write the stages out: what a wildcard means changes behind a pipeline's back".to_owned())
         } else {
-            did_you_mean(name, names, "stages are")
+            did_you_mean_in(name, names, "stages are", &self.places.suggestions)
         };
         let diagnostic = Diagnostic::error("unknown-stage", format!("there is no stage `{name}`"));
         diagnostics.push(diagnostic.at(span, "not declared under `[stages]`").maybe_help(help));
@@ -314,10 +320,10 @@ impl References<'_, '_> {
     }
 
     /// A reference to a secret, alone in its place.
-    pub(super) fn secret(&mut self, name: &str, path: &[&str], diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn secret(&mut self, name: &str, path: &[&str], diagnostics: &mut Diagnostics) {
         if !self.declarations.secrets.contains_key(name) {
             let names = self.declarations.secrets.keys().map(String::as_str);
-            let help = did_you_mean(name, names, "secrets are")
+            let help = did_you_mean_in(name, names, "secrets are", &self.places.suggestions)
                 .unwrap_or_else(|| format!("declare it: `[secrets.{name}]` with `id = \"…\"`"));
             diagnostics.push(
                 Diagnostic::error("unknown-secret", format!("there is no secret `{name}`"))
@@ -327,21 +333,19 @@ impl References<'_, '_> {
         }
     }
 
-    /// Check all that an expression refers to, and tell its type. The expression begins `offset` bytes into `text`, which
-    /// stands at `path`.
+    /// Check all that an expression refers to, and tell its type. It begins `offset` bytes into the text of `passage`.
     pub(super) fn expression(
         &mut self,
         expression: &Expression,
-        text: &str,
         offset: usize,
-        path: &[&str],
+        passage: &Passage,
         needed: &mut Vec<Needed>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Kind {
         let before = diagnostics.len();
         for reference in expression.references() {
             let inner = reference.span.start + offset..reference.span.end + offset;
-            let span = self.places.inside(path, text, &inner);
+            let span = passage.place(&inner);
             if let Some(stage) = self.reference(reference, span.clone(), diagnostics) {
                 needed.push(Needed { stage, span });
             }
@@ -350,7 +354,7 @@ impl References<'_, '_> {
         if diagnostics.len() > before {
             return Kind::Any;
         }
-        let span = self.places.inside(path, text, &(offset..offset + expression.text().len()));
+        let span = passage.place(&(offset..offset + expression.text().len()));
         for problem in problems {
             let message = format!("`{}` cannot be right: {problem}", expression.text());
             diagnostics.push(Diagnostic::error("type-mismatch", message).at(span.clone(), ""));
@@ -363,7 +367,7 @@ impl References<'_, '_> {
         &mut self,
         reference: &Reference,
         span: Range<usize>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Option<String> {
         let names: Vec<&str> = reference.names.iter().map(String::as_str).collect();
         let mut add = |code, message: String, label: &str, help: Option<String>| {
@@ -377,7 +381,7 @@ impl References<'_, '_> {
                 if let Some(Some(contract)) = self.stages.get(*stage) {
                     let outputs = contract.outputs.properties();
                     if !outputs.contains(output) && !contract.outputs.is_open() {
-                        let help = did_you_mean(output, outputs, "its outputs are");
+                        let help = did_you_mean_in(output, outputs, "its outputs are", &self.places.suggestions);
                         let message = format!("the stage `{stage}` has no output `{output}`");
                         let label = format!("the plugin `{}` does not declare it", contract.name);
                         diagnostics.push(Diagnostic::error("unknown-output", message).at(span, label).maybe_help(help));
@@ -397,7 +401,10 @@ impl References<'_, '_> {
                             back.trim_start_matches('-')
                         ))
                     }
-                    None => did_you_mean(name, self.inputs.keys().map(String::as_str), "inputs are"),
+                    None => {
+                        let names = self.inputs.keys().map(String::as_str);
+                        did_you_mean_in(name, names, "inputs are", &self.places.suggestions)
+                    }
                 };
                 let help = help.or_else(|| Some(format!("declare it: `[inputs.{name}]`")));
                 add("unknown-input", format!("there is no input `{name}`"), "not declared under `[inputs]`", help);
@@ -464,7 +471,7 @@ impl Draft<'_> {
         declarations: &Declarations,
         scope: &Scope<'_>,
         places: &Places<'_>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) {
         // An environment that was refused is replaced by another, so that the rest of the config is still looked at.
         let stand_in = stand_in();
@@ -475,7 +482,7 @@ impl Draft<'_> {
         let environment = environment.map(|(name, environment)| (name, environment));
         let view = View { scope: *scope, environment };
         if let Some(condition) = &self.when {
-            let wrong = match condition.evaluate(&view) {
+            let wrong = match condition.evaluate(&view, &places.steps) {
                 Ok(Value::Bool(_)) | Err(Fault::Unknown(_)) => None,
                 Ok(other) => Some(format!("it must be a boolean, not {}", article(type_name(&other)))),
                 Err(Fault::Failed(reason)) => Some(reason),
@@ -521,8 +528,11 @@ fn stand_in() -> Option<(EnvironmentName, Environment)> {
     Some(("unknown".parse().ok()?, Environment { account, role: None, region: None, external_id: None }))
 }
 
+/// So many stages of a circle are named.
+const CIRCLE: usize = 10;
+
 /// The order in which stages run; circles are reported.
-fn in_order(drafts: &[Draft<'_>], places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+fn in_order(drafts: &[Draft<'_>], places: &Places<'_>, diagnostics: &mut Diagnostics) -> Vec<usize> {
     let index: BTreeMap<&str, usize> = drafts.iter().enumerate().map(|(index, draft)| (draft.name, index)).collect();
     let needs = drafts
         .iter()
@@ -532,11 +542,13 @@ fn in_order(drafts: &[Draft<'_>], places: &Places<'_>, diagnostics: &mut Vec<Dia
     for circle in circles {
         let stages: Vec<&Draft<'_>> = circle.iter().filter_map(|index| drafts.get(*index)).collect();
         let followers = stages.iter().cycle().skip(1);
-        let chain: Vec<String> = stages.iter().chain(stages.first()).map(|stage| format!("`{}`", stage.name)).collect();
+        let mut chain: Vec<String> = stages.iter().take(CIRCLE).map(|stage| format!("`{}`", stage.name)).collect();
+        chain.extend((stages.len() > CIRCLE).then(|| format!("{} more", stages.len() - CIRCLE)));
+        chain.extend(stages.first().map(|stage| format!("`{}`", stage.name)));
         let message = format!("these stages wait for each other: {}", chain.join(" needs "));
         let mut diagnostic = Diagnostic::error("cycle", message)
             .help("remove one of these references: a stage runs after all that it needs");
-        for (place, (stage, follower)) in stages.iter().zip(followers).enumerate() {
+        for (place, (stage, follower)) in stages.iter().zip(followers).enumerate().take(CIRCLE) {
             let span =
                 stage.needed.iter().find(|needed| needed.stage == follower.name).map(|needed| needed.span.clone());
             let span = span.unwrap_or_else(|| places.key(&["stages", stage.name]));

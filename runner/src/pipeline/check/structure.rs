@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use super::places::{Places, table_name};
 use super::with::is_there;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::document::segments;
 use crate::pipeline::file::{File, json_schema};
 use crate::pipeline::findings::{Finding, Problem};
 use crate::pipeline::schema::{Schema, article, one_of, types};
-use crate::pipeline::suggest::{did_you_mean, nearest};
+use crate::pipeline::suggest::{did_you_mean_in, nearest};
 
 /// The pipeline file without whatever breaks its schema, which is reported.
-pub(super) fn read(places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> File {
+pub(super) fn read(places: &Places<'_>, diagnostics: &mut Diagnostics) -> File {
     read_as(json_schema(), places, diagnostics)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn read(places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) -> Fi
 pub(crate) fn read_as<T: DeserializeOwned + Default>(
     schema: Value,
     places: &Places<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> T {
     let mut json = places.document.to_json();
     let schema = match Schema::new(schema) {
@@ -33,13 +33,10 @@ pub(crate) fn read_as<T: DeserializeOwned + Default>(
             return T::default();
         }
     };
-    let findings = match schema.check(&json, &[], &places.steps) {
+    let findings = match schema.check_within(STRUCTURE, &json, &[], &places.steps) {
         Ok(findings) => findings,
         Err(costly) => {
-            diagnostics.push(
-                Diagnostic::error("too-much-work", format!("the file is too much: {costly}"))
-                    .help("split it into several pipelines, or let a stage compute a part of it"),
-            );
+            diagnostics.push(too_much(&costly.to_string()));
             return T::default();
         }
     };
@@ -66,6 +63,15 @@ pub(crate) fn read_as<T: DeserializeOwned + Default>(
     }
 }
 
+/// How many steps the check of a file against its own schema may take.
+const STRUCTURE: u64 = 10_000_000;
+
+/// A file asks for more than is done for one.
+pub(super) fn too_much(why: &str) -> Diagnostic {
+    Diagnostic::error("too-much-work", format!("the file is too much: {why}"))
+        .help("split it, or let a stage compute a part of it and refer to its outputs")
+}
+
 fn defect(error: &str) -> Diagnostic {
     Diagnostic::error("internal", format!("kiln cannot read the file: {error}"))
         .help("this is a defect of kiln: report it")
@@ -84,7 +90,12 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
             let inner: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
             Diagnostic::error("unknown-field", format!("`{key}` is not a field of {}", table_name(&path)))
                 .at(places.key(&inner), "unknown field")
-                .maybe_help(did_you_mean(key, known.iter().map(String::as_str), "its fields are"))
+                .maybe_help(did_you_mean_in(
+                    key,
+                    known.iter().map(String::as_str),
+                    "its fields are",
+                    &places.suggestions,
+                ))
         }
         Problem::Missing { key, description } => {
             let what = description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -130,8 +141,8 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
         Problem::NotOneOf { options } => {
             let given = places.document.at(&path).map(|node| node.to_json());
             let given = given.as_ref().and_then(Value::as_str).unwrap_or_default();
-            let meant =
-                nearest(given, options.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`?"));
+            let meant = nearest(given, options.iter().map(String::as_str), &places.suggestions)
+                .map(|meant| format!("did you mean `{meant}`?"));
             Diagnostic::error("invalid-value", format!("`{field}` of {table} must be {}", one_of(options)))
                 .at(places.value(&path), "not one of them")
                 .maybe_help(meant.or(description))
@@ -140,6 +151,9 @@ fn describe(finding: &Finding, places: &Places<'_>) -> Diagnostic {
             Diagnostic::error("invalid-value", format!("`{field}` of {table} does not match the pattern {pattern}"))
                 .at(places.value(&path), "")
                 .maybe_help(description)
+        }
+        Problem::Other { sentence } if path.is_empty() => {
+            Diagnostic::error("invalid-value", format!("the file is not valid: {sentence}")).maybe_help(description)
         }
         Problem::Other { sentence } => {
             Diagnostic::error("invalid-value", format!("`{field}` of {table} is not valid: {sentence}"))

@@ -2,19 +2,24 @@
 //!
 //! The main type is [`Config`].
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::places::Places;
 use super::stages::{Needed, References};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::Contract;
-use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, TooMuch, View};
+use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, View, Worth};
 use crate::pipeline::document::{join, segments};
 use crate::pipeline::expression::Kind;
 use crate::pipeline::findings::{Finding, Problem};
-use crate::pipeline::schema::{article, one_of, types};
-use crate::pipeline::suggest::{did_you_mean, nearest};
+use crate::pipeline::schema::{article, one_of, shortened, types};
+use crate::pipeline::suggest::{did_you_mean_in, nearest};
 use crate::pipeline::template::Template;
+
+/// The longest text of the file that a message repeats, in characters.
+const LONGEST_SAID: usize = 200;
 
 /// The config of one stage, while it is checked.
 pub(super) struct Config<'a> {
@@ -31,7 +36,7 @@ impl<'a> Config<'a> {
         with: Option<&Map<String, Value>>,
         references: &mut References<'_, '_>,
         needed: &mut Vec<Needed>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Self {
         let mut reader = Reader { stage, references, needed, diagnostics, typed: Vec::new() };
         let setting = match with {
@@ -48,11 +53,13 @@ impl<'a> Config<'a> {
         contract: &Contract,
         view: &View<'_>,
         places: &Places<'_>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) {
-        let (Evaluated { config, mut unknown }, failures) = self.setting.evaluate(view);
+        let Worth { evaluated: Evaluated { config, mut unknown }, failures, too_much } =
+            self.setting.evaluate(view, &places.steps);
+        let places_of_unknown: BTreeSet<&str> = unknown.iter().map(String::as_str).collect();
         for (pointer, text, kind) in &self.typed {
-            self.check_type(contract, pointer, text, *kind, &unknown, places, diagnostics);
+            self.check_type(contract, pointer, text, *kind, &places_of_unknown, places, diagnostics);
         }
         for failure in failures {
             let path = path(self.stage, &failure.pointer);
@@ -63,13 +70,13 @@ impl<'a> Config<'a> {
                     "expression-failed",
                     format!("`{}` has no value: {}", failure.slot.expression.text(), failure.reason),
                 )
-                .at(places.inside(&path, &text, &failure.slot.span), "")
+                .at(places.passage(&path, &text).place(&failure.slot.span), "")
                 .help("correct the expression, or guard it with has(…) ? … : …"),
             );
             // Nothing more is to be said about a value that does not exist.
             unknown.push(failure.pointer);
         }
-        if let Some(reason) = TooMuch::of(&config) {
+        if let Some(reason) = too_much {
             let message = format!("`with` of stage `{}` is {reason}", self.stage);
             let at = places.key(&["stages", self.stage, "with"]);
             diagnostics.push(Diagnostic::error("too-much", message).at(at, "").help(reason.help()));
@@ -107,9 +114,9 @@ impl<'a> Config<'a> {
         pointer: &str,
         text: &str,
         kind: Kind,
-        unknown: &[String],
+        unknown: &BTreeSet<&str>,
         places: &Places<'_>,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) {
         let Some(expected) = contract.config.types_at(pointer) else { return };
         let number = |kind| matches!(kind, Kind::Integer | Kind::Number);
@@ -118,8 +125,7 @@ impl<'a> Config<'a> {
             wanted == kind || (number(wanted) && number(kind))
         };
         // A known value is checked as it is.
-        if kind == Kind::Any || expected.iter().any(|name| fits(name)) || !unknown.iter().any(|other| other == pointer)
-        {
+        if kind == Kind::Any || expected.iter().any(|name| fits(name)) || !unknown.contains(pointer) {
             return;
         }
         let path = path(self.stage, pointer);
@@ -156,7 +162,8 @@ impl<'a> Config<'a> {
         match &finding.problem {
             Problem::Unknown { key, known } => {
                 at.push(key);
-                let help = did_you_mean(key, known.iter().map(String::as_str), "its fields are");
+                let help =
+                    did_you_mean_in(key, known.iter().map(String::as_str), "its fields are", &places.suggestions);
                 Diagnostic::error(
                     "unknown-config",
                     format!("{name} has a field `{key}`, which the plugin `{plugin}` does not know"),
@@ -178,8 +185,8 @@ impl<'a> Config<'a> {
             .maybe_help(description),
             Problem::NotOneOf { options } => {
                 let given = text_at(places, &at);
-                let meant =
-                    nearest(&given, options.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`?"));
+                let meant = nearest(&given, options.iter().map(String::as_str), &places.suggestions)
+                    .map(|meant| format!("did you mean `{meant}`?"));
                 Diagnostic::error("invalid-config", format!("{name} must be {}", one_of(options)))
                     .at(places.value(&at), "not one of them")
                     .maybe_help(meant.or(description))
@@ -204,7 +211,8 @@ pub(super) fn is_there(finding: &Finding, path: &[String], places: &Places<'_>, 
     let Problem::Missing { key, .. } = &finding.problem else { return false };
     let misspelt = |other: &Finding| match &other.problem {
         Problem::Unknown { key: wrong, known } => {
-            other.pointer == finding.pointer && nearest(wrong, known.iter().map(String::as_str)) == Some(key)
+            other.pointer == finding.pointer
+                && nearest(wrong, known.iter().map(String::as_str), &places.suggestions) == Some(key)
         }
         _ => false,
     };
@@ -228,7 +236,7 @@ struct Reader<'a, 'r, 'p, 'd> {
     stage: &'a str,
     references: &'r mut References<'p, 'd>,
     needed: &'r mut Vec<Needed>,
-    diagnostics: &'r mut Vec<Diagnostic>,
+    diagnostics: &'r mut Diagnostics,
     typed: Vec<(String, String, Kind)>,
 }
 
@@ -278,11 +286,12 @@ impl Reader<'_, '_, '_, '_> {
                 .help(format!("declare the secret under `[secrets.NAME]` and write `${{secrets.{name}}}`")),
             );
         }
-        let template = match Template::parse(text) {
+        let template = match Template::parse(text, &self.references.places.steps) {
             Ok(template) => template,
             Err(problems) => {
+                let passage = self.references.places.passage(&path, text);
                 for problem in problems {
-                    self.diagnostics.push(self.references.places.problem(&path, text, 0, problem));
+                    self.diagnostics.push(passage.problem(0, problem));
                 }
                 return Setting::Refused;
             }
@@ -292,13 +301,18 @@ impl Reader<'_, '_, '_, '_> {
             return Setting::Secret(secret.to_owned());
         }
         let before = self.diagnostics.len();
+        let passage = self.references.places.passage(&path, text);
+        let mut typed = None;
         for slot in template.slots() {
             let (expression, offset) = (&slot.expression, slot.span.start + 2);
-            let kind = self.references.expression(expression, text, offset, &path, self.needed, self.diagnostics);
-            match template.lone() {
-                Some(_) => self.typed.push((pointer.to_owned(), expression.text().to_owned(), kind)),
-                None => self.typed.push((pointer.to_owned(), text.to_owned(), Kind::String)),
-            }
+            let kind = self.references.expression(expression, offset, &passage, self.needed, self.diagnostics);
+            typed = Some(match template.lone() {
+                Some(_) => (expression.text(), kind),
+                None => (text, Kind::String),
+            });
+        }
+        if let Some((said, kind)) = typed {
+            self.typed.push((pointer.to_owned(), shortened(said, LONGEST_SAID), kind));
         }
         if self.diagnostics.len() > before {
             return Setting::Refused;

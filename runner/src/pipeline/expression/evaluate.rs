@@ -3,7 +3,9 @@
 //! The main method is [`Expression::evaluate`]. It is deterministic, and costs are counted, so that no expression can take
 //! more than its share of time and memory.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
@@ -11,10 +13,16 @@ use serde_json::{Map, Value};
 
 use super::functions::{self, finite, mismatch};
 use super::parse::{Expression, Root, path_of};
-use crate::pipeline::schema::{article, type_name};
+use crate::pipeline::pattern::Pattern;
+use crate::pipeline::schema::{article, shortened, type_name};
+use crate::steps::{Spent, Steps};
 
-/// How much an expression may cost: about one unit a step and a unit for every 16 bytes that it copies.
-const BUDGET: usize = 1_000_000;
+/// How many steps an expression may take: about one for each of its parts, as often as it is evaluated, and one for every 16
+/// bytes that it copies.
+pub(super) const EXPRESSION: u64 = 500_000;
+
+/// The longest reason for a failure, in characters: it may repeat a value.
+const LONGEST_REASON: usize = 300;
 
 /// Why there is no value.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +35,9 @@ pub(crate) enum Fault {
 
 /// What a reference leads to.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Found {
-    /// A value.
-    Value(Value),
+pub(crate) enum Found<'a> {
+    /// A value. It may be large, and often only a part of it is wanted.
+    Value(Cow<'a, Value>),
     /// Nothing: why.
     Absent(String),
     /// Something that is not known yet: what is to be written in its place.
@@ -39,15 +47,59 @@ pub(crate) enum Found {
 /// Where the values of references come from.
 pub(crate) trait Lookup {
     /// What a root and its names lead to.
-    fn find(&self, root: Root, names: &[&str]) -> Found;
+    fn find(&self, root: Root, names: &[&str]) -> Found<'_>;
 }
 
 impl Expression {
     /// What the expression is worth.
-    pub(crate) fn evaluate(&self, lookup: &dyn Lookup) -> Result<Value, Fault> {
-        Evaluation { lookup, locals: Vec::new(), budget: BUDGET }.value(self.tree())
+    pub(crate) fn evaluate(&self, lookup: &dyn Lookup, steps: &Steps) -> Result<Value, Fault> {
+        let own = steps.part(EXPRESSION);
+        let effort = Effort { steps: &own, patterns: BTreeMap::new() };
+        let value = Evaluation { lookup, locals: Vec::new(), effort }.value(self.tree());
+        // One that is spent has taken no more than there was.
+        let _ = steps.join(&own);
+        match value {
+            Err(Fault::Failed(_)) if own.are_spent() && own.allowed() < EXPRESSION => {
+                failed("with what was evaluated before it, it does too much; let a stage compute this")
+            }
+            Err(Fault::Failed(why)) => failed(shortened(&why, LONGEST_REASON)),
+            value => value,
+        }
     }
 }
+
+/// What an evaluation may still do.
+pub(super) struct Effort<'a> {
+    steps: &'a Steps,
+    /// The patterns that were compiled, or why they are none: a pattern in a loop is compiled once.
+    patterns: BTreeMap<String, Result<Pattern, String>>,
+}
+
+impl Effort<'_> {
+    /// Take steps.
+    pub(super) fn take(&self, steps: u64) -> Result<(), String> {
+        self.steps.take(steps).map_err(|Spent| TOO_MUCH.to_owned())
+    }
+
+    /// Whether a text matches a pattern.
+    pub(super) fn matches(&mut self, text: &str, pattern: &str) -> Result<bool, String> {
+        if !self.patterns.contains_key(pattern) {
+            let compiled = Pattern::new(pattern, self.steps).map_err(|why| {
+                format!("{:?} is not a regular expression: {why}", shortened(pattern, LONGEST_REASON / 2))
+            });
+            self.take(0)?;
+            self.patterns.insert(pattern.to_owned(), compiled);
+        }
+        match self.patterns.get(pattern) {
+            Some(Ok(pattern)) => pattern.is_match(text, self.steps).map_err(|Spent| TOO_MUCH.to_owned()),
+            Some(Err(why)) => Err(why.clone()),
+            // INVARIANT: it was put there.
+            None => Err(TOO_MUCH.to_owned()),
+        }
+    }
+}
+
+const TOO_MUCH: &str = "the expression does too much; let a stage compute this";
 
 type Outcome = Result<Value, Fault>;
 
@@ -59,23 +111,27 @@ struct Evaluation<'a> {
     lookup: &'a dyn Lookup,
     /// Variables of comprehensions. An error is kept, as CEL does: `[error, false].all(x, x)` is false.
     locals: Vec<(&'a str, Outcome)>,
-    budget: usize,
+    effort: Effort<'a>,
 }
 
 impl<'a> Evaluation<'a> {
     fn value(&mut self, expression: &'a IdedExpr) -> Outcome {
         self.pay(1)?;
-        if let Some((root, path, tested)) = path_of(expression)
-            && !self.locals.iter().any(|(name, _)| *name == root)
-        {
-            return self.reference(root, &path, tested);
+        if let Some((root, path, tested)) = path_of(expression) {
+            self.pay(path.len() as u64)?;
+            if !self.locals.iter().any(|(name, _)| *name == root) {
+                return self.reference(root, &path, tested);
+            }
         }
         match &expression.expr {
-            Expr::Ident(name) => {
-                let found = self.locals.iter().rev().find(|(local, _)| local == name).map(|(_, value)| value.clone());
-                let value = found.unwrap_or_else(|| failed(format!("`{name}` means nothing here")))?;
-                self.pay_for(value)
-            }
+            Expr::Ident(name) => match self.locals.iter().rev().find(|(local, _)| local == name) {
+                Some((_, Ok(value))) => {
+                    self.effort.take(weight(value)).map_err(Fault::Failed)?;
+                    Ok(value.clone())
+                }
+                Some((_, Err(fault))) => Err(fault.clone()),
+                None => failed(format!("`{name}` means nothing here")),
+            },
             Expr::Literal(literal) => match literal {
                 LiteralValue::Boolean(boolean) => Ok((*boolean.inner()).into()),
                 LiteralValue::Int(integer) => Ok((*integer.inner()).into()),
@@ -128,10 +184,14 @@ impl<'a> Evaluation<'a> {
         };
         for (index, name) in rest.iter().enumerate() {
             let last = index + 1 == rest.len();
-            let Value::Object(mut map) = value else {
+            if !value.is_object() {
                 return failed(format!("{} has no `{name}`", article(type_name(&value))));
+            }
+            let inner = match value {
+                Cow::Borrowed(value) => value.get(*name).map(Cow::Borrowed),
+                Cow::Owned(mut value) => value.get_mut(*name).map(Value::take).map(Cow::Owned),
             };
-            value = match map.remove(*name) {
+            value = match inner {
                 found if last && tested => return Ok(found.is_some().into()),
                 Some(inner) => inner,
                 None => return failed(format!("there is no `{name}`")),
@@ -140,7 +200,8 @@ impl<'a> Evaluation<'a> {
         if tested {
             return Ok(true.into());
         }
-        self.pay_for(value)
+        self.pay(weight(&value))?;
+        Ok(value.into_owned())
     }
 
     fn call(&mut self, call: &'a CallExpr) -> Outcome {
@@ -180,7 +241,7 @@ impl<'a> Evaluation<'a> {
                 };
                 let parts = call.target.as_deref().into_iter().chain(arguments);
                 let values = parts.map(|part| self.value(part)).collect::<Result<Vec<_>, _>>()?;
-                let value = (function.call)(&values).map_err(Fault::Failed)?;
+                let value = (function.call)(&values, &mut self.effort).map_err(Fault::Failed)?;
                 self.pay_for(value)
             }
         }
@@ -222,9 +283,7 @@ impl<'a> Evaluation<'a> {
             self.locals.push((&comprehension.iter_var, Ok(item)));
             let next = self.value(&comprehension.loop_step);
             self.locals.truncate(outer);
-            if self.budget == 0 {
-                return next;
-            }
+            self.pay(1)?;
             self.locals.push((&comprehension.accu_var, next));
         }
         let result = self.value(&comprehension.result);
@@ -232,9 +291,8 @@ impl<'a> Evaluation<'a> {
         result
     }
 
-    fn pay(&mut self, units: usize) -> Result<(), Fault> {
-        self.budget = self.budget.saturating_sub(units);
-        if self.budget == 0 { failed("the expression does too much; let a stage compute this") } else { Ok(()) }
+    fn pay(&mut self, steps: u64) -> Result<(), Fault> {
+        self.effort.take(steps).map_err(Fault::Failed)
     }
 
     fn pay_for(&mut self, value: Value) -> Outcome {
@@ -243,12 +301,15 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-fn weight(value: &Value) -> usize {
+/// What a copy of a value costs. An entry of a table takes as much room as four numbers.
+fn weight(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-        Value::String(text) => 1 + text.len() / 16,
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(map) => 1 + map.iter().map(|(key, value)| 1 + key.len() / 16 + weight(value)).sum::<usize>(),
+        Value::String(text) => Steps::for_text(text.len()),
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<u64>(),
+        Value::Object(map) => {
+            1 + map.iter().map(|(key, value)| 3 + Steps::for_text(key.len()) + weight(value)).sum::<u64>()
+        }
     }
 }
 
@@ -362,13 +423,13 @@ mod tests {
     struct World(Value);
 
     impl Lookup for World {
-        fn find(&self, root: Root, names: &[&str]) -> Found {
+        fn find(&self, root: Root, names: &[&str]) -> Found<'_> {
             if root == Root::Stages && names.first() == Some(&"later") {
                 return Found::Unknown("(known after later)".to_owned());
             }
             let pointer = format!("/{root:?}/{}", names.join("/"));
             match self.0.pointer(&pointer) {
-                Some(value) => Found::Value(value.clone()),
+                Some(value) => Found::Value(Cow::Borrowed(value)),
                 None => Found::Absent(format!("no {}", names.join("."))),
             }
         }
@@ -379,8 +440,8 @@ mod tests {
             "Inputs": {"n": 3, "x": 1.5, "yes": true, "name": "Web", "empty": ""},
             "Stages": {"a-b": {"image": "i@sha256:0", "list": [3, 1, 2], "map": {"k-1": 1, "b": 2}, "found": [{"id": "CVE-1", "n": 1}]}},
         }));
-        match Expression::parse(text) {
-            Ok(expression) => match expression.evaluate(&world) {
+        match Expression::parse(text, &Steps::of(100_000)) {
+            Ok(expression) => match expression.evaluate(&world, &Steps::of(10 * EXPRESSION)) {
                 Ok(value) => value.to_string(),
                 Err(fault) => format!("{fault:?}"),
             },
@@ -550,8 +611,8 @@ mod tests {
 
         #[test]
         fn the_language_is_cel(text in any_expression()) {
-            if let Ok(expression) = Expression::parse(&text) {
-                let own = expression.evaluate(&World(Value::Null)).map_err(|_| ());
+            if let Ok(expression) = Expression::parse(&text, &Steps::of(100_000)) {
+                let own = expression.evaluate(&World(Value::Null), &Steps::of(EXPRESSION)).map_err(|_| ());
                 proptest::prop_assert_eq!(own, judged(&text), "{}", text);
             }
         }

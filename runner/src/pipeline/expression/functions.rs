@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use cel::common::ast::operators;
 use serde_json::{Number, Value};
 
+use super::evaluate::Effort;
 use super::typing::Kind;
 use crate::pipeline::schema::{article, type_name};
 use crate::pipeline::suggest::did_you_mean;
@@ -19,7 +20,7 @@ pub(super) struct Function {
     arguments: RangeInclusive<usize>,
     /// The type of what it gives.
     pub(super) gives: Kind,
-    pub(super) call: fn(&[Value]) -> Result<Value, String>,
+    pub(super) call: fn(&[Value], &mut Effort<'_>) -> Result<Value, String>,
 }
 
 /// How a function is called.
@@ -117,7 +118,7 @@ pub(super) fn check_call(name: &str, on_value: bool, arguments: usize) -> Result
     Err((format!("`{name}` is not called like this"), Some(help)))
 }
 
-fn size(arguments: &[Value]) -> Result<Value, String> {
+fn size(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let size = match arguments {
         [Value::String(text)] => text.chars().count(),
         [Value::Array(list)] => list.len(),
@@ -127,7 +128,7 @@ fn size(arguments: &[Value]) -> Result<Value, String> {
     Ok(size.into())
 }
 
-fn string(arguments: &[Value]) -> Result<Value, String> {
+fn string(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     match arguments {
         [value] => to_text(value).map(Value::String).ok_or_else(|| mismatch("string", arguments)),
         _ => Err(mismatch("string", arguments)),
@@ -144,7 +145,7 @@ pub(crate) fn to_text(value: &Value) -> Option<String> {
     }
 }
 
-fn int(arguments: &[Value]) -> Result<Value, String> {
+fn int(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     match arguments {
         [Value::String(text)] => {
             text.trim().parse::<i64>().map(Value::from).map_err(|_| format!("{text:?} is not a whole number"))
@@ -159,7 +160,7 @@ fn int(arguments: &[Value]) -> Result<Value, String> {
     }
 }
 
-fn double(arguments: &[Value]) -> Result<Value, String> {
+fn double(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let float = match arguments {
         [Value::String(text)] => text.trim().parse::<f64>().map_err(|_| format!("{text:?} is not a number"))?,
         [Value::Number(number)] => number.as_f64().unwrap_or(f64::NAN),
@@ -173,7 +174,7 @@ pub(super) fn finite(float: f64) -> Result<Value, String> {
     Number::from_f64(float).map(Value::Number).ok_or_else(|| "the number is not finite".to_owned())
 }
 
-fn boolean(arguments: &[Value]) -> Result<Value, String> {
+fn boolean(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     match arguments {
         [Value::Bool(boolean)] => Ok((*boolean).into()),
         [Value::String(text)] => match text.as_str() {
@@ -185,44 +186,38 @@ fn boolean(arguments: &[Value]) -> Result<Value, String> {
     }
 }
 
-fn contains(arguments: &[Value]) -> Result<Value, String> {
+fn contains(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     texts("contains", arguments, |text, part| Ok(text.contains(part).into()))
 }
 
-fn starts_with(arguments: &[Value]) -> Result<Value, String> {
+fn starts_with(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     texts("startsWith", arguments, |text, part| Ok(text.starts_with(part).into()))
 }
 
-fn ends_with(arguments: &[Value]) -> Result<Value, String> {
+fn ends_with(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     texts("endsWith", arguments, |text, part| Ok(text.ends_with(part).into()))
 }
 
-fn matches_pattern(arguments: &[Value]) -> Result<Value, String> {
-    texts("matches", arguments, |text, pattern| {
-        let pattern = regex::RegexBuilder::new(pattern)
-            .size_limit(1 << 18)
-            .build()
-            .map_err(|_| format!("{pattern:?} is not a regular expression"))?;
-        Ok(pattern.is_match(text).into())
-    })
+fn matches_pattern(arguments: &[Value], effort: &mut Effort<'_>) -> Result<Value, String> {
+    texts("matches", arguments, |text, pattern| Ok(effort.matches(text, pattern)?.into()))
 }
 
-fn lower(arguments: &[Value]) -> Result<Value, String> {
+fn lower(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     text("lowerAscii", arguments, |text| text.to_ascii_lowercase())
 }
 
-fn upper(arguments: &[Value]) -> Result<Value, String> {
+fn upper(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     text("upperAscii", arguments, |text| text.to_ascii_uppercase())
 }
 
-fn trim(arguments: &[Value]) -> Result<Value, String> {
+fn trim(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     text("trim", arguments, |text| text.trim().to_owned())
 }
 
 /// The longest text that an expression may make.
 const LONGEST: usize = 1 << 16;
 
-fn replace(arguments: &[Value]) -> Result<Value, String> {
+fn replace(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let [Value::String(text), Value::String(from), Value::String(to)] = arguments else {
         return Err(mismatch("replace", arguments));
     };
@@ -233,8 +228,11 @@ fn replace(arguments: &[Value]) -> Result<Value, String> {
     Ok(text.replace(from.as_str(), to).into())
 }
 
-fn split(arguments: &[Value]) -> Result<Value, String> {
+fn split(arguments: &[Value], effort: &mut Effort<'_>) -> Result<Value, String> {
     texts("split", arguments, |text, separator| {
+        // Each part takes room of its own, however short it is.
+        let parts = if separator.is_empty() { text.len() } else { text.matches(separator).count() + 1 };
+        effort.take(4 * parts as u64)?;
         if separator.is_empty() {
             return Ok(text.chars().map(|c| c.to_string()).collect());
         }
@@ -242,7 +240,7 @@ fn split(arguments: &[Value]) -> Result<Value, String> {
     })
 }
 
-fn join(arguments: &[Value]) -> Result<Value, String> {
+fn join(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let (list, separator) = match arguments {
         [Value::Array(list)] => (list, ""),
         [Value::Array(list), Value::String(separator)] => (list, separator.as_str()),
@@ -257,7 +255,7 @@ fn join(arguments: &[Value]) -> Result<Value, String> {
     Ok(parts.join(separator).into())
 }
 
-fn substring(arguments: &[Value]) -> Result<Value, String> {
+fn substring(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let (text, from, to) = match arguments {
         [Value::String(text), Value::Number(from)] => (text, from, None),
         [Value::String(text), Value::Number(from), Value::Number(to)] => (text, from, Some(to)),
@@ -280,7 +278,11 @@ fn text(name: &str, arguments: &[Value], make: fn(&str) -> String) -> Result<Val
     }
 }
 
-fn texts(name: &str, arguments: &[Value], make: impl Fn(&str, &str) -> Result<Value, String>) -> Result<Value, String> {
+fn texts(
+    name: &str,
+    arguments: &[Value],
+    make: impl FnOnce(&str, &str) -> Result<Value, String>,
+) -> Result<Value, String> {
     match arguments {
         [Value::String(one), Value::String(other)] => make(one, other),
         _ => Err(mismatch(name, arguments)),

@@ -20,6 +20,8 @@ pub(super) struct Rewritten {
     pub(super) cel: String,
     /// Where names joined by dots stand in the expression.
     pub(super) chains: Vec<Chain>,
+    /// Of how many words and signs it is made.
+    pub(super) tokens: usize,
     /// Pairs of offsets, in the CEL text and in the expression: from the first on, both run in step.
     offsets: Vec<(usize, usize)>,
 }
@@ -68,8 +70,9 @@ pub(super) fn rewrite(text: &str) -> Result<Rewritten, Refusal> {
         return refuse(0..text.len(), format!("the expression is longer than {LONGEST} characters"), help);
     }
     let bytes = text.as_bytes();
-    let mut out = Rewritten { cel: String::with_capacity(text.len() + 8), chains: Vec::new(), offsets: vec![(0, 0)] };
-    let (mut at, mut tokens, mut depth) = (0, 0, 0_usize);
+    let cel = String::with_capacity(text.len() + 8);
+    let mut out = Rewritten { cel, chains: Vec::new(), tokens: 0, offsets: vec![(0, 0)] };
+    let (mut at, mut depth) = (0, 0_usize);
     // Whether the next name continues the last chain.
     let mut behind_dot = false;
     while let Some(byte) = bytes.get(at).copied() {
@@ -108,8 +111,8 @@ pub(super) fn rewrite(text: &str) -> Result<Rewritten, Refusal> {
             out.cel.push_str(token);
             continue;
         }
-        tokens += 1;
-        if tokens > MOST_TOKENS || depth > DEEPEST {
+        out.tokens += 1;
+        if out.tokens > MOST_TOKENS || depth > DEEPEST {
             let help = "split it: let a stage compute a part and refer to its output";
             return refuse(start..at, "the expression is too complex".to_owned(), help);
         }

@@ -3,6 +3,8 @@
 //! The main type is [`Expression`]. The grammar is that of CEL, read by the crate `cel`; its trees are checked, typed and
 //! evaluated here, over JSON values: bounded in time and memory, in a fixed order, and with values that are not known yet.
 
+#[cfg(test)]
+mod bounds;
 mod evaluate;
 mod functions;
 mod lexer;
@@ -12,5 +14,5 @@ mod typing;
 pub(crate) use evaluate::{Fault, Found, Lookup};
 pub(crate) use functions::to_text;
 pub(crate) use lexer::end_of_expression;
-pub(crate) use parse::{Expression, Problem, Reference, Root};
+pub(crate) use parse::{Expression, Problem, Reference, Root, TOO_MANY};
 pub(crate) use typing::Kind;

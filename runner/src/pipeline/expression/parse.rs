@@ -2,6 +2,7 @@
 //!
 //! The main type is [`Expression`].
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,9 +13,17 @@ use cel::parser::Parser;
 use super::functions;
 use super::lexer::{Rewritten, rewrite};
 use crate::pipeline::suggest::did_you_mean;
+use crate::steps::Steps;
 
 /// How deep a tree may be.
 const DEEPEST: usize = 64;
+
+/// How many steps it takes to read an expression, and for each of its words and signs.
+const PARSING: u64 = 1_000;
+const PARSING_TOKEN: u64 = 100;
+
+/// The code of an expression that was not read, because there were too many before it.
+pub(crate) const TOO_MANY: &str = "too-much-work";
 
 /// An expression that can be evaluated.
 #[derive(Debug, Clone)]
@@ -107,7 +116,7 @@ impl Root {
 
 impl Expression {
     /// Read an expression.
-    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<Problem>> {
         let problem = |code, span, message: String, help: Option<String>| vec![Problem { code, span, message, help }];
         if text.trim().is_empty() {
             let help = "write what the value is, such as `${inputs.NAME}`, or `$${` for a literal `${`".to_owned();
@@ -116,6 +125,11 @@ impl Expression {
         let rewritten = rewrite(text).map_err(|refusal| {
             problem("expression-syntax", refusal.span, refusal.message, Some(refusal.help.to_owned()))
         })?;
+        if steps.take(PARSING + PARSING_TOKEN * rewritten.tokens as u64).is_err() {
+            let help = "split the file, or let a stage compute a part of it and refer to its outputs".to_owned();
+            let message = "the file has more expressions than are read".to_owned();
+            return Err(problem(TOO_MANY, 0..text.len(), message, Some(help)));
+        }
         let tree = Parser::new()
             .enable_ident_escape_syntax(true)
             .max_recursion_depth(24)
@@ -132,8 +146,8 @@ impl Expression {
                     Some(advice(text)),
                 )
             })?;
-        let mut walk =
-            Walk { text, rewritten: &rewritten, locals: Vec::new(), references: Vec::new(), problems: Vec::new() };
+        let (locals, references, seen, problems) = (Vec::new(), Vec::new(), BTreeSet::new(), Vec::new());
+        let mut walk = Walk { text, rewritten: &rewritten, locals, references, seen, problems };
         walk.expression(&tree, 0);
         let Walk { references, problems, .. } = walk;
         if problems.is_empty() {
@@ -195,6 +209,8 @@ struct Walk<'a> {
     /// Variables of `map`, `filter`, `all` and `exists`.
     locals: Vec<&'a str>,
     references: Vec<Reference>,
+    /// Where those stand.
+    seen: BTreeSet<usize>,
     problems: Vec<Problem>,
 }
 
@@ -287,6 +303,7 @@ impl<'a> Walk<'a> {
         let names = path.iter().take(wanted).map(|name| (*name).to_owned()).collect();
         let reference = Reference { root, names, span: self.span_of_path(&full) };
         if !self.references.contains(&reference) {
+            self.seen.insert(reference.span.start);
             self.references.push(reference);
         }
     }
@@ -297,7 +314,7 @@ impl<'a> Walk<'a> {
             chain.path.len() >= path.len() && chain.path.iter().zip(path).all(|(one, other)| one == other)
         };
         // A path that was seen already is meant the next time.
-        let seen = |span: &Range<usize>| self.references.iter().any(|reference| reference.span.start == span.start);
+        let seen = |span: &Range<usize>| self.seen.contains(&span.start);
         let mut found = self.rewritten.chains.iter().filter(begins).map(|chain| chain.span(path.len()));
         let first = found.clone().find(|span| !seen(span)).or_else(|| found.next());
         first.unwrap_or(0..self.text.len())
@@ -361,8 +378,12 @@ fn advice(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Expression, Vec<Problem>> {
+        Expression::parse(text, &Steps::of(100_000))
+    }
+
     fn references(text: &str) -> Vec<String> {
-        match Expression::parse(text) {
+        match parse(text) {
             Ok(expression) => expression
                 .references()
                 .iter()
@@ -393,7 +414,7 @@ mod tests {
 
     #[test]
     fn problems_say_what_and_where() {
-        let problems = |text: &str| match Expression::parse(text) {
+        let problems = |text: &str| match parse(text) {
             Ok(_) => "fine".to_owned(),
             Err(problems) => problems
                 .iter()
@@ -436,8 +457,7 @@ mod tests {
 
     #[test]
     fn only_a_lone_secret_is_a_secret() {
-        let secret =
-            |text: &str| Expression::parse(text).ok().and_then(|expression| expression.secret().map(str::to_owned));
+        let secret = |text: &str| parse(text).ok().and_then(|expression| expression.secret().map(str::to_owned));
         assert_eq!(secret("secrets.registry-token"), Some("registry-token".to_owned()));
         assert_eq!(secret("secrets['x']"), Some("x".to_owned()));
         assert_eq!(secret("secrets.x + ''"), None);

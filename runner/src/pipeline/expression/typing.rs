@@ -215,9 +215,10 @@ impl<'a> Typing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::Steps;
 
     fn kind(text: &str) -> String {
-        let Ok(expression) = Expression::parse(text) else { return "does not parse".to_owned() };
+        let Ok(expression) = Expression::parse(text, &Steps::of(100_000)) else { return "does not parse".to_owned() };
         let (kind, problems) = expression.kind(&|root, names, rest| match (root, names, rest) {
             (Root::Inputs, ["n"], []) => Kind::Integer,
             (Root::Inputs, ["s"], []) | (Root::Region, [], []) => Kind::String,

@@ -202,6 +202,34 @@ fn outputs_that_are_put_too_deep_into_a_config_are_not_given() {
 }
 
 #[test]
+fn outputs_that_are_repeated_into_a_config_are_not_given() {
+    let stage = |with: &str| {
+        with_stage(&format!(
+            "[plugins.any]\npath = \"any.wasm\"\n[stages.one]\nplugin = \"any\"\n[stages.two]\nplugin = \"any\"\nwith = {with}"
+        ))
+    };
+    let config = |with: &str| {
+        let world = World::new(checked(&stage(with)).unwrap(), json!({"one": {"blob": "x".repeat(200_000)}}));
+        let scope = world.scope(Phase::Run);
+        world
+            .stage("two")
+            .config(&scope)
+            .map(|evaluated| evaluated.config.to_string().len())
+            .map_err(|error| error.to_string())
+    };
+    let blobs = |count: usize| format!("{{ a = [{}] }}", vec!["\"${stages.one.blob}\""; count].join(", "));
+    assert_eq!(config(&blobs(2)), Ok(400_013));
+    let large = "`with` of stage `two` is larger than 512 KiB, with its expressions evaluated";
+    assert_eq!(config(&blobs(3)), Err(large.to_owned()));
+    assert_eq!(config(&blobs(5_000)), Err(large.to_owned()));
+    let many = "${size(stages.one.blob)}".repeat(3_000);
+    assert_eq!(config(&format!("{{ a = \"{many}\" }}")), Err(
+        "`with.a` of stage `two` has no value: `size(stages.one.blob)`: with what was evaluated before it, it does \
+         too much; let a stage compute this".to_owned()
+    ));
+}
+
+#[test]
 fn inputs_come_from_the_flag_then_the_environment_then_the_default() {
     let commit = |inputs: &[(&str, &str)], env: &[(&str, &str)]| {
         loaded(WEB, &values(inputs, env)).map(|pipeline| pipeline.inputs.get("commit").cloned()).ok().flatten()
