@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use kiln_runner::aws::clients::{Clients, Connection};
 use kiln_runner::aws::error::ErrorKind;
-use kiln_runner::aws::operation::{Operation, Token};
+use kiln_runner::aws::operation::{Read, Token, Write};
 use kiln_runner::aws::secretsmanager::GetSecretValueRequest;
-use kiln_runner::contract::bindings::kiln::aws::ecr::{
+use kiln_runner::contract::bindings::kiln::aws::types::Pair;
+use kiln_runner::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchGetImageRequest, DescribeImagesRequest, ImageId, PutImageRequest,
 };
-use kiln_runner::contract::bindings::kiln::aws::ecs::{DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest};
-use kiln_runner::contract::bindings::kiln::aws::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
-use kiln_runner::contract::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
-use kiln_runner::contract::bindings::kiln::aws::sts::GetCallerIdentityRequest;
-use kiln_runner::contract::bindings::kiln::aws::types::Pair;
+use kiln_runner::contract::bindings::kiln::aws_ecs::ecs::{
+    DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest,
+};
+use kiln_runner::contract::bindings::kiln::aws_kms::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
+use kiln_runner::contract::bindings::kiln::aws_secretsmanager::secretsmanager::DescribeSecretRequest;
+use kiln_runner::contract::bindings::kiln::aws_sts::sts::GetCallerIdentityRequest;
 use kiln_runner::types::{Digest, Region};
 use kiln_tests::{Account, World, repository};
 use serde_json::Value;
@@ -88,13 +90,17 @@ fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     Ok(())
 }
 
-async fn send<O: Operation>(aws: &Clients, operation: O) -> Result<O::Output, Box<dyn std::error::Error>> {
-    let token = Token::new("01234567-89ab-4def-8123-456789abcdef".to_owned());
-    operation.send(aws, &token).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
+async fn ask<R: Read>(aws: &Clients, request: R) -> Result<R::Output, Box<dyn std::error::Error>> {
+    request.send(aws).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
 }
 
-async fn refusal<O: Operation>(aws: &Clients, operation: O) -> Result<ErrorKind, Box<dyn std::error::Error>> {
-    match operation.send(aws, &Token::new("t".repeat(36))).await {
+async fn write<W: Write>(aws: &Clients, request: W) -> Result<W::Output, Box<dyn std::error::Error>> {
+    let token = Token::new("01234567-89ab-4def-8123-456789abcdef".to_owned());
+    request.send(aws, &token).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
+}
+
+async fn refusal<R: Read>(aws: &Clients, request: R) -> Result<ErrorKind, Box<dyn std::error::Error>> {
+    match request.send(aws).await {
         Ok(output) => Err(format!("it answered {output:?}").into()),
         Err(error) => Ok(error.kind),
     }
@@ -121,29 +127,29 @@ fn by_tag(tag: &str) -> ImageId {
 fn images_are_put_found_and_deleted() -> Checked {
     on_both(async |aws: &Clients| {
         aws.ecr().create_repository().repository_name("app").send().await?;
-        let one = send(aws, put(1, "one")).await?.id.digest.ok_or("an image has a digest")?;
+        let one = write(aws, put(1, "one")).await?.id.digest.ok_or("an image has a digest")?;
         // Which digest it has is ECR's to say: moto does not hash the manifest as it is.
         assert!(one.parse::<Digest>().is_ok(), "{one}");
-        send(aws, put(2, "two")).await?;
+        write(aws, put(2, "two")).await?;
         // The same manifest with the same tag again is harmless.
-        send(aws, put(1, "one")).await?;
+        write(aws, put(1, "one")).await?;
 
         let all = DescribeImagesRequest { repository: "app".to_owned(), images: vec![], tag_status: None };
         let mut tags: Vec<String> =
-            send(aws, all.clone()).await?.images.into_iter().flat_map(|image| image.tags).collect();
+            ask(aws, all.clone()).await?.images.into_iter().flat_map(|image| image.tags).collect();
         tags.sort();
         assert_eq!(tags, ["one", "two"]);
         let images = vec![by_tag("one"), by_tag("gone")];
-        let got = send(aws, BatchGetImageRequest { repository: "app".to_owned(), images }).await?;
+        let got = ask(aws, BatchGetImageRequest { repository: "app".to_owned(), images }).await?;
         assert_eq!(got.images.iter().map(|image| image.manifest.as_str()).collect::<Vec<_>>(), [manifest(1)]);
         assert_eq!(got.failures.iter().map(|failure| failure.code.as_str()).collect::<Vec<_>>(), ["ImageNotFound"]);
 
         let images = vec![ImageId { digest: Some(one.clone()), tag: None }];
         let delete = BatchDeleteImageRequest { repository: "app".to_owned(), images };
-        assert!(!send(aws, delete.clone()).await?.deleted.is_empty());
-        let again = send(aws, delete).await?;
+        assert!(!write(aws, delete.clone()).await?.deleted.is_empty());
+        let again = write(aws, delete).await?;
         assert!(again.deleted.is_empty() && again.failures.len() == 1, "{again:?}");
-        let left: Vec<String> = send(aws, all).await?.images.into_iter().flat_map(|image| image.tags).collect();
+        let left: Vec<String> = ask(aws, all).await?.images.into_iter().flat_map(|image| image.tags).collect();
         assert_eq!(left, ["two"]);
 
         let nowhere = DescribeImagesRequest { repository: "nowhere".to_owned(), images: vec![], tag_status: None };
@@ -160,14 +166,14 @@ fn secrets_are_described_and_read_by_version() -> Checked {
         let first = made.version_id.ok_or("a secret has a version")?;
         aws.secretsmanager().put_secret_value().secret_id(&id).secret_string("second value").send().await?;
 
-        let described = send(aws, DescribeSecretRequest { secret_id: id.clone() }).await?;
+        let described = ask(aws, DescribeSecretRequest { secret_id: id.clone() }).await?;
         assert_eq!(described.name, id);
         let current = described.current_version.ok_or("one version is current")?;
         assert_ne!(current, first);
         let read = |version_id| GetSecretValueRequest { secret_id: id.clone(), version_id, version_stage: None };
-        let newest = send(aws, read(None)).await?;
+        let newest = ask(aws, read(None)).await?;
         assert_eq!((newest.secret_string.as_deref(), &newest.version_id), (Some("second value"), &current));
-        let pinned = send(aws, read(Some(first))).await?;
+        let pinned = ask(aws, read(Some(first))).await?;
         assert_eq!(pinned.secret_string.as_deref(), Some("first value"));
         let nothing = GetSecretValueRequest { secret_id: "nothing".to_owned(), version_id: None, version_stage: None };
         assert_eq!(refusal(aws, nothing).await?, ErrorKind::NotFound);
@@ -180,19 +186,19 @@ fn what_kms_encrypts_it_decrypts_under_the_same_context() -> Checked {
     on_both(async |aws: &Clients| {
         let made = aws.kms().create_key().send().await?;
         let key_id = made.key_metadata.ok_or("a key has metadata")?.key_id;
-        let described = send(aws, DescribeKeyRequest { key_id: key_id.clone() }).await?;
+        let described = ask(aws, DescribeKeyRequest { key_id: key_id.clone() }).await?;
         assert!(described.enabled && described.key_state == "Enabled", "{described:?}");
         let context = |value: &str| vec![Pair { name: "purpose".to_owned(), value: value.to_owned() }];
         let encryption_context = context("test");
         let encrypt = EncryptRequest { key_id: key_id.clone(), plaintext: b"plain".to_vec(), encryption_context };
-        let ciphertext = send(aws, encrypt).await?.ciphertext;
+        let ciphertext = ask(aws, encrypt).await?.ciphertext;
         assert!(!ciphertext.windows(5).any(|window| window == b"plain"));
         let decrypt = |encryption_context| DecryptRequest {
             key_id: key_id.clone(),
             ciphertext: ciphertext.clone(),
             encryption_context,
         };
-        assert_eq!(send(aws, decrypt(context("test"))).await?.plaintext, b"plain");
+        assert_eq!(ask(aws, decrypt(context("test"))).await?.plaintext, b"plain");
         assert_eq!(refusal(aws, decrypt(context("another"))).await?, ErrorKind::Invalid);
         Ok(())
     })
@@ -201,7 +207,7 @@ fn what_kms_encrypts_it_decrypts_under_the_same_context() -> Checked {
 #[test]
 fn the_caller_is_known() -> Checked {
     on_both(async |aws: &Clients| {
-        let identity = send(aws, GetCallerIdentityRequest { reserved: false }).await?;
+        let identity = ask(aws, GetCallerIdentityRequest { reserved: false }).await?;
         assert_eq!(identity.account.len(), 12);
         assert!(identity.arn.starts_with("arn:aws:"), "{}", identity.arn);
         Ok(())
@@ -214,11 +220,11 @@ fn a_task_definition_comes_back_as_it_was_registered() -> Checked {
         let document = r#"{"family":"web","networkMode":"awsvpc","containerDefinitions":[
             {"name":"app","image":"web:1","memory":256,"essential":true,"environment":[{"name":"A","value":"1"}]}]}"#;
         let register = RegisterTaskDefinitionRequest { document: document.to_owned(), tags: vec![] };
-        let first = send(aws, register.clone()).await?.task_definition;
-        let second = send(aws, register).await?.task_definition;
+        let first = write(aws, register.clone()).await?.task_definition;
+        let second = write(aws, register).await?.task_definition;
         assert_eq!((first.revision, second.revision), (1, 2));
         let describe = DescribeTaskDefinitionRequest { task_definition: "web:1".to_owned() };
-        let described = send(aws, describe).await?.task_definition;
+        let described = ask(aws, describe).await?.task_definition;
         assert_eq!((described.family.as_str(), described.revision), ("web", 1));
         assert_eq!(described.containers.first().map(|container| container.image.as_str()), Some("web:1"));
         assert!(described.tags.iter().any(|tag| tag.name == "kiln:token"), "{:?}", described.tags);

@@ -13,7 +13,7 @@ use kiln_runner::journal::{
 };
 use kiln_runner::plugin::Engine;
 use kiln_runner::run::Resumable;
-use kiln_tests::component::component;
+use kiln_tests::component::{component_of, released_contract};
 use kiln_tests::{Account, Chance, Guest, Still, World, repository, run_in};
 
 /// The journal of a real run, by the real binary, of the first two stages of the web service.
@@ -259,15 +259,17 @@ fn word(outcome: RunOutcome) -> String {
 }
 
 /// Resume the golden journal in `home`. Answers what is wrong with how it went.
-fn resume(engine: &Engine, home: &Path) -> Result<(), String> {
+fn resume(engine: &Engine, release: &str, home: &Path) -> Result<(), String> {
     let read = |name: &str| fs::read_to_string(home.join(name)).map_err(|error| format!("{}: {error}", home.display()));
     let (pipeline, world, expected) = (read("pipeline.toml")?, read("world.toml")?, read("expected.toml")?);
     let expected: toml::Table = expected.parse().map_err(|error| format!("{error}"))?;
+    let contract = released_contract(release);
     let state = tempfile::tempdir().map_err(|error| error.to_string())?;
     let directory = state.path().join("runs/golden");
     journal::attach(&directory, pipeline.as_bytes()).map_err(|error| error.to_string())?;
     fs::write(directory.join("journal"), bytes(&read("journal.base64")?)).map_err(|error| error.to_string())?;
-    let still = Still { engine, pipeline: &pipeline, world: &world, component: component(&read("guest.wat")?) };
+    let still =
+        Still { engine, pipeline: &pipeline, world: &world, component: component_of(&contract, &read("guest.wat")?) };
     let ended = still.resume(state.path());
     let outcome = ended.result.map(|summary| word(summary.outcome)).map_err(|error| error.to_string())?;
     let puts = ended.effects.iter().filter(|effect| effect.action == "ecr:PutImage").count();
@@ -285,9 +287,10 @@ fn the_journals_of_every_release_are_resumed() {
     let mut tried = 0;
     let releases = fs::read_dir(repository().join("tests/golden")).into_iter().flatten().flatten();
     for release in releases.map(|release| release.path()).filter(|release| release.is_dir()) {
+        let version = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for case in fs::read_dir(release).into_iter().flatten().flatten() {
             tried += 1;
-            assert_eq!(resume(&engine, &case.path()), Ok(()));
+            assert_eq!(resume(&engine, &version, &case.path()), Ok(()));
         }
     }
     assert!(tried >= golden().len(), "{tried} golden journals");

@@ -5,6 +5,7 @@ mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod commands;
+mod contracts;
 mod crash;
 mod destinations;
 mod emulators;

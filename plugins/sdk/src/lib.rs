@@ -62,7 +62,14 @@ pub use bindings::kiln::stage::{context, progress, secrets, timer};
 /// AWS, one module a service, one function an operation. Requests and answers are plain records.
 pub mod aws {
     pub use crate::bindings::kiln::aws::types::{Error, ErrorKind, Pair};
-    pub use crate::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+    pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
+    pub use crate::bindings::kiln::aws_codebuild::codebuild;
+    pub use crate::bindings::kiln::aws_ecr::ecr;
+    pub use crate::bindings::kiln::aws_ecs::ecs;
+    pub use crate::bindings::kiln::aws_kms::kms;
+    pub use crate::bindings::kiln::aws_logs::logs;
+    pub use crate::bindings::kiln::aws_secretsmanager::secretsmanager;
+    pub use crate::bindings::kiln::aws_sts::sts;
 }
 
 /// What [`export!`] expands to needs these paths; they are no part of the interface.

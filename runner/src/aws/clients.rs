@@ -211,7 +211,7 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
 }
 
 macro_rules! clients {
-    ($($(#[$doc:meta])* $field:ident: $sdk:ident),* $(,)?) => {
+    ($($(#[$doc:meta])* $field:ident in $package:ident by $sdk:ident { $($functions:tt)* })*) => {
         /// The clients of every service for one identity, made when first used.
         #[derive(Debug)]
         pub struct Clients {
@@ -282,23 +282,7 @@ impl Clients {
     }
 }
 
-clients! {
-    /// CloudWatch.
-    cloudwatch: aws_sdk_cloudwatch,
-    /// CodeBuild.
-    codebuild: aws_sdk_codebuild,
-    /// DynamoDB, where runs may be shared.
-    dynamodb: aws_sdk_dynamodb,
-    /// Elastic Container Registry.
-    ecr: aws_sdk_ecr,
-    /// Elastic Container Service.
-    ecs: aws_sdk_ecs,
-    /// Key Management Service.
-    kms: aws_sdk_kms,
-    /// CloudWatch Logs.
-    logs: aws_sdk_cloudwatchlogs,
-    /// Secrets Manager.
-    secretsmanager: aws_sdk_secretsmanager,
-    /// Security Token Service.
-    sts: aws_sdk_sts,
-}
+super::services!(clients
+    /// DynamoDB, where runs may be shared: no stage asks for it.
+    dynamodb in aws_dynamodb by aws_sdk_dynamodb {}
+);

@@ -10,26 +10,27 @@ use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, invalid};
 use super::limits::{batch, gather};
 use super::names::{self, Given};
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Operation, Read};
 use super::values::{decimal, instant, millis, signed};
-use crate::contract::bindings::kiln::aws::cloudwatch::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
     Alarm, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetMetricDataRequest, GetMetricDataResponse,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
 use crate::types::Place;
 
 impl Operation for DescribeAlarmsRequest {
     type Output = DescribeAlarmsResponse;
-    const ACTION: Action = Action::read("cloudwatch:DescribeAlarms");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "cloudwatch:DescribeAlarms";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         let arn = |given: &String| names::arn(at, "cloudwatch", given, |name| format!("alarm:{name}"));
         self.alarm_names.iter().map(arn).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeAlarmsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("alarms", &self.alarm_names, 100)?;
         let asked = self.alarm_names.iter().map(|given| asked_alarm(given)).collect::<Result<Vec<_>, _>>()?;
         let request = aws
@@ -133,14 +134,15 @@ fn composite_alarm(alarm: sdk::CompositeAlarm) -> Alarm {
 
 impl Operation for GetMetricDataRequest {
     type Output = GetMetricDataResponse;
-    const ACTION: Action = Action::read("cloudwatch:GetMetricData");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "cloudwatch:GetMetricData";
 
     fn resources(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for GetMetricDataRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         if !matches!(self.period, 1 | 5 | 10 | 30) && (self.period == 0 || !self.period.is_multiple_of(60)) {
             return Err(invalid(format_args!("{} s is no period: those are 1, 5, 10, 30 or n * 60", self.period)));
         }

@@ -9,10 +9,11 @@ use aws_sdk_codebuild::types as sdk;
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::limits::{batch, first};
+use super::look::Look;
 use super::names::{self, Given};
-use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
+use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
 use super::values::{count, incomplete, millis, signed, size};
-use crate::contract::bindings::kiln::aws::codebuild::{
+use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
     BatchGetBuildsRequest, BatchGetBuildsResponse, BatchGetProjectsRequest, BatchGetProjectsResponse, Build, Cache,
     EnvironmentVariable, ExportedVariable, ListBuildsForProjectRequest, ListBuildsForProjectResponse, Phase, Project,
     StartBuildRequest, StartBuildResponse, StopBuildRequest, StopBuildResponse, VariableSource,
@@ -58,10 +59,7 @@ fn check_build(given: &str) -> Result<(), AwsError> {
 
 impl Operation for StartBuildRequest {
     type Output = StartBuildResponse;
-    const ACTION: Action = Action::write("codebuild:StartBuild");
-    const RETRY: RetryClass = RetryClass::Token;
-    // CodeBuild knows one for five minutes; some of them may pass on the way.
-    const TOKEN_LASTS: Duration = Duration::from_secs(240);
+    const ACTION: &'static str = "codebuild:StartBuild";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![project_arn(at, &self.project)]
@@ -71,6 +69,13 @@ impl Operation for StartBuildRequest {
         let by_reference = |variable: &&EnvironmentVariable| variable.source == VariableSource::SecretsManager;
         self.environment.iter().filter(by_reference).map(|variable| variable.value.as_str()).collect()
     }
+}
+
+impl Write for StartBuildRequest {
+    const RETRY: RetryClass = RetryClass::Token;
+    // CodeBuild knows one for five minutes; some of them may pass on the way.
+    const TOKEN_LASTS: Duration = Duration::from_secs(240);
+    const LOOKS: &'static [&'static str] = &["codebuild:ListBuildsForProject", "codebuild:BatchGetBuilds"];
 
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
         names::check("a project", &self.project, PROJECT)?;
@@ -97,20 +102,17 @@ impl Operation for StartBuildRequest {
         Ok(StartBuildResponse { build: answered(output.build_value)? })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        let project = vec![project_arn(at, &self.project)];
-        vec![("codebuild:ListBuildsForProject", project.clone()), ("codebuild:BatchGetBuilds", project)]
-    }
-
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         if unanswered.age < Self::TOKEN_LASTS && !unanswered.given_up {
             return Ok(Fate::SendAgain);
         }
         let newest = ListBuildsForProjectRequest { project: self.project.clone(), limit: LOOKED_AT };
-        let ids = newest.send(aws, unanswered.token).await?.ids;
+        let ids = look.read(&newest).await?.ids;
         if ids.is_empty() {
             return Ok(Fate::NotHappened { evidence: format!("{} has no builds", self.project) });
         }
+        // More of a build is told than stages are.
+        let aws = look.clients_for(&BatchGetBuildsRequest { ids: ids.clone() })?;
         let output = aws.codebuild().batch_get_builds().set_ids(Some(ids)).send().await.map_err(from_sdk)?;
         let mut recent = output.builds.unwrap_or_default();
         recent.retain(|build| is_since(build, unanswered.sent));
@@ -252,14 +254,15 @@ fn phase(phase: sdk::BuildPhase) -> Phase {
 
 impl Operation for BatchGetBuildsRequest {
     type Output = BatchGetBuildsResponse;
-    const ACTION: Action = Action::read("codebuild:BatchGetBuilds");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "codebuild:BatchGetBuilds";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.ids.iter().map(|id| project_of_build(at, id)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for BatchGetBuildsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("builds", &self.ids, MOST)?;
         self.ids.iter().try_for_each(|id| check_build(id))?;
         let request = aws.codebuild().batch_get_builds().set_ids(Some(self.ids.clone()));
@@ -273,12 +276,16 @@ impl Operation for BatchGetBuildsRequest {
 
 impl Operation for StopBuildRequest {
     type Output = StopBuildResponse;
-    const ACTION: Action = Action::write("codebuild:StopBuild");
-    const RETRY: RetryClass = RetryClass::Natural;
+    const ACTION: &'static str = "codebuild:StopBuild";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![project_of_build(at, &self.id)]
     }
+}
+
+impl Write for StopBuildRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
+    const LOOKS: &'static [&'static str] = &["codebuild:BatchGetBuilds"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         check_build(&self.id)?;
@@ -286,13 +293,9 @@ impl Operation for StopBuildRequest {
         Ok(StopBuildResponse { build: answered(output.build_value)? })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("codebuild:BatchGetBuilds", self.resources(at))]
-    }
-
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let request = BatchGetBuildsRequest { ids: vec![self.id.clone()] };
-        let build = request.send(aws, unanswered.token).await?.builds.into_iter().next();
+        let build = look.read(&request).await?.builds.into_iter().next();
         Ok(match build.filter(|build| build.status != "IN_PROGRESS") {
             Some(build) => {
                 let evidence = format!("the build {} has ended: {}", build.id, build.status);
@@ -306,14 +309,15 @@ impl Operation for StopBuildRequest {
 
 impl Operation for ListBuildsForProjectRequest {
     type Output = ListBuildsForProjectResponse;
-    const ACTION: Action = Action::read("codebuild:ListBuildsForProject");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "codebuild:ListBuildsForProject";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![project_arn(at, &self.project)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for ListBuildsForProjectRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         names::check("a project", &self.project, PROJECT)?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if !(1..=1000).contains(&limit) {
@@ -328,14 +332,15 @@ impl Operation for ListBuildsForProjectRequest {
 
 impl Operation for BatchGetProjectsRequest {
     type Output = BatchGetProjectsResponse;
-    const ACTION: Action = Action::read("codebuild:BatchGetProjects");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "codebuild:BatchGetProjects";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.names.iter().map(|name| project_arn(at, name)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for BatchGetProjectsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("projects", &self.names, MOST)?;
         self.names.iter().try_for_each(|name| names::check("a project", name, PROJECT))?;
         let request = aws.codebuild().batch_get_projects().set_names(Some(self.names.clone()));

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
+use super::look::Look;
 use super::names::{self, Given};
-use super::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
+use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
 use super::values::{millis, size};
-use crate::contract::bindings::kiln::aws::ecr::{
+use crate::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
     BatchGetRepositoryScanningConfigurationRequest, BatchGetRepositoryScanningConfigurationResponse,
     DescribeImageScanFindingsRequest, DescribeImageScanFindingsResponse, DescribeImagesRequest, DescribeImagesResponse,
@@ -76,14 +77,15 @@ fn failures(failures: Option<Vec<sdk::ImageFailure>>) -> Vec<ImageFailure> {
 
 impl Operation for DescribeRepositoriesRequest {
     type Output = DescribeRepositoriesResponse;
-    const ACTION: Action = Action::read("ecr:DescribeRepositories");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecr:DescribeRepositories";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.names.iter().map(|name| repository_arn(at, name)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeRepositoriesRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("repositories", &self.names, MOST)?;
         let (registry, names) = repositories(aws, &self.names)?;
         let request = aws.ecr().describe_repositories().set_registry_id(registry).set_repository_names(Some(names));
@@ -120,14 +122,15 @@ fn described_repository(repository: sdk::Repository) -> Repository {
 
 impl Operation for DescribeImagesRequest {
     type Output = DescribeImagesResponse;
-    const ACTION: Action = Action::read("ecr:DescribeImages");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecr:DescribeImages";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeImagesRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         let (registry, name) = repository(aws, &self.repository)?;
         let mut request = aws.ecr().describe_images().set_registry_id(registry).repository_name(name);
         if self.images.is_empty() {
@@ -165,14 +168,15 @@ fn described_image(image: sdk::ImageDetail) -> ImageDetail {
 
 impl Operation for BatchGetImageRequest {
     type Output = BatchGetImageResponse;
-    const ACTION: Action = Action::read("ecr:BatchGetImage");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecr:BatchGetImage";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for BatchGetImageRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("images", &self.images, MOST)?;
         let (registry, name) = repository(aws, &self.repository)?;
         // No accepted media types are given: ECR then answers each manifest as it holds it, unconverted.
@@ -199,12 +203,15 @@ impl Operation for BatchGetImageRequest {
 
 impl Operation for PutImageRequest {
     type Output = PutImageResponse;
-    const ACTION: Action = Action::write("ecr:PutImage");
-    const RETRY: RetryClass = RetryClass::Natural;
+    const ACTION: &'static str = "ecr:PutImage";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
+
+impl Write for PutImageRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         let (registry, name) = repository(aws, &self.repository)?;
@@ -229,7 +236,7 @@ impl Operation for PutImageRequest {
         }
     }
 
-    async fn fate(&self, _: &Clients, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, _: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         // ECR knows the manifest by its digest, and what it answers the second time is answered here as the first.
         Ok(Fate::SendAgain)
     }
@@ -237,12 +244,16 @@ impl Operation for PutImageRequest {
 
 impl Operation for BatchDeleteImageRequest {
     type Output = BatchDeleteImageResponse;
-    const ACTION: Action = Action::write("ecr:BatchDeleteImage");
-    const RETRY: RetryClass = RetryClass::Natural;
+    const ACTION: &'static str = "ecr:BatchDeleteImage";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
+
+impl Write for BatchDeleteImageRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
+    const LOOKS: &'static [&'static str] = &["ecr:BatchGetImage"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         batch("images", &self.images, MOST)?;
@@ -260,12 +271,8 @@ impl Operation for BatchDeleteImageRequest {
         Ok(BatchDeleteImageResponse { deleted, failures: failures(output.failures) })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("ecr:BatchGetImage", self.resources(at))]
-    }
-
-    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
-        Ok(Some(Value::Array(self.seen(aws).await?)))
+    async fn before(&self, look: &Look) -> Result<Option<Value>, AwsError> {
+        Ok(Some(Value::Array(self.seen(look).await?)))
     }
 
     /// A tag may name another image by then.
@@ -273,7 +280,7 @@ impl Operation for BatchDeleteImageRequest {
         self.images.iter().all(|id| id.tag.is_none())
     }
 
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let Some(before) = unanswered.before.and_then(Value::as_array) else {
             return Ok(match self.means_the_same_later() {
                 true => Fate::SendAgain,
@@ -284,7 +291,7 @@ impl Operation for BatchDeleteImageRequest {
                 },
             });
         };
-        let now = self.seen(aws).await?;
+        let now = self.seen(look).await?;
         let had = || before.iter().zip(&now).filter(|(before, _)| !before.is_null());
         // A tag that was deleted and pushed again, or moved, names what nobody asked to delete.
         let is_new = |before: &Value, now: &Value| now.is_string() && before != now && *before != Value::Bool(true);
@@ -330,9 +337,9 @@ const NOT_FOUND: &str = "ImageNotFound";
 
 impl BatchDeleteImageRequest {
     /// What each of the images is: nothing if it is not there, else its digest, or `true` where ECR does not tell that.
-    async fn seen(&self, aws: &Clients) -> Result<Vec<Value>, AwsError> {
+    async fn seen(&self, look: &Look) -> Result<Vec<Value>, AwsError> {
         let request = BatchGetImageRequest { repository: self.repository.clone(), images: self.images.clone() };
-        let BatchGetImageResponse { images, failures } = request.send(aws, &Token::new(String::new())).await?;
+        let BatchGetImageResponse { images, failures } = look.read(&request).await?;
         let seen = |id: &ImageId| {
             // Whatever else ECR says of an image, such as that its key is not there, does not mean that it is gone.
             if failures.iter().any(|failure| failure.code == NOT_FOUND && failure.id == *id) {
@@ -374,12 +381,16 @@ fn is_named(id: &ImageId, name: &ImageId) -> bool {
 
 impl Operation for StartImageScanRequest {
     type Output = StartImageScanResponse;
-    const ACTION: Action = Action::write("ecr:StartImageScan");
-    const RETRY: RetryClass = RetryClass::Natural;
+    const ACTION: &'static str = "ecr:StartImageScan";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
+
+impl Write for StartImageScanRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
+    const LOOKS: &'static [&'static str] = &["ecr:DescribeImageScanFindings"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         let (registry, name) = repository(aws, &self.repository)?;
@@ -395,17 +406,14 @@ impl Operation for StartImageScanRequest {
         Ok(StartImageScanResponse { status: scan_status(output.image_scan_status).0 })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("ecr:DescribeImageScanFindings", self.resources(at))]
-    }
-
-    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
-        let scan = self.scan(aws).await?.map(|(status, completed)| json!({ "status": status, "completed": completed }));
+    async fn before(&self, look: &Look) -> Result<Option<Value>, AwsError> {
+        let scan =
+            self.scan(look).await?.map(|(status, completed)| json!({ "status": status, "completed": completed }));
         Ok(Some(json!({ "scan": scan })))
     }
 
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        let Some((status, completed)) = self.scan(aws).await? else {
+    async fn fate(&self, look: &Look, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let Some((status, completed)) = self.scan(look).await? else {
             return Ok(Fate::NotHappened { evidence: "the image was never scanned".to_owned() });
         };
         let now = json!({ "status": status, "completed": completed });
@@ -430,10 +438,10 @@ impl Operation for StartImageScanRequest {
 
 impl StartImageScanRequest {
     /// The image's scan, if it has one: its status, and when it was over.
-    async fn scan(&self, aws: &Clients) -> Result<Option<(String, Option<u64>)>, AwsError> {
+    async fn scan(&self, look: &Look) -> Result<Option<(String, Option<u64>)>, AwsError> {
         let (repository, image) = (self.repository.clone(), self.image.clone());
         let request = DescribeImageScanFindingsRequest { repository, image };
-        match request.send(aws, &Token::new(String::new())).await {
+        match look.read(&request).await {
             Ok(scan) => Ok(Some((scan.status, scan.completed))),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -449,14 +457,15 @@ fn scan_status(status: Option<sdk::ImageScanStatus>) -> (String, Option<String>)
 
 impl Operation for DescribeImageScanFindingsRequest {
     type Output = DescribeImageScanFindingsResponse;
-    const ACTION: Action = Action::read("ecr:DescribeImageScanFindings");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecr:DescribeImageScanFindings";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![repository_arn(at, &self.repository)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeImageScanFindingsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         let (registry, name) = repository(aws, &self.repository)?;
         let request = aws
             .ecr()
@@ -535,14 +544,15 @@ fn distinct<T: Display + PartialEq>(texts: impl Iterator<Item = T>) -> Option<St
 
 impl Operation for BatchGetRepositoryScanningConfigurationRequest {
     type Output = BatchGetRepositoryScanningConfigurationResponse;
-    const ACTION: Action = Action::read("ecr:BatchGetRepositoryScanningConfiguration");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecr:BatchGetRepositoryScanningConfiguration";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.repositories.iter().map(|name| repository_arn(at, name)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for BatchGetRepositoryScanningConfigurationRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("repositories", &self.repositories, 25)?;
         let (registry, names) = repositories(aws, &self.repositories)?;
         if registry.is_some() {

@@ -9,12 +9,12 @@ use aws_sdk_kms::primitives::Blob;
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::names;
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Operation, Read};
 use super::values::incomplete;
-use crate::contract::bindings::kiln::aws::kms::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_kms::kms::{
     DecryptRequest, DecryptResponse, DescribeKeyRequest, DescribeKeyResponse, EncryptRequest, EncryptResponse,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
 use crate::types::Place;
 
@@ -39,14 +39,15 @@ fn context(pairs: &[Pair]) -> Result<Option<HashMap<String, String>>, AwsError> 
 
 impl Operation for DescribeKeyRequest {
     type Output = DescribeKeyResponse;
-    const ACTION: Action = Action::read("kms:DescribeKey");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "kms:DescribeKey";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![key_arn(at, &self.key_id)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeKeyRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_key(&self.key_id)?;
         let output = aws.kms().describe_key().key_id(&self.key_id).send().await.map_err(from_sdk)?;
         let key = output.key_metadata.ok_or_else(|| incomplete("the key"))?;
@@ -64,15 +65,16 @@ impl Operation for DescribeKeyRequest {
 
 impl Operation for EncryptRequest {
     type Output = EncryptResponse;
-    const ACTION: Action = Action::read("kms:Encrypt");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "kms:Encrypt";
     const SENSITIVE_REQUEST: &'static [&'static str] = &["plaintext"];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![key_arn(at, &self.key_id)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for EncryptRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_key(&self.key_id)?;
         if !(1..=4096).contains(&self.plaintext.len()) {
             return Err(invalid(format_args!("KMS encrypts 1 to 4096 bytes, not {}", self.plaintext.len())));
@@ -95,16 +97,18 @@ impl Operation for EncryptRequest {
 
 impl Operation for DecryptRequest {
     type Output = DecryptResponse;
-    const ACTION: Action = Action::read("kms:Decrypt");
-    const RETRY: RetryClass = RetryClass::Read;
-    const SENSITIVE: &'static [&'static str] = &["plaintext"];
+    const ACTION: &'static str = "kms:Decrypt";
     const REVEALS: bool = true;
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![key_arn(at, &self.key_id)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DecryptRequest {
+    const SENSITIVE: &'static [&'static str] = &["plaintext"];
+
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_key(&self.key_id)?;
         let output = aws
             .kms()

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::names::{self, Given};
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Operation, Read};
 use super::values::signed;
-use crate::contract::bindings::kiln::aws::logs::{GetLogEventsRequest, GetLogEventsResponse, LogEvent};
+use crate::contract::bindings::kiln::aws_logs::logs::{GetLogEventsRequest, GetLogEventsResponse, LogEvent};
 use crate::types::Arn;
 use crate::types::Place;
 
@@ -26,16 +26,17 @@ fn group_arn(given: &str) -> Option<Arn> {
 
 impl Operation for GetLogEventsRequest {
     type Output = GetLogEventsResponse;
-    const ACTION: Action = Action::read("logs:GetLogEvents");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "logs:GetLogEvents";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         let group = group_arn(&self.log_group)
             .unwrap_or_else(|| names::here(at, "logs", &format!("log-group:{}", self.log_group)));
         vec![names::beside(&group, &format!("{}:log-stream:{}", group.resource(), self.log_stream))]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for GetLogEventsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if !(1..=10_000).contains(&limit) {
             return Err(invalid(format_args!("1 to 10000 events can be read, not {limit}")));

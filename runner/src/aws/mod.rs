@@ -1,8 +1,9 @@
-//! AWS: one module a service, named as its WIT file, and the one way through which every call goes.
+//! AWS: one module a service, named as its WIT file, and the table of them all.
 
 pub mod clients;
 pub mod error;
 mod limits;
+pub mod look;
 mod names;
 pub mod operation;
 pub(crate) mod pacing;
@@ -22,3 +23,73 @@ pub mod sts;
 
 #[cfg(test)]
 mod tests;
+
+/// Every service: its interface, the package that this is in, its client, and its functions, each with its request. `$then` makes of
+/// the table what is needed of it: the clients, the host of each interface, the links. A function of the contract that is missing here
+/// does not compile.
+macro_rules! services {
+    ($then:ident $($more:tt)*) => {
+        $then! {
+            $($more)*
+            /// Security Token Service.
+            sts in aws_sts by aws_sdk_sts {
+                read get_caller_identity(GetCallerIdentityRequest),
+            }
+            /// Secrets Manager.
+            secretsmanager in aws_secretsmanager by aws_sdk_secretsmanager {
+                read describe_secret(DescribeSecretRequest),
+            }
+            /// Key Management Service.
+            kms in aws_kms by aws_sdk_kms {
+                read describe_key(DescribeKeyRequest),
+                read encrypt(EncryptRequest),
+                read decrypt(DecryptRequest),
+            }
+            /// Elastic Container Registry.
+            ecr in aws_ecr by aws_sdk_ecr {
+                read describe_repositories(DescribeRepositoriesRequest),
+                read describe_images(DescribeImagesRequest),
+                read batch_get_image(BatchGetImageRequest),
+                write put_image(PutImageRequest),
+                write batch_delete_image(BatchDeleteImageRequest),
+                write start_image_scan(StartImageScanRequest),
+                read describe_image_scan_findings(DescribeImageScanFindingsRequest),
+                read batch_get_repository_scanning_configuration(BatchGetRepositoryScanningConfigurationRequest),
+            }
+            /// CodeBuild.
+            codebuild in aws_codebuild by aws_sdk_codebuild {
+                write start_build(StartBuildRequest),
+                read batch_get_builds(BatchGetBuildsRequest),
+                write stop_build(StopBuildRequest),
+                read list_builds_for_project(ListBuildsForProjectRequest),
+                read batch_get_projects(BatchGetProjectsRequest),
+            }
+            /// CloudWatch Logs.
+            logs in aws_logs by aws_sdk_cloudwatchlogs {
+                read get_log_events(GetLogEventsRequest),
+            }
+            /// Elastic Container Service.
+            ecs in aws_ecs by aws_sdk_ecs {
+                read describe_services(DescribeServicesRequest),
+                read list_services(ListServicesRequest),
+                read describe_task_definition(DescribeTaskDefinitionRequest),
+                write register_task_definition(RegisterTaskDefinitionRequest),
+                write deregister_task_definition(DeregisterTaskDefinitionRequest),
+                write update_service(UpdateServiceRequest),
+                read list_tasks(ListTasksRequest),
+                read describe_tasks(DescribeTasksRequest),
+                read list_service_deployments(ListServiceDeploymentsRequest),
+                read describe_service_deployments(DescribeServiceDeploymentsRequest),
+                read describe_service_revisions(DescribeServiceRevisionsRequest),
+                write stop_service_deployment(StopServiceDeploymentRequest),
+            }
+            /// CloudWatch.
+            cloudwatch in aws_cloudwatch by aws_sdk_cloudwatch {
+                read describe_alarms(DescribeAlarmsRequest),
+                read get_metric_data(GetMetricDataRequest),
+            }
+        }
+    };
+}
+
+pub(crate) use services;

@@ -1,8 +1,8 @@
 //! What every AWS operation that stages may ask for declares of itself.
 //!
-//! The main type is [`Operation`]: a value that holds a request. To add one, write its function and records in the WIT,
-//! implement `Operation` for the request record beside the others of its service, and add a line to the service's
-//! `bind!` list. Nothing else knows of single operations.
+//! The main type is [`Operation`]: a value that holds a request. Each is a [`Read`] or a [`Write`]; a read has no client token, no
+//! retry class and no fate. To add one, write its function and records in the WIT, implement both traits for the request record
+//! beside the others of its service, and add a line to the service's row of `services!`. Nothing else knows of single operations.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::clients::Clients;
 use super::error::AwsError;
+use super::look::Look;
 use crate::types::Arn;
 use crate::types::Place;
 pub use crate::types::RetryClass;
@@ -22,15 +23,12 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// What AWS answers: a WIT record.
     type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 
-    /// IAM's own name for it, and whether it can change anything.
-    const ACTION: Action;
+    /// IAM's own name for it: `ecr:DescribeImages`.
+    const ACTION: &'static str;
 
-    /// How a resumed run treats it when its outcome is not known.
-    const RETRY: RetryClass;
-
-    /// The members of the answer that are secret by themselves: masked from the moment in which they arrive, and never
-    /// written down. A replay asks again.
-    const SENSITIVE: &'static [&'static str] = &[];
+    /// The members of the request that are secret by themselves and never written down, not even as a hash: what is short or
+    /// one of a few can be guessed by one. A replay does not compare them.
+    const SENSITIVE_REQUEST: &'static [&'static str] = &[];
 
     /// Whether a stage may ask for it only if it says `reveal = true`.
     const REVEALS: bool = false;
@@ -49,10 +47,6 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The members of the request that are secret by themselves and never written down, not even as a hash: what is short or
-    /// one of a few can be guessed by one. A replay does not compare them.
-    const SENSITIVE_REQUEST: &'static [&'static str] = &[];
-
     /// The request as the journal keeps it.
     fn journaled(&self) -> Result<Value, serde_json::Error> {
         let mut request = serde_json::to_value(self)?;
@@ -63,59 +57,74 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
         }
         Ok(request)
     }
+}
 
-    /// What must be known of the world before a write is sent, so that [`fate`](Self::fate) can tell afterwards whether it
-    /// happened. Journaled with the intent. Most operations need nothing.
-    fn before(&self, _: &Clients) -> impl Future<Output = Result<Option<Value>, AwsError>> + Send {
-        async { Ok(None) }
-    }
+/// An operation that changes nothing: it is sent again whenever that can help.
+pub trait Read: Operation {
+    /// The members of the answer that are secret by themselves: masked from the moment in which they arrive, and never
+    /// written down. A replay asks again, which is why no answer of a write can be secret.
+    const SENSITIVE: &'static [&'static str] = &[];
 
-    /// The reads that [`before`](Self::before) and [`fate`](Self::fate) make: an action and what it is checked against.
-    /// They are made on the stage's authority, so a stage whose plugin does not declare them goes without.
-    fn looks(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        Vec::new()
-    }
+    /// Send it, following pages to their end. Must not be called but by the call path and by a [`Look`].
+    fn send(&self, aws: &Clients) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;
+}
+
+/// An operation that can change something. Its intent is journaled before it is sent, and what became of it is found out when its
+/// answer does not come.
+pub trait Write: Operation {
+    /// How it is treated when its outcome is not known.
+    const RETRY: RetryClass;
 
     /// For how long AWS knows the client token of an operation of class [`RetryClass::Token`], with time to spare: sent again
     /// later it would be done again.
     const TOKEN_LASTS: Duration = Duration::ZERO;
 
-    /// Whether a write of class [`RetryClass::Natural`] can be sent again without a look, because it means the same whatever
-    /// others did meanwhile.
-    fn means_the_same_later(&self) -> bool {
-        true
+    /// The reads that [`before`](Self::before) and [`fate`](Self::fate) make, for people who write permissions. A [`Look`] makes
+    /// no other, so that none is missing here.
+    const LOOKS: &'static [&'static str] = &[];
+
+    /// Send it. `token` is the client token; operations of class [`RetryClass::Token`] give it to AWS. Must not be called but by
+    /// the call path.
+    fn send(&self, aws: &Clients, token: &Token) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;
+
+    /// What must be known of the world before it is sent, so that [`fate`](Self::fate) can tell afterwards whether it
+    /// happened. Journaled with the intent. Most operations need nothing.
+    fn before(&self, _: &Look) -> impl Future<Output = Result<Option<Value>, AwsError>> + Send {
+        async { Ok(None) }
     }
 
-    /// Find out what became of a write that was sent and whose answer never came. Only reads are made. The call path asks
-    /// again while the answer is that nothing happened and AWS may not show it yet, so one look is enough here.
+    /// Find out what became of it after it was sent and its answer never came. The call path asks again while the answer is that
+    /// nothing happened and AWS may not show it yet, so one look is enough here.
     fn fate(
         &self,
-        _: &Clients,
+        _: &Look,
         asked: &Unanswered<'_>,
     ) -> impl Future<Output = Result<Fate<Self::Output>, AwsError>> + Send {
-        let asked = *asked;
+        let given_up = asked.given_up;
         async move {
             Ok(match Self::RETRY {
-                RetryClass::Read | RetryClass::Natural => Fate::SendAgain,
-                RetryClass::Token if !asked.given_up => Fate::SendAgain,
+                RetryClass::Natural => Fate::SendAgain,
+                RetryClass::Token if !given_up => Fate::SendAgain,
                 RetryClass::Token | RetryClass::Unsafe => Fate::Unknown {
                     evidence: "nothing tells whether it happened".to_owned(),
-                    check: format!("look in CloudTrail for {}", Self::ACTION.name),
+                    check: format!("look in CloudTrail for {}", Self::ACTION),
                     likely: None,
                 },
             })
         }
     }
 
-    /// The answer to a write that was sent again, as it would have been had the first sending been answered: what that did
-    /// already must not look like a failure. `before` is what [`before`](Self::before) found.
+    /// Whether one of class [`RetryClass::Natural`] can be sent again without a look, because it means the same whatever others did
+    /// meanwhile.
+    fn means_the_same_later(&self) -> bool {
+        true
+    }
+
+    /// The answer to one that was sent again, as it would have been had the first sending been answered: what that did already
+    /// must not look like a failure. `before` is what [`before`](Self::before) found.
     fn amend(&self, _: Option<&Value>, output: Self::Output) -> Self::Output {
         output
     }
-
-    /// Send it, following pages to their end. `token` is the client token; operations of class [`RetryClass::Token`] give
-    /// it to AWS. Must not be called but by [`super::call`].
-    fn send(&self, aws: &Clients, token: &Token) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;
 }
 
 /// A write that was sent, or may have been, and whose answer never came.
@@ -123,7 +132,7 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
 pub struct Unanswered<'a> {
     /// The token that it was sent with.
     pub token: &'a Token,
-    /// What [`Operation::before`] found.
+    /// What [`Write::before`] found.
     pub before: Option<&'a Value>,
     /// When its intent was written, in milliseconds since the Unix epoch by the run's clock.
     pub sent: u64,
@@ -159,27 +168,6 @@ pub enum Fate<T> {
         /// What it answered if it happened, where that can be told.
         likely: Option<T>,
     },
-}
-
-/// An IAM action and its access level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Action {
-    /// Such as `ecr:DescribeImages`.
-    pub name: &'static str,
-    /// Whether it can change anything.
-    pub write: bool,
-}
-
-impl Action {
-    /// An action that changes nothing.
-    pub const fn read(name: &'static str) -> Self {
-        Self { name, write: false }
-    }
-
-    /// An action that can change something.
-    pub const fn write(name: &'static str) -> Self {
-        Self { name, write: true }
-    }
 }
 
 /// A client token: derived from the run, the stage, the attempt and the call, never random, so that a resumed run sends

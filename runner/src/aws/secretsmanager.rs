@@ -10,10 +10,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
 use super::names;
-use super::operation::{Action, Operation, RetryClass, Token};
+use super::operation::{Operation, Read};
 use super::values::{incomplete, millis};
-use crate::contract::bindings::kiln::aws::secretsmanager::{DescribeSecretRequest, DescribeSecretResponse};
 use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager::{
+    DescribeSecretRequest, DescribeSecretResponse,
+};
 use crate::types::Arn;
 use crate::types::Place;
 
@@ -28,14 +30,15 @@ fn secret_arn(at: &Place, secret: &str) -> Arn {
 
 impl Operation for DescribeSecretRequest {
     type Output = DescribeSecretResponse;
-    const ACTION: Action = Action::read("secretsmanager:DescribeSecret");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "secretsmanager:DescribeSecret";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![secret_arn(at, &self.secret_id)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeSecretRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         names::check("a secret", &self.secret_id, SECRET)?;
         let request = aws.secretsmanager().describe_secret().secret_id(&self.secret_id);
         let output = request.send().await.map_err(from_sdk)?;
@@ -100,15 +103,17 @@ impl fmt::Debug for GetSecretValueResponse {
 
 impl Operation for GetSecretValueRequest {
     type Output = GetSecretValueResponse;
-    const ACTION: Action = Action::read("secretsmanager:GetSecretValue");
-    const RETRY: RetryClass = RetryClass::Read;
-    const SENSITIVE: &'static [&'static str] = &["secret_string", "secret_binary"];
+    const ACTION: &'static str = "secretsmanager:GetSecretValue";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![secret_arn(at, &self.secret_id)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for GetSecretValueRequest {
+    const SENSITIVE: &'static [&'static str] = &["secret_string", "secret_binary"];
+
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         names::check("a secret", &self.secret_id, SECRET)?;
         let output = aws
             .secretsmanager()

@@ -4,21 +4,22 @@
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
-use super::operation::{Action, Operation, RetryClass, Token};
-use crate::contract::bindings::kiln::aws::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
+use super::operation::{Operation, Read};
+use crate::contract::bindings::kiln::aws_sts::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
 use crate::types::Arn;
 use crate::types::Place;
 
 impl Operation for GetCallerIdentityRequest {
     type Output = GetCallerIdentityResponse;
-    const ACTION: Action = Action::read("sts:GetCallerIdentity");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "sts:GetCallerIdentity";
 
     fn resources(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for GetCallerIdentityRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         let output = aws.sts().get_caller_identity().send().await.map_err(from_sdk)?;
         Ok(GetCallerIdentityResponse {
             account: output.account.unwrap_or_default(),

@@ -1,107 +1,85 @@
 //! The one way of every AWS call: authorise, journal, send, journal, answer. Where the journal holds the answer already,
 //! because the run was stopped and goes on, nothing is sent.
 //!
-//! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. Whatever must hold for all calls is
-//! written here once and nowhere else.
+//! The main type is [`Caller`]: whoever makes calls in one attempt of a stage. What a call is asked with, and how its answer is
+//! written down, is here; [`read`](super::read) and [`write`](super::write) are the two ways that part in between.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
-use zeroize::Zeroizing;
 
+use super::actor::Actor;
+use super::asked::{Asked, check_size, defect};
 use super::context::RunContext;
-use super::flight::send_once;
 use super::gate::{Arrival, Replay};
-use super::reconcile::{Found, Sent};
 use super::shown;
 use super::stop::HostStop;
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
-use crate::aws::operation::{Operation, Token};
+use crate::aws::operation::Operation;
 use crate::aws::pacing::PaceKey;
 use crate::aws::retry::Tries;
 use crate::contract::Limits;
 use crate::event::EventKind;
-use crate::journal::{
-    self, Body, CallKey, CallOutcome, CallResult, Intent, Mismatch, Phase, Reconciled, Record, RecordedCall, Script,
-    Step,
-};
-use crate::policy::Grants;
-use crate::secrets::redact::{NewSecret, RedactError, Sealed, SecretId};
-use crate::types::Place;
-use crate::types::{Digest, StageName};
+use crate::journal::{self, Body, CallKey, CallOutcome, CallResult, Mismatch, Record, RecordedCall, Script, Step};
 
-/// On whose authority a call is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Authority {
-    /// A plugin's: what it declared.
-    Plugin,
-    /// The host's own, for what it needs to run stages at all (secrets, its own identity).
-    Host,
-}
+/// What a call comes to: AWS's answer, or why the guest must end.
+pub(crate) type Answered<O> = Result<Result<<O as Operation>::Output, AwsError>, HostStop>;
 
 /// Makes the calls of one attempt of one stage.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    run: Arc<RunContext>,
-    stage: StageName,
-    attempt: u32,
-    phase: Phase,
-    place: Place,
-    clients: Arc<Clients>,
-    grants: Grants,
-    reveal: bool,
-    /// The names of the secrets that the stage's config names.
-    secrets: BTreeSet<String>,
-    read_only: bool,
-    maximum_calls: u32,
-    deadline: Option<u64>,
+    pub(super) run: Arc<RunContext>,
+    pub(super) actor: Actor,
     /// What the journal holds of the attempt and was not asked for again yet.
     script: Script,
     /// Held until the script is over.
     arrival: Option<Arrival>,
     seq: u64,
-    calls: u32,
-    refused: u32,
-    maximum_refused: u32,
-    /// Bytes of records so far.
-    noted: u64,
-    maximum_noted: u64,
+    used: Used,
+    bounds: Bounds,
 }
 
-/// What a [`Caller`] is made of.
+/// How much an attempt has used.
+#[derive(Debug, Default)]
+struct Used {
+    calls: u32,
+    refused: u32,
+    /// Bytes of records.
+    noted: u64,
+}
+
+/// How much an attempt may use.
 #[derive(Debug)]
-pub(crate) struct CallerParts {
-    pub(crate) run: Arc<RunContext>,
-    pub(crate) stage: StageName,
-    pub(crate) attempt: u32,
-    pub(crate) phase: Phase,
-    pub(crate) place: Place,
-    pub(crate) clients: Arc<Clients>,
-    pub(crate) grants: Grants,
-    pub(crate) reveal: bool,
-    pub(crate) secrets: BTreeSet<String>,
-    /// While planning: every write is refused.
-    pub(crate) read_only: bool,
-    pub(crate) maximum_calls: u32,
-    /// Nothing that is new is asked of AWS at this instant of the run's clock or later.
-    pub(crate) deadline: Option<u64>,
-    /// What the journal holds of the attempt: nothing, unless it goes on.
-    pub(crate) replay: Replay,
+struct Bounds {
+    calls: u32,
+    refused: u32,
+    noted: u64,
+}
+
+/// How a call was answered that the journal holds.
+#[derive(Debug)]
+pub(super) enum Recorded<T> {
+    Answer(Result<T, AwsError>),
+    /// The answer was not written down, because it is secret; what is not secret of it is known.
+    Withheld(Body),
 }
 
 /// Whoever waits for a service that throttles looks after so many milliseconds whether it still does.
 const HEAR_AGAIN: u64 = 5_000;
 
-/// The largest request, as JSON: a record of the journal holds it, and what it repeats of it.
-const MAXIMUM_REQUEST: u64 = 256 << 10;
-
 /// An error's text in an event is cut to this.
 const ERROR_BYTES: usize = 2_000;
+
+/// What is done about a call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is tried again; the pause is over.
+    TryAgain,
+    /// That cannot help.
+    GiveUp,
+}
 
 /// Nothing is sent any more when a guest must end.
 fn check_stop(run: &RunContext) -> Result<(), HostStop> {
@@ -112,62 +90,39 @@ fn check_stop(run: &RunContext) -> Result<(), HostStop> {
 }
 
 impl Caller {
-    pub(crate) fn new(parts: CallerParts) -> Self {
-        let CallerParts {
-            run,
-            stage,
-            attempt,
-            phase,
-            place,
-            clients,
-            grants,
-            reveal,
-            secrets,
-            read_only,
-            maximum_calls,
-            deadline,
-            replay,
-        } = parts;
+    /// Makes the calls of `actor`, which does again what `replay` holds: as many as it likes.
+    pub(crate) fn new(run: Arc<RunContext>, actor: Actor, replay: Replay) -> Self {
         let Replay { script, arrival } = replay;
-        Self {
-            script,
-            arrival,
-            run,
-            stage,
-            attempt,
-            phase,
-            place,
-            clients,
-            grants,
-            reveal,
-            secrets,
-            read_only,
-            maximum_calls,
-            deadline,
-            seq: 0,
-            calls: 0,
-            refused: 0,
-            maximum_refused: u32::MAX,
-            noted: 0,
-            maximum_noted: u64::MAX,
-        }
+        let bounds = Bounds { calls: u32::MAX, refused: u32::MAX, noted: u64::MAX };
+        Self { run, actor, script, arrival, seq: 0, used: Used::default(), bounds }
     }
 
-    /// The caller for a guest: it may be refused only so often, and fill only so much of the journal.
+    /// The caller for a guest: it may call and be refused only so often, and fill only so much of the journal.
     pub(crate) fn bounded(self, limits: &Limits) -> Self {
-        Self { maximum_refused: limits.refused_calls, maximum_noted: limits.journal_bytes, ..self }
+        let bounds = Bounds { calls: limits.calls, refused: limits.refused_calls, noted: limits.journal_bytes };
+        Self { bounds, ..self }
+    }
+
+    /// The run that it makes calls for.
+    pub(crate) fn run(&self) -> &Arc<RunContext> {
+        &self.run
+    }
+
+    /// Who makes them.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Something happened to the stage. What is only repeated was told before.
     pub(crate) fn emit(&self, kind: EventKind) {
         if self.script.is_over() {
-            self.run.events.emit(Some(&self.stage), kind);
+            self.run.events.emit(Some(&self.actor.standing.stage), kind);
         }
     }
 
     /// How many AWS calls were answered.
     pub(crate) fn calls(&self) -> u32 {
-        self.calls
+        self.used.calls
     }
 
     /// That a guest came to its end before all that it had asked for before.
@@ -199,146 +154,65 @@ impl Caller {
     /// The key of the next thing that the journal holds of this attempt.
     pub(crate) fn next_key(&mut self) -> Result<CallKey, HostStop> {
         check_stop(&self.run)?;
-        if self.noted > self.maximum_noted {
+        if self.used.noted > self.bounds.noted {
             return Err(HostStop::Limit(format!(
                 "what it asked for fills more than {} MiB, the journal of one attempt",
-                self.maximum_noted >> 20
+                self.bounds.noted >> 20
             )));
         }
-        let key = CallKey { stage: self.stage.clone(), attempt: self.attempt, phase: self.phase, seq: self.seq };
+        let key = self.actor.key(self.seq);
         self.seq += 1;
         Ok(key)
     }
 
     /// Write down what happened in this attempt.
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), HostStop> {
-        self.weigh(record);
-        self.run.record(record)
+        let bytes = self.run.ledger.record(record, &self.run.redactor)?;
+        self.used.noted = self.used.noted.saturating_add(bytes);
+        Ok(())
     }
 
     /// Write down what happened in this attempt, and wait until it is durable.
     pub(crate) async fn note_durable(&mut self, record: &Record) -> Result<(), HostStop> {
-        self.weigh(record);
-        self.run.record_durable(record).await
+        let bytes = self.run.ledger.record_durable(record, &self.run.redactor).await?;
+        self.used.noted = self.used.noted.saturating_add(bytes);
+        Ok(())
     }
 
-    fn weigh(&mut self, record: &Record) {
-        let mut size = Size(0);
-        // A record that cannot be written as JSON is an error when it is written.
-        let _ = serde_json::to_writer(&mut size, record);
-        self.noted = self.noted.saturating_add(size.0);
-    }
-
-    /// A plugin's call, in the stage's place and with its credentials.
-    pub(crate) async fn call<O: Operation>(&mut self, operation: O) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let clients = Arc::clone(&self.clients);
-        self.call_as(Authority::Plugin, &clients, operation).await
-    }
-
-    /// The host's own call, with the runner's own credentials.
-    pub(crate) async fn call_as_host<O: Operation>(
-        &mut self,
-        operation: O,
-    ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let (clients, control) = (Arc::clone(&self.run.own_clients), self.run.control.clone());
-        tokio::select! {
-            biased;
-            answered = self.call_as(Authority::Host, &clients, operation) => answered,
-            // The host only reads: whoever ends the run need not wait for an answer.
-            () = control.interruption() => Err(HostStop::Interrupted),
+    /// A guest asks for `operation`: what it asks with, and what the journal holds of it already.
+    pub(super) async fn ask<O: Operation>(&mut self, operation: &O) -> Result<(Asked, Option<Step>), HostStop> {
+        let (call, recorded) = self.step().await?;
+        if self.used.calls >= self.bounds.calls {
+            return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.bounds.calls)));
         }
+        self.used.calls += 1;
+        self.run.calls.fetch_add(1, Ordering::Relaxed);
+        Ok((self.asked(operation, call)?, recorded))
     }
 
-    async fn call_as<O: Operation>(
-        &mut self,
-        authority: Authority,
-        clients: &Arc<Clients>,
-        operation: O,
-    ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let operation = Arc::new(operation);
-        let (call, recorded) = match authority {
-            Authority::Plugin => self.step().await?,
-            // Each process finds out anew who it is, and reads the secrets.
-            Authority::Host => (self.next_key()?, None),
-        };
-        if self.calls >= self.maximum_calls {
-            return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.maximum_calls)));
-        }
-        self.calls += 1;
-        if authority == Authority::Plugin {
-            self.run.calls.fetch_add(1, Ordering::Relaxed);
-        }
+    /// The host asks for `operation`. Nothing that the journal holds answers it: each process finds out anew who it is, and reads the
+    /// secrets.
+    pub(super) fn ask_as_host<O: Operation>(&mut self, operation: &O) -> Result<Asked, HostStop> {
+        let call = self.next_key()?;
+        self.used.calls += 1;
+        self.asked(operation, call)
+    }
+
+    fn asked<O: Operation>(&self, operation: &O, call: CallKey) -> Result<Asked, HostStop> {
         let request = operation.journaled().map_err(defect)?;
         check_size::<O>(&request)?;
         let sealed = self.run.seal(&request)?;
         let request_hash = journal::request_hash(sealed.written());
-        let token = Token::new(journal::token(&self.run.id, &call));
-        let asked = Asked { call, request, sealed, request_hash, token, began: self.run.clock.now() };
-        if let Some(step) = recorded {
-            return Box::pin(self.repeat(clients, &operation, asked, step)).await;
-        }
-        self.check_deadline()?;
-        if let Err(refused) = self.authorise(authority, &*operation) {
-            let request = Some(asked.sealed.clone());
-            self.note_result::<O>(&asked, request, &Err(refused.clone()), None).await?;
-            self.count_refused(&refused)?;
-            return Ok(Err(refused));
-        }
-        if !O::ACTION.write {
-            let (answer, request_id) = self.send(clients, &operation, &asked.token, None, None).await?;
-            let request = Some(asked.sealed.clone());
-            return self.answer::<O>(authority, &asked, request, answer, request_id).await;
-        }
-        let intent = Intent {
-            call: asked.call.clone(),
-            action: O::ACTION.name.to_owned(),
-            request: Body::Sealed(asked.sealed.clone()),
-            request_hash: asked.request_hash.clone(),
-            retry: O::RETRY,
-            token: Some(asked.token.as_str().to_owned()),
-            before: self
-                .look_before(clients, &operation, &asked.token)
-                .await?
-                .map(|found| self.run.seal(&found))
-                .transpose()?,
-            at: self.run.clock.now(),
-        };
-        self.note_durable(&Record::Intent(intent.clone())).await?;
-        let (answer, request_id) = self.send(clients, &operation, &asked.token, Some(&intent), None).await?;
-        self.answer::<O>(authority, &asked, None, answer, request_id).await
+        let token = journal::token(&self.run.id, &call);
+        Ok(Asked { call, request, sealed, request_hash, token, began: self.run.clock.now() })
     }
 
-    /// Answer a call that the journal holds: with what it was answered then, or by finding out what became of it.
-    async fn repeat<O: Operation>(
-        &mut self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
-        asked: Asked,
-        step: Step,
-    ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let recorded = match step {
-            Step::Call(recorded) if recorded.action == O::ACTION.name && self.is_same(&recorded, &asked)? => *recorded,
+    /// What the journal holds in the place of a call, which must be the same call.
+    pub(super) fn recorded<O: Operation>(&self, asked: &Asked, step: Step) -> Result<RecordedCall, HostStop> {
+        match step {
+            Step::Call(recorded) if recorded.action == O::ACTION && self.is_same(&recorded, asked)? => Ok(*recorded),
             other @ (Step::Call(_) | Step::Local(_) | Step::Timer(_) | Step::Remember(_)) => {
-                let got = journal::asked_aws(O::ACTION.name, &asked.request_hash);
-                return Err(differs(&asked.call, &other, &got));
-            }
-        };
-        match recorded {
-            RecordedCall { result: Some(result), .. } => self.recorded_answer(clients, operation, &asked, result).await,
-            RecordedCall { result: None, intent: Some(intent), settled, .. } => {
-                self.go_live().await?;
-                let verdict = settled.map(|settled| settled.verdict);
-                // The process that died may have waited long before it sent the call.
-                let (last, slept, given_up) = (self.run.clock.now(), Duration::ZERO, false);
-                let sent = Sent { intent: &intent, token: &asked.token, last, slept, given_up, verdict };
-                let (answer, request_id) =
-                    self.send(clients, operation, &asked.token, Some(&intent), Some(sent)).await?;
-                let asked = Asked { began: intent.at, ..asked };
-                self.answer::<O>(Authority::Plugin, &asked, None, answer, request_id).await
-            }
-            // INVARIANT: a script's call comes from an intent or from a result.
-            RecordedCall { result: None, intent: None, .. } => {
-                Err(HostStop::Defect("the journal holds a call that is neither asked nor answered".to_owned()))
+                Err(differs(&asked.call, &other, &journal::asked_aws(O::ACTION, &asked.request_hash)))
             }
         }
     }
@@ -353,217 +227,115 @@ impl Caller {
         })
     }
 
-    async fn recorded_answer<O: Operation>(
+    /// How the call was answered when it was made first.
+    pub(super) fn recorded_answer<O: Operation>(
         &mut self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
-        asked: &Asked,
-        result: CallResult,
-    ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        match result.outcome {
-            CallOutcome::Ok(Body::Plain(output)) => Ok(Ok(serde_json::from_value(output).map_err(defect)?)),
-            CallOutcome::Ok(Body::Sealed(output)) => {
-                Ok(Ok(serde_json::from_value(self.run.open(&output)?).map_err(defect)?))
-            }
-            // It was not written down, because it is secret: it is asked for again.
-            CallOutcome::Ok(expected @ (Body::Withheld(_) | Body::Hashed(_))) => {
-                let (answer, _) = self.send(clients, operation, &asked.token, None, None).await?;
-                let output = match answer {
-                    Ok(output) => output,
-                    Err(error) => return Ok(Err(self.named::<O>(error))),
-                };
-                self.learn::<O>(asked, &output)?;
-                let is_same = match expected {
-                    Body::Hashed(expected) => {
-                        expected == journal::request_hash(&serde_json::to_value(&output).map_err(defect)?)
-                    }
-                    // INVARIANT: the pattern above leaves no other.
-                    Body::Withheld(expected) | Body::Sealed(expected) => {
-                        self.run.open(&expected)? == open_part::<O>(&output)?
-                    }
-                    Body::Plain(expected) => expected == open_part::<O>(&output)?,
-                };
-                if !is_same {
-                    return Err(HostStop::NonDeterminism(Box::new(Mismatch {
-                        call: asked.call.clone(),
-                        expected: format!("an answer of {} that holds a secret", O::ACTION.name),
-                        got: "was answered another secret: it was changed meanwhile".to_owned(),
-                    })));
-                }
-                Ok(Ok(output))
+        outcome: CallOutcome,
+    ) -> Result<Recorded<O::Output>, HostStop> {
+        let output = match outcome {
+            CallOutcome::Ok(Body::Plain(output)) => output,
+            CallOutcome::Ok(Body::Sealed(output)) => self.run.open(&output)?,
+            CallOutcome::Ok(withheld @ (Body::Withheld(_) | Body::Hashed(_))) => {
+                return Ok(Recorded::Withheld(withheld));
             }
             CallOutcome::Err(error) => {
                 let error: AwsError = serde_json::from_value(self.run.open(&error)?).map_err(defect)?;
                 if error.kind == ErrorKind::Denied || error.kind == ErrorKind::ReadOnly {
                     self.count_refused(&error)?;
                 }
-                Ok(Err(error))
+                return Ok(Recorded::Answer(Err(error)));
             }
-        }
+        };
+        Ok(Recorded::Answer(Ok(serde_json::from_value(output).map_err(defect)?)))
     }
 
-    /// Write down how a call was answered, and answer it.
-    async fn answer<O: Operation>(
-        &mut self,
-        authority: Authority,
-        asked: &Asked,
-        request: Option<Sealed>,
-        answer: Result<O::Output, AwsError>,
-        request_id: Option<String>,
-    ) -> Result<Result<O::Output, AwsError>, HostStop> {
-        let answer = answer.map_err(|error| self.named::<O>(error));
-        if let (Authority::Plugin, Ok(output)) = (authority, &answer) {
-            self.learn::<O>(asked, output)?;
-        }
-        self.note_result::<O>(asked, request, &answer, request_id).await?;
-        if O::ACTION.write {
-            self.run.progressed();
-        }
-        Ok(answer)
-    }
-
-    /// Keep what an answer holds of secrets out of all that is written from now on. What the host itself asks for, the vault
-    /// takes in under its name in the pipeline.
-    fn learn<O: Operation>(&self, asked: &Asked, output: &O::Output) -> Result<(), HostStop> {
-        if O::SENSITIVE.is_empty() {
-            return Ok(());
-        }
-        let mut answer = serde_json::to_value(output).map_err(defect)?;
-        let id = SecretId::of_answer(O::ACTION.name, &asked.request_hash);
-        for member in O::SENSITIVE {
-            let Some(value) = answer.get_mut(*member).map(Value::take).and_then(bytes_of) else { continue };
-            let new = NewSecret { id: id.clone(), value, key: None };
-            match self.run.redactor.learn(new) {
-                Ok(_) => {}
-                Err(RedactError::TooShort { length: 0, .. }) => {}
-                Err(error @ RedactError::TooShort { .. }) => {
-                    self.emit(EventKind::Warning { message: error.to_string(), help: None });
-                }
-                Err(error @ RedactError::TooLarge { .. }) => return Err(HostStop::Limit(error.to_string())),
-            }
-        }
-        Ok(())
-    }
-
-    fn named<O: Operation>(&self, error: AwsError) -> AwsError {
-        self.mask(AwsError { operation: O::ACTION.name.to_owned(), ..error })
-    }
-
-    fn count_refused(&mut self, refused: &AwsError) -> Result<(), HostStop> {
-        self.refused += 1;
-        if self.refused > self.maximum_refused {
+    /// Count that kiln itself refused a call.
+    pub(super) fn count_refused(&mut self, refused: &AwsError) -> Result<(), HostStop> {
+        self.used.refused += 1;
+        if self.used.refused > self.bounds.refused {
             return Err(HostStop::Limit(format!(
                 "it was refused {} AWS calls, the last with: {}",
-                self.refused,
+                self.used.refused,
                 shown(&self.run.redactor, &refused.message, ERROR_BYTES)
             )));
         }
         Ok(())
     }
 
-    /// Send it, and again as long as that is harmless and can help. Every time with the same token. What became of a write
-    /// whose answer did not come is found out first: also of one that an earlier process sent, which `doubt` tells of.
-    async fn send<O: Operation>(
+    /// What is written down of an error.
+    pub(super) fn failed(&self, error: &AwsError) -> Result<CallOutcome, HostStop> {
+        Ok(CallOutcome::Err(self.run.seal(&serde_json::to_value(error).map_err(defect)?)?))
+    }
+
+    /// The record of how a call was answered. `request` is left out where an intent holds it.
+    pub(super) fn result<O: Operation>(
         &self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
-        token: &Token,
-        intent: Option<&Intent>,
-        mut doubt: Option<Sent<'_>>,
-    ) -> Result<(Result<O::Output, AwsError>, Option<String>), HostStop> {
-        let mut tries = Tries::default();
-        // Whether an earlier sending was in doubt; `doubt` is there while one still is.
-        let mut doubted = doubt.is_some();
-        let mut request_id = None;
-        let slept = self.run.clock.slept();
-        loop {
-            self.keep_pace(O::ACTION.name).await?;
-            let turn = self.turn().await?;
-            // Not sooner: what is found must still hold when the call is sent again.
-            if let Some(mut sent) = doubt {
-                // Past the deadline it is only looked at.
-                sent.given_up |= self.check_deadline().is_err();
-                match Box::pin(self.find_out(clients, operation, sent)).await? {
-                    Found::Answer(output) => return Ok((Ok(output), request_id)),
-                    Found::Send => doubt = None,
-                    // What is harmless now may not be after the next refusal: a token is forgotten.
-                    Found::SendAgain => {}
-                }
-            }
-            let generation = clients.generation();
-            // Only now: who waits for a turn may lose the lease meanwhile.
-            if O::ACTION.write {
-                self.check_deadline()?;
-                self.run.guard()?;
-            }
-            let (sent, id) = send_once(turn, operation, clients, token).await?;
-            request_id = id;
-            let error = match sent {
-                Ok(output) => {
-                    self.run.pacer.answered(&self.pace_of(O::ACTION.name), self.run.clock.now());
-                    let before = self.seen_before(intent)?;
-                    let output = if doubted { operation.amend(before.as_ref(), output) } else { output };
-                    return Ok((Ok(output), request_id));
-                }
-                Err(error) => error,
-            };
-            let failed_at = self.run.clock.now();
-            self.heed::<O>(clients, generation, &error);
-            let pause = tries.fail(error.kind, token.as_str());
-            if let Some(pause) = pause {
-                self.emit(EventKind::CallRetrying {
-                    action: O::ACTION.name.to_owned(),
-                    attempt: tries.failed(),
-                    delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                    error: self.mask(error.clone()).message,
-                });
-                // Nothing is lost by stopping here: the intent is written, and a resumed run takes it up again.
-                self.run.pause(pause).await?;
-            }
-            // What could not be signed was not sent.
-            let sent = error.code != NO_CREDENTIALS;
-            if let Some(intent) = intent.filter(|_| sent && error.kind == ErrorKind::Unavailable) {
-                let slept = doubt.map_or(slept, |doubt| doubt.slept);
-                doubt = Some(Sent { intent, token, last: failed_at, slept, given_up: false, verdict: None });
-                doubted = true;
-            }
-            match doubt {
-                _ if pause.is_some() => {}
-                // It was not sent again, so that it failed says nothing of the sending before.
-                Some(doubt) if !sent => {
-                    let evidence =
-                        format!("it could not be signed when it was to be sent again: {}", self.mask(error).message);
-                    return Err(self.stuck::<O>(&doubt, &evidence, "see to the stage's role").await?);
-                }
-                // Whoever gives up on it must know what became of it.
-                Some(doubt) => {
-                    let doubt = Sent { given_up: true, ..doubt };
-                    return match Box::pin(self.find_out(clients, operation, doubt)).await? {
-                        Found::Answer(output) => Ok((Ok(output), request_id)),
-                        Found::Send | Found::SendAgain => Ok((Err(error), request_id)),
-                    };
-                }
-                None => return Ok((Err(error), request_id)),
-            }
+        asked: &Asked,
+        request: Option<Body>,
+        outcome: CallOutcome,
+        request_id: Option<String>,
+    ) -> CallResult {
+        let at = self.run.clock.now();
+        CallResult {
+            call: asked.call.clone(),
+            action: O::ACTION.to_owned(),
+            request_hash: asked.request_hash.clone(),
+            request,
+            outcome,
+            request_id,
+            millis: at.saturating_sub(asked.began),
+            at,
         }
     }
 
-    /// What was seen of the world before a write.
-    pub(super) fn seen_before(&self, intent: Option<&Intent>) -> Result<Option<Value>, HostStop> {
-        intent.and_then(|intent| intent.before.as_ref()).map(|before| self.run.open(before)).transpose()
+    /// Tell of a call that was answered as `result` says. The text of `error` is fit to be told.
+    pub(super) fn tell_of(&self, result: CallResult, write: bool, error: Option<&AwsError>) {
+        let cut = |error: &AwsError| {
+            let mut text = format!("{}: {}", error.code, error.message);
+            text.truncate(text.floor_char_boundary(ERROR_BYTES));
+            text
+        };
+        let CallResult { action, millis, request_id, .. } = result;
+        self.emit(EventKind::Call { action, write, millis, request_id, error: error.map(cut) });
     }
 
-    /// That the attempt may ask AWS for what it has not asked for before.
-    fn check_deadline(&self) -> Result<(), HostStop> {
-        match self.deadline {
-            Some(deadline) if self.run.clock.now() >= deadline => Err(HostStop::TimedOut),
-            Some(_) | None => Ok(()),
-        }
+    /// An error as it may travel on: AWS repeats parts of requests in its messages, and a secret may be among them.
+    pub(super) fn masked<O: Operation>(&self, error: AwsError) -> AwsError {
+        let message = self.run.redactor.text(&error.message).into_owned();
+        AwsError { message, operation: O::ACTION.to_owned(), ..error }
+    }
+
+    /// A call failed with `error`, asked by the credentials of `generation`: learn from it for what is asked next, and rest before
+    /// it is tried again, where that can help.
+    pub(super) async fn after<O: Operation>(
+        &self,
+        error: &AwsError,
+        clients: &Clients,
+        generation: u64,
+        tries: &mut Tries,
+        token: &str,
+    ) -> Result<Next, HostStop> {
+        self.learn_from::<O>(clients, generation, error);
+        let Some(pause) = tries.fail(error.kind, token) else { return Ok(Next::GiveUp) };
+        self.emit(EventKind::CallRetrying {
+            action: O::ACTION.to_owned(),
+            attempt: tries.failed(),
+            delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            error: error.message.clone(),
+        });
+        // Nothing is lost by stopping here: an intent is written, and a resumed run takes it up again.
+        self.run.pause(pause).await?;
+        Ok(Next::TryAgain)
+    }
+
+    /// A service answered: it need not be asked more slowly.
+    pub(super) fn answered<O: Operation>(&self) {
+        self.run.pacer.answered(&self.pace_of(O::ACTION), self.run.clock.now());
     }
 
     /// Learn from an error for what is asked next: more slowly, or with other credentials than those of `generation`.
-    pub(super) fn heed<O: Operation>(&self, clients: &Clients, generation: u64, error: &AwsError) {
-        let (key, now) = (self.pace_of(O::ACTION.name), self.run.clock.now());
+    pub(super) fn learn_from<O: Operation>(&self, clients: &Clients, generation: u64, error: &AwsError) {
+        let (key, now) = (self.pace_of(O::ACTION), self.run.clock.now());
         match error.kind {
             // Where it was STS that could not give credentials, this service was not asked.
             _ if error.code == NO_CREDENTIALS => {}
@@ -584,10 +356,10 @@ impl Caller {
     }
 
     /// Wait until another call may be under way.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, HostStop> {
-        let turn = Arc::clone(&self.run.in_flight).acquire_owned().await;
+    pub(super) async fn in_flight(&self) -> Result<OwnedSemaphorePermit, HostStop> {
+        let permit = Arc::clone(&self.run.in_flight).acquire_owned().await;
         // INVARIANT: nobody closes it.
-        turn.map_err(|error| HostStop::Defect(format!("no call of AWS may be made any more: {error}")))
+        permit.map_err(|error| HostStop::Defect(format!("no call of AWS may be made any more: {error}")))
     }
 
     /// Wait until the service may be asked again, where it was asked too often.
@@ -605,176 +377,8 @@ impl Caller {
 
     fn pace_of(&self, action: &'static str) -> PaceKey {
         let service = action.split(':').next().unwrap_or(action);
-        PaceKey { account: self.place.account.clone(), region: self.place.region.clone(), service }
-    }
-
-    /// Where the stage acts.
-    pub(super) fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// What the stage may do.
-    pub(super) fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
-    /// The run's id.
-    pub(super) fn run_id(&self) -> &crate::types::RunId {
-        &self.run.id
-    }
-
-    /// Now, by the run's clock.
-    pub(super) fn clock_now(&self) -> u64 {
-        self.run.clock.now()
-    }
-
-    /// For how long the machine has slept since the run's clock began.
-    pub(super) fn slept(&self) -> Duration {
-        self.run.clock.slept()
-    }
-
-    /// Wait, unless the run is told to end.
-    pub(super) async fn pause(&self, duration: Duration) -> Result<(), HostStop> {
-        self.run.pause(duration).await
-    }
-
-    /// Write down, durably, what became of a call.
-    pub(super) async fn reconciled(&self, reconciled: Reconciled) -> Result<(), HostStop> {
-        self.run.record_durable(&Record::Reconciled(reconciled)).await
-    }
-
-    /// Write down, durably, what is not of this attempt alone.
-    pub(super) async fn record_durable(&self, record: &Record) -> Result<(), HostStop> {
-        self.run.record_durable(record).await
-    }
-
-    fn authorise<O: Operation>(&self, authority: Authority, operation: &O) -> Result<(), AwsError> {
-        let refuse = |kind, code: &str, message: String| AwsError {
-            kind,
-            code: code.to_owned(),
-            message,
-            operation: O::ACTION.name.to_owned(),
-            request_id: None,
-        };
-        if authority == Authority::Plugin {
-            let own = (O::ACTION.name, operation.resources(&self.place));
-            for (action, resources) in std::iter::once(own).chain(operation.requires(&self.place)) {
-                self.grants
-                    .allows(action, &resources)
-                    .map_err(|denied| refuse(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;
-            }
-            for reference in operation.secret_references() {
-                if !self.names_secret(reference) {
-                    let message = format!(
-                        "{} refers to the secret `{reference}`, which the stage's config does not name; name it there as \
-                         `${{secrets.NAME}}`",
-                        O::ACTION.name
-                    );
-                    return Err(refuse(ErrorKind::Denied, "SecretNotGranted", message));
-                }
-            }
-            if O::REVEALS && !self.reveal {
-                let message = format!("{} shows plaintext to the stage, which needs `reveal = true`", O::ACTION.name);
-                return Err(refuse(ErrorKind::Denied, "NotRevealed", message));
-            }
-        }
-        if O::ACTION.write && self.read_only {
-            let message = format!("{} was refused: planning changes nothing", O::ACTION.name);
-            return Err(refuse(ErrorKind::ReadOnly, "ReadOnly", message));
-        }
-        Ok(())
-    }
-
-    /// Whether `reference` is to a secret that the stage's config names, just as it is handed out.
-    fn names_secret(&self, reference: &str) -> bool {
-        let handles = self.secrets.iter().filter_map(|name| self.run.secrets.handle(name));
-        handles
-            .into_iter()
-            .any(|handle| handle.codebuild_reference() == reference || handle.ecs_reference() == reference)
-    }
-
-    /// AWS repeats parts of requests in its messages; a secret among them must not travel on.
-    pub(super) fn mask(&self, error: AwsError) -> AwsError {
-        AwsError { message: self.run.redactor.text(&error.message).into_owned(), ..error }
-    }
-
-    async fn note_result<O: Operation>(
-        &mut self,
-        asked: &Asked,
-        request: Option<Sealed>,
-        answer: &Result<O::Output, AwsError>,
-        request_id: Option<String>,
-    ) -> Result<(), HostStop> {
-        let outcome = match answer {
-            Ok(output) => {
-                let response = self.run.seal(&open_part::<O>(output)?)?;
-                CallOutcome::Ok(match O::SENSITIVE.is_empty() {
-                    true => Body::Sealed(response),
-                    false => Body::Withheld(response),
-                })
-            }
-            Err(error) => CallOutcome::Err(self.run.seal(&serde_json::to_value(error).map_err(defect)?)?),
-        };
-        let at = self.run.clock.now();
-        let millis = at.saturating_sub(asked.began);
-        let record = Record::Result(CallResult {
-            call: asked.call.clone(),
-            action: O::ACTION.name.to_owned(),
-            request_hash: asked.request_hash.clone(),
-            request: request.map(Body::Sealed),
-            outcome,
-            request_id: request_id.clone(),
-            millis,
-            at,
-        });
-        if O::ACTION.write {
-            self.note_durable(&record).await?;
-        } else {
-            self.note(&record)?;
-        }
-        self.emit(EventKind::Call {
-            action: O::ACTION.name.to_owned(),
-            write: O::ACTION.write,
-            millis,
-            request_id,
-            error: answer.as_ref().err().map(|error| {
-                let text = format!("{}: {}", error.code, error.message);
-                shown(&self.run.redactor, &text, ERROR_BYTES)
-            }),
-        });
-        Ok(())
-    }
-}
-
-/// A call that is asked for.
-struct Asked {
-    call: CallKey,
-    request: Value,
-    /// The request as it is written down, and the hash of that.
-    sealed: Sealed,
-    request_hash: Digest,
-    token: Token,
-    began: u64,
-}
-
-/// An answer without what is secret by itself.
-fn open_part<O: Operation>(output: &O::Output) -> Result<Value, HostStop> {
-    let mut answer = serde_json::to_value(output).map_err(defect)?;
-    if let Some(members) = answer.as_object_mut() {
-        members.retain(|name, _| !O::SENSITIVE.contains(&name.as_str()));
-    }
-    Ok(answer)
-}
-
-/// A secret member of an answer, as bytes.
-fn bytes_of(value: Value) -> Option<Zeroizing<Vec<u8>>> {
-    match value {
-        Value::String(text) => Some(Zeroizing::new(text.into_bytes())),
-        Value::Array(items) => {
-            let byte = |item: &Value| item.as_u64().and_then(|byte| u8::try_from(byte).ok());
-            items.iter().map(byte).collect::<Option<Vec<u8>>>().map(Zeroizing::new)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        let place = &self.actor.standing.place;
+        PaceKey { account: place.account.clone(), region: place.region.clone(), service }
     }
 }
 
@@ -785,36 +389,4 @@ pub(crate) fn differs(call: &CallKey, recorded: &Step, got: &str) -> HostStop {
         expected: recorded.words(),
         got: format!("asked for {got}"),
     }))
-}
-
-fn check_size<O: Operation>(request: &Value) -> Result<(), HostStop> {
-    let mut size = Size(0);
-    serde_json::to_writer(&mut size, request).map_err(defect)?;
-    if size.0 <= MAXIMUM_REQUEST {
-        return Ok(());
-    }
-    Err(HostStop::Limit(format!(
-        "a request of {} with {} KiB is too large for the journal; it takes {}",
-        O::ACTION.name,
-        size.0 >> 10,
-        MAXIMUM_REQUEST >> 10
-    )))
-}
-
-/// Counts what is written to it.
-struct Size(u64);
-
-impl std::io::Write for Size {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn defect(error: serde_json::Error) -> HostStop {
-    HostStop::Defect(format!("a record of AWS cannot be written as JSON: {error}"))
 }

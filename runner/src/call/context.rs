@@ -55,12 +55,12 @@ pub(crate) struct RunContext {
 impl RunContext {
     /// Write a record. It is durable with the next one that must be.
     pub(crate) fn record(&self, record: &Record) -> Result<(), HostStop> {
-        self.ledger.record(record, &self.redactor)
+        self.ledger.record(record, &self.redactor).map(|_| ())
     }
 
     /// Write a record and wait until it is durable.
     pub(crate) async fn record_durable(&self, record: &Record) -> Result<(), HostStop> {
-        self.ledger.record_durable(record, &self.redactor).await
+        self.ledger.record_durable(record, &self.redactor).await.map(|_| ())
     }
 
     /// Wait until all records are durable.

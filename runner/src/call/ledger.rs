@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::stop::HostStop;
 use crate::event::Failure;
-use crate::journal::{Journal, Record};
+use crate::journal::{Encoded, Journal, Record};
 use crate::secrets::redact::Redactor;
 
 /// Where a run writes its records.
@@ -56,28 +56,29 @@ impl Ledger {
         !matches!(&*self.state(), State::Nowhere)
     }
 
-    /// Write a record. It is durable with the next one that must be.
-    pub(crate) fn record(&self, record: &Record, redactor: &Redactor) -> Result<(), HostStop> {
+    /// Write a record. It is durable with the next one that must be. Answers how many bytes it has.
+    pub(crate) fn record(&self, record: &Record, redactor: &Redactor) -> Result<u64, HostStop> {
+        let record = masked(record, redactor);
+        let encoded = Encoded::of(&record)?;
+        let bytes = encoded.bytes();
         match &mut *self.state() {
             State::Nowhere => {}
-            State::Ahead(records) => records.push(told(record, redactor)),
+            State::Ahead(records) => records.push(record),
             State::Begun(journal) => {
-                journal.append(&told(record, redactor))?;
+                journal.write(&encoded)?;
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 
-    /// Write a record and wait until it is durable.
-    pub(crate) async fn record_durable(&self, record: &Record, redactor: &Redactor) -> Result<(), HostStop> {
-        match self.journal() {
-            Some(journal) => {
-                journal.append_durable(&told(record, redactor)).await?;
-            }
-            // Before the journal begins nothing is done that must be known.
-            None => self.record(record, redactor)?,
-        }
-        Ok(())
+    /// Write a record and wait until it is durable. Answers how many bytes it has.
+    pub(crate) async fn record_durable(&self, record: &Record, redactor: &Redactor) -> Result<u64, HostStop> {
+        // Before the journal begins nothing is done that must be known.
+        let Some(journal) = self.journal() else { return self.record(record, redactor) };
+        let encoded = Encoded::of(&masked(record, redactor))?;
+        let bytes = encoded.bytes();
+        journal.write_durable(encoded).await?;
+        Ok(bytes)
     }
 
     /// Wait until all records are durable.
@@ -109,7 +110,7 @@ impl Ledger {
 }
 
 /// The record with what it tells people masked. What a resume goes on with is sealed already.
-fn told(record: &Record, redactor: &Redactor) -> Record {
+fn masked(record: &Record, redactor: &Redactor) -> Record {
     let text = |text: &mut String| *text = redactor.text(text).into_owned();
     let failure = |failure: &mut Failure| {
         text(&mut failure.message);

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
-use super::flight::aside;
+use super::flight::on_own_task;
 use super::stop::HostStop;
-use crate::aws::clients::Clients;
-use crate::aws::error::AwsError;
-use crate::aws::operation::{Fate, Operation, RetryClass, Token, Unanswered};
+use crate::aws::look::denied;
+use crate::aws::operation::{Fate, RetryClass, Token, Unanswered, Write};
 use crate::aws::retry::Tries;
 use crate::event::{EventKind, Failure};
 use crate::journal::{Decider, Intent, Reconciled, Record, Stuck, Verdict};
@@ -34,164 +33,185 @@ pub(super) enum Found<T> {
     SendAgain,
 }
 
-/// How a write is known.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sent<'a> {
-    pub(super) intent: &'a Intent,
-    pub(super) token: &'a Token,
+/// A write that was sent, or may have been, and whose answer did not come.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
     /// It was not sent later than this, by the run's clock.
-    pub(super) last: u64,
+    last: u64,
     /// How long the machine had slept when it was sent first; nothing, where an earlier process sent it.
-    pub(super) slept: Duration,
-    /// Whether it is not sent again, whatever is found.
-    pub(super) given_up: bool,
-    /// What a person said.
-    pub(super) verdict: Option<Verdict>,
+    slept: Duration,
+    then: Then,
+    /// What a person said became of it.
+    said: Option<Verdict>,
+}
+
+/// What comes after it was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It may be sent again.
+    SendAgain,
+    /// It is not sent again, whatever is found.
+    GiveUp,
+}
+
+impl Sent {
+    /// It was sent by this process, the last time at `last`; the machine had slept for `slept` before.
+    pub(super) fn now(last: u64, slept: Duration) -> Self {
+        Self { last, slept, then: Then::SendAgain, said: None }
+    }
+
+    /// It may have been sent by a process that died, which may have waited long before: until `now`. A person may have said what
+    /// became of it.
+    pub(super) fn by_an_earlier_process(now: u64, verdict: Option<Verdict>) -> Self {
+        Self { last: now, slept: Duration::ZERO, then: Then::SendAgain, said: verdict }
+    }
+
+    /// It was sent once more at `last`: what a person said of the sending before counts no longer.
+    pub(super) fn again(self, last: u64) -> Self {
+        Self { last, said: None, ..self }
+    }
+
+    /// It is not sent again.
+    pub(super) fn given_up(self) -> Self {
+        Self { then: Then::GiveUp, ..self }
+    }
 }
 
 impl Caller {
     /// What must be known before a write is sent, as far as the stage may look.
-    pub(super) async fn look_before<O: Operation>(
+    pub(super) async fn look_before<W: Write>(
         &self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
+        request: &Arc<W>,
         token: &Token,
     ) -> Result<Option<serde_json::Value>, HostStop> {
-        if self.may_look(&**operation).is_err() {
-            return Ok(None);
-        }
+        let clients = &self.actor.standing.clients;
         let mut tries = Tries::default();
         loop {
-            self.look_in_turn(&**operation).await?;
-            let (turn, generation) = (self.turn().await?, clients.generation());
-            let (asking, asked) = (Arc::clone(operation), Arc::clone(clients));
-            let error = match aside(turn, Box::pin(async move { asking.before(&asked).await })).await? {
+            self.pace_of_look::<W>().await?;
+            let (permit, generation) = (self.in_flight().await?, clients.generation());
+            let (asking, look) = (Arc::clone(request), self.actor.look::<W>());
+            let error = match on_own_task(permit, Box::pin(async move { asking.before(&look).await })).await? {
                 Ok(before) => return Ok(before),
+                Err(error) if denied(&error).is_some() => return Ok(None),
                 Err(error) => error,
             };
-            self.heed::<O>(clients, generation, &error);
+            self.learn_from::<W>(clients, generation, &error);
             match tries.fail(error.kind, token.as_str()) {
-                Some(pause) => self.pause(pause).await?,
+                Some(pause) => self.run.pause(pause).await?,
                 // What cannot be seen now is missed only if the answer is lost: no reason not to send.
                 None => return Ok(None),
             }
         }
     }
 
-    /// Find out what became of `operation`, which was sent as `sent` says.
-    pub(super) async fn find_out<O: Operation>(
+    /// Find out what became of `request`, which was sent as `sent` says.
+    pub(super) async fn find_out<W: Write>(
         &self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
-        sent: Sent<'_>,
-    ) -> Result<Found<O::Output>, HostStop> {
-        if sent.verdict == Some(Verdict::NotHappened) {
-            self.note_fate::<O>(&sent, Verdict::NotHappened, "a person said so").await?;
+        request: &Arc<W>,
+        token: &Token,
+        intent: &Intent,
+        sent: &Sent,
+    ) -> Result<Found<W::Output>, HostStop> {
+        if sent.said == Some(Verdict::NotHappened) {
+            self.note_fate::<W>(intent, Verdict::NotHappened, "a person said so").await?;
             return Ok(Found::Send);
         }
         loop {
-            let fate = self.look(clients, operation, &sent).await?;
+            let fate = self.look(request, token, intent, sent).await?;
             match fate {
                 Fate::Happened { output, evidence } => {
-                    self.note_fate::<O>(&sent, Verdict::Happened, &evidence).await?;
+                    self.note_fate::<W>(intent, Verdict::Happened, &evidence).await?;
                     return Ok(Found::Answer(output));
                 }
-                Fate::Unknown { evidence, likely: Some(output), .. } if sent.verdict == Some(Verdict::Happened) => {
+                Fate::Unknown { evidence, likely: Some(output), .. } if sent.said == Some(Verdict::Happened) => {
                     let evidence = format!("a person said so; {evidence}");
-                    self.note_fate::<O>(&sent, Verdict::Happened, &evidence).await?;
+                    self.note_fate::<W>(intent, Verdict::Happened, &evidence).await?;
                     return Ok(Found::Answer(output));
                 }
-                Fate::NotHappened { .. } if self.clock_now() < sent.last.saturating_add(millis(SETTLE)) => {
-                    self.pause(LOOK_AGAIN).await?;
+                Fate::NotHappened { .. } if self.run.clock.now() < sent.last.saturating_add(millis(SETTLE)) => {
+                    self.run.pause(LOOK_AGAIN).await?;
                 }
-                Fate::NotHappened { evidence } if sent.verdict == Some(Verdict::Happened) => {
+                Fate::NotHappened { evidence } if sent.said == Some(Verdict::Happened) => {
                     let evidence = format!("a person said that it happened, but {evidence}");
-                    return Err(self.stuck::<O>(&sent, &evidence, "look again, then say what became of it").await?);
+                    let check = "look again, then say what became of it";
+                    return Err(self.stuck::<W>(intent, token, &evidence, check).await?);
                 }
                 Fate::NotHappened { evidence } => {
-                    self.note_fate::<O>(&sent, Verdict::NotHappened, &evidence).await?;
+                    self.note_fate::<W>(intent, Verdict::NotHappened, &evidence).await?;
                     return Ok(Found::Send);
                 }
                 Fate::SendAgain => return Ok(Found::SendAgain),
                 Fate::Unknown { evidence, check, likely: _ } => {
-                    return Err(self.stuck::<O>(&sent, &evidence, &check).await?);
+                    return Err(self.stuck::<W>(intent, token, &evidence, &check).await?);
                 }
             }
         }
     }
 
     /// One look, repeated where AWS could not answer it.
-    async fn look<O: Operation>(
+    async fn look<W: Write>(
         &self,
-        clients: &Arc<Clients>,
-        operation: &Arc<O>,
-        sent: &Sent<'_>,
-    ) -> Result<Fate<O::Output>, HostStop> {
-        if let Err(needed) = self.may_look(&**operation) {
-            let evidence = format!("looking needs {needed}, which the plugin does not declare");
-            return Ok(blind(&**operation, self.age(sent), sent.given_up, evidence));
-        }
-        let before = self.seen_before(Some(sent.intent))?;
+        request: &Arc<W>,
+        token: &Token,
+        intent: &Intent,
+        sent: &Sent,
+    ) -> Result<Fate<W::Output>, HostStop> {
+        let (clients, look) = (&self.actor.standing.clients, self.actor.look::<W>());
+        let before = self.seen_before(intent)?;
         let mut tries = Tries::default();
         loop {
-            self.look_in_turn(&**operation).await?;
+            self.pace_of_look::<W>().await?;
             let generation = clients.generation();
-            let unanswered = Unanswered {
-                token: sent.token,
-                before: before.as_ref(),
-                sent: sent.intent.at,
-                age: self.age(sent),
-                given_up: sent.given_up,
-            };
+            let age = self.age(intent, sent);
+            let given_up = sent.then == Then::GiveUp;
+            let unanswered = Unanswered { token, before: before.as_ref(), sent: intent.at, age, given_up };
             // Seldom, so the guest's stack may pay for it.
-            let error: AwsError = match Box::pin(operation.fate(clients, &unanswered)).await {
+            let error = match Box::pin(request.fate(&look, &unanswered)).await {
                 Ok(fate) => return Ok(fate),
-                Err(error) => self.mask(error),
+                Err(error) => error,
             };
-            self.heed::<O>(clients, generation, &error);
-            match tries.fail(error.kind, sent.token.as_str()) {
-                Some(pause) => self.pause(pause).await?,
+            if let Some(needed) = denied(&error) {
+                let evidence = format!("looking needs {needed}, which the plugin does not declare");
+                return Ok(blind(&**request, age, sent.then, evidence));
+            }
+            self.learn_from::<W>(clients, generation, &error);
+            match tries.fail(error.kind, token.as_str()) {
+                Some(pause) => self.run.pause(pause).await?,
                 None => {
+                    let error = self.masked::<W>(error);
                     let evidence = format!("the look-up failed ({}: {})", error.code, error.message);
-                    return Ok(blind(&**operation, self.age(sent), sent.given_up, evidence));
+                    return Ok(blind(&**request, self.age(intent, sent), sent.then, evidence));
                 }
             }
         }
     }
 
     /// How long ago it may have been sent first. The run's clock may have stood still for a part of it.
-    fn age(&self, sent: &Sent<'_>) -> Duration {
-        let by_the_clock = Duration::from_millis(self.clock_now().saturating_sub(sent.intent.at));
-        by_the_clock + self.slept().saturating_sub(sent.slept)
+    fn age(&self, intent: &Intent, sent: &Sent) -> Duration {
+        let clock = &self.run.clock;
+        let by_the_clock = Duration::from_millis(clock.now().saturating_sub(intent.at));
+        by_the_clock + clock.slept().saturating_sub(sent.slept)
     }
 
     /// Wait until the service may be asked, where a look asks it anything.
-    async fn look_in_turn<O: Operation>(&self, operation: &O) -> Result<(), HostStop> {
-        match operation.looks(self.place()).is_empty() {
+    async fn pace_of_look<W: Write>(&self) -> Result<(), HostStop> {
+        match W::LOOKS.is_empty() {
             true => Ok(()),
-            false => self.keep_pace(O::ACTION.name).await,
+            false => self.keep_pace(W::ACTION).await,
         }
     }
 
-    /// Whether the stage may make the reads that the look-up needs; else the first that it may not make.
-    fn may_look<O: Operation>(&self, operation: &O) -> Result<(), &'static str> {
-        for (action, resources) in operation.looks(self.place()) {
-            self.grants().allows(action, &resources).map_err(|_| action)?;
-        }
-        Ok(())
-    }
-
-    async fn note_fate<O: Operation>(&self, sent: &Sent<'_>, verdict: Verdict, evidence: &str) -> Result<(), HostStop> {
-        self.reconciled(Reconciled {
-            call: sent.intent.call.clone(),
+    async fn note_fate<W: Write>(&self, intent: &Intent, verdict: Verdict, evidence: &str) -> Result<(), HostStop> {
+        let reconciled = Reconciled {
+            call: intent.call.clone(),
             verdict,
             by: Decider::Lookup,
             evidence: evidence.to_owned(),
-            at: self.clock_now(),
-        })
-        .await?;
+            at: self.run.clock.now(),
+        };
+        self.run.record_durable(&Record::Reconciled(reconciled)).await?;
         self.emit(EventKind::CallReconciled {
-            action: O::ACTION.name.to_owned(),
+            action: W::ACTION.to_owned(),
             verdict: word(verdict).to_owned(),
             evidence: evidence.to_owned(),
         });
@@ -199,19 +219,20 @@ impl Caller {
     }
 
     /// Write down that a person must decide.
-    pub(super) async fn stuck<O: Operation>(
+    pub(super) async fn stuck<W: Write>(
         &self,
-        sent: &Sent<'_>,
+        intent: &Intent,
+        token: &Token,
         evidence: &str,
         check: &str,
     ) -> Result<HostStop, HostStop> {
-        let (call, run) = (&sent.intent.call, self.run_id());
-        let request = serde_json::to_string(&sent.intent.request).unwrap_or_default();
+        let (call, run) = (&intent.call, &self.run.id);
+        let request = serde_json::to_string(&intent.request).unwrap_or_default();
         let failure = Failure {
             kind: "stuck".to_owned(),
             message: format!(
                 "{} was sent, its answer never came, and what became of it cannot be found out: {evidence}",
-                O::ACTION.name
+                W::ACTION
             ),
             help: Some(format!(
                 "{check}; then `kiln resolve {run} --as happened` or `--as not-happened`, and `kiln resume {run}`"
@@ -219,11 +240,11 @@ impl Caller {
             details: vec![
                 format!("call {} of stage {} ({}, attempt {})", call.seq, call.stage, call.phase, call.attempt),
                 format!("asked for {request}"),
-                format!("client token {}", sent.token.as_str()),
+                format!("client token {}", token.as_str()),
             ],
         };
         self.emit(EventKind::CallReconciled {
-            action: O::ACTION.name.to_owned(),
+            action: W::ACTION.to_owned(),
             verdict: "unknown".to_owned(),
             evidence: evidence.to_owned(),
         });
@@ -231,25 +252,24 @@ impl Caller {
             stage: call.stage.clone(),
             call: Some(call.clone()),
             failure: failure.clone(),
-            at: self.clock_now(),
+            at: self.run.clock.now(),
         };
-        self.record_durable(&Record::Stuck(stuck)).await?;
+        self.run.record_durable(&Record::Stuck(stuck)).await?;
         Ok(HostStop::Stuck(Box::new(failure)))
     }
 }
 
 /// What is known of an operation of this age that cannot be looked up. That it would be harmless to send one again by its
 /// token says nothing of one that is given up: whoever asks for the same later has another token.
-fn blind<O: Operation>(operation: &O, age: Duration, given_up: bool, evidence: String) -> Fate<O::Output> {
-    let harmless = match O::RETRY {
-        RetryClass::Read => true,
-        RetryClass::Token => age < O::TOKEN_LASTS && !given_up,
-        RetryClass::Natural => operation.means_the_same_later(),
+fn blind<W: Write>(request: &W, age: Duration, then: Then, evidence: String) -> Fate<W::Output> {
+    let harmless = match W::RETRY {
+        RetryClass::Token => age < W::TOKEN_LASTS && then == Then::SendAgain,
+        RetryClass::Natural => request.means_the_same_later(),
         RetryClass::Unsafe => false,
     };
     match harmless {
         true => Fate::SendAgain,
-        false => Fate::Unknown { evidence, check: format!("look in CloudTrail for {}", O::ACTION.name), likely: None },
+        false => Fate::Unknown { evidence, check: format!("look in CloudTrail for {}", W::ACTION), likely: None },
     }
 }
 
@@ -268,15 +288,16 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::bindings::kiln::aws::{codebuild, ecr};
+    use crate::contract::bindings::kiln::aws_codebuild::codebuild;
+    use crate::contract::bindings::kiln::aws_ecr::ecr;
 
-    fn may_be_sent<O: Operation>(operation: &O, age: u64, given_up: bool) -> bool {
-        let fate = blind(operation, Duration::from_secs(age), given_up, "nobody may look".to_owned());
+    fn may_be_sent<W: Write>(request: &W, age: u64, then: Then) -> bool {
+        let fate = blind(request, Duration::from_secs(age), then, "nobody may look".to_owned());
         matches!(fate, Fate::SendAgain)
     }
 
-    fn is_sent_again<O: Operation>(operation: &O, age: u64) -> bool {
-        may_be_sent(operation, age, false)
+    fn is_sent_again<W: Write>(request: &W, age: u64) -> bool {
+        may_be_sent(request, age, Then::SendAgain)
     }
 
     #[test]
@@ -291,14 +312,14 @@ mod tests {
         };
         assert!(is_sent_again(&build, 239));
         assert!(!is_sent_again(&build, 240));
-        assert!(!may_be_sent(&build, 1, true), "whoever gives up on it must know what became of it");
+        assert!(!may_be_sent(&build, 1, Then::GiveUp), "whoever gives up on it must know what became of it");
     }
 
     #[test]
     fn without_a_look_images_are_deleted_again_only_by_digest() {
         let delete = |id: ecr::ImageId| ecr::BatchDeleteImageRequest { repository: "web".to_owned(), images: vec![id] };
         let by_digest = delete(ecr::ImageId { digest: Some("sha256:0".to_owned()), tag: None });
-        assert!(is_sent_again(&by_digest, 1) && may_be_sent(&by_digest, 1, true));
+        assert!(is_sent_again(&by_digest, 1) && may_be_sent(&by_digest, 1, Then::GiveUp));
         assert!(!is_sent_again(&delete(ecr::ImageId { digest: None, tag: Some("v1".to_owned()) }), 1));
     }
 }

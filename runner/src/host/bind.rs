@@ -1,91 +1,59 @@
-//! The functions of the contract, each bound to its operation: one line a function.
+//! The functions of the contract, each bound to its operation, under every name that a component may import them by.
 //!
 //! The main type is [`Call`], what a store's state does with an operation; [`bind!`](bind) makes of it the host of every
-//! AWS interface. A function that is missing here does not compile.
+//! AWS interface, and [`link`] offers them. A function that is missing in `aws::services!` does not compile.
 
+use wasmtime::component::{HasSelf, Linker};
+
+use super::state::StageHost;
 use crate::aws::error::AwsError;
-use crate::aws::operation::Operation;
+use crate::aws::operation::{Read, Write};
 
-/// What a store's state does with an AWS operation that its guest asks for.
+/// What a store's state does with an AWS operation that its guest asks for: authorise it, journal it, send it, answer it. An error of
+/// the outer result ends the guest.
 pub trait Call {
-    /// Authorise it, journal it, send it, answer it. An error of the outer result ends the guest.
-    fn call<O: Operation>(
+    /// An operation that changes nothing.
+    fn read<R: Read>(
         &mut self,
-        operation: O,
-    ) -> impl Future<Output = wasmtime::Result<Result<O::Output, AwsError>>> + Send;
+        request: R,
+    ) -> impl Future<Output = wasmtime::Result<Result<R::Output, AwsError>>> + Send;
+
+    /// An operation that can change something.
+    fn write<W: Write>(
+        &mut self,
+        request: W,
+    ) -> impl Future<Output = wasmtime::Result<Result<W::Output, AwsError>>> + Send;
 }
 
-/// Make `$state`, which implements [`Call`], the host of every AWS interface.
+/// Make `$state`, which implements [`Call`], the host of every AWS interface: `crate::aws::services!(bind [State])`.
 macro_rules! bind {
-    ($state:ty) => {
+    (
+        [$state:ty]
+        $($(#[$doc:meta])* $interface:ident in $package:ident by $sdk:ident {
+            $($access:ident $function:ident($request:ident),)*
+        })*
+    ) => {
         impl $crate::contract::bindings::kiln::aws::types::Host for $state {}
 
-        $crate::host::bind::bind_interface!($state, sts {
-            get_caller_identity(GetCallerIdentityRequest),
-        });
-        $crate::host::bind::bind_interface!($state, secretsmanager {
-            describe_secret(DescribeSecretRequest),
-        });
-        $crate::host::bind::bind_interface!($state, kms {
-            describe_key(DescribeKeyRequest),
-            encrypt(EncryptRequest),
-            decrypt(DecryptRequest),
-        });
-        $crate::host::bind::bind_interface!($state, ecr {
-            describe_repositories(DescribeRepositoriesRequest),
-            describe_images(DescribeImagesRequest),
-            batch_get_image(BatchGetImageRequest),
-            put_image(PutImageRequest),
-            batch_delete_image(BatchDeleteImageRequest),
-            start_image_scan(StartImageScanRequest),
-            describe_image_scan_findings(DescribeImageScanFindingsRequest),
-            batch_get_repository_scanning_configuration(BatchGetRepositoryScanningConfigurationRequest),
-        });
-        $crate::host::bind::bind_interface!($state, codebuild {
-            start_build(StartBuildRequest),
-            batch_get_builds(BatchGetBuildsRequest),
-            stop_build(StopBuildRequest),
-            list_builds_for_project(ListBuildsForProjectRequest),
-            batch_get_projects(BatchGetProjectsRequest),
-        });
-        $crate::host::bind::bind_interface!($state, logs {
-            get_log_events(GetLogEventsRequest),
-        });
-        $crate::host::bind::bind_interface!($state, ecs {
-            describe_services(DescribeServicesRequest),
-            list_services(ListServicesRequest),
-            describe_task_definition(DescribeTaskDefinitionRequest),
-            register_task_definition(RegisterTaskDefinitionRequest),
-            deregister_task_definition(DeregisterTaskDefinitionRequest),
-            update_service(UpdateServiceRequest),
-            list_tasks(ListTasksRequest),
-            describe_tasks(DescribeTasksRequest),
-            list_service_deployments(ListServiceDeploymentsRequest),
-            describe_service_deployments(DescribeServiceDeploymentsRequest),
-            describe_service_revisions(DescribeServiceRevisionsRequest),
-            stop_service_deployment(StopServiceDeploymentRequest),
-        });
-        $crate::host::bind::bind_interface!($state, cloudwatch {
-            describe_alarms(DescribeAlarmsRequest),
-            get_metric_data(GetMetricDataRequest),
-        });
+        $($crate::host::bind::bind_interface!($state, $package, $interface { $($access $function($request),)* });)*
     };
 }
 
 macro_rules! bind_interface {
-    ($state:ty, $interface:ident { $($function:ident($request:ident),)* }) => {
-        impl $crate::contract::bindings::kiln::aws::$interface::Host for $state {
+    ($state:ty, $package:ident, $interface:ident { $($access:ident $function:ident($request:ident),)* }) => {
+        impl $crate::contract::bindings::kiln::$package::$interface::Host for $state {
             $(
                 async fn $function(
                     &mut self,
-                    request: $crate::contract::bindings::kiln::aws::$interface::$request,
+                    request: $crate::contract::bindings::kiln::$package::$interface::$request,
                 ) -> wasmtime::Result<
                     Result<
-                        <$crate::contract::bindings::kiln::aws::$interface::$request as $crate::aws::operation::Operation>::Output,
+                        <$crate::contract::bindings::kiln::$package::$interface::$request
+                            as $crate::aws::operation::Operation>::Output,
                         $crate::aws::error::AwsError,
                     >,
                 > {
-                    $crate::host::bind::Call::call(self, request).await
+                    $crate::host::bind::Call::$access(self, request).await
                 }
             )*
         }
@@ -94,35 +62,36 @@ macro_rules! bind_interface {
 
 pub(crate) use {bind, bind_interface};
 
-#[cfg(test)]
-mod tests {
-    use wasmtime::component::{HasSelf, Linker};
-
-    use super::*;
-    use crate::contract::bindings::kiln::aws;
-
-    /// Answers every operation with an error that names it.
-    struct Echo;
-
-    impl Call for Echo {
-        async fn call<O: Operation>(&mut self, _: O) -> wasmtime::Result<Result<O::Output, AwsError>> {
-            Ok(Err(crate::aws::error::invalid(O::ACTION.name)))
-        }
-    }
-
-    crate::host::bind::bind!(Echo);
-
-    #[test]
-    fn every_interface_can_be_linked() -> wasmtime::Result<()> {
-        let mut linker = Linker::<Echo>::new(&wasmtime::Engine::default());
-        aws::sts::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::secretsmanager::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::kms::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::ecr::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::codebuild::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::logs::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::ecs::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        aws::cloudwatch::add_to_linker::<_, HasSelf<Echo>>(&mut linker, |state| state)?;
-        Ok(())
-    }
+/// Offer everything that a component may import: the world `stage` as it is, and each AWS interface under the name that it had before
+/// every service was a package of its own.
+pub(crate) fn link(linker: &mut Linker<StageHost>) -> wasmtime::Result<()> {
+    crate::contract::bindings::Stage::add_to_linker::<_, HasSelf<_>>(linker, |host: &mut StageHost| host)?;
+    crate::aws::services!(link_as_before[linker]);
+    Ok(())
 }
+
+/// `kiln:aws@0.1.0` held all services in one package. Its records are those of each service's own version 0.1.0; when a service gets
+/// another version, what a guest of the old one is handed is made from the new one's, here.
+macro_rules! link_as_before {
+    (
+        [$linker:ident]
+        $($(#[$doc:meta])* $interface:ident in $package:ident by $sdk:ident {
+            $($access:ident $function:ident($request:ident),)*
+        })*
+    ) => {
+        $({
+            use crate::contract::bindings::kiln::$package::$interface as bindings;
+            let mut instance = $linker.instance(concat!("kiln:aws/", stringify!($interface), "@0.1.0"))?;
+            $(
+                let name = stringify!($function).replace('_', "-");
+                instance.func_wrap_async(
+                    &name,
+                    |mut store: wasmtime::StoreContextMut<'_, StageHost>, (request,): (bindings::$request,)| {
+                        Box::new(async move { Ok((bindings::Host::$function(store.data_mut(), request).await?,)) })
+                    },
+                )?;
+            )*
+        })*
+    };
+}
+use link_as_before;

@@ -1,4 +1,4 @@
-//! What a stage's guest sees of the host: one file an interface of `kiln:stage`; those of `kiln:aws` are bound in `bind`.
+//! What a stage's guest sees of the host: one file an interface of `kiln:stage`; those of AWS are bound in `bind`.
 
 pub mod bind;
 mod context;
@@ -10,5 +10,6 @@ mod secrets;
 mod state;
 mod timer;
 
+pub(crate) use bind::link;
 pub(crate) use state::WorkParts;
 pub use state::{StageHost, trap_reason};

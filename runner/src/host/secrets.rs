@@ -10,7 +10,8 @@ use crate::secrets::{SecretHandle, secret_name};
 impl Host for StageHost {
     async fn open(&mut self, reference: String) -> wasmtime::Result<Result<Resource<SecretHandle>, SecretError>> {
         let work = self.enter("secrets.open").await?;
-        let Some(name) = secret_name(&reference).filter(|name| work.secrets.contains(*name)) else {
+        let Some(name) = secret_name(&reference).filter(|name| work.caller.actor().standing.secrets.contains(*name))
+        else {
             return Ok(Err(SecretError::NotGranted));
         };
         let Some(handle) = work.run.secrets.handle(name) else {
@@ -39,7 +40,7 @@ impl HostSecret for StageHost {
     }
 
     async fn reveal(&mut self, handle: Resource<SecretHandle>) -> wasmtime::Result<Result<String, SecretError>> {
-        let reveal = self.enter("secret.reveal").await?.reveal;
+        let reveal = self.enter("secret.reveal").await?.caller.actor().standing.reveal;
         let handle = self.table.get(&handle)?;
         Ok(if !reveal { Err(SecretError::NotRevealed) } else { handle.value().ok_or(SecretError::Unavailable) })
     }

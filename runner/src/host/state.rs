@@ -3,7 +3,7 @@
 //! The main type is [`StageHost`]: a store's data. While a plugin describes itself there is no work behind it, and every
 //! host call ends it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use wasmtime::{Store, Trap};
 
 use super::limiter::Limiter;
 use crate::aws::error::AwsError;
-use crate::aws::operation::Operation;
+use crate::aws::operation::{Read, Write};
 use crate::call::context::RunContext;
 use crate::call::stop::HostStop;
 use crate::call::{Caller, differs};
@@ -20,7 +20,7 @@ use crate::contract::Limits;
 use crate::contract::bindings::kiln::stage::context::Info;
 use crate::contract::bindings::kiln::stage::types;
 use crate::event::LogLevel;
-use crate::host::bind::Call;
+use crate::host::bind::{Call, bind};
 use crate::journal::{self, LocalRead, Mismatch, Record, Step};
 use crate::secrets::redact::StreamRedactor;
 
@@ -39,10 +39,6 @@ pub(crate) struct Work {
     pub(super) unknown: Vec<String>,
     pub(super) caller: Caller,
     pub(super) run: Arc<RunContext>,
-    pub(super) deadline: u64,
-    pub(super) reveal: bool,
-    /// The names of the secrets that the stage's config names.
-    pub(super) secrets: BTreeSet<String>,
     pub(super) memory: BTreeMap<String, String>,
     pub(super) status: Option<crate::contract::bindings::kiln::stage::progress::Status>,
     pub(super) log: StreamRedactor<LogLevel>,
@@ -58,10 +54,6 @@ pub(crate) struct WorkParts {
     pub(crate) info: Info,
     pub(crate) unknown: Vec<String>,
     pub(crate) caller: Caller,
-    pub(crate) run: Arc<RunContext>,
-    pub(crate) deadline: u64,
-    pub(crate) reveal: bool,
-    pub(crate) secrets: BTreeSet<String>,
     pub(crate) memory: BTreeMap<String, String>,
 }
 
@@ -73,16 +65,14 @@ impl StageHost {
 
     /// A host that does a stage's work.
     pub(crate) fn working(bounds: Limits, parts: WorkParts) -> Self {
-        let WorkParts { info, unknown, caller, run, deadline, reveal, secrets, memory } = parts;
+        let WorkParts { info, unknown, caller, memory } = parts;
+        let run = Arc::clone(caller.run());
         let log = run.redactor.stream();
         let work = Work {
             info,
             unknown,
             caller,
             run,
-            deadline,
-            reveal,
-            secrets,
             memory,
             status: None,
             log,
@@ -163,13 +153,16 @@ impl Work {
 }
 
 impl Call for StageHost {
-    async fn call<O: Operation>(&mut self, operation: O) -> wasmtime::Result<Result<O::Output, AwsError>> {
-        let work = self.enter(O::ACTION.name).await?;
-        work.caller.call(operation).await.map_err(stop)
+    async fn read<R: Read>(&mut self, request: R) -> wasmtime::Result<Result<R::Output, AwsError>> {
+        self.enter(R::ACTION).await?.caller.read(request).await.map_err(stop)
+    }
+
+    async fn write<W: Write>(&mut self, request: W) -> wasmtime::Result<Result<W::Output, AwsError>> {
+        self.enter(W::ACTION).await?.caller.write(request).await.map_err(stop)
     }
 }
 
-crate::host::bind::bind!(StageHost);
+crate::aws::services!(bind[StageHost]);
 
 impl types::Host for StageHost {}
 

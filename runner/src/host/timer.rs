@@ -34,14 +34,15 @@ impl Host for StageHost {
                 until
             }
         };
-        if until > work.deadline {
-            work.run.sleep_until(work.deadline).await.map_err(stop)?;
+        let deadline = work.caller.actor().deadline;
+        if until > deadline {
+            work.run.sleep_until(deadline).await.map_err(stop)?;
             return Err(stop(HostStop::TimedOut));
         }
         work.run.sleep_until(until).await.map_err(stop)
     }
 
     async fn deadline(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.enter("timer.deadline").await?.deadline)
+        Ok(self.enter("timer.deadline").await?.caller.actor().deadline)
     }
 }

@@ -37,4 +37,5 @@ pub use replica::{Framed, Payload, Pushing, Replica, has_blob, header, payload, 
 pub use script::{Mismatch, RecordedCall, Script, Step};
 pub(crate) use script::{asked_aws, asked_host, remembered, waited};
 pub use token::token;
+pub(crate) use writer::Encoded;
 pub use writer::{Journal, SizeWarning};

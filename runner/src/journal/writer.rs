@@ -102,11 +102,37 @@ impl Failure {
 }
 
 /// A record's JSON, ready to be framed.
-struct Encoded {
+#[derive(Debug)]
+pub(crate) struct Encoded {
     kind: u16,
     name: &'static str,
     begins_work: bool,
     json: Vec<u8>,
+}
+
+impl Encoded {
+    /// `record` as JSON.
+    pub(crate) fn of(record: &Record) -> Result<Self, JournalError> {
+        let (kind, name) = record.kind();
+        let json = serde_json::to_vec(record).map_err(|source| JournalError::Encode { kind: name, source })?;
+        // In every test: nothing counts as written that could not be read.
+        if cfg!(debug_assertions) {
+            let reason = match serde_json::from_slice::<Record>(&json) {
+                Ok(read) if read == *record => None,
+                Ok(_) => Some("it is another one".to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(reason) = reason {
+                return Err(JournalError::Unreadable { kind: name, reason });
+            }
+        }
+        Ok(Self { kind, name, begins_work: record.begins_work(), json })
+    }
+
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.json.len() as u64
+    }
 }
 
 impl Journal {
@@ -198,14 +224,23 @@ impl Journal {
     /// Write a record; it becomes durable with the next sync. Answers its sequence number. A record that is too large for
     /// a frame costs a sync of its blob here and now.
     pub fn append(&self, record: &Record) -> Result<u64, JournalError> {
-        self.inner.append(&encode(record)?)
+        self.write(&Encoded::of(record)?)
+    }
+
+    /// Write a record that is encoded already. Answers its sequence number.
+    pub(crate) fn write(&self, encoded: &Encoded) -> Result<u64, JournalError> {
+        self.inner.append(encoded)
     }
 
     /// Write a record and return when it is durable. Answers its sequence number.
     ///
     /// When the future is dropped the record may or may not have been written, as when the process dies.
     pub async fn append_durable(&self, record: &Record) -> Result<u64, JournalError> {
-        let encoded = encode(record)?;
+        self.write_durable(Encoded::of(record)?).await
+    }
+
+    /// Write a record that is encoded already, and return when it is durable, as [`append_durable`](Self::append_durable) does.
+    pub(crate) async fn write_durable(&self, encoded: Encoded) -> Result<u64, JournalError> {
         let seq = if encoded.json.len() > MAX_INLINE {
             let inner = Arc::clone(&self.inner);
             self.blocking(move || inner.append(&encoded)).await?
@@ -443,23 +478,6 @@ impl Inner {
     fn poison(&self, state: &mut State, failure: Failure) -> JournalError {
         state.failed.get_or_insert(failure).clone().at(&self.path)
     }
-}
-
-fn encode(record: &Record) -> Result<Encoded, JournalError> {
-    let (kind, name) = record.kind();
-    let json = serde_json::to_vec(record).map_err(|source| JournalError::Encode { kind: name, source })?;
-    // In every test: nothing counts as written that could not be read.
-    if cfg!(debug_assertions) {
-        let reason = match serde_json::from_slice::<Record>(&json) {
-            Ok(read) if read == *record => None,
-            Ok(_) => Some("it is another one".to_owned()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(reason) = reason {
-            return Err(JournalError::Unreadable { kind: name, reason });
-        }
-    }
-    Ok(Encoded { kind, name, begins_work: record.begins_work(), json })
 }
 
 fn crc_of_header(bytes: &[u8], path: &Path) -> Result<u32, JournalError> {

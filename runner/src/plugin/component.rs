@@ -151,7 +151,7 @@ fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<V
     let mut imports = Vec::new();
     let mut unknown = Vec::new();
     for (import, item) in component.component_type().imports(&engine.wasmtime) {
-        let offered = import.starts_with("kiln:stage/") || import.starts_with("kiln:aws/");
+        let offered = ["kiln:stage/", "kiln:aws/", "kiln:aws-"].iter().any(|package| import.starts_with(package));
         match item.ty {
             ComponentItem::ComponentInstance(_) if offered => imports.push(import.to_owned()),
             _ => unknown.push(format!("`{import}`")),
@@ -164,7 +164,7 @@ fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<V
     let help = if unknown.iter().any(|import| import.starts_with("`wasi:")) {
         "plugins are built without WASI: a stage has no files, network, clock, environment or random numbers but through kiln"
     } else {
-        "a stage can import only kiln:stage and kiln:aws, version 0.1"
+        "a stage can import only kiln:stage, kiln:aws and kiln:aws-SERVICE, version 0.1"
     };
     let shown: Vec<String> = unknown.iter().take(5).map(|import| quoted(import)).collect();
     let more = match unknown.len() - shown.len() {

@@ -10,8 +10,7 @@ use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 use super::cache::CacheDir;
 use super::error::PluginError;
 use super::notes::Notes;
-use crate::contract::bindings::Stage;
-use crate::host::StageHost;
+use crate::host::{self, StageHost};
 
 /// The engine with the linker that every stage is linked by.
 #[derive(Clone)]
@@ -62,8 +61,7 @@ impl Engine {
         }
         let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
-        Stage::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |host: &mut StageHost| host)
-            .map_err(failed)?;
+        host::link(&mut linker).map_err(failed)?;
         let mut engine = Self { wasmtime, linker, notes: None };
         engine.notes = cache.and_then(|cache| Notes::new(cache, &engine.configuration_hash()));
         Ok(engine)

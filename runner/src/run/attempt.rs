@@ -2,19 +2,18 @@
 //!
 //! The main type is [`Attempt`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use wasmtime::Store;
 
 use super::stage::millis;
-use crate::aws::clients::Clients;
 use crate::call::context::RunContext;
 use crate::call::gate::Replay;
 use crate::call::shown;
 use crate::call::stop::{HostStop, hard_stop};
-use crate::call::{Caller, CallerParts};
+use crate::call::{Access, Actor, Caller};
 use crate::contract::Limits;
 use crate::contract::bindings::Stage as Guest;
 use crate::contract::bindings::exports::kiln::stage::lifecycle;
@@ -26,8 +25,6 @@ use crate::journal::{JournalError, Phase};
 use crate::json;
 use crate::pipeline::{Stage, Unfit};
 use crate::plugin::{Engine, Plugin};
-use crate::policy::Grants;
-use crate::types::Place;
 
 /// An attempt: what it needs.
 pub(crate) struct Attempt<'a> {
@@ -36,16 +33,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) limits: Limits,
     pub(crate) plugin: &'a Plugin,
     pub(crate) stage: &'a Stage,
-    pub(crate) place: Place,
-    pub(crate) clients: Arc<Clients>,
-    pub(crate) grants: Grants,
+    pub(crate) ask: Ask,
+    /// Who acts.
+    pub(crate) actor: Actor,
     /// The config as the guest gets it.
     pub(crate) config: &'a Value,
     /// Pointers to what of it is not known yet.
     pub(crate) unknown: Vec<String>,
-    pub(crate) attempt: u32,
-    /// Milliseconds since the Unix epoch.
-    pub(crate) deadline: u64,
     /// What earlier attempts remembered.
     pub(crate) memory: BTreeMap<String, String>,
     /// What the journal holds of this attempt, where it goes on.
@@ -58,6 +52,24 @@ pub(crate) enum Ask {
     Plan,
     Run,
     Undo,
+}
+
+impl Ask {
+    /// Where the journal holds it.
+    pub(crate) fn phase(self) -> Phase {
+        match self {
+            Self::Plan | Self::Run => Phase::Run,
+            Self::Undo => Phase::Undo,
+        }
+    }
+
+    /// What it may do.
+    pub(crate) fn access(self) -> Access {
+        match self {
+            Self::Plan => Access::ReadOnly,
+            Self::Run | Self::Undo => Access::ReadWrite,
+        }
+    }
 }
 
 /// What the guest answered.
@@ -94,10 +106,10 @@ pub(crate) struct Attempted {
 
 impl Attempt<'_> {
     /// Call into a fresh instance of the guest.
-    pub(crate) async fn perform(mut self, ask: Ask) -> Attempted {
+    pub(crate) async fn perform(mut self) -> Attempted {
         let remembered = self.memory.clone();
         let replay = std::mem::take(&mut self.replay);
-        let host = StageHost::working(self.limits, self.parts(ask, replay));
+        let host = StageHost::working(self.limits, self.parts(replay));
         let mut store = Store::new(&self.engine.wasmtime, host);
         if let Err(error) = StageHost::limit(&mut store, &self.limits) {
             let stop = HostStop::Defect(error.to_string());
@@ -106,8 +118,8 @@ impl Attempt<'_> {
         let (ended, by_itself) = tokio::select! {
             // A guest that ended by itself is heard, even where its time is over.
             biased;
-            ended = self.invoke(&mut store, ask) => (ended, true),
-            stop = hard_stop(&self.run.control, self.run.clock, self.deadline) => (Err(self.stopped(stop)), false),
+            ended = self.invoke(&mut store) => (ended, true),
+            stop = hard_stop(&self.run.control, self.run.clock, self.actor.deadline) => (Err(self.stopped(stop)), false),
         };
         let answer = match ended {
             Ok(Invoked::Outputs(text)) => self.check_outputs(&text).map(Answer::Done).map_err(AttemptError::Failed),
@@ -135,50 +147,27 @@ impl Attempt<'_> {
         }
     }
 
-    fn parts(&self, ask: Ask, replay: Replay) -> WorkParts {
-        let phase = if ask == Ask::Undo { Phase::Undo } else { Phase::Run };
-        let caller = Caller::new(CallerParts {
-            run: Arc::clone(self.run),
-            stage: self.stage.name.clone(),
-            attempt: self.attempt,
-            phase,
-            place: self.place.clone(),
-            clients: Arc::clone(&self.clients),
-            grants: self.grants.clone(),
-            reveal: self.stage.reveal,
-            secrets: self.stage.secrets.iter().cloned().collect(),
-            read_only: ask == Ask::Plan,
-            maximum_calls: self.limits.calls,
-            deadline: Some(self.deadline),
-            replay,
-        })
-        .bounded(&self.limits);
-        WorkParts {
-            info: Info {
-                run_id: self.run.id.to_string(),
-                pipeline: self.run.pipeline.to_string(),
-                stage: self.stage.name.to_string(),
-                attempt: self.attempt,
-                environment: self.stage.environment.as_ref().map(ToString::to_string),
-                account: self.place.account.to_string(),
-                region: self.place.region.to_string(),
-                partition: self.place.partition.clone(),
-            },
-            unknown: self.unknown.clone(),
-            caller,
-            run: Arc::clone(self.run),
-            deadline: self.deadline,
-            reveal: self.stage.reveal,
-            secrets: self.stage.secrets.iter().cloned().collect::<BTreeSet<_>>(),
-            memory: self.memory.clone(),
-        }
+    fn parts(&self, replay: Replay) -> WorkParts {
+        let place = &self.actor.standing.place;
+        let info = Info {
+            run_id: self.run.id.to_string(),
+            pipeline: self.run.pipeline.to_string(),
+            stage: self.stage.name.to_string(),
+            attempt: self.actor.attempt,
+            environment: self.stage.environment.as_ref().map(ToString::to_string),
+            account: place.account.to_string(),
+            region: place.region.to_string(),
+            partition: place.partition.clone(),
+        };
+        let caller = Caller::new(Arc::clone(self.run), self.actor.clone(), replay).bounded(&self.limits);
+        WorkParts { info, unknown: self.unknown.clone(), caller, memory: self.memory.clone() }
     }
 
-    async fn invoke(&self, store: &mut Store<StageHost>, ask: Ask) -> Result<Invoked, AttemptError> {
+    async fn invoke(&self, store: &mut Store<StageHost>) -> Result<Invoked, AttemptError> {
         let config = self.config.to_string();
         let pre = self.plugin.ready(self.engine).map_err(|error| self.ended(&error.to_string()))?;
         let guest = pre.instantiate_async(&mut *store).await.map_err(|error| self.trapped(&error))?;
-        let answered = call(&guest, store, ask, &config).await;
+        let answered = call(&guest, store, self.ask, &config).await;
         match answered.map_err(|error| self.trapped(&error))? {
             Ok(invoked) => Ok(invoked),
             Err(failure) => Err(AttemptError::Failed(self.failure_of(failure))),

@@ -8,7 +8,7 @@ use super::early::Early;
 use super::error::RunError;
 use crate::aws::clients::{AssumedRole, Clients, Connection};
 use crate::call::Caller;
-use crate::contract::bindings::kiln::aws::sts::GetCallerIdentityRequest;
+use crate::contract::bindings::kiln::aws_sts::sts::GetCallerIdentityRequest;
 use crate::event::EventKind;
 use crate::pipeline::{Environment, Pipeline, Stage};
 use crate::policy::Grants;
@@ -18,7 +18,7 @@ use crate::types::{AccountId, RunId};
 /// The account of the runner's own credentials.
 pub(crate) async fn own_account(caller: &mut Caller) -> Result<AccountId, RunError> {
     let identity = caller
-        .call_as_host(GetCallerIdentityRequest { reserved: false })
+        .read_as_host(GetCallerIdentityRequest { reserved: false })
         .await
         .map_err(RunError::GivenUp)?
         .map_err(RunError::Identity)?;

@@ -11,7 +11,8 @@ use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
-use super::stage::millis;
+use super::stage::{millis, standing_of};
+use crate::call::Actor;
 use crate::call::gate::Replay;
 use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
 use crate::event::{Event, EventKind, Failure};
@@ -96,23 +97,27 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
     let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
     let id = &prepared.run.id;
     let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, None, id, warn).await;
+    let ask = Ask::Plan;
     let attempted = Attempt {
         run: &prepared.run,
         engine: prepared.plugins.engine(),
         limits: prepared.limits,
         plugin: &plugin,
         stage,
-        place,
-        clients,
-        grants,
+        ask,
+        actor: Actor {
+            standing: Arc::new(standing_of(stage, place, clients, grants)),
+            attempt: 1,
+            phase: ask.phase(),
+            access: ask.access(),
+            deadline: prepared.run.clock.now().saturating_add(millis(stage.timeout)),
+        },
         config: &evaluated.config,
         unknown: evaluated.unknown,
-        attempt: 1,
-        deadline: prepared.run.clock.now().saturating_add(millis(stage.timeout)),
         memory: BTreeMap::new(),
         replay: Replay::default(),
     }
-    .perform(Ask::Plan)
+    .perform()
     .await;
     match attempted.answer {
         Ok(Answer::Planned(plan)) => Ok(Ok(plan)),

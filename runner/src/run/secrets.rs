@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::secretsmanager::{GetSecretValueRequest, GetSecretValueResponse};
 use crate::call::{Caller, HostStop};
-use crate::contract::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
+use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager::DescribeSecretRequest;
 use crate::event::EventKind;
 use crate::pipeline::SecretReference;
 use crate::secrets::redact::{NewSecret, Redactor, SecretId, Unmasked};
@@ -66,7 +66,7 @@ async fn resolve(
         version_id: reference.version_id.clone(),
         version_stage: reference.version_stage.clone(),
     };
-    let answer = match caller.call_as_host(request).await? {
+    let answer = match caller.read_as_host(request).await? {
         Ok(answer) => answer,
         Err(error) if error.kind == ErrorKind::AccessDenied => {
             return by_reference_only(name, reference, caller).await;
@@ -106,7 +106,7 @@ async fn by_reference_only(
     caller: &mut Caller,
 ) -> Result<Resolved, ResolveError> {
     let request = DescribeSecretRequest { secret_id: reference.id.clone() };
-    let answer = caller.call_as_host(request).await?.map_err(ResolveError::Aws)?;
+    let answer = caller.read_as_host(request).await?.map_err(ResolveError::Aws)?;
     caller.emit(EventKind::Warning {
         message: format!("the runner may not read the secret `{name}`: it is passed by reference and cannot be masked"),
         help: Some(format!("to have it masked, allow secretsmanager:GetSecretValue on {}", answer.arn)),

@@ -25,7 +25,7 @@ use crate::call::events::Events;
 use crate::call::gate::{Gate, Replay};
 use crate::call::ledger::Ledger;
 use crate::call::stop::{Control, HostStop};
-use crate::call::{Caller, CallerParts};
+use crate::call::{Access, Actor, Caller, Standing};
 use crate::clock::Clock;
 use crate::contract::Limits;
 use crate::event::{EventKind, StageOutline};
@@ -422,21 +422,11 @@ fn host_caller(
     let stage: StageName = crate::types::HOST.parse()?;
     let grants = Grants::resolve(&[], &Value::Null, &place)
         .map_err(|source| RunError::Policy { stage: stage.clone(), source })?;
-    Ok(Caller::new(CallerParts {
-        run: Arc::clone(run),
-        stage,
-        attempt: process,
-        phase: journal::Phase::Run,
-        place,
-        clients: Arc::clone(clients),
-        grants,
-        reveal: false,
-        secrets: BTreeSet::new(),
-        read_only: false,
-        maximum_calls: u32::MAX,
-        deadline: None,
-        replay: Replay::default(),
-    }))
+    let (clients, grants) = (Arc::clone(clients), Arc::new(grants));
+    let standing = Arc::new(Standing { stage, place, clients, grants, reveal: false, secrets: BTreeSet::new() });
+    let (phase, access) = (journal::Phase::Run, Access::ReadOnly);
+    let actor = Actor { standing, attempt: process, phase, access, deadline: u64::MAX };
+    Ok(Caller::new(Arc::clone(run), actor, Replay::default()))
 }
 
 fn run_start(

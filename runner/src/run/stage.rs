@@ -15,14 +15,14 @@ use super::setup::Prepared;
 use crate::aws::clients::Clients;
 use crate::call::gate::{Arrival, Gate, Replay};
 use crate::call::stop::HostStop;
+use crate::call::{Actor, Standing};
 use crate::event::{EventKind, Failure, StageOutcome};
 use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
 use crate::pipeline::{Stage, Unfit};
 use crate::plugin::Plugin;
 use crate::policy::Grants;
 use crate::secrets::redact::Sealed;
-use crate::types::Place;
-use crate::types::StageName;
+use crate::types::{Place, StageName};
 
 /// How a stage ended.
 #[derive(Debug)]
@@ -43,9 +43,7 @@ pub(crate) struct StageEnd {
 pub(crate) struct Worked {
     pub(crate) name: StageName,
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) place: Place,
-    pub(crate) clients: Arc<Clients>,
-    pub(crate) grants: Grants,
+    pub(crate) standing: Arc<Standing>,
     pub(crate) config: Value,
     pub(crate) memory: BTreeMap<String, String>,
 }
@@ -250,7 +248,20 @@ pub(crate) async fn work_of(
         let early = Some(&prepared.early);
         clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, early, run, warn).await
     };
-    Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, place, clients, grants, config, memory }))
+    let standing = Arc::new(standing_of(stage, place, clients, grants));
+    Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, standing, config, memory }))
+}
+
+/// As what all attempts of `stage` act.
+pub(crate) fn standing_of(stage: &Stage, place: Place, clients: Arc<Clients>, grants: Grants) -> Standing {
+    Standing {
+        stage: stage.name.clone(),
+        place,
+        clients,
+        grants: Arc::new(grants),
+        reveal: stage.reveal,
+        secrets: stage.secrets.iter().cloned().collect(),
+    }
 }
 
 fn fail(kind: &str, message: String, details: Vec<String>) -> Readiness {
@@ -269,7 +280,7 @@ async fn try_stage(
     if let Some((AttemptPast { start, script }, arrival)) = past {
         run.events.emit(Some(&stage.name), EventKind::StageResumed { attempt, replayed: script.calls() });
         let replay = Replay { script, arrival: Some(arrival) };
-        return Ok(worked.attempt(prepared, stage, attempt, start.deadline, replay).perform(Ask::Run).await);
+        return Ok(worked.attempt(prepared, stage, Ask::Run, attempt, start.deadline, replay).perform().await);
     }
     match run.gate.pass(None, &run.control).await {
         Ok(()) => {}
@@ -286,13 +297,13 @@ async fn try_stage(
         attempt,
         config: run.seal(&worked.config)?,
         plugin: worked.plugin.digest.clone(),
-        account: worked.place.account.clone(),
-        region: worked.place.region.clone(),
+        account: worked.standing.place.account.clone(),
+        region: worked.standing.place.region.clone(),
         deadline,
         at,
     }))?;
     run.events.emit(Some(&stage.name), EventKind::StageStarted { attempt });
-    Ok(worked.attempt(prepared, stage, attempt, deadline, Replay::default()).perform(Ask::Run).await)
+    Ok(worked.attempt(prepared, stage, Ask::Run, attempt, deadline, Replay::default()).perform().await)
 }
 
 impl Worked {
@@ -301,6 +312,7 @@ impl Worked {
         &'a self,
         prepared: &'a Prepared,
         stage: &'a Stage,
+        ask: Ask,
         attempt: u32,
         deadline: u64,
         replay: Replay,
@@ -311,13 +323,16 @@ impl Worked {
             limits: prepared.limits,
             plugin: &self.plugin,
             stage,
-            place: self.place.clone(),
-            clients: Arc::clone(&self.clients),
-            grants: self.grants.clone(),
+            ask,
+            actor: Actor {
+                standing: Arc::clone(&self.standing),
+                attempt,
+                phase: ask.phase(),
+                access: ask.access(),
+                deadline,
+            },
             config: &self.config,
             unknown: Vec::new(),
-            attempt,
-            deadline,
             memory: self.memory.clone(),
             replay,
         }

@@ -64,7 +64,7 @@ async fn undo_stage(
         None => begin(prepared, stage, worked, 1).await?,
     };
     run.events.emit(Some(&stage.name), EventKind::UndoStarted);
-    let attempted = worked.attempt(prepared, stage, attempt, deadline, replay).perform(Ask::Undo).await;
+    let attempted = worked.attempt(prepared, stage, Ask::Undo, attempt, deadline, replay).perform().await;
     let result = match attempted.answer {
         Ok(Answer::Undone(sentence)) => Ok(sentence),
         Ok(Answer::Done(_) | Answer::Planned(_)) => {

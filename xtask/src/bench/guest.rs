@@ -59,7 +59,7 @@ impl Guest {
                 again(times, "(call $remember (i32.const 1024) (i32.const 5) (i32.const 1024) (i32.const 5))"),
             ),
             Self::Identity(times) => (
-                r#"(import "kiln:aws/sts@0.1.0" "get-caller-identity" (func $identity (param i32 i32)))"#,
+                r#"(import "kiln:aws-sts/sts@0.1.0" "get-caller-identity" (func $identity (param i32 i32)))"#,
                 again(
                     times,
                     // What the answer took of the heap is given back.

@@ -6,7 +6,7 @@ use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::names::{self, Given};
-use crate::contract::bindings::kiln::aws::ecs::Failure;
+use crate::contract::bindings::kiln::aws_ecs::ecs::Failure;
 use crate::types::Arn;
 use crate::types::Place;
 

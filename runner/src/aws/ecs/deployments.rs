@@ -8,15 +8,16 @@ use super::cluster::{self, check, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
+use crate::aws::look::Look;
 use crate::aws::names::{self, check_arn};
-use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
+use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
 use crate::aws::values::{count, incomplete, millis};
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
     DescribeServiceRevisionsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ServiceDeployment,
     ServiceDeploymentBrief, ServiceRevision, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::types::Arn;
 use crate::types::Place;
 
@@ -33,14 +34,15 @@ fn arn(at: &Place, kind: &str, given: &str) -> Arn {
 
 impl Operation for ListServiceDeploymentsRequest {
     type Output = ListServiceDeploymentsResponse;
-    const ACTION: Action = Action::read("ecs:ListServiceDeployments");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:ListServiceDeployments";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![cluster::arn(at, "service", &self.cluster, &self.service)]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for ListServiceDeploymentsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check("service", &self.cluster, &self.service)?;
         // One page holds as many as may be asked for.
         let limit = i32::try_from(self.limit).ok().filter(|limit| (1..=100).contains(limit));
@@ -66,14 +68,15 @@ fn brief(deployment: sdk::ServiceDeploymentBrief) -> ServiceDeploymentBrief {
 
 impl Operation for DescribeServiceDeploymentsRequest {
     type Output = DescribeServiceDeploymentsResponse;
-    const ACTION: Action = Action::read("ecs:DescribeServiceDeployments");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:DescribeServiceDeployments";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.arns.iter().map(|given| arn(at, DEPLOYMENT, given)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeServiceDeploymentsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("service deployments", &self.arns, MOST)?;
         self.arns.iter().try_for_each(|given| check_arn(DEPLOYMENT, given))?;
         let request = aws.ecs().describe_service_deployments().set_service_deployment_arns(Some(self.arns.clone()));
@@ -111,14 +114,15 @@ fn deployment(deployment: sdk::ServiceDeployment) -> ServiceDeployment {
 
 impl Operation for DescribeServiceRevisionsRequest {
     type Output = DescribeServiceRevisionsResponse;
-    const ACTION: Action = Action::read("ecs:DescribeServiceRevisions");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:DescribeServiceRevisions";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.arns.iter().map(|given| arn(at, REVISION, given)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeServiceRevisionsRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("service revisions", &self.arns, MOST)?;
         self.arns.iter().try_for_each(|given| check_arn(REVISION, given))?;
         let request = aws.ecs().describe_service_revisions().set_service_revision_arns(Some(self.arns.clone()));
@@ -142,12 +146,16 @@ fn revision(revision: sdk::ServiceRevision) -> ServiceRevision {
 
 impl Operation for StopServiceDeploymentRequest {
     type Output = StopServiceDeploymentResponse;
-    const ACTION: Action = Action::write("ecs:StopServiceDeployment");
-    const RETRY: RetryClass = RetryClass::Unsafe;
+    const ACTION: &'static str = "ecs:StopServiceDeployment";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![arn(at, DEPLOYMENT, &self.arn)]
     }
+}
+
+impl Write for StopServiceDeploymentRequest {
+    const RETRY: RetryClass = RetryClass::Unsafe;
+    const LOOKS: &'static [&'static str] = &["ecs:DescribeServiceDeployments"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         check_arn(DEPLOYMENT, &self.arn)?;
@@ -163,13 +171,9 @@ impl Operation for StopServiceDeploymentRequest {
         Ok(StopServiceDeploymentResponse { arn })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("ecs:DescribeServiceDeployments", self.resources(at))]
-    }
-
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let request = DescribeServiceDeploymentsRequest { arns: vec![self.arn.clone()] };
-        let found = request.send(aws, unanswered.token).await?.deployments.into_iter().next();
+        let found = look.read(&request).await?.deployments.into_iter().next();
         let Some(ServiceDeployment { arn, status, .. }) = found else { return Ok(Fate::SendAgain) };
         let evidence = format!("the deployment is {status}");
         let goes_back = self.stop_type != "ABORT";

@@ -9,9 +9,10 @@ use super::cluster::{self, check, check_cluster, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
-use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
+use crate::aws::look::Look;
+use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
 use crate::aws::values::{count, incomplete, millis, signed};
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Deployment, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeServicesResponse,
     ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, RollingConfiguration, Service,
     ServiceDeploymentBrief, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
@@ -21,14 +22,15 @@ use crate::types::Place;
 
 impl Operation for DescribeServicesRequest {
     type Output = DescribeServicesResponse;
-    const ACTION: Action = Action::read("ecs:DescribeServices");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:DescribeServices";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.services.iter().map(|given| cluster::arn(at, "service", &self.cluster, given)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeServicesRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("services", &self.services, 10)?;
         self.services.iter().try_for_each(|given| check("service", &self.cluster, given))?;
         let request = aws.ecs().describe_services().cluster(&self.cluster).set_services(Some(self.services.clone()));
@@ -89,14 +91,15 @@ fn deployment(deployment: sdk::Deployment) -> Deployment {
 
 impl Operation for ListServicesRequest {
     type Output = ListServicesResponse;
-    const ACTION: Action = Action::read("ecs:ListServices");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:ListServices";
 
     fn resources(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for ListServicesRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_cluster(&self.cluster)?;
         let pages = aws.ecs().list_services().cluster(&self.cluster).max_results(100).into_paginator().send();
         let arns = gather("services", pages, |page| page.service_arns.unwrap_or_default()).await?;
@@ -106,12 +109,17 @@ impl Operation for ListServicesRequest {
 
 impl Operation for UpdateServiceRequest {
     type Output = UpdateServiceResponse;
-    const ACTION: Action = Action::write("ecs:UpdateService");
-    const RETRY: RetryClass = RetryClass::Unsafe;
+    const ACTION: &'static str = "ecs:UpdateService";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![cluster::arn(at, "service", &self.cluster, &self.service)]
     }
+}
+
+impl Write for UpdateServiceRequest {
+    const RETRY: RetryClass = RetryClass::Unsafe;
+    const LOOKS: &'static [&'static str] =
+        &["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:DescribeServiceRevisions"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         check("service", &self.cluster, &self.service)?;
@@ -132,18 +140,8 @@ impl Operation for UpdateServiceRequest {
         Ok(UpdateServiceResponse { service })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        let name = self.service.rsplit_once('/').map_or(self.service.as_str(), |(_, name)| name);
-        let revisions = cluster::arn(at, "service-revision", &self.cluster, &format!("{name}/*"));
-        vec![
-            ("ecs:DescribeServices", self.resources(at)),
-            ("ecs:ListServiceDeployments", self.resources(at)),
-            ("ecs:DescribeServiceRevisions", vec![revisions]),
-        ]
-    }
-
-    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
-        let service = self.now(aws).await?;
+    async fn before(&self, look: &Look) -> Result<Option<Value>, AwsError> {
+        let service = self.now(look).await?;
         let deployments: Vec<String> = service.deployments.into_iter().map(|deployment| deployment.id).collect();
         Ok(Some(json!({
             "task-definition": service.task_definition,
@@ -152,8 +150,8 @@ impl Operation for UpdateServiceRequest {
         })))
     }
 
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        let service = self.now(aws).await?;
+    async fn fate(&self, look: &Look, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let service = self.now(look).await?;
         let before = |name: &str| unanswered.before.and_then(|before| before.get(name));
         let known = before("deployments").and_then(Value::as_array);
         let is_known = |id: &str| known.is_some_and(|known| known.iter().any(|one| one.as_str() == Some(id)));
@@ -176,7 +174,7 @@ impl Operation for UpdateServiceRequest {
             return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
         }
         let earlier = before("service-deployment").and_then(Value::as_str);
-        if let Some(deployment) = self.deployed_since(aws, unanswered.sent, earlier).await? {
+        if let Some(deployment) = self.deployed_since(look, unanswered.sent, earlier).await? {
             // It may have been rolled back since: that it happened is one thing, how it ended another.
             let evidence = format!("{deployment} brought {}", self.task_definition);
             return Ok(Fate::Happened { output: UpdateServiceResponse { service }, evidence });
@@ -201,33 +199,27 @@ impl Operation for UpdateServiceRequest {
 
 impl UpdateServiceRequest {
     /// The service as it is.
-    async fn now(&self, aws: &Clients) -> Result<Service, AwsError> {
+    async fn now(&self, look: &Look) -> Result<Service, AwsError> {
         let request = DescribeServicesRequest { cluster: self.cluster.clone(), services: vec![self.service.clone()] };
-        let found = request.send(aws, &Token::new(String::new())).await?.services.into_iter().next();
+        let found = look.read(&request).await?.services.into_iter().next();
         found.ok_or_else(|| incomplete("the service"))
     }
 
     /// The deployment of what was asked for that began at `sent` or later, if there is one. `earlier` is one that was
     /// there before.
-    async fn deployed_since(
-        &self,
-        aws: &Clients,
-        sent: u64,
-        earlier: Option<&str>,
-    ) -> Result<Option<String>, AwsError> {
+    async fn deployed_since(&self, look: &Look, sent: u64, earlier: Option<&str>) -> Result<Option<String>, AwsError> {
         // Two clocks tell the time: the runner's and AWS's.
         const SKEW: u64 = 5_000;
-        let nobody = Token::new(String::new());
         let (cluster, service) = (self.cluster.clone(), self.service.clone());
         let list = ListServiceDeploymentsRequest { cluster, service, limit: 20 };
-        let mut recent = list.send(aws, &nobody).await?.deployments;
+        let mut recent = look.read(&list).await?.deployments;
         recent.retain(|deployment| deployment.created.is_some_and(|created| created + SKEW >= sent));
         recent.retain(|deployment| earlier != Some(deployment.arn.as_str()));
         let targets: Vec<String> = recent.iter().filter_map(|deployment| deployment.target_revision.clone()).collect();
         if targets.is_empty() {
             return Ok(None);
         }
-        let revisions = DescribeServiceRevisionsRequest { arns: targets }.send(aws, &nobody).await?.revisions;
+        let revisions = look.read(&DescribeServiceRevisionsRequest { arns: targets }).await?.revisions;
         let wanted = revision(&self.task_definition);
         let brings = |deployment: &&ServiceDeploymentBrief| {
             let target = revisions.iter().find(|one| deployment.target_revision.as_ref() == Some(&one.arn));

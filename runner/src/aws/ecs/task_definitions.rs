@@ -8,15 +8,16 @@ use serde_json::{Map, Value, json};
 use super::cluster::NAME;
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
+use crate::aws::look::Look;
 use crate::aws::names::{self, Given};
-use crate::aws::operation::{Action, Fate, Operation, RetryClass, Token, Unanswered};
+use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
 use crate::aws::raw_json::RawJson;
 use crate::aws::values::{count, incomplete, unreadable};
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Container, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeTaskDefinitionRequest,
     DescribeTaskDefinitionResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, TaskDefinition,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::json::{self, Unreadable};
 use crate::types::Arn;
 use crate::types::Place;
@@ -90,14 +91,15 @@ fn task_definition(
 
 impl Operation for DescribeTaskDefinitionRequest {
     type Output = DescribeTaskDefinitionResponse;
-    const ACTION: Action = Action::read("ecs:DescribeTaskDefinition");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:DescribeTaskDefinition";
 
     fn resources(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeTaskDefinitionRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check(&self.task_definition)?;
         let json = RawJson::received();
         let output = aws
@@ -166,8 +168,7 @@ fn tagged(own: Option<Value>, tags: &[Pair], token: &Token) -> Result<Value, Aws
 
 impl Operation for RegisterTaskDefinitionRequest {
     type Output = RegisterTaskDefinitionResponse;
-    const ACTION: Action = Action::write("ecs:RegisterTaskDefinition");
-    const RETRY: RetryClass = RetryClass::Unsafe;
+    const ACTION: &'static str = "ecs:RegisterTaskDefinition";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         // A document without a family is refused before it is sent; no permission is meant to match this one.
@@ -184,6 +185,11 @@ impl Operation for RegisterTaskDefinitionRequest {
         }
         required
     }
+}
+
+impl Write for RegisterTaskDefinitionRequest {
+    const RETRY: RetryClass = RetryClass::Unsafe;
+    const LOOKS: &'static [&'static str] = &["ecs:DescribeTaskDefinition"];
 
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
         let (mut document, family) = registrable(&self.document)?;
@@ -206,20 +212,16 @@ impl Operation for RegisterTaskDefinitionRequest {
         Ok(RegisterTaskDefinitionResponse { task_definition })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("ecs:DescribeTaskDefinition", describe(String::new()).resources(at))]
-    }
-
-    async fn before(&self, aws: &Clients) -> Result<Option<Value>, AwsError> {
+    async fn before(&self, look: &Look) -> Result<Option<Value>, AwsError> {
         let (_, family) = registrable(&self.document)?;
-        let newest = existing(aws, family).await?.map_or(0, |definition| definition.revision);
+        let newest = existing(look, family).await?.map_or(0, |definition| definition.revision);
         Ok(Some(json!({ "newest": newest })))
     }
 
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let (_, family) = registrable(&self.document)?;
         let before = unanswered.before.and_then(|before| before.get("newest")?.as_u64()).unwrap_or(0);
-        let Some(newest) = existing(aws, family.clone()).await? else {
+        let Some(newest) = existing(look, family.clone()).await? else {
             return Ok(Fate::NotHappened { evidence: format!("{family} has no revision") });
         };
         let last = u64::from(newest.revision);
@@ -230,7 +232,7 @@ impl Operation for RegisterTaskDefinitionRequest {
         for revision in (first..=last).rev() {
             let definition = match next.take() {
                 Some(newest) => Some(newest),
-                None => existing(aws, format!("{family}:{revision}")).await?,
+                None => existing(look, format!("{family}:{revision}")).await?,
             };
             let carries = |tag: &Pair| tag.name == TOKEN_TAG && tag.value == unanswered.token.as_str();
             ours = definition.filter(|definition| definition.tags.iter().any(carries)).or(ours);
@@ -261,8 +263,8 @@ fn describe(task_definition: String) -> DescribeTaskDefinitionRequest {
 }
 
 /// The newest revision of a family, or the one that is named, if there is one.
-async fn existing(aws: &Clients, task_definition: String) -> Result<Option<TaskDefinition>, AwsError> {
-    match describe(task_definition).send(aws, &Token::new(String::new())).await {
+async fn existing(look: &Look, task_definition: String) -> Result<Option<TaskDefinition>, AwsError> {
+    match look.read(&describe(task_definition)).await {
         Ok(found) => Ok(Some(found.task_definition)),
         // ECS calls what it does not know a mistake of the client.
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
@@ -272,12 +274,16 @@ async fn existing(aws: &Clients, task_definition: String) -> Result<Option<TaskD
 
 impl Operation for DeregisterTaskDefinitionRequest {
     type Output = DeregisterTaskDefinitionResponse;
-    const ACTION: Action = Action::write("ecs:DeregisterTaskDefinition");
-    const RETRY: RetryClass = RetryClass::Natural;
+    const ACTION: &'static str = "ecs:DeregisterTaskDefinition";
 
     fn resources(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
+}
+
+impl Write for DeregisterTaskDefinitionRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
+    const LOOKS: &'static [&'static str] = &["ecs:DescribeTaskDefinition"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         check_revision(&self.task_definition)?;
@@ -288,12 +294,8 @@ impl Operation for DeregisterTaskDefinitionRequest {
         Ok(DeregisterTaskDefinitionResponse { status })
     }
 
-    fn looks(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
-        vec![("ecs:DescribeTaskDefinition", describe(String::new()).resources(at))]
-    }
-
-    async fn fate(&self, aws: &Clients, unanswered: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
-        let found = describe(self.task_definition.clone()).send(aws, unanswered.token).await?;
+    async fn fate(&self, look: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let found = look.read(&describe(self.task_definition.clone())).await?;
         let TaskDefinition { arn, status, .. } = found.task_definition;
         Ok(match status.as_str() {
             "INACTIVE" | "DELETE_IN_PROGRESS" => {

@@ -9,9 +9,9 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk};
 use crate::aws::limits::{batch, gather};
 use crate::aws::names;
-use crate::aws::operation::{Action, Operation, RetryClass, Token};
+use crate::aws::operation::{Operation, Read};
 use crate::aws::values::millis;
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeTasksRequest, DescribeTasksResponse, ListTasksRequest, ListTasksResponse, Task, TaskContainer,
 };
 use crate::types::Arn;
@@ -19,15 +19,16 @@ use crate::types::Place;
 
 impl Operation for ListTasksRequest {
     type Output = ListTasksResponse;
-    const ACTION: Action = Action::read("ecs:ListTasks");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:ListTasks";
 
     /// IAM ties the listing of tasks to the container instances that they run on: all of the cluster's.
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![cluster::arn(at, "container-instance", &self.cluster, "*")]
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for ListTasksRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_cluster(&self.cluster)?;
         if let Some(service) = &self.service {
             check("service", &self.cluster, service)?;
@@ -52,14 +53,15 @@ impl Operation for ListTasksRequest {
 
 impl Operation for DescribeTasksRequest {
     type Output = DescribeTasksResponse;
-    const ACTION: Action = Action::read("ecs:DescribeTasks");
-    const RETRY: RetryClass = RetryClass::Read;
+    const ACTION: &'static str = "ecs:DescribeTasks";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         self.tasks.iter().map(|given| cluster::arn(at, "task", &self.cluster, given)).collect()
     }
+}
 
-    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+impl Read for DescribeTasksRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("tasks", &self.tasks, 100)?;
         self.tasks.iter().try_for_each(|given| check("task", &self.cluster, given))?;
         let request = aws.ecs().describe_tasks().cluster(&self.cluster).set_tasks(Some(self.tasks.clone()));

@@ -20,8 +20,10 @@ use tokio::net::TcpListener;
 
 use crate::aws::clients::{Clients, Connection};
 use crate::aws::error::{AwsError, ErrorKind};
-use crate::aws::operation::{Fate, Operation, Token, Unanswered};
-use crate::types::Place;
+use crate::aws::look::{Authority, Look, denied};
+use crate::aws::operation::{Fate, Operation, Read, Token, Unanswered, Write};
+use crate::aws::secretsmanager::GetSecretValueRequest;
+use crate::types::{Arn, Place};
 
 /// The access key by which a test knows that it runs in its own process.
 const KEY: &str = "AKIAKILNTESTS0000000";
@@ -159,9 +161,61 @@ impl Asked {
     }
 }
 
+/// May do everything, and remembers what it was asked for.
+#[derive(Debug, Default)]
+struct Everything(Mutex<Vec<String>>);
+
+impl Authority for Everything {
+    fn allows(&self, action: &'static str, resources: &[Arn]) -> bool {
+        let on: Vec<&str> = resources.iter().map(Arn::as_str).collect();
+        self.0.lock().unwrap().push(format!("{action} {}", on.join(" ")));
+        true
+    }
+}
+
+/// May do nothing.
+#[derive(Debug)]
+struct Nothing;
+
+impl Authority for Nothing {
+    fn allows(&self, _: &'static str, _: &[Arn]) -> bool {
+        false
+    }
+}
+
+/// What can be sent: a read, or a write with its token.
+pub(crate) trait Sendable: Operation {
+    async fn put(&self, aws: &Clients) -> Result<Self::Output, AwsError>;
+}
+
+macro_rules! sendable {
+    ($($(#[$doc:meta])* $interface:ident in $package:ident by $sdk:ident {
+        $($access:ident $function:ident($request:ident),)*
+    })*) => {
+        $($(sendable!($access crate::contract::bindings::kiln::$package::$interface::$request);)*)*
+    };
+    (read $request:ty) => {
+        impl Sendable for $request {
+            async fn put(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
+                self.send(aws).await
+            }
+        }
+    };
+    (write $request:ty) => {
+        impl Sendable for $request {
+            async fn put(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
+                self.send(aws, &Token::new(TOKEN.to_owned())).await
+            }
+        }
+    };
+}
+
+crate::aws::services!(sendable);
+sendable!(read GetSecretValueRequest);
+
 /// An AWS with answers in store.
 pub(crate) struct Canned {
-    clients: Clients,
+    clients: Arc<Clients>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -175,12 +229,17 @@ impl Canned {
         tokio::spawn(accept(listener, answers, asked.clone()));
         let Place { region, .. } = here();
         let clients = Connection::load(&region, Some(&endpoint)).await.clients(&region, None).await;
-        Self { clients, asked }
+        Self { clients: Arc::new(clients), asked }
     }
 
     /// Send `operation` as the call path does.
-    pub(crate) async fn send<O: Operation>(&self, operation: &O) -> Result<O::Output, AwsError> {
-        operation.send(&self.clients, &Token::new(TOKEN.to_owned())).await
+    pub(crate) async fn send<O: Sendable>(&self, operation: &O) -> Result<O::Output, AwsError> {
+        operation.put(&self.clients).await
+    }
+
+    /// Looks for a write of type `W`, on behalf of a stage that may do everything.
+    fn look<W: Write>(&self) -> Look {
+        Look::of::<W>(self.clients.clone(), here(), Arc::new(Everything::default()))
     }
 
     /// All that was asked so far.
@@ -190,7 +249,7 @@ impl Canned {
 }
 
 /// Send `operation` to an AWS with `answers`, expecting success; also answers what AWS was asked.
-pub(crate) async fn sent<O: Operation>(
+pub(crate) async fn sent<O: Sendable>(
     operation: &O,
     answers: impl IntoIterator<Item = Answer>,
 ) -> (O::Output, Vec<Asked>) {
@@ -202,13 +261,13 @@ pub(crate) async fn sent<O: Operation>(
 }
 
 /// The kind and code of the error that `answer` makes of `operation`.
-pub(crate) async fn failed<O: Operation>(operation: &O, answer: Answer) -> Option<(ErrorKind, String)> {
+pub(crate) async fn failed<O: Sendable>(operation: &O, answer: Answer) -> Option<(ErrorKind, String)> {
     let aws = Canned::with([answer]).await;
     aws.send(operation).await.err().map(|error| (error.kind, error.code))
 }
 
 /// The message with which `operation` is refused before anything is sent.
-pub(crate) async fn refused<O: Operation>(operation: &O) -> String {
+pub(crate) async fn refused<O: Sendable>(operation: &O) -> String {
     let aws = Canned::with([]).await;
     let error = aws.send(operation).await.unwrap_err();
     assert!(aws.asked().is_empty(), "it was sent: {:?}", aws.asked());
@@ -218,7 +277,7 @@ pub(crate) async fn refused<O: Operation>(operation: &O) -> String {
 
 /// What becomes of `operation`, which was sent at [`SENT`], when it is looked for `later` seconds after that. `before` is
 /// what was seen before it was sent. AWS must be asked for each of `answers`, and only by reads.
-pub(crate) async fn fate<O: Operation>(
+pub(crate) async fn fate<O: Write>(
     operation: &O,
     before: Option<&Value>,
     later: u64,
@@ -228,7 +287,7 @@ pub(crate) async fn fate<O: Operation>(
 }
 
 /// The same for one that is given up: it is not sent again, whatever is found.
-pub(crate) async fn fate_given_up<O: Operation>(
+pub(crate) async fn fate_given_up<O: Write>(
     operation: &O,
     later: u64,
     answers: impl IntoIterator<Item = Answer>,
@@ -236,7 +295,7 @@ pub(crate) async fn fate_given_up<O: Operation>(
     fate_of(operation, None, Duration::from_secs(later), true, answers).await
 }
 
-async fn fate_of<O: Operation>(
+async fn fate_of<O: Write>(
     operation: &O,
     before: Option<&Value>,
     age: Duration,
@@ -248,19 +307,44 @@ async fn fate_of<O: Operation>(
     let aws = Canned::with(answers).await;
     let token = Token::new(TOKEN.to_owned());
     let unanswered = Unanswered { token: &token, before, sent: SENT * 1000, age, given_up };
-    let fate = operation.fate(&aws.clients, &unanswered).await;
+    let fate = operation.fate(&aws.look::<O>(), &unanswered).await;
     only_reads(&aws, expected);
     fate.unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 /// What `operation` keeps of the world before it is sent. AWS must be asked for each of `answers`, and only by reads.
-pub(crate) async fn before<O: Operation>(operation: &O, answers: impl IntoIterator<Item = Answer>) -> Value {
+pub(crate) async fn before<O: Write>(operation: &O, answers: impl IntoIterator<Item = Answer>) -> Value {
     let answers: Vec<Answer> = answers.into_iter().collect();
     let expected = answers.len();
     let aws = Canned::with(answers).await;
-    let before = operation.before(&aws.clients).await;
+    let before = operation.before(&aws.look::<O>()).await;
     only_reads(&aws, expected);
     before.unwrap_or_else(|error| panic!("{error:?}")).unwrap()
+}
+
+/// What the fate of `operation` is looked up by: each action, and what the permission is checked against.
+pub(crate) async fn looked_at<W: Write>(
+    operation: &W,
+    before: &Value,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Vec<String> {
+    let (aws, everything) = (Canned::with(answers).await, Arc::new(Everything::default()));
+    let look = Look::of::<W>(aws.clients.clone(), here(), everything.clone());
+    operation.fate(&look, &unanswered(&Token::new(TOKEN.to_owned()), Some(before))).await.unwrap();
+    everything.0.lock().unwrap().clone()
+}
+
+/// The action for want of which nothing can be looked up, by a stage that may do nothing. AWS must not be asked.
+pub(crate) async fn denied_look<W: Write>(operation: &W) -> Option<String> {
+    let aws = Canned::with([]).await;
+    let look = Look::of::<W>(aws.clients.clone(), here(), Arc::new(Nothing));
+    let error = operation.fate(&look, &unanswered(&Token::new(TOKEN.to_owned()), None)).await.unwrap_err();
+    only_reads(&aws, 0);
+    denied(&error).map(str::to_owned)
+}
+
+fn unanswered<'a>(token: &'a Token, before: Option<&'a Value>) -> Unanswered<'a> {
+    Unanswered { token, before, sent: SENT * 1000, age: Duration::from_secs(60), given_up: false }
 }
 
 fn only_reads(aws: &Canned, expected: usize) {

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::canned::{Answer, Canned, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
-use crate::contract::bindings::kiln::aws::cloudwatch::{Alarm, DataPoint, DescribeAlarmsRequest, GetMetricDataRequest};
 use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
+    Alarm, DataPoint, DescribeAlarmsRequest, GetMetricDataRequest,
+};
 
 const ARN: &str = "arn:aws:cloudwatch:us-west-2:111111111111:alarm";
 

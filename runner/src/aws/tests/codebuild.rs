@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::canned::{Answer, Canned, TOKEN, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
-use crate::contract::bindings::kiln::aws::codebuild::{
+use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
     BatchGetProjectsRequest, Cache, EnvironmentVariable, ExportedVariable, ListBuildsForProjectRequest, Phase,
     StartBuildRequest, StopBuildRequest, VariableSource,
 };
-use crate::contract::bindings::kiln::aws::logs::{GetLogEventsRequest, LogEvent};
+use crate::contract::bindings::kiln::aws_logs::logs::{GetLogEventsRequest, LogEvent};
 
 fn bare() -> StartBuildRequest {
     StartBuildRequest {

@@ -2,37 +2,78 @@
 //! that its permission is checked against. The expectations follow IAM's service authorization reference.
 
 use super::canned::here;
-use crate::aws::operation::{Operation, RetryClass};
+use crate::aws::operation::{Operation, Read, RetryClass, Write};
 use crate::aws::secretsmanager::GetSecretValueRequest;
-use crate::contract::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
+use crate::contract::bindings::kiln::aws_codebuild::codebuild;
+use crate::contract::bindings::kiln::aws_ecr::ecr;
+use crate::contract::bindings::kiln::aws_ecs::ecs;
+use crate::contract::bindings::kiln::aws_kms::kms;
+use crate::contract::bindings::kiln::aws_logs::logs;
+use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager;
+use crate::contract::bindings::kiln::aws_sts::sts;
 
 /// What an operation declares.
 struct Declared {
     /// Action, access level, retry class, resources. ARNs of the stage's own place are written without it.
     line: String,
     action: &'static str,
-    is_write: bool,
-    retry: RetryClass,
-    /// The reads by which a lost answer is looked up.
-    looks: Vec<&'static str>,
+    /// Of a write: how it may be sent again, and the reads by which a lost answer is looked up.
+    write: Option<(RetryClass, &'static [&'static str])>,
     /// The members of the request and of the answer that are secret.
     sensitive: [&'static [&'static str]; 2],
 }
 
-fn declared<O: Operation>(operation: O) -> Declared {
-    let access = if O::ACTION.write { "write" } else { "read" };
-    let service = O::ACTION.name.split(':').next().unwrap_or_default();
+/// Says what it declares.
+trait Declares {
+    fn declares(&self) -> Declared;
+}
+
+macro_rules! declares {
+    ($($(#[$doc:meta])* $interface:ident in $package:ident by $sdk:ident {
+        $($access:ident $function:ident($request:ident),)*
+    })*) => {
+        $($(declares!($access crate::contract::bindings::kiln::$package::$interface::$request);)*)*
+    };
+    (read $request:ty) => {
+        impl Declares for $request {
+            fn declares(&self) -> Declared {
+                Declared {
+                    line: format!("{} read {}", Self::ACTION, on(self)).trim_end().to_owned(),
+                    action: Self::ACTION,
+                    write: None,
+                    sensitive: [Self::SENSITIVE_REQUEST, Self::SENSITIVE],
+                }
+            }
+        }
+    };
+    (write $request:ty) => {
+        impl Declares for $request {
+            fn declares(&self) -> Declared {
+                Declared {
+                    line: format!("{} write {:?} {}", Self::ACTION, Self::RETRY, on(self)).trim_end().to_owned(),
+                    action: Self::ACTION,
+                    write: Some((Self::RETRY, Self::LOOKS)),
+                    sensitive: [Self::SENSITIVE_REQUEST, &[]],
+                }
+            }
+        }
+    };
+}
+
+crate::aws::services!(declares);
+declares!(read GetSecretValueRequest);
+
+fn declared(operation: impl Declares) -> Declared {
+    operation.declares()
+}
+
+/// What the permission for `operation` is checked against. ARNs of the stage's own place are written without it.
+fn on<O: Operation>(operation: &O) -> String {
+    let service = O::ACTION.split(':').next().unwrap_or_default();
     let own = format!("arn:aws:{service}:us-west-2:111111111111:");
     let resources: Vec<String> = operation.resources(&here()).iter().map(ToString::to_string).collect();
-    let resources = resources.join(" ").replace(&own, "~");
-    Declared {
-        line: format!("{} {access} {:?} {resources}", O::ACTION.name, O::RETRY).trim_end().to_owned(),
-        action: O::ACTION.name,
-        is_write: O::ACTION.write,
-        retry: O::RETRY,
-        looks: operation.looks(&here()).into_iter().map(|(action, _)| action).collect(),
-        sensitive: [O::SENSITIVE_REQUEST, O::SENSITIVE],
-    }
+    resources.join(" ").replace(&own, "~")
 }
 
 fn text(text: &str) -> String {
@@ -125,41 +166,41 @@ fn all() -> Vec<Declared> {
 #[test]
 fn operations_declare_what_iam_ties_them_to() {
     let expected = [
-        "sts:GetCallerIdentity read Read",
-        "secretsmanager:DescribeSecret read Read ~secret:prod/registry-??????",
-        "secretsmanager:GetSecretValue read Read ~secret:prod/registry-??????",
-        "kms:DescribeKey read Read ~alias/team/web",
-        "kms:Encrypt read Read ~key/0a-1b",
-        "kms:Decrypt read Read ~key/0a-1b",
-        "ecr:DescribeRepositories read Read ~repository/team/web arn:aws:ecr:eu-west-1:222222222222:repository/web",
-        "ecr:DescribeImages read Read ~repository/web",
-        "ecr:BatchGetImage read Read ~repository/web",
+        "sts:GetCallerIdentity read",
+        "secretsmanager:DescribeSecret read ~secret:prod/registry-??????",
+        "secretsmanager:GetSecretValue read ~secret:prod/registry-??????",
+        "kms:DescribeKey read ~alias/team/web",
+        "kms:Encrypt read ~key/0a-1b",
+        "kms:Decrypt read ~key/0a-1b",
+        "ecr:DescribeRepositories read ~repository/team/web arn:aws:ecr:eu-west-1:222222222222:repository/web",
+        "ecr:DescribeImages read ~repository/web",
+        "ecr:BatchGetImage read ~repository/web",
         "ecr:PutImage write Natural ~repository/web",
         "ecr:BatchDeleteImage write Natural ~repository/web",
         "ecr:StartImageScan write Natural ~repository/web",
-        "ecr:DescribeImageScanFindings read Read ~repository/web",
-        "ecr:BatchGetRepositoryScanningConfiguration read Read ~repository/web ~repository/api",
+        "ecr:DescribeImageScanFindings read ~repository/web",
+        "ecr:BatchGetRepositoryScanningConfiguration read ~repository/web ~repository/api",
         "codebuild:StartBuild write Token ~project/web-image",
-        "codebuild:BatchGetBuilds read Read ~project/web-image arn:aws:codebuild:eu-west-1:222222222222:project/other \
+        "codebuild:BatchGetBuilds read ~project/web-image arn:aws:codebuild:eu-west-1:222222222222:project/other \
          ~project/no-id",
         "codebuild:StopBuild write Natural ~project/web-image",
-        "codebuild:ListBuildsForProject read Read ~project/web-image",
-        "codebuild:BatchGetProjects read Read ~project/web-image ~project/api-image",
-        "logs:GetLogEvents read Read ~log-group:/aws/x:log-stream:a/b",
-        "ecs:DescribeServices read Read ~service/web/web ~service/web/api",
-        "ecs:ListServices read Read",
-        "ecs:DescribeTaskDefinition read Read",
+        "codebuild:ListBuildsForProject read ~project/web-image",
+        "codebuild:BatchGetProjects read ~project/web-image ~project/api-image",
+        "logs:GetLogEvents read ~log-group:/aws/x:log-stream:a/b",
+        "ecs:DescribeServices read ~service/web/web ~service/web/api",
+        "ecs:ListServices read",
+        "ecs:DescribeTaskDefinition read",
         "ecs:RegisterTaskDefinition write Unsafe ~task-definition/web:*",
         "ecs:DeregisterTaskDefinition write Natural",
         "ecs:UpdateService write Unsafe arn:aws:ecs:eu-west-1:222222222222:service/prod/web",
-        "ecs:ListTasks read Read ~container-instance/web/*",
-        "ecs:DescribeTasks read Read ~task/web/0a1b",
-        "ecs:ListServiceDeployments read Read ~service/web/api",
-        "ecs:DescribeServiceDeployments read Read ~service-deployment/web/web/abc",
-        "ecs:DescribeServiceRevisions read Read ~service-revision/web/web/1",
+        "ecs:ListTasks read ~container-instance/web/*",
+        "ecs:DescribeTasks read ~task/web/0a1b",
+        "ecs:ListServiceDeployments read ~service/web/api",
+        "ecs:DescribeServiceDeployments read ~service-deployment/web/web/abc",
+        "ecs:DescribeServiceRevisions read ~service-revision/web/web/1",
         "ecs:StopServiceDeployment write Unsafe ~service-deployment/web/web/abc",
-        "cloudwatch:DescribeAlarms read Read ~alarm:web-5xx ~alarm:web p99",
-        "cloudwatch:GetMetricData read Read",
+        "cloudwatch:DescribeAlarms read ~alarm:web-5xx ~alarm:web p99",
+        "cloudwatch:GetMetricData read",
     ];
     let lines: Vec<String> = all().into_iter().map(|declared| declared.line).collect();
     assert_eq!(lines, expected);
@@ -169,11 +210,12 @@ fn operations_declare_what_iam_ties_them_to() {
 fn the_book_tells_how_every_write_is_looked_up() {
     let book = include_str!("../../../../docs/durability.md");
     let mut told: Vec<&str> = book.lines().filter(|line| line.starts_with("| `")).collect();
-    for write in all().into_iter().filter(|declared| declared.is_write) {
-        let class = format!("{:?}", write.retry).to_lowercase();
-        let looks: Vec<String> = write.looks.iter().map(|action| format!("`{action}`")).collect();
+    for Declared { action, write, .. } in all() {
+        let Some((retry, looks)) = write else { continue };
+        let class = format!("{retry:?}").to_lowercase();
+        let looks: Vec<String> = looks.iter().map(|action| format!("`{action}`")).collect();
         let looks = if looks.is_empty() { "nothing".to_owned() } else { looks.join(", ") };
-        let line = format!("| `{}` | {class} | {looks} | ", write.action);
+        let line = format!("| `{action}` | {class} | {looks} | ");
         let before = told.len();
         told.retain(|told| !told.starts_with(&line));
         assert_eq!(told.len() + 1, before, "docs/durability.md needs one line that begins with {line}");
@@ -182,13 +224,13 @@ fn the_book_tells_how_every_write_is_looked_up() {
 }
 
 #[test]
-fn every_write_without_a_token_is_looked_up() {
-    for declared in all() {
-        match declared.is_write {
+fn every_write_is_looked_up() {
+    for Declared { action, write, .. } in all() {
+        match write {
             // ECR says that the image is there already, which counts as its success.
-            true if declared.action == "ecr:PutImage" => {}
-            true => assert!(!declared.looks.is_empty(), "{} has no look-up", declared.action),
-            false => assert!(declared.looks.is_empty(), "{} changes nothing", declared.action),
+            Some(_) if action == "ecr:PutImage" => {}
+            Some((_, looks)) => assert!(!looks.is_empty(), "{action} has no look-up"),
+            None => {}
         }
     }
 }
@@ -196,25 +238,19 @@ fn every_write_without_a_token_is_looked_up() {
 #[test]
 fn looks_are_reads_that_stages_could_make_too() {
     let all = all();
-    for look in all.iter().flat_map(|declared| &declared.looks) {
+    for look in all.iter().filter_map(|declared| declared.write).flat_map(|(_, looks)| looks) {
         let known = all.iter().find(|declared| declared.action == *look);
-        assert!(known.is_some_and(|known| !known.is_write), "{look}");
+        assert!(known.is_some_and(|known| known.write.is_none()), "{look}");
     }
 }
 
 #[test]
 fn no_function_of_the_contract_is_forgotten() {
-    let contract = [
-        include_str!("../../../../wit/deps/kiln-aws/cloudwatch.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/codebuild.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/ecr.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/ecs.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/kms.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/logs.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/secretsmanager.wit"),
-        include_str!("../../../../wit/deps/kiln-aws/sts.wit"),
-    ];
-    let functions = contract.iter().map(|interface| interface.matches(": func(").count()).sum::<usize>();
+    let packages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/deps");
+    let files =
+        std::fs::read_dir(packages).unwrap().flat_map(|package| std::fs::read_dir(package.unwrap().path()).unwrap());
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let functions = texts.map(|text| text.matches(": func(").count()).sum::<usize>();
     // One operation is the host's own: `secretsmanager:GetSecretValue`.
     assert_eq!(all().len(), functions + 1);
 }

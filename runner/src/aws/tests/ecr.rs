@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::canned::{Answer, failed, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
-use crate::contract::bindings::kiln::aws::ecr::{
+use crate::contract::bindings::kiln::aws_ecr::ecr::{
     DescribeImageScanFindingsRequest, DescribeImagesRequest, DescribeRepositoriesRequest, Finding, ImageDetail,
     ImageId, PutImageRequest,
 };

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::canned::{Answer, hermetic, refused, sent};
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeTasksRequest,
     Failure, ListServiceDeploymentsRequest, ListTasksRequest, RollingConfiguration, ServiceEvent,
     StopServiceDeploymentRequest, UpdateServiceRequest,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 
 const REVISION: &str = "arn:aws:ecs:us-west-2:111111111111:service-revision/web/web/1";
 const DEPLOYMENT: &str = "arn:aws:ecs:us-west-2:111111111111:service-deployment/web/web/abc";

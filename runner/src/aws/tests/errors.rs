@@ -2,10 +2,16 @@
 
 use serde_json::json;
 
-use super::canned::{Answer, Canned, failed, hermetic, refused};
+use super::canned::{Answer, Canned, Sendable, failed, hermetic, refused};
 use crate::aws::error::ErrorKind;
-use crate::aws::operation::Operation;
-use crate::contract::bindings::kiln::aws::{cloudwatch, codebuild, ecr, ecs, kms, logs, secretsmanager, sts};
+use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
+use crate::contract::bindings::kiln::aws_codebuild::codebuild;
+use crate::contract::bindings::kiln::aws_ecr::ecr;
+use crate::contract::bindings::kiln::aws_ecs::ecs;
+use crate::contract::bindings::kiln::aws_kms::kms;
+use crate::contract::bindings::kiln::aws_logs::logs;
+use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager;
+use crate::contract::bindings::kiln::aws_sts::sts;
 
 fn images() -> ecr::DescribeImagesRequest {
     ecr::DescribeImagesRequest { repository: "web".to_owned(), images: vec![], tag_status: None }
@@ -57,7 +63,7 @@ fn every_service_has_errors_of_the_right_kind() {
 }
 
 /// How often `operation` is sent when the first answer is `answer`, and what comes of it.
-async fn attempts<O: Operation>(operation: &O, answer: Answer) -> (usize, Option<ErrorKind>) {
+async fn attempts<O: Sendable>(operation: &O, answer: Answer) -> (usize, Option<ErrorKind>) {
     let aws = Canned::with([answer]).await;
     let error = aws.send(operation).await.err().map(|error| error.kind);
     (aws.asked().len(), error)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::canned::{Answer, SENT, TOKEN, fate, fate_given_up, hermetic, told};
-use crate::contract::bindings::kiln::aws::codebuild::{
+use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
     EnvironmentVariable, StartBuildRequest, StopBuildRequest, VariableSource,
 };
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::canned::{Answer, SENT, before, fate, hermetic, told};
-use crate::aws::operation::Operation;
-use crate::contract::bindings::kiln::aws::ecr::{
+use crate::aws::operation::Write;
+use crate::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, ImageFailure, ImageId, PutImageRequest, StartImageScanRequest,
 };
 

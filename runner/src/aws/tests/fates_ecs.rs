@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, SENT, TOKEN, before, fate, here, hermetic, told};
-use crate::aws::operation::Operation;
-use crate::contract::bindings::kiln::aws::ecs::{
+use super::canned::{Answer, SENT, TOKEN, before, denied_look, fate, hermetic, looked_at, told};
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DeregisterTaskDefinitionRequest, RegisterTaskDefinitionRequest, StopServiceDeploymentRequest, UpdateServiceRequest,
 };
 
@@ -169,10 +168,29 @@ fn an_update_of_a_service_that_was_not_seen_before_is_left_to_a_person() {
 
 #[test]
 fn a_service_named_by_its_arn_is_looked_up_as_by_its_name() {
-    let looks = |service: &str| UpdateServiceRequest { service: service.to_owned(), ..update() }.looks(&here());
-    assert_eq!(looks(&arn("service/web/web")), looks("web"));
-    let expected = arn("service-revision/web/web/*");
-    assert_eq!(looks("web").last().unwrap().1.first().unwrap().to_string(), expected);
+    hermetic(async {
+        let seen = seen().await;
+        let looks = async |service: &str| {
+            let request = UpdateServiceRequest { service: service.to_owned(), ..update() };
+            let ours = deployments(&[("new", SENT + 1, 13)]);
+            looked_at(&request, &seen, std::iter::once(self::service(12, "ecs-svc/3", 2)).chain(ours)).await
+        };
+        let expected = [
+            format!("ecs:DescribeServices {}", arn("service/web/web")),
+            format!("ecs:ListServiceDeployments {}", arn("service/web/web")),
+            format!("ecs:DescribeServiceRevisions {}", arn("service-revision/web/web/new")),
+        ];
+        assert_eq!(looks("web").await, expected);
+        assert_eq!(looks(&arn("service/web/web")).await, expected);
+    });
+}
+
+#[test]
+fn a_stage_that_may_not_look_asks_aws_nothing() {
+    hermetic(async {
+        assert_eq!(denied_look(&update()).await.as_deref(), Some("ecs:DescribeServices"));
+        assert_eq!(denied_look(&registration()).await.as_deref(), Some("ecs:DescribeTaskDefinition"));
+    });
 }
 
 fn registration() -> RegisterTaskDefinitionRequest {

@@ -8,9 +8,9 @@ use super::canned::{Answer, Canned, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
 use crate::aws::operation::Operation;
 use crate::aws::secretsmanager::GetSecretValueRequest;
-use crate::contract::bindings::kiln::aws::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
-use crate::contract::bindings::kiln::aws::secretsmanager::DescribeSecretRequest;
 use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_kms::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
+use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager::DescribeSecretRequest;
 
 const PLAINTEXT: &[u8] = b"hunter2-hunter2";
 

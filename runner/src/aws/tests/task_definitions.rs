@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::canned::{Answer, Canned, TOKEN, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
-use crate::contract::bindings::kiln::aws::ecs::{
+use crate::contract::bindings::kiln::aws::types::Pair;
+use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Container, DeregisterTaskDefinitionRequest, DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest,
 };
-use crate::contract::bindings::kiln::aws::types::Pair;
 
 const ARN: &str = "arn:aws:ecs:us-west-2:111111111111:task-definition/web:7";
 

@@ -86,12 +86,7 @@ fn stage_outcome() -> impl Strategy<Value = StageOutcome> {
 
 /// Records of calls.
 fn calls() -> impl Strategy<Value = Record> {
-    let retry = prop_oneof![
-        Just(RetryClass::Read),
-        Just(RetryClass::Token),
-        Just(RetryClass::Natural),
-        Just(RetryClass::Unsafe)
-    ];
+    let retry = prop_oneof![Just(RetryClass::Token), Just(RetryClass::Natural), Just(RetryClass::Unsafe)];
     let outcome = prop_oneof![body().prop_map(CallOutcome::Ok), sealed().prop_map(CallOutcome::Err)];
     let verdict = prop_oneof![Just(Verdict::Happened), Just(Verdict::NotHappened), Just(Verdict::SendAgain)];
     let by = prop_oneof![Just(Decider::Lookup), Just(Decider::Person)];
