@@ -341,6 +341,7 @@ impl Drawing {
         ];
         const WRITES: [&str; 4] =
             ["ecs:UpdateService", "ecs:RegisterTaskDefinition", "codebuild:StartBuild", "ecr:PutImage"];
+        let mut struck = Vec::new();
         for _ in 0..self.chance.below(4) {
             let nth = 1 + self.chance.below(6);
             let (operation, kind) = match self.chance.below(5) {
@@ -350,6 +351,11 @@ impl Drawing {
                 3 => ("sts:AssumeRole", format!("\"delay\"\ndelay = \"{}s\"", 5 + self.chance.below(20))),
                 _ => ("sts:GetCallerIdentity", format!("\"delay\"\ndelay = \"{}s\"", 5 + self.chance.below(20))),
             };
+            // Two in a row may be more than a call bears: six refusals, and it has failed.
+            if struck.contains(&operation) {
+                continue;
+            }
+            struck.push(operation);
             self.world += &format!("[[faults]]\noperation = \"{operation}\"\nnth = {nth}\nkind = {kind}\n");
         }
     }

@@ -9,24 +9,22 @@ use aws_sdk_cloudwatch::types as sdk;
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, invalid};
 use super::limits::{batch, gather};
-use super::names::{self, Given};
-use super::operation::{Operation, Read};
-use super::values::{decimal, instant, millis, signed};
+use super::names::{Given, Kind};
+use super::operation::{Read, heads};
+use super::values::{decimal, instant, millis, signed, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
     Alarm, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetMetricDataRequest, GetMetricDataResponse,
 };
 use crate::types::Arn;
-use crate::types::Place;
 
-impl Operation for DescribeAlarmsRequest {
-    type Output = DescribeAlarmsResponse;
-    const ACTION: &'static str = "cloudwatch:DescribeAlarms";
+/// An alarm's name may hold anything.
+const ALARM: Kind = Kind::new("cloudwatch", "an alarm", "alarm:", "");
 
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        let arn = |given: &String| names::arn(at, "cloudwatch", given, |name| format!("alarm:{name}"));
-        self.alarm_names.iter().map(arn).collect()
-    }
+heads! {
+    DescribeAlarmsRequest => DescribeAlarmsResponse:
+        "cloudwatch:DescribeAlarms" on |it, at| ALARM.arns(at, &it.alarm_names);
+    GetMetricDataRequest => GetMetricDataResponse: "cloudwatch:GetMetricData" on |_, _| [];
 }
 
 impl Read for DescribeAlarmsRequest {
@@ -62,10 +60,7 @@ fn asked_alarm(given: &str) -> Result<(String, Option<Arn>), AwsError> {
     match Given::from(given) {
         Given::Name("") => Err(invalid("the name of an alarm is empty")),
         Given::Name(name) => Ok((name.to_owned(), None)),
-        Given::Arn(arn) => match arn.resource().strip_prefix("alarm:") {
-            Some(name) => Ok((name.to_owned(), Some(arn.clone()))),
-            None => Err(invalid(format_args!("{given:?} is not the ARN of an alarm"))),
-        },
+        Given::Arn(arn) => Ok((ALARM.name_in(&arn)?.to_owned(), Some(arn))),
     }
 }
 
@@ -74,7 +69,7 @@ fn metric_alarm(alarm: sdk::MetricAlarm) -> Alarm {
     Alarm {
         name: alarm.alarm_name.unwrap_or_default(),
         arn: alarm.alarm_arn.unwrap_or_default(),
-        state: alarm.state_value.map_or_else(String::new, |state| state.as_str().to_owned()),
+        state: word(alarm.state_value),
         reason: alarm.state_reason.unwrap_or_default(),
         since: millis(alarm.state_updated_timestamp),
         composite: false,
@@ -124,20 +119,11 @@ fn composite_alarm(alarm: sdk::CompositeAlarm) -> Alarm {
     Alarm {
         name: alarm.alarm_name.unwrap_or_default(),
         arn: alarm.alarm_arn.unwrap_or_default(),
-        state: alarm.state_value.map_or_else(String::new, |state| state.as_str().to_owned()),
+        state: word(alarm.state_value),
         reason: alarm.state_reason.unwrap_or_default(),
         since: millis(alarm.state_updated_timestamp),
         composite: true,
         description: alarm.alarm_rule.unwrap_or_default(),
-    }
-}
-
-impl Operation for GetMetricDataRequest {
-    type Output = GetMetricDataResponse;
-    const ACTION: &'static str = "cloudwatch:GetMetricData";
-
-    fn resources(&self, _: &Place) -> Vec<Arn> {
-        Vec::new()
     }
 }
 

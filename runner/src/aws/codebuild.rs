@@ -10,9 +10,9 @@ use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::limits::{batch, first};
 use super::look::Look;
-use super::names::{self, Given};
-use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
-use super::values::{count, incomplete, millis, signed, size};
+use super::names::{self, Given, Kind};
+use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write, heads};
+use super::values::{count, incomplete, is_since, list, millis, optional_word, signed, size, word};
 use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
     BatchGetBuildsRequest, BatchGetBuildsResponse, BatchGetProjectsRequest, BatchGetProjectsResponse, Build, Cache,
     EnvironmentVariable, ExportedVariable, ListBuildsForProjectRequest, ListBuildsForProjectResponse, Phase, Project,
@@ -24,12 +24,7 @@ use crate::types::Place;
 /// The most builds or projects that one request may name.
 const MOST: usize = 100;
 
-/// What a project's name may hold besides letters and digits.
-const PROJECT: &str = "-_";
-
-fn project_arn(at: &Place, project: &str) -> Arn {
-    names::arn(at, "codebuild", project, |name| format!("project/{name}"))
-}
+const PROJECT: Kind = Kind::new("codebuild", "a project", "project/", "-_");
 
 /// The project of a build: IAM knows no permission on a single build. A build's id is `PROJECT:UUID`, the resource of
 /// its ARN `build/PROJECT:UUID`.
@@ -62,7 +57,7 @@ impl Operation for StartBuildRequest {
     const ACTION: &'static str = "codebuild:StartBuild";
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![project_arn(at, &self.project)]
+        vec![PROJECT.arn(at, &self.project)]
     }
 
     fn secret_references(&self) -> Vec<&str> {
@@ -78,7 +73,7 @@ impl Write for StartBuildRequest {
     const LOOKS: &'static [&'static str] = &["codebuild:ListBuildsForProject", "codebuild:BatchGetBuilds"];
 
     async fn send(&self, aws: &Clients, token: &Token) -> Result<Self::Output, AwsError> {
-        names::check("a project", &self.project, PROJECT)?;
+        PROJECT.check(&self.project)?;
         let timeout = match self.timeout_minutes {
             Some(minutes) if !(5..=2160).contains(&minutes) => {
                 return Err(invalid(format_args!("a build may take 5 to 2160 minutes, not {minutes}")));
@@ -115,7 +110,7 @@ impl Write for StartBuildRequest {
         let aws = look.clients_for(&BatchGetBuildsRequest { ids: ids.clone() })?;
         let output = aws.codebuild().batch_get_builds().set_ids(Some(ids)).send().await.map_err(from_sdk)?;
         let mut recent = output.builds.unwrap_or_default();
-        recent.retain(|build| is_since(build, unanswered.sent));
+        recent.retain(|build| is_since(millis(build.start_time), unanswered.sent));
         let all_are_recent = recent.len() >= LOOKED_AT as usize;
         recent.retain(|build| self.may_be(build));
         let is_sure = recent.iter().all(|build| build.source_version == self.source_version);
@@ -148,13 +143,6 @@ impl Write for StartBuildRequest {
 
 /// So many of a project's newest builds are looked at: what one request answers.
 const LOOKED_AT: u32 = 100;
-
-/// Whether `build` was started at `sent` or later.
-fn is_since(build: &sdk::Build, sent: u64) -> bool {
-    // Two clocks tell the time: the runner's and AWS's.
-    const SKEW: u64 = 5_000;
-    millis(build.start_time).is_some_and(|started| started + SKEW >= sent)
-}
 
 impl StartBuildRequest {
     /// Whether this request may have started `build`. What CodeBuild does not tell of a build speaks neither for nor
@@ -222,15 +210,15 @@ fn build(build: sdk::Build) -> Build {
         id: build.id.unwrap_or_default(),
         arn: build.arn.unwrap_or_default(),
         project: build.project_name.unwrap_or_default(),
-        status: build.build_status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        status: word(build.build_status),
         current_phase: build.current_phase,
         resolved_source_version: build.resolved_source_version,
         source_version: build.source_version,
-        phases: build.phases.unwrap_or_default().into_iter().map(phase).collect(),
+        phases: list(build.phases, phase),
         log_group,
         log_stream,
         log_link,
-        exported: build.exported_environment_variables.unwrap_or_default().into_iter().map(exported).collect(),
+        exported: list(build.exported_environment_variables, exported),
         started: millis(build.start_time),
         ended: millis(build.end_time),
     }
@@ -245,20 +233,21 @@ fn phase(phase: sdk::BuildPhase) -> Phase {
         }
     };
     Phase {
-        name: phase.phase_type.map_or_else(String::new, |name| name.as_str().to_owned()),
-        status: phase.phase_status.map(|status| status.as_str().to_owned()),
+        name: word(phase.phase_type),
+        status: optional_word(phase.phase_status),
         seconds: phase.duration_in_seconds.map(size),
         messages: phase.contexts.unwrap_or_default().into_iter().filter_map(message).collect(),
     }
 }
 
-impl Operation for BatchGetBuildsRequest {
-    type Output = BatchGetBuildsResponse;
-    const ACTION: &'static str = "codebuild:BatchGetBuilds";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.ids.iter().map(|id| project_of_build(at, id)).collect()
-    }
+heads! {
+    BatchGetBuildsRequest => BatchGetBuildsResponse:
+        "codebuild:BatchGetBuilds" on |it, at| it.ids.iter().map(|id| project_of_build(at, id));
+    StopBuildRequest => StopBuildResponse: "codebuild:StopBuild" on |it, at| [project_of_build(at, &it.id)];
+    ListBuildsForProjectRequest => ListBuildsForProjectResponse:
+        "codebuild:ListBuildsForProject" on |it, at| [PROJECT.arn(at, &it.project)];
+    BatchGetProjectsRequest => BatchGetProjectsResponse:
+        "codebuild:BatchGetProjects" on |it, at| PROJECT.arns(at, &it.names);
 }
 
 impl Read for BatchGetBuildsRequest {
@@ -268,18 +257,9 @@ impl Read for BatchGetBuildsRequest {
         let request = aws.codebuild().batch_get_builds().set_ids(Some(self.ids.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(BatchGetBuildsResponse {
-            builds: output.builds.unwrap_or_default().into_iter().map(build).collect(),
+            builds: list(output.builds, build),
             not_found: output.builds_not_found.unwrap_or_default(),
         })
-    }
-}
-
-impl Operation for StopBuildRequest {
-    type Output = StopBuildResponse;
-    const ACTION: &'static str = "codebuild:StopBuild";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![project_of_build(at, &self.id)]
     }
 }
 
@@ -307,18 +287,9 @@ impl Write for StopBuildRequest {
     }
 }
 
-impl Operation for ListBuildsForProjectRequest {
-    type Output = ListBuildsForProjectResponse;
-    const ACTION: &'static str = "codebuild:ListBuildsForProject";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![project_arn(at, &self.project)]
-    }
-}
-
 impl Read for ListBuildsForProjectRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        names::check("a project", &self.project, PROJECT)?;
+        PROJECT.check(&self.project)?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if !(1..=1000).contains(&limit) {
             return Err(invalid(format_args!("1 to 1000 builds can be listed, not {limit}")));
@@ -330,23 +301,14 @@ impl Read for ListBuildsForProjectRequest {
     }
 }
 
-impl Operation for BatchGetProjectsRequest {
-    type Output = BatchGetProjectsResponse;
-    const ACTION: &'static str = "codebuild:BatchGetProjects";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.names.iter().map(|name| project_arn(at, name)).collect()
-    }
-}
-
 impl Read for BatchGetProjectsRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("projects", &self.names, MOST)?;
-        self.names.iter().try_for_each(|name| names::check("a project", name, PROJECT))?;
+        self.names.iter().try_for_each(|name| PROJECT.check(name))?;
         let request = aws.codebuild().batch_get_projects().set_names(Some(self.names.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(BatchGetProjectsResponse {
-            projects: output.projects.unwrap_or_default().into_iter().map(project).collect(),
+            projects: list(output.projects, project),
             not_found: output.projects_not_found.unwrap_or_default(),
         })
     }

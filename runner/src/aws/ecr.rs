@@ -11,9 +11,9 @@ use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
 use super::look::Look;
-use super::names::{self, Given};
-use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
-use super::values::{millis, size};
+use super::names::{Given, Kind};
+use super::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
+use super::values::{list, millis, size, word};
 use crate::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
     BatchGetRepositoryScanningConfigurationRequest, BatchGetRepositoryScanningConfigurationResponse,
@@ -22,26 +22,21 @@ use crate::contract::bindings::kiln::aws_ecr::ecr::{
     PutImageRequest, PutImageResponse, Repository, ScanningConfiguration, StartImageScanRequest,
     StartImageScanResponse,
 };
-use crate::types::Place;
-use crate::types::{Arn, Digest};
+use crate::types::Digest;
 
 /// The most images or repositories that one request may name.
 const MOST: usize = 100;
 
-fn repository_arn(at: &Place, repository: &str) -> Arn {
-    names::arn(at, "ecr", repository, |name| format!("repository/{name}"))
-}
+const REPOSITORY: Kind = Kind::new("ecr", "a repository", "repository/", "-_./");
 
 /// A repository as ECR wants it: the registry (an account) where it was named by an ARN, and the name.
 fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), AwsError> {
-    names::check("a repository", given, "-_./")?;
+    REPOSITORY.check(given)?;
     let arn = match Given::from(given) {
         Given::Name(name) => return Ok((None, name.to_owned())),
         Given::Arn(arn) => arn,
     };
-    let Some(name) = arn.resource().strip_prefix("repository/") else {
-        return Err(invalid(format_args!("{given:?} is not the ARN of a repository")));
-    };
+    let name = REPOSITORY.name_in(&arn)?;
     // ECR takes no ARN, hence no region: a repository elsewhere would silently become the one of that name here.
     let client = aws.ecr();
     let region = client.config().region().map(AsRef::as_ref).unwrap_or_default();
@@ -69,19 +64,28 @@ fn image_id(id: Option<sdk::ImageIdentifier>) -> ImageId {
 fn failures(failures: Option<Vec<sdk::ImageFailure>>) -> Vec<ImageFailure> {
     let failure = |failure: sdk::ImageFailure| ImageFailure {
         id: image_id(failure.image_id),
-        code: failure.failure_code.map_or_else(String::new, |code| code.as_str().to_owned()),
+        code: word(failure.failure_code),
         reason: failure.failure_reason.unwrap_or_default(),
     };
-    failures.unwrap_or_default().into_iter().map(failure).collect()
+    list(failures, failure)
 }
 
-impl Operation for DescribeRepositoriesRequest {
-    type Output = DescribeRepositoriesResponse;
-    const ACTION: &'static str = "ecr:DescribeRepositories";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.names.iter().map(|name| repository_arn(at, name)).collect()
-    }
+heads! {
+    DescribeRepositoriesRequest => DescribeRepositoriesResponse:
+        "ecr:DescribeRepositories" on |it, at| REPOSITORY.arns(at, &it.names);
+    DescribeImagesRequest => DescribeImagesResponse:
+        "ecr:DescribeImages" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    BatchGetImageRequest => BatchGetImageResponse:
+        "ecr:BatchGetImage" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    PutImageRequest => PutImageResponse: "ecr:PutImage" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    BatchDeleteImageRequest => BatchDeleteImageResponse:
+        "ecr:BatchDeleteImage" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    StartImageScanRequest => StartImageScanResponse:
+        "ecr:StartImageScan" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    DescribeImageScanFindingsRequest => DescribeImageScanFindingsResponse:
+        "ecr:DescribeImageScanFindings" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    BatchGetRepositoryScanningConfigurationRequest => BatchGetRepositoryScanningConfigurationResponse:
+        "ecr:BatchGetRepositoryScanningConfiguration" on |it, at| REPOSITORY.arns(at, &it.repositories);
 }
 
 impl Read for DescribeRepositoriesRequest {
@@ -90,7 +94,7 @@ impl Read for DescribeRepositoriesRequest {
         let (registry, names) = repositories(aws, &self.names)?;
         let request = aws.ecr().describe_repositories().set_registry_id(registry).set_repository_names(Some(names));
         let repositories = gather("repositories", request.into_paginator().send(), |page| {
-            page.repositories.unwrap_or_default().into_iter().map(described_repository).collect()
+            list(page.repositories, described_repository)
         })
         .await?;
         Ok(DescribeRepositoriesResponse { repositories })
@@ -113,19 +117,10 @@ fn described_repository(repository: sdk::Repository) -> Repository {
         name: repository.repository_name.unwrap_or_default(),
         arn: repository.repository_arn.unwrap_or_default(),
         uri: repository.repository_uri.unwrap_or_default(),
-        tag_mutability: repository.image_tag_mutability.map_or_else(String::new, |value| value.as_str().to_owned()),
+        tag_mutability: word(repository.image_tag_mutability),
         scan_on_push: repository.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push),
         encryption_type: encryption.as_ref().map_or("AES256", |by| by.encryption_type.as_str()).to_owned(),
         kms_key: encryption.and_then(|by| by.kms_key),
-    }
-}
-
-impl Operation for DescribeImagesRequest {
-    type Output = DescribeImagesResponse;
-    const ACTION: &'static str = "ecr:DescribeImages";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
     }
 }
 
@@ -146,10 +141,8 @@ impl Read for DescribeImagesRequest {
             }
             request = request.set_image_ids(Some(identifiers(&self.images)?));
         }
-        let images = gather("images", request.into_paginator().send(), |page| {
-            page.image_details.unwrap_or_default().into_iter().map(described_image).collect()
-        })
-        .await?;
+        let images =
+            gather("images", request.into_paginator().send(), |page| list(page.image_details, described_image)).await?;
         Ok(DescribeImagesResponse { images })
     }
 }
@@ -163,15 +156,6 @@ fn described_image(image: sdk::ImageDetail) -> ImageDetail {
         size: image.image_size_in_bytes.map_or(0, size),
         media_type: image.image_manifest_media_type,
         scan_status: image.image_scan_status.and_then(|scan| scan.status).map(|status| status.as_str().to_owned()),
-    }
-}
-
-impl Operation for BatchGetImageRequest {
-    type Output = BatchGetImageResponse;
-    const ACTION: &'static str = "ecr:BatchGetImage";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
     }
 }
 
@@ -194,19 +178,7 @@ impl Read for BatchGetImageRequest {
             manifest: image.image_manifest.unwrap_or_default(),
             media_type: image.image_manifest_media_type,
         };
-        Ok(BatchGetImageResponse {
-            images: output.images.unwrap_or_default().into_iter().map(image).collect(),
-            failures: failures(output.failures),
-        })
-    }
-}
-
-impl Operation for PutImageRequest {
-    type Output = PutImageResponse;
-    const ACTION: &'static str = "ecr:PutImage";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
+        Ok(BatchGetImageResponse { images: list(output.images, image), failures: failures(output.failures) })
     }
 }
 
@@ -239,15 +211,6 @@ impl Write for PutImageRequest {
     async fn fate(&self, _: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         // ECR knows the manifest by its digest, and what it answers the second time is answered here as the first.
         Ok(Fate::SendAgain)
-    }
-}
-
-impl Operation for BatchDeleteImageRequest {
-    type Output = BatchDeleteImageResponse;
-    const ACTION: &'static str = "ecr:BatchDeleteImage";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
     }
 }
 
@@ -379,15 +342,6 @@ fn is_named(id: &ImageId, name: &ImageId) -> bool {
     (name.digest.is_none() || name.digest == id.digest) && (name.tag.is_none() || name.tag == id.tag)
 }
 
-impl Operation for StartImageScanRequest {
-    type Output = StartImageScanResponse;
-    const ACTION: &'static str = "ecr:StartImageScan";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
-    }
-}
-
 impl Write for StartImageScanRequest {
     const RETRY: RetryClass = RetryClass::Natural;
     const LOOKS: &'static [&'static str] = &["ecr:DescribeImageScanFindings"];
@@ -452,16 +406,7 @@ impl StartImageScanRequest {
 /// A scan's status and AWS's explanation of it.
 fn scan_status(status: Option<sdk::ImageScanStatus>) -> (String, Option<String>) {
     let Some(status) = status else { return (String::new(), None) };
-    (status.status.map_or_else(String::new, |status| status.as_str().to_owned()), status.description)
-}
-
-impl Operation for DescribeImageScanFindingsRequest {
-    type Output = DescribeImageScanFindingsResponse;
-    const ACTION: &'static str = "ecr:DescribeImageScanFindings";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![repository_arn(at, &self.repository)]
-    }
+    (word(status.status), status.description)
 }
 
 impl Read for DescribeImageScanFindingsRequest {
@@ -496,7 +441,7 @@ fn basic_finding(finding: sdk::ImageScanFinding) -> Finding {
     let attribute = |key| attributes.iter().find(|attribute| attribute.key == key).and_then(|a| a.value.as_deref());
     Finding {
         id: finding.name.unwrap_or_default(),
-        severity: finding.severity.map_or_else(String::new, |severity| severity.as_str().to_owned()),
+        severity: word(finding.severity),
         package: attribute("package_name").map(|name| package(name, attribute("package_version"))),
         fixed_in: None,
         description: finding.description.unwrap_or_default(),
@@ -542,15 +487,6 @@ fn distinct<T: Display + PartialEq>(texts: impl Iterator<Item = T>) -> Option<St
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
-impl Operation for BatchGetRepositoryScanningConfigurationRequest {
-    type Output = BatchGetRepositoryScanningConfigurationResponse;
-    const ACTION: &'static str = "ecr:BatchGetRepositoryScanningConfiguration";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.repositories.iter().map(|name| repository_arn(at, name)).collect()
-    }
-}
-
 impl Read for BatchGetRepositoryScanningConfigurationRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("repositories", &self.repositories, 25)?;
@@ -565,10 +501,9 @@ impl Read for BatchGetRepositoryScanningConfigurationRequest {
         let configuration = |configuration: sdk::RepositoryScanningConfiguration| ScanningConfiguration {
             repository: configuration.repository_name.unwrap_or_default(),
             scan_on_push: configuration.scan_on_push,
-            frequency: configuration.scan_frequency.map_or_else(String::new, |value| value.as_str().to_owned()),
+            frequency: word(configuration.scan_frequency),
         };
-        let configurations =
-            output.scanning_configurations.unwrap_or_default().into_iter().map(configuration).collect();
+        let configurations = list(output.scanning_configurations, configuration);
         Ok(BatchGetRepositoryScanningConfigurationResponse { configurations })
     }
 }

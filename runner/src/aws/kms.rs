@@ -8,9 +8,9 @@ use aws_sdk_kms::primitives::Blob;
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
-use super::names;
-use super::operation::{Operation, Read};
-use super::values::incomplete;
+use super::names::{Given, Kind};
+use super::operation::{Operation, Read, heads};
+use super::values::{incomplete, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_kms::kms::{
     DecryptRequest, DecryptResponse, DescribeKeyRequest, DescribeKeyResponse, EncryptRequest, EncryptResponse,
@@ -18,13 +18,18 @@ use crate::contract::bindings::kiln::aws_kms::kms::{
 use crate::types::Arn;
 use crate::types::Place;
 
-fn key_arn(at: &Place, given: &str) -> Arn {
-    names::arn(at, "kms", given, |id| if id.starts_with("alias/") { id.to_owned() } else { format!("key/{id}") })
-}
+const KEY: Kind = Kind::new("kms", "a key", "key/", "-");
 
-fn check_key(given: &str) -> Result<(), AwsError> {
-    // Only an alias has slashes, the first of them behind `alias`.
-    names::check("a key", given, if given.starts_with("alias/") { "-_/" } else { "-" })
+/// Its name begins with `alias/`, as its resource does.
+const ALIAS: Kind = Kind::new("kms", "a key", "", "-_/");
+
+/// Which kind `given` is of: a key can be named by an alias, too.
+fn kind(given: &str) -> &'static Kind {
+    let is_alias = match Given::from(given) {
+        Given::Name(name) => name.starts_with("alias/"),
+        Given::Arn(arn) => arn.resource().starts_with("alias/"),
+    };
+    if is_alias { &ALIAS } else { &KEY }
 }
 
 fn context(pairs: &[Pair]) -> Result<Option<HashMap<String, String>>, AwsError> {
@@ -37,27 +42,23 @@ fn context(pairs: &[Pair]) -> Result<Option<HashMap<String, String>>, AwsError> 
     Ok((!context.is_empty()).then_some(context))
 }
 
-impl Operation for DescribeKeyRequest {
-    type Output = DescribeKeyResponse;
-    const ACTION: &'static str = "kms:DescribeKey";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![key_arn(at, &self.key_id)]
-    }
+heads! {
+    DescribeKeyRequest => DescribeKeyResponse:
+        "kms:DescribeKey" on |it, at| [kind(&it.key_id).arn(at, &it.key_id)];
 }
 
 impl Read for DescribeKeyRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        check_key(&self.key_id)?;
+        kind(&self.key_id).check(&self.key_id)?;
         let output = aws.kms().describe_key().key_id(&self.key_id).send().await.map_err(from_sdk)?;
         let key = output.key_metadata.ok_or_else(|| incomplete("the key"))?;
         Ok(DescribeKeyResponse {
             key_id: key.key_id,
             arn: key.arn.unwrap_or_default(),
-            key_state: key.key_state.map_or_else(String::new, |state| state.as_str().to_owned()),
-            key_manager: key.key_manager.map_or_else(String::new, |manager| manager.as_str().to_owned()),
-            key_usage: key.key_usage.map_or_else(String::new, |usage| usage.as_str().to_owned()),
-            key_spec: key.key_spec.map_or_else(String::new, |spec| spec.as_str().to_owned()),
+            key_state: word(key.key_state),
+            key_manager: word(key.key_manager),
+            key_usage: word(key.key_usage),
+            key_spec: word(key.key_spec),
             enabled: key.enabled,
         })
     }
@@ -69,13 +70,13 @@ impl Operation for EncryptRequest {
     const SENSITIVE_REQUEST: &'static [&'static str] = &["plaintext"];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![key_arn(at, &self.key_id)]
+        vec![kind(&self.key_id).arn(at, &self.key_id)]
     }
 }
 
 impl Read for EncryptRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        check_key(&self.key_id)?;
+        kind(&self.key_id).check(&self.key_id)?;
         if !(1..=4096).contains(&self.plaintext.len()) {
             return Err(invalid(format_args!("KMS encrypts 1 to 4096 bytes, not {}", self.plaintext.len())));
         }
@@ -101,7 +102,7 @@ impl Operation for DecryptRequest {
     const REVEALS: bool = true;
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![key_arn(at, &self.key_id)]
+        vec![kind(&self.key_id).arn(at, &self.key_id)]
     }
 }
 
@@ -109,7 +110,7 @@ impl Read for DecryptRequest {
     const SENSITIVE: &'static [&'static str] = &["plaintext"];
 
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        check_key(&self.key_id)?;
+        kind(&self.key_id).check(&self.key_id)?;
         let output = aws
             .kms()
             .decrypt()

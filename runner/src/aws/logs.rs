@@ -7,11 +7,10 @@ use std::collections::VecDeque;
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::names::{self, Given};
-use super::operation::{Operation, Read};
+use super::operation::{Read, heads};
 use super::values::signed;
 use crate::contract::bindings::kiln::aws_logs::logs::{GetLogEventsRequest, GetLogEventsResponse, LogEvent};
 use crate::types::Arn;
-use crate::types::Place;
 
 /// The most pages that are followed. A page is at most 1 MiB, so this bounds the memory that one call takes.
 const PAGES: usize = 16;
@@ -24,15 +23,12 @@ fn group_arn(given: &str) -> Option<Arn> {
     }
 }
 
-impl Operation for GetLogEventsRequest {
-    type Output = GetLogEventsResponse;
-    const ACTION: &'static str = "logs:GetLogEvents";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        let group = group_arn(&self.log_group)
-            .unwrap_or_else(|| names::here(at, "logs", &format!("log-group:{}", self.log_group)));
-        vec![names::beside(&group, &format!("{}:log-stream:{}", group.resource(), self.log_stream))]
-    }
+heads! {
+    GetLogEventsRequest => GetLogEventsResponse: "logs:GetLogEvents" on |it, at| {
+        let group = group_arn(&it.log_group)
+            .unwrap_or_else(|| names::here(at, "logs", &format!("log-group:{}", it.log_group)));
+        vec![names::beside(&group, &format!("{}:log-stream:{}", group.resource(), it.log_stream))]
+    };
 }
 
 impl Read for GetLogEventsRequest {

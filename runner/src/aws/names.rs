@@ -1,7 +1,8 @@
 //! Names as stages give them, and the ARNs that permissions are checked against.
 //!
-//! The main type is [`Given`]: a plain name, or the thing's own ARN. An ARN is used as it is, so that one of another
-//! account or region is checked as such. What AWS could read differently than kiln does is refused before it is sent.
+//! The main type is [`Kind`], of which there is one constant for each kind of resource. What is [`Given`] is a plain name, or the thing's
+//! own ARN. An ARN is used as it is, so that one of another account or region is checked as such. What AWS could read differently than
+//! kiln does is refused before it is sent.
 
 use super::error::{AwsError, invalid};
 use crate::types::Arn;
@@ -23,17 +24,72 @@ impl<'a> From<&'a str> for Given<'a> {
     }
 }
 
+/// A kind of resource that stages name: how an ARN is made of a name, and what a name may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// The service in the ARN.
+    pub(crate) service: &'static str,
+    /// What people call one: `a repository`.
+    pub(crate) noun: &'static str,
+    /// What stands before the name in the ARN, behind the account: `repository/`.
+    pub(crate) before: &'static str,
+    /// What stands behind it.
+    pub(crate) behind: &'static str,
+    /// What a name may hold besides letters and digits.
+    pub(crate) letters: &'static str,
+}
+
+impl Kind {
+    /// A kind whose ARNs end in the name.
+    pub(crate) const fn new(
+        service: &'static str,
+        noun: &'static str,
+        before: &'static str,
+        letters: &'static str,
+    ) -> Self {
+        Self { service, noun, before, behind: "", letters }
+    }
+
+    /// The ARN of the one that is given, which is in the place where the stage acts unless it says otherwise.
+    pub(crate) fn arn(&self, at: &Place, given: &str) -> Arn {
+        match Given::from(given) {
+            Given::Arn(arn) => arn,
+            Given::Name(name) => here(at, self.service, &format!("{}{name}{}", self.before, self.behind)),
+        }
+    }
+
+    /// The ARNs of all that are given.
+    pub(crate) fn arns(&self, at: &Place, given: &[String]) -> Vec<Arn> {
+        given.iter().map(|given| self.arn(at, given)).collect()
+    }
+
+    /// Refuse what is neither a name of this kind nor the ARN of one.
+    pub(crate) fn check(&self, given: &str) -> Result<(), AwsError> {
+        check(self.noun, given, self.letters)?;
+        match Given::from(given) {
+            Given::Name(_) => Ok(()),
+            Given::Arn(arn) => self.name_in(&arn).map(|_| ()),
+        }
+    }
+
+    /// Refuse what is not the ARN of one of this kind: it has no other name.
+    pub(crate) fn check_arn(&self, given: &str) -> Result<(), AwsError> {
+        match Given::from(given) {
+            Given::Arn(arn) => self.name_in(&arn).map(|_| ()),
+            Given::Name(_) => Err(invalid(format_args!("{given:?} is not the ARN of {}", self.noun))),
+        }
+    }
+
+    /// The name in the ARN of one of this kind.
+    pub(crate) fn name_in<'a>(&self, arn: &'a Arn) -> Result<&'a str, AwsError> {
+        let name = (arn.service() == self.service).then(|| arn.resource().strip_prefix(self.before)).flatten();
+        name.ok_or_else(|| invalid(format_args!("{:?} is not the ARN of {}", arn.as_str(), self.noun)))
+    }
+}
+
 /// An ARN in the place where the stage acts; `resource` is everything behind the account.
 pub(crate) fn here(at: &Place, service: &str, resource: &str) -> Arn {
     Arn::new(&at.partition, service, at.region.as_str(), at.account.as_str(), resource)
-}
-
-/// The ARN that `given` is, or that `resource` makes of it as a name.
-pub(crate) fn arn(at: &Place, service: &str, given: &str, resource: impl FnOnce(&str) -> String) -> Arn {
-    match Given::from(given) {
-        Given::Arn(arn) => arn,
-        Given::Name(name) => here(at, service, &resource(name)),
-    }
 }
 
 /// An ARN beside `arn`: of the same partition, service, region and account.
@@ -75,10 +131,23 @@ mod tests {
 
     #[test]
     fn names_are_of_this_place_and_arns_stay_as_they_are() {
-        let resource = |given: &str| arn(&place(), "ecr", given, |name| format!("repository/{name}")).to_string();
+        let repository = Kind::new("ecr", "a repository", "repository/", "-_./");
+        let resource = |given: &str| repository.arn(&place(), given).to_string();
         assert_eq!(resource("team/web"), "arn:aws:ecr:us-west-2:111111111111:repository/team/web");
         assert_eq!(resource(QUEUE), QUEUE);
         assert_eq!(resource("arn:aws:ecr"), "arn:aws:ecr:us-west-2:111111111111:repository/arn:aws:ecr");
+    }
+
+    #[test]
+    fn an_arn_of_another_kind_is_refused() {
+        let repository = Kind::new("ecr", "a repository", "repository/", "-_./");
+        let refusal = |given: &str| repository.check(given).map_err(|error| error.message).err();
+        assert_eq!(refusal("team/web"), None);
+        assert_eq!(refusal("arn:aws:ecr:eu-west-1:222222222222:repository/team/web"), None);
+        let not = |given: &str| Some(format!("{given:?} is not the ARN of a repository"));
+        assert_eq!(refusal(QUEUE), not(QUEUE));
+        let elsewhere = "arn:aws:ecs:eu-west-1:222222222222:repository/web";
+        assert_eq!(refusal(elsewhere), not(elsewhere), "another service may use the same word");
     }
 
     #[test]

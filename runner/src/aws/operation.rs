@@ -186,3 +186,23 @@ impl Token {
         &self.0
     }
 }
+
+/// What most operations declare, one row each: the request, what AWS answers, IAM's name for it, and what the permission is checked
+/// against. An operation that declares more has an `impl Operation` of its own.
+macro_rules! heads {
+    ($($request:ident => $output:ident: $action:literal on |$it:tt, $at:tt| $resources:expr;)*) => {
+        $(
+            impl $crate::aws::operation::Operation for $request {
+                type Output = $output;
+                const ACTION: &'static str = $action;
+
+                fn resources(&self, $at: &$crate::types::Place) -> Vec<$crate::types::Arn> {
+                    let $it = self;
+                    IntoIterator::into_iter($resources).collect()
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use heads;

@@ -9,37 +9,28 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
-use super::names;
-use super::operation::{Operation, Read};
-use super::values::{incomplete, millis};
+use super::names::Kind;
+use super::operation::{Read, heads};
+use super::values::{incomplete, list, millis};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager::{
     DescribeSecretRequest, DescribeSecretResponse,
 };
-use crate::types::Arn;
-use crate::types::Place;
-
-/// What a secret's name may hold besides letters and digits.
-const SECRET: &str = "-_/+=.@";
 
 /// A secret's ARN ends in a hyphen and six characters that AWS chose, which a name alone does not tell: `?` stands for
 /// each, as IAM writes it.
-fn secret_arn(at: &Place, secret: &str) -> Arn {
-    names::arn(at, "secretsmanager", secret, |name| format!("secret:{name}-??????"))
-}
+const SECRET: Kind = Kind { behind: "-??????", ..Kind::new("secretsmanager", "a secret", "secret:", "-_/+=.@") };
 
-impl Operation for DescribeSecretRequest {
-    type Output = DescribeSecretResponse;
-    const ACTION: &'static str = "secretsmanager:DescribeSecret";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![secret_arn(at, &self.secret_id)]
-    }
+heads! {
+    DescribeSecretRequest => DescribeSecretResponse:
+        "secretsmanager:DescribeSecret" on |it, at| [SECRET.arn(at, &it.secret_id)];
+    GetSecretValueRequest => GetSecretValueResponse:
+        "secretsmanager:GetSecretValue" on |it, at| [SECRET.arn(at, &it.secret_id)];
 }
 
 impl Read for DescribeSecretRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        names::check("a secret", &self.secret_id, SECRET)?;
+        SECRET.check(&self.secret_id)?;
         let request = aws.secretsmanager().describe_secret().secret_id(&self.secret_id);
         let output = request.send().await.map_err(from_sdk)?;
         let current = |(version, stages): (String, Vec<String>)| {
@@ -59,7 +50,7 @@ impl Read for DescribeSecretRequest {
             next_rotation: millis(output.next_rotation_date),
             deleted: millis(output.deleted_date),
             current_version: output.version_ids_to_stages.unwrap_or_default().into_iter().find_map(current),
-            tags: output.tags.unwrap_or_default().into_iter().map(tag).collect(),
+            tags: list(output.tags, tag),
         })
     }
 }
@@ -101,20 +92,11 @@ impl fmt::Debug for GetSecretValueResponse {
     }
 }
 
-impl Operation for GetSecretValueRequest {
-    type Output = GetSecretValueResponse;
-    const ACTION: &'static str = "secretsmanager:GetSecretValue";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![secret_arn(at, &self.secret_id)]
-    }
-}
-
 impl Read for GetSecretValueRequest {
     const SENSITIVE: &'static [&'static str] = &["secret_string", "secret_binary"];
 
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        names::check("a secret", &self.secret_id, SECRET)?;
+        SECRET.check(&self.secret_id)?;
         let output = aws
             .secretsmanager()
             .get_secret_value()

@@ -4,18 +4,11 @@
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
-use super::operation::{Operation, Read};
+use super::operation::{Read, heads};
 use crate::contract::bindings::kiln::aws_sts::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
-use crate::types::Arn;
-use crate::types::Place;
 
-impl Operation for GetCallerIdentityRequest {
-    type Output = GetCallerIdentityResponse;
-    const ACTION: &'static str = "sts:GetCallerIdentity";
-
-    fn resources(&self, _: &Place) -> Vec<Arn> {
-        Vec::new()
-    }
+heads! {
+    GetCallerIdentityRequest => GetCallerIdentityResponse: "sts:GetCallerIdentity" on |_, _| [];
 }
 
 impl Read for GetCallerIdentityRequest {

@@ -1,12 +1,34 @@
 //! AWS's values in the form that WIT records have.
 //!
-//! There is no type of its own here: [`millis`], [`count`], [`size`] and [`decimal`] read answers, [`instant`] and
+//! There is no type of its own here: [`word`], [`list`], [`millis`], [`count`], [`size`] and [`decimal`] read answers, [`instant`] and
 //! [`signed`] write requests. A field that an answer lacks is empty; an answer without its subject is [`incomplete`].
 
 use aws_smithy_types::DateTime;
 
 use super::error::{AwsError, ErrorKind, invalid};
 use crate::json::Unreadable;
+
+/// A value of one of AWS's enumerations as the text that it is; empty where there is none.
+pub(crate) fn word(value: Option<impl AsRef<str>>) -> String {
+    optional_word(value).unwrap_or_default()
+}
+
+/// A value of one of AWS's enumerations as the text that it is.
+pub(crate) fn optional_word(value: Option<impl AsRef<str>>) -> Option<String> {
+    value.map(|value| value.as_ref().to_owned())
+}
+
+/// The records of a list that an answer may lack.
+pub(crate) fn list<T, U>(list: Option<Vec<T>>, record: impl FnMut(T) -> U) -> Vec<U> {
+    list.unwrap_or_default().into_iter().map(record).collect()
+}
+
+/// Whether what AWS says happened at `instant` may have come of a call that was sent at `sent` by the runner's clock: two clocks tell
+/// the time, and they may differ by five seconds.
+pub(crate) fn is_since(instant: Option<u64>, sent: u64) -> bool {
+    const SKEW: u64 = 5_000;
+    instant.is_some_and(|instant| instant.saturating_add(SKEW) >= sent)
+}
 
 /// Milliseconds since the Unix epoch; none for what is before it.
 pub(crate) fn millis(instant: Option<DateTime>) -> Option<u64> {

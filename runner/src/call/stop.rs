@@ -38,8 +38,13 @@ pub enum HostStop {
     #[error("{}", _0.message)]
     Stuck(Box<Failure>),
     /// Whose credentials these are is not known, or they are another account's than the run began with.
-    #[error("{0}")]
-    Identity(String),
+    #[error("{why}")]
+    Identity {
+        /// What is wrong.
+        why: String,
+        /// What to do about it.
+        help: String,
+    },
     /// What the run goes on with holds a secret that cannot be put back, or could not be written down. Nothing was sent.
     #[error("{0}")]
     Secret(#[from] SecretError),

@@ -184,7 +184,7 @@ impl Attempt<'_> {
             Some(HostStop::Secret(fatal)) => AttemptError::Fatal(HostStop::Secret(fatal.clone())),
             Some(HostStop::Withheld(fatal)) => AttemptError::Fatal(HostStop::Withheld(fatal.clone())),
             // INVARIANT: only the run itself, between stages, asks who it is.
-            Some(HostStop::Identity(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
+            Some(HostStop::Identity { why, .. }) => AttemptError::Fatal(HostStop::Defect(why.clone())),
             Some(HostStop::Defect(fatal)) => AttemptError::Fatal(HostStop::Defect(fatal.clone())),
             Some(HostStop::NonDeterminism(mismatch)) => AttemptError::Fatal(HostStop::NonDeterminism(mismatch.clone())),
             Some(HostStop::Stuck(failure)) => AttemptError::Stuck((**failure).clone()),

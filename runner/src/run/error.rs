@@ -131,6 +131,9 @@ impl RunError {
             Self::Identity(error) if error.kind == ErrorKind::Unavailable => {
                 Some("check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned())
             }
+            Self::Identity(error) if error.kind == ErrorKind::Throttled => {
+                Some("AWS is asked too often at the moment: try again later; nothing was done".to_owned())
+            }
             Self::Identity(_) => Some(
                 "kiln takes credentials as every AWS tool does: the environment, a profile (AWS_PROFILE), or the role of the \
                  build or machine"
@@ -161,9 +164,7 @@ impl RunError {
                  pipeline again"
                     .to_owned(),
             ),
-            Self::GivenUp(HostStop::Identity(_)) => {
-                Some("use the credentials that the run began with, and resume it again".to_owned())
-            }
+            Self::GivenUp(HostStop::Identity { help, .. }) => Some(help.clone()),
             Self::BadIdentity(_) | Self::GivenUp(_) => None,
         }
     }

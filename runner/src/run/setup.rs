@@ -328,15 +328,22 @@ impl Prepared {
         let account = match own_account(&mut caller).await {
             Ok(account) => account,
             Err(RunError::GivenUp(stop)) => return Err(stop),
-            Err(error) => return Err(HostStop::Identity(error.to_string())),
+            Err(error) => {
+                let help = error.help().unwrap_or_default();
+                return Err(HostStop::Identity { why: error.to_string(), help });
+            }
         };
         if account == self.account {
             return Ok(());
         }
-        Err(HostStop::Identity(format!(
+        let why = format!(
             "the run began with credentials of account {}, and these belong to account {account}",
             self.account
-        )))
+        );
+        Err(HostStop::Identity {
+            why,
+            help: "use the credentials that the run began with, and resume it again".to_owned(),
+        })
     }
 
     fn host_caller(&self) -> Result<Caller, RunError> {

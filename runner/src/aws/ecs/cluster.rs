@@ -6,6 +6,7 @@ use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::names::{self, Given};
+use crate::aws::values::list;
 use crate::contract::bindings::kiln::aws_ecs::ecs::Failure;
 use crate::types::Arn;
 use crate::types::Place;
@@ -68,7 +69,7 @@ pub(super) fn failures(failures: Option<Vec<sdk::Failure>>) -> Vec<Failure> {
             (reason, detail) => reason.or(detail).unwrap_or_default(),
         },
     };
-    failures.unwrap_or_default().into_iter().map(failure).collect()
+    list(failures, failure)
 }
 
 #[cfg(test)]

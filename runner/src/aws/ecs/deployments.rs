@@ -9,36 +9,32 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
 use crate::aws::look::Look;
-use crate::aws::names::{self, check_arn};
-use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
-use crate::aws::values::{count, incomplete, millis};
+use crate::aws::names::Kind;
+use crate::aws::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
+use crate::aws::values::{count, incomplete, list, millis, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
     DescribeServiceRevisionsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ServiceDeployment,
     ServiceDeploymentBrief, ServiceRevision, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
 };
-use crate::types::Arn;
-use crate::types::Place;
 
 /// The most deployments or revisions that one request may name.
 const MOST: usize = 20;
 
-const DEPLOYMENT: &str = "service-deployment";
-const REVISION: &str = "service-revision";
+// Deployments and revisions have no names, only ARNs. What is none is checked as if it were a name.
+const DEPLOYMENT: Kind = Kind::new("ecs", "a service-deployment", "service-deployment/", "");
+const REVISION: Kind = Kind::new("ecs", "a service-revision", "service-revision/", "");
 
-/// Deployments and revisions have no names, only ARNs. What is none is checked as if it were a name.
-fn arn(at: &Place, kind: &str, given: &str) -> Arn {
-    names::arn(at, "ecs", given, |name| format!("{kind}/{name}"))
-}
-
-impl Operation for ListServiceDeploymentsRequest {
-    type Output = ListServiceDeploymentsResponse;
-    const ACTION: &'static str = "ecs:ListServiceDeployments";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![cluster::arn(at, "service", &self.cluster, &self.service)]
-    }
+heads! {
+    ListServiceDeploymentsRequest => ListServiceDeploymentsResponse:
+        "ecs:ListServiceDeployments" on |it, at| [cluster::arn(at, "service", &it.cluster, &it.service)];
+    DescribeServiceDeploymentsRequest => DescribeServiceDeploymentsResponse:
+        "ecs:DescribeServiceDeployments" on |it, at| DEPLOYMENT.arns(at, &it.arns);
+    DescribeServiceRevisionsRequest => DescribeServiceRevisionsResponse:
+        "ecs:DescribeServiceRevisions" on |it, at| REVISION.arns(at, &it.arns);
+    StopServiceDeploymentRequest => StopServiceDeploymentResponse:
+        "ecs:StopServiceDeployment" on |it, at| [DEPLOYMENT.arn(at, &it.arn)];
 }
 
 impl Read for ListServiceDeploymentsRequest {
@@ -51,7 +47,7 @@ impl Read for ListServiceDeploymentsRequest {
         };
         let request = aws.ecs().list_service_deployments().cluster(&self.cluster).service(&self.service);
         let output = request.max_results(limit).send().await.map_err(from_sdk)?;
-        let mut deployments: Vec<_> = output.service_deployments.unwrap_or_default().into_iter().map(brief).collect();
+        let mut deployments: Vec<_> = list(output.service_deployments, brief);
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
         Ok(ListServiceDeploymentsResponse { deployments })
     }
@@ -60,29 +56,20 @@ impl Read for ListServiceDeploymentsRequest {
 fn brief(deployment: sdk::ServiceDeploymentBrief) -> ServiceDeploymentBrief {
     ServiceDeploymentBrief {
         arn: deployment.service_deployment_arn.unwrap_or_default(),
-        status: deployment.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        status: word(deployment.status),
         created: millis(deployment.created_at),
         target_revision: deployment.target_service_revision_arn,
-    }
-}
-
-impl Operation for DescribeServiceDeploymentsRequest {
-    type Output = DescribeServiceDeploymentsResponse;
-    const ACTION: &'static str = "ecs:DescribeServiceDeployments";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.arns.iter().map(|given| arn(at, DEPLOYMENT, given)).collect()
     }
 }
 
 impl Read for DescribeServiceDeploymentsRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("service deployments", &self.arns, MOST)?;
-        self.arns.iter().try_for_each(|given| check_arn(DEPLOYMENT, given))?;
+        self.arns.iter().try_for_each(|given| DEPLOYMENT.check_arn(given))?;
         let request = aws.ecs().describe_service_deployments().set_service_deployment_arns(Some(self.arns.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(DescribeServiceDeploymentsResponse {
-            deployments: output.service_deployments.unwrap_or_default().into_iter().map(deployment).collect(),
+            deployments: list(output.service_deployments, deployment),
             failures: failures(output.failures),
         })
     }
@@ -99,7 +86,7 @@ fn deployment(deployment: sdk::ServiceDeployment) -> ServiceDeployment {
     ServiceDeployment {
         target_revision: target.and_then(|revision| revision.arn.clone()),
         arn: deployment.service_deployment_arn.unwrap_or_default(),
-        status: deployment.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+        status: word(deployment.status),
         status_reason: deployment.status_reason,
         source_revisions: sources.into_iter().filter_map(|revision| revision.arn).collect(),
         rollback_revision,
@@ -112,23 +99,14 @@ fn deployment(deployment: sdk::ServiceDeployment) -> ServiceDeployment {
     }
 }
 
-impl Operation for DescribeServiceRevisionsRequest {
-    type Output = DescribeServiceRevisionsResponse;
-    const ACTION: &'static str = "ecs:DescribeServiceRevisions";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.arns.iter().map(|given| arn(at, REVISION, given)).collect()
-    }
-}
-
 impl Read for DescribeServiceRevisionsRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("service revisions", &self.arns, MOST)?;
-        self.arns.iter().try_for_each(|given| check_arn(REVISION, given))?;
+        self.arns.iter().try_for_each(|given| REVISION.check_arn(given))?;
         let request = aws.ecs().describe_service_revisions().set_service_revision_arns(Some(self.arns.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(DescribeServiceRevisionsResponse {
-            revisions: output.service_revisions.unwrap_or_default().into_iter().map(revision).collect(),
+            revisions: list(output.service_revisions, revision),
             failures: failures(output.failures),
         })
     }
@@ -144,21 +122,12 @@ fn revision(revision: sdk::ServiceRevision) -> ServiceRevision {
     }
 }
 
-impl Operation for StopServiceDeploymentRequest {
-    type Output = StopServiceDeploymentResponse;
-    const ACTION: &'static str = "ecs:StopServiceDeployment";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![arn(at, DEPLOYMENT, &self.arn)]
-    }
-}
-
 impl Write for StopServiceDeploymentRequest {
     const RETRY: RetryClass = RetryClass::Unsafe;
     const LOOKS: &'static [&'static str] = &["ecs:DescribeServiceDeployments"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
-        check_arn(DEPLOYMENT, &self.arn)?;
+        DEPLOYMENT.check_arn(&self.arn)?;
         let output = aws
             .ecs()
             .stop_service_deployment()

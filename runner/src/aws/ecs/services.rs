@@ -10,23 +10,20 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
 use crate::aws::look::Look;
-use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
-use crate::aws::values::{count, incomplete, millis, signed};
+use crate::aws::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
+use crate::aws::values::{count, incomplete, is_since, list, millis, optional_word, signed};
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Deployment, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeServicesResponse,
     ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, RollingConfiguration, Service,
     ServiceDeploymentBrief, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
 };
-use crate::types::Arn;
-use crate::types::Place;
 
-impl Operation for DescribeServicesRequest {
-    type Output = DescribeServicesResponse;
-    const ACTION: &'static str = "ecs:DescribeServices";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.services.iter().map(|given| cluster::arn(at, "service", &self.cluster, given)).collect()
-    }
+heads! {
+    DescribeServicesRequest => DescribeServicesResponse:
+        "ecs:DescribeServices" on |it, at| it.services.iter().map(|given| cluster::arn(at, "service", &it.cluster, given));
+    ListServicesRequest => ListServicesResponse: "ecs:ListServices" on |_, _| [];
+    UpdateServiceRequest => UpdateServiceResponse:
+        "ecs:UpdateService" on |it, at| [cluster::arn(at, "service", &it.cluster, &it.service)];
 }
 
 impl Read for DescribeServicesRequest {
@@ -35,10 +32,7 @@ impl Read for DescribeServicesRequest {
         self.services.iter().try_for_each(|given| check("service", &self.cluster, given))?;
         let request = aws.ecs().describe_services().cluster(&self.cluster).set_services(Some(self.services.clone()));
         let output = request.send().await.map_err(from_sdk)?;
-        Ok(DescribeServicesResponse {
-            services: output.services.unwrap_or_default().into_iter().map(service).collect(),
-            failures: failures(output.failures),
-        })
+        Ok(DescribeServicesResponse { services: list(output.services, service), failures: failures(output.failures) })
     }
 }
 
@@ -62,7 +56,7 @@ fn service(service: sdk::Service) -> Service {
         running: count(service.running_count),
         pending: count(service.pending_count),
         deployments: deployments(service.deployments.unwrap_or_default()),
-        events: service.events.unwrap_or_default().into_iter().map(event).collect(),
+        events: list(service.events, event),
         current_service_deployment: service.current_service_deployment,
     }
 }
@@ -83,18 +77,9 @@ fn deployment(deployment: sdk::Deployment) -> Deployment {
         pending: count(deployment.pending_count),
         running: count(deployment.running_count),
         failed: count(deployment.failed_tasks),
-        rollout_state: deployment.rollout_state.map(|state| state.as_str().to_owned()),
+        rollout_state: optional_word(deployment.rollout_state),
         rollout_reason: deployment.rollout_state_reason,
         created: millis(deployment.created_at),
-    }
-}
-
-impl Operation for ListServicesRequest {
-    type Output = ListServicesResponse;
-    const ACTION: &'static str = "ecs:ListServices";
-
-    fn resources(&self, _: &Place) -> Vec<Arn> {
-        Vec::new()
     }
 }
 
@@ -104,15 +89,6 @@ impl Read for ListServicesRequest {
         let pages = aws.ecs().list_services().cluster(&self.cluster).max_results(100).into_paginator().send();
         let arns = gather("services", pages, |page| page.service_arns.unwrap_or_default()).await?;
         Ok(ListServicesResponse { arns })
-    }
-}
-
-impl Operation for UpdateServiceRequest {
-    type Output = UpdateServiceResponse;
-    const ACTION: &'static str = "ecs:UpdateService";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![cluster::arn(at, "service", &self.cluster, &self.service)]
     }
 }
 
@@ -208,12 +184,10 @@ impl UpdateServiceRequest {
     /// The deployment of what was asked for that began at `sent` or later, if there is one. `earlier` is one that was
     /// there before.
     async fn deployed_since(&self, look: &Look, sent: u64, earlier: Option<&str>) -> Result<Option<String>, AwsError> {
-        // Two clocks tell the time: the runner's and AWS's.
-        const SKEW: u64 = 5_000;
         let (cluster, service) = (self.cluster.clone(), self.service.clone());
         let list = ListServiceDeploymentsRequest { cluster, service, limit: 20 };
         let mut recent = look.read(&list).await?.deployments;
-        recent.retain(|deployment| deployment.created.is_some_and(|created| created + SKEW >= sent));
+        recent.retain(|deployment| is_since(deployment.created, sent));
         recent.retain(|deployment| earlier != Some(deployment.arn.as_str()));
         let targets: Vec<String> = recent.iter().filter_map(|deployment| deployment.target_revision.clone()).collect();
         if targets.is_empty() {

@@ -10,9 +10,9 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
 use crate::aws::look::Look;
 use crate::aws::names::{self, Given};
-use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write};
+use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write, heads};
 use crate::aws::raw_json::RawJson;
-use crate::aws::values::{count, incomplete, unreadable};
+use crate::aws::values::{count, incomplete, list, unreadable, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Container, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeTaskDefinitionRequest,
@@ -82,20 +82,18 @@ fn task_definition(
         arn: definition.task_definition_arn.unwrap_or_default(),
         family: definition.family.unwrap_or_default(),
         revision: count(definition.revision),
-        status: definition.status.map_or_else(String::new, |status| status.as_str().to_owned()),
-        containers: definition.container_definitions.unwrap_or_default().into_iter().map(container).collect(),
+        status: word(definition.status),
+        containers: list(definition.container_definitions, container),
         document: document.to_string(),
-        tags: tags.unwrap_or_default().into_iter().map(tag).collect(),
+        tags: list(tags, tag),
     })
 }
 
-impl Operation for DescribeTaskDefinitionRequest {
-    type Output = DescribeTaskDefinitionResponse;
-    const ACTION: &'static str = "ecs:DescribeTaskDefinition";
-
-    fn resources(&self, _: &Place) -> Vec<Arn> {
-        Vec::new()
-    }
+heads! {
+    DescribeTaskDefinitionRequest => DescribeTaskDefinitionResponse:
+        "ecs:DescribeTaskDefinition" on |_, _| [];
+    DeregisterTaskDefinitionRequest => DeregisterTaskDefinitionResponse:
+        "ecs:DeregisterTaskDefinition" on |_, _| [];
 }
 
 impl Read for DescribeTaskDefinitionRequest {
@@ -272,15 +270,6 @@ async fn existing(look: &Look, task_definition: String) -> Result<Option<TaskDef
     }
 }
 
-impl Operation for DeregisterTaskDefinitionRequest {
-    type Output = DeregisterTaskDefinitionResponse;
-    const ACTION: &'static str = "ecs:DeregisterTaskDefinition";
-
-    fn resources(&self, _: &Place) -> Vec<Arn> {
-        Vec::new()
-    }
-}
-
 impl Write for DeregisterTaskDefinitionRequest {
     const RETRY: RetryClass = RetryClass::Natural;
     const LOOKS: &'static [&'static str] = &["ecs:DescribeTaskDefinition"];
@@ -290,7 +279,7 @@ impl Write for DeregisterTaskDefinitionRequest {
         let request = aws.ecs().deregister_task_definition().task_definition(&self.task_definition);
         let output = request.send().await.map_err(from_sdk)?;
         let definition = output.task_definition.ok_or_else(|| incomplete("the task definition"))?;
-        let status = definition.status.map_or_else(String::new, |status| status.as_str().to_owned());
+        let status = word(definition.status);
         Ok(DeregisterTaskDefinitionResponse { status })
     }
 

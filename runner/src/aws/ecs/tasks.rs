@@ -9,22 +9,18 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk};
 use crate::aws::limits::{batch, gather};
 use crate::aws::names;
-use crate::aws::operation::{Operation, Read};
-use crate::aws::values::millis;
+use crate::aws::operation::{Read, heads};
+use crate::aws::values::{list, millis, optional_word};
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeTasksRequest, DescribeTasksResponse, ListTasksRequest, ListTasksResponse, Task, TaskContainer,
 };
-use crate::types::Arn;
-use crate::types::Place;
 
-impl Operation for ListTasksRequest {
-    type Output = ListTasksResponse;
-    const ACTION: &'static str = "ecs:ListTasks";
-
-    /// IAM ties the listing of tasks to the container instances that they run on: all of the cluster's.
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        vec![cluster::arn(at, "container-instance", &self.cluster, "*")]
-    }
+heads! {
+    // IAM ties the listing of tasks to the container instances that they run on: all of the cluster's.
+    ListTasksRequest => ListTasksResponse:
+        "ecs:ListTasks" on |it, at| [cluster::arn(at, "container-instance", &it.cluster, "*")];
+    DescribeTasksRequest => DescribeTasksResponse:
+        "ecs:DescribeTasks" on |it, at| it.tasks.iter().map(|given| cluster::arn(at, "task", &it.cluster, given));
 }
 
 impl Read for ListTasksRequest {
@@ -51,25 +47,13 @@ impl Read for ListTasksRequest {
     }
 }
 
-impl Operation for DescribeTasksRequest {
-    type Output = DescribeTasksResponse;
-    const ACTION: &'static str = "ecs:DescribeTasks";
-
-    fn resources(&self, at: &Place) -> Vec<Arn> {
-        self.tasks.iter().map(|given| cluster::arn(at, "task", &self.cluster, given)).collect()
-    }
-}
-
 impl Read for DescribeTasksRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("tasks", &self.tasks, 100)?;
         self.tasks.iter().try_for_each(|given| check("task", &self.cluster, given))?;
         let request = aws.ecs().describe_tasks().cluster(&self.cluster).set_tasks(Some(self.tasks.clone()));
         let output = request.send().await.map_err(from_sdk)?;
-        Ok(DescribeTasksResponse {
-            tasks: output.tasks.unwrap_or_default().into_iter().map(task).collect(),
-            failures: failures(output.failures),
-        })
+        Ok(DescribeTasksResponse { tasks: list(output.tasks, task), failures: failures(output.failures) })
     }
 }
 
@@ -80,11 +64,11 @@ fn task(task: sdk::Task) -> Task {
         last_status: task.last_status.unwrap_or_default(),
         desired_status: task.desired_status.unwrap_or_default(),
         health: task.health_status.map_or_else(|| "UNKNOWN".to_owned(), |health| health.as_str().to_owned()),
-        stop_code: task.stop_code.map(|code| code.as_str().to_owned()),
+        stop_code: optional_word(task.stop_code),
         stopped_reason: task.stopped_reason,
         started_by: task.started_by,
         group: task.group,
-        containers: task.containers.unwrap_or_default().into_iter().map(container).collect(),
+        containers: list(task.containers, container),
         started: millis(task.started_at),
         stopped: millis(task.stopped_at),
     }
@@ -98,7 +82,7 @@ fn container(container: sdk::Container) -> TaskContainer {
         last_status: container.last_status.unwrap_or_default(),
         exit_code: container.exit_code,
         reason: container.reason,
-        health: container.health_status.map(|health| health.as_str().to_owned()),
+        health: optional_word(container.health_status),
     }
 }
 
