@@ -34,9 +34,9 @@ impl Scope<'_> {
     }
 
     /// Let `event` happen here after `delay`.
-    pub(crate) fn schedule(&mut self, delay: Duration, event: Event) {
+    pub(crate) fn schedule(&mut self, delay: Duration, event: impl Into<Event>) {
         let due = self.now() + delay;
-        self.world.queue.push(due, self.at.clone(), event);
+        self.world.queue.push(due, self.at.clone(), event.into());
     }
 }
 

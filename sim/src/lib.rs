@@ -31,10 +31,10 @@
 //!   which must bear that the thing has gone meanwhile.
 //!
 //! # How to add a service
-//! `services/<name>.rs` with `State` (what a place holds), `service()` (the table), its part of the world file (seeds
-//! with a `plant` function) and, where time matters, `Event` and `happen`; then one line each in `services/registry.rs`,
-//! `world/place.rs` (the state), `world/event.rs` (the events), `worldfile.rs` (the seeds), and a file in
-//! `tests/python/services`.
+//! A folder `services/<name>`, declared in `services/mod.rs`, with `service()` (the table of its operations) and, where it
+//! has them, `State` (what a place holds), its part of the world file (seeds with a `plant` function), and `Event` with
+//! `happen`; one row in `services/table.rs`, from which places, events, the world file and the list of services are made; and
+//! a file in `tests/python/services`.
 
 mod access;
 mod clock;

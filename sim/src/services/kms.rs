@@ -18,6 +18,7 @@ use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::page;
 use crate::service::{Empty, Service};
+use crate::services::ServiceId;
 use crate::wire::value::Blob;
 use crate::world::{PlaceKey, World};
 use crate::worldfile::Problems;
@@ -74,8 +75,8 @@ fn yes() -> bool {
     true
 }
 
-pub(crate) fn service() -> Service {
-    Service::new("kms", "TrentService")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "TrentService")
         .write("CreateKey", create_key)
         .read("DescribeKey", describe_key)
         .on_found(target)

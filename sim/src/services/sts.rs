@@ -13,6 +13,7 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::ids;
 use crate::service::Service;
+use crate::services::ServiceId;
 use crate::world::{Caller, World};
 use crate::worldfile::{Problems, Span};
 
@@ -82,8 +83,8 @@ fn yes() -> bool {
     true
 }
 
-pub(crate) fn service() -> Service {
-    Service::new("sts", "")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "")
         .xml("https://sts.amazonaws.com/doc/2011-06-15/")
         .invalid_input("ValidationError")
         .read("GetCallerIdentity", get_caller_identity)

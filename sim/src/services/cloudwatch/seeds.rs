@@ -14,7 +14,7 @@ use super::evaluate::{Comparison, Condition, MissingData};
 use super::schedule::{self, Event};
 use super::store::{MetricKey, Series};
 use crate::ctx::Scope;
-use crate::world::{self, World};
+use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// An alarm in a world file.
@@ -166,7 +166,7 @@ fn play(scope: &mut Scope<'_>, alarm: &str, step: &StepSeed) -> Result<(), Strin
     match (step.after, &step.after_deployment_of) {
         (Some(after), None) if step.at.is_none() && step.nth.is_none() => {
             let event = Event::Scripted { name: alarm.to_owned(), state: step.state, reason };
-            scope.schedule(after.duration(), world::Event::CloudWatch(event));
+            scope.schedule(after.duration(), event);
             Ok(())
         }
         (None, Some(service)) if service.split('/').count() == 2 && step.nth != Some(0) => {
@@ -199,6 +199,6 @@ pub(crate) fn deployment_started(scope: &mut Scope<'_>, cluster: &str, service: 
         .collect();
     for step in due {
         let event = Event::Scripted { name: step.alarm, state: step.state, reason: step.reason };
-        scope.schedule(step.at, world::Event::CloudWatch(event));
+        scope.schedule(step.at, event);
     }
 }

@@ -129,8 +129,16 @@ fn standard_image() -> String {
     "aws/codebuild/amazonlinux-x86_64-standard:5.0".to_owned()
 }
 
-/// Put the projects of a world file into the world.
-pub(crate) fn plant(world: &mut World, seeds: &[ProjectSeed], problems: &mut Problems) {
+/// Put the projects of a world file into the world, and how many builds its own account may have at a time: any number
+/// unless told.
+pub(crate) fn plant(
+    world: &mut World,
+    seeds: &[ProjectSeed],
+    concurrent_builds: Option<usize>,
+    problems: &mut Problems,
+) {
+    let home = world.home.clone();
+    world.place(&home).codebuild.concurrent_builds = concurrent_builds;
     for seed in seeds {
         let at = PlaceKey {
             account: seed.account.clone().unwrap_or_else(|| world.home.account.clone()),

@@ -9,7 +9,6 @@ use super::shapes::{PhaseName, Status};
 use super::store::{Context, Phase};
 use super::work::{self, Trouble};
 use crate::ctx::Scope;
-use crate::world;
 
 /// What falls due.
 #[derive(Debug, Clone)]
@@ -110,7 +109,7 @@ fn enter(scope: &mut Scope<'_>, id: &str, phase: PhaseName) {
 }
 
 fn schedule(scope: &mut Scope<'_>, after: Duration, event: Event) {
-    scope.schedule(after, world::Event::CodeBuild(event));
+    scope.schedule(after, event);
 }
 
 /// Leave a phase for the one that comes after such an outcome.

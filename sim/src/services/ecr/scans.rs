@@ -13,7 +13,6 @@ use super::store::{ImageId, Scan, ScanFrequency, ScanStatus, ScanType, enter, fi
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::world;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -90,7 +89,7 @@ fn begin(scope: &mut Scope<'_>, repository: &str, digest: &str) {
     image.scan = Some(Scan { scan_type, status, description, started, completed: None, findings: Vec::new() });
     let takes = held.scans.takes;
     let event = Event::Scanned { repository: repository.to_owned(), digest: digest.to_owned(), started };
-    scope.schedule(takes, world::Event::Ecr(event));
+    scope.schedule(takes, event);
 }
 
 /// An image was pushed that was not there before: scan it, where the repository is scanned on push.

@@ -4,9 +4,10 @@
 
 use super::{delete, describe, findings, images, registry, repositories, scans};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("ecr", "AmazonEC2ContainerRegistry_V20150921")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "AmazonEC2ContainerRegistry_V20150921")
         .invalid_input("InvalidParameterException")
         .write("CreateRepository", repositories::create_repository)
         .on("repository/{repositoryName}")

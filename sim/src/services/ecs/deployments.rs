@@ -17,7 +17,6 @@ use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::page;
-use crate::world;
 
 /// The most things that one call may describe.
 const MOST: usize = 20;
@@ -190,7 +189,7 @@ pub(super) fn stop_service_deployment(ctx: &mut Ctx<'_>, input: StopServiceDeplo
         current.status = if go_back { Status::RollbackRequested } else { Status::StopRequested };
     }
     let event = Event::Rollout { cluster: key.cluster, service: key.service, id, turn: Turn::Stop };
-    ctx.schedule(STOPPING, world::Event::Ecs(event));
+    ctx.schedule(STOPPING, event);
     ctx.touch(arn.clone());
     Ok(Stopping { service_deployment_arn: arn })
 }

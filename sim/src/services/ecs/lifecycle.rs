@@ -18,7 +18,6 @@ use super::state::{Key, Tags};
 use super::task::{Container, ContainerStatus, Health, Phase, StopCode, Task, Times, Timings};
 use super::words;
 use crate::ctx::Scope;
-use crate::world;
 
 /// How long ECS remembers a stopped task.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -131,7 +130,7 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
 
 fn later(scope: &mut Scope<'_>, cluster: &str, id: &str, step: Step, after: Duration) {
     let event = Event::Task { cluster: cluster.to_owned(), task: id.to_owned(), step };
-    scope.schedule(after, world::Event::Ecs(event));
+    scope.schedule(after, event);
 }
 
 /// Take a task one step further.

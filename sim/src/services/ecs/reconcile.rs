@@ -17,7 +17,6 @@ use super::state::{Cluster, Key, container_instance};
 use super::task::{Phase, StopCode, Task};
 use super::words;
 use crate::ctx::Scope;
-use crate::world;
 
 /// When ECS tries again to place what it had no room for.
 const PLACED_AGAIN: Duration = Duration::from_secs(15);
@@ -130,7 +129,7 @@ fn place_again(scope: &mut Scope<'_>, key: &Key) {
     if service.places_at.is_none_or(|at| at <= now) {
         service.places_at = Some(now + PLACED_AGAIN);
         let again = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
-        scope.schedule(PLACED_AGAIN, world::Event::Ecs(again));
+        scope.schedule(PLACED_AGAIN, again);
     }
 }
 

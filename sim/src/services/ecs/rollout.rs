@@ -17,7 +17,6 @@ use super::state::Key;
 use super::words;
 use crate::ctx::Scope;
 use crate::services::cloudwatch::{self, AlarmState};
-use crate::world;
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 const DIGITS: &str = "123456789";
@@ -174,7 +173,7 @@ fn revise(scope: &mut Scope<'_>, key: &Key, task_definition: &str, settings: Map
 fn later(scope: &mut Scope<'_>, key: &Key, id: &str, turn: Turn, after: Duration) {
     let (cluster, service) = (key.cluster.clone(), key.service.clone());
     let event = Event::Rollout { cluster, service, id: id.to_owned(), turn };
-    scope.schedule(after, world::Event::Ecs(event));
+    scope.schedule(after, event);
 }
 
 /// Something falls due for a service deployment; nothing, where it has ended meanwhile.
@@ -392,7 +391,7 @@ pub(super) fn task_failed(scope: &mut Scope<'_>, key: &Key, deployment: Option<&
     }
     told_once(scope, key, words::inconsistent(&key.service));
     let event = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
-    scope.schedule(hold, world::Event::Ecs(event));
+    scope.schedule(hold, event);
 }
 
 /// An alarm changed its state: deployments that it guards fail.

@@ -4,9 +4,10 @@
 
 use super::{events, filter, groups, streams};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("logs", "Logs_20140328")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "Logs_20140328")
         .invalid_input("InvalidParameterException")
         .write("CreateLogGroup", groups::create_log_group)
         .on("log-group:{logGroupName}:*")

@@ -14,7 +14,6 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::page;
 use crate::service::Empty;
-use crate::world;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -258,7 +257,7 @@ pub(super) fn delete_secret(ctx: &mut Ctx<'_>, input: DeleteSecret) -> Result<De
     if input.force_delete_without_recovery {
         ctx.place().secretsmanager.secrets.remove(&name);
     } else {
-        ctx.schedule(window, world::Event::SecretsManager(Event::Purge { name: name.clone(), due: deletion }));
+        ctx.schedule(window, Event::Purge { name: name.clone(), due: deletion });
     }
     ctx.touch(arn.clone());
     Ok(Deleted { arn, name, deletion_date: Some(deletion) })

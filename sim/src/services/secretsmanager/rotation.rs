@@ -12,7 +12,6 @@ use super::values::{checked, version_id};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::world;
 
 /// How long the function that rotates a secret takes.
 const ROTATION: Duration = Duration::from_secs(5);
@@ -113,7 +112,7 @@ pub(super) fn rotate_secret(ctx: &mut Ctx<'_>, input: RotateSecret) -> Result<Ro
     let value = rotated(current, fresh);
     find_living(ctx, &arn)?.put(&version, value, &[PENDING.to_owned()], now);
     let event = Event::Rotated { name: name.clone(), version: version.clone() };
-    ctx.schedule(ROTATION, world::Event::SecretsManager(event));
+    ctx.schedule(ROTATION, event);
     Ok(Rotating { arn, name, version_id: Some(version) })
 }
 

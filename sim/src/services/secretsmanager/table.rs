@@ -4,9 +4,10 @@
 
 use super::{catalogue, rotation, store, values};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("secretsmanager", "secretsmanager")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "secretsmanager")
         .text("Message")
         .write("CreateSecret", values::create_secret)
         .on("secret:{Name}-??????")
