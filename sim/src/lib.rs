@@ -49,6 +49,7 @@ mod server;
 mod service;
 mod services;
 mod simulator;
+mod tags;
 mod throttle;
 mod wire;
 mod world;

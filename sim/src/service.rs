@@ -10,6 +10,7 @@ use crate::access::{Further, Target};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::services::ServiceId;
+use crate::tags::{self, Tagged};
 use crate::wire::http::Body;
 
 type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
@@ -96,6 +97,16 @@ impl Service {
         F: Fn(&mut Ctx<'_>, I) -> Result<O, AwsError> + Send + Sync + 'static,
     {
         self.with(name, Access::Read, handler)
+    }
+
+    /// The operations on tags of services that name a resource by its `resourceArn`.
+    pub(crate) fn tags<S: Tagged + 'static>(self) -> Self {
+        self.write("TagResource", tags::tag_resource::<S>)
+            .on("{resourceArn}")
+            .write("UntagResource", tags::untag_resource::<S>)
+            .on("{resourceArn}")
+            .read("ListTagsForResource", tags::list_tags_for_resource::<S>)
+            .on("{resourceArn}")
     }
 
     /// An operation that changes something.

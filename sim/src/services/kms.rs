@@ -20,7 +20,7 @@ use crate::page;
 use crate::service::{Empty, Service};
 use crate::services::ServiceId;
 use crate::wire::value::Blob;
-use crate::world::{PlaceKey, World};
+use crate::world::World;
 use crate::worldfile::Problems;
 
 const LONGEST_PLAINTEXT: usize = 4096;
@@ -101,11 +101,7 @@ pub(crate) fn service(id: ServiceId) -> Service {
 /// Put the keys of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[KeySeed], problems: &mut Problems) {
     for seed in seeds {
-        let at = PlaceKey {
-            account: seed.account.clone().unwrap_or_else(|| world.home.account.clone()),
-            region: seed.region.clone().unwrap_or_else(|| world.home.region.clone()),
-        };
-        let mut scope = Scope { world, at };
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let key = make_key(&mut scope, seed.description.clone(), seed.enabled);
         let now = scope.now();
         let alias = Alias { target: key.id, created: now, updated: now };

@@ -14,6 +14,7 @@ use crate::error::AwsError;
 use crate::ids;
 use crate::service::Service;
 use crate::services::ServiceId;
+use crate::tags::{Tags, WholeTag, kept};
 use crate::world::{Caller, World};
 use crate::worldfile::{Problems, Span};
 
@@ -58,7 +59,7 @@ pub(crate) struct Session {
     limits: Option<Policy>,
     /// Managed policies, which are written down and not evaluated: the simulator has none.
     policy_arns: Vec<String>,
-    tags: BTreeMap<String, String>,
+    tags: Tags,
     began: Timestamp,
     expires: Timestamp,
 }
@@ -168,20 +169,13 @@ struct AssumeRole {
     #[serde(default)]
     policy_arns: Vec<PolicyArn>,
     #[serde(default)]
-    tags: Vec<Tag>,
+    tags: Vec<WholeTag>,
     source_identity: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct PolicyArn {
     arn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag {
-    key: String,
-    value: String,
 }
 
 #[derive(Serialize)]
@@ -269,7 +263,7 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
         assumed_by: ctx.caller.arn.clone(),
         policy: input.policy,
         policy_arns: input.policy_arns.into_iter().map(|policy| policy.arn).collect(),
-        tags: input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        tags: kept(input.tags),
         began: ctx.now(),
         expires: expiration,
     };

@@ -11,8 +11,8 @@ use super::alarm::{Alarm, AlarmState, Watch};
 use super::alarms::check_rule;
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
-use super::schedule::{self, Event};
-use super::store::{MetricKey, Series};
+use super::events::{self, Event};
+use super::samples::{MetricKey, Series};
 use crate::ctx::Scope;
 use crate::world::World;
 use crate::worldfile::{Problems, Span};
@@ -82,8 +82,7 @@ pub(super) struct Scripted {
 
 /// Put the alarms of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Problems) {
-    let at = world.home.clone();
-    let mut scope = Scope { world, at };
+    let mut scope = world.scope(None, None);
     for seed in seeds {
         let place = format!("alarms: {}", seed.name);
         match alarm(&mut scope, seed) {
@@ -94,7 +93,7 @@ pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Probl
                 let missing = seed.metric.as_ref().and_then(|metric| metric.treat_missing_data);
                 if matches!(missing, Some(MissingData::Missing | MissingData::Breaching)) {
                     // Who says so of a metric without data sees it when the first period ends.
-                    schedule::plan(&mut scope, &seed.name);
+                    events::plan(&mut scope, &seed.name);
                 }
             }
             Err(problem) => problems.add(&place, problem),

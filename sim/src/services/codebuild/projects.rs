@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::shapes::{Artifacts, Cache, Environment, LogsConfig, Source, Tag};
-use super::store::{Badge, Project, find, invalid, invalid_token, project_name};
+use super::shapes::{Artifacts, Cache, Environment, LogsConfig, ProjectTag, Source};
+use super::state::{Badge, Project, find, invalid, invalid_token, project_name};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::page;
@@ -37,7 +37,7 @@ pub(super) struct ProjectInput {
     timeout_in_minutes: Option<u32>,
     queued_timeout_in_minutes: Option<u32>,
     encryption_key: Option<String>,
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<ProjectTag>>,
     vpc_config: Option<Value>,
     badge_enabled: Option<bool>,
     logs_config: Option<LogsConfig>,

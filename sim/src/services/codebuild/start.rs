@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::builds::BuildOutput;
 use super::projects::{check_minutes, check_variable};
 use super::shapes::{Cache, Environment, LogsConfig, LogsStatus, PhaseName, Source, SourceType, Status, Variable};
-use super::store::{Build, BuildArtifacts, Logs, find, find_build, invalid};
+use super::state::{Build, BuildArtifacts, Logs, find, find_build, invalid};
 use super::walk;
 use crate::ctx::Ctx;
 use crate::error::AwsError;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Severity, counts};
-use super::store::{Image, ImageId, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size};
+use super::state::{Image, ImageId, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -34,14 +34,14 @@ enum ImageStatus {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filter {
+struct ImageFilter {
     #[serde(default)]
     tag_status: TagStatus,
     #[serde(default)]
     image_status: ImageStatus,
 }
 
-impl Filter {
+impl ImageFilter {
     fn wants(&self, image: &Image) -> bool {
         // The simulator archives no images: all are active.
         let active = matches!(self.image_status, ImageStatus::Active | ImageStatus::Any);
@@ -62,7 +62,7 @@ pub(super) struct DescribeImages {
     image_ids: Option<Vec<ImageId>>,
     next_token: Option<String>,
     max_results: Option<usize>,
-    filter: Option<Filter>,
+    filter: Option<ImageFilter>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +82,7 @@ struct ImageDetail {
     image_size_in_bytes: u64,
     image_pushed_at: Timestamp,
     image_scan_status: Option<ImageScanStatus>,
-    image_scan_findings_summary: Option<Summary>,
+    image_scan_findings_summary: Option<FindingsSummary>,
     image_manifest_media_type: String,
     artifact_media_type: Option<String>,
     last_recorded_pull_time: Option<Timestamp>,
@@ -97,7 +97,7 @@ pub(super) struct ImageScanStatus {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+struct FindingsSummary {
     image_scan_completed_at: Timestamp,
     vulnerability_source_updated_at: Timestamp,
     finding_severity_counts: BTreeMap<Severity, u64>,
@@ -116,7 +116,7 @@ impl ImageDetail {
             image_pushed_at: image.pushed,
             image_scan_status: scan
                 .map(|scan| ImageScanStatus { status: scan.status, description: scan.description.clone() }),
-            image_scan_findings_summary: completed.map(|(scan, at)| Summary {
+            image_scan_findings_summary: completed.map(|(scan, at)| FindingsSummary {
                 image_scan_completed_at: at,
                 vulnerability_source_updated_at: at,
                 finding_severity_counts: counts(&scan.findings),
@@ -168,7 +168,7 @@ pub(super) struct ListImages {
     repository_name: String,
     next_token: Option<String>,
     max_results: Option<usize>,
-    filter: Option<Filter>,
+    filter: Option<ImageFilter>,
 }
 
 #[derive(Serialize)]

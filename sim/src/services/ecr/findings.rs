@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::describe::ImageScanStatus;
-use super::seed::FindingSeed;
-use super::store::{Image, ImageId, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
+use super::seeds::FindingSeed;
+use super::state::{Image, ImageId, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::definitions::{bad_token, size};
-use super::deployment::Status;
+use super::deployment::DeploymentStatus;
 use super::reconcile::reconcile;
 use super::service::ServiceStatus;
-use super::state::{Failure, cluster, find, invalid, last_part};
+use super::state::{ResourceFailure, cluster, find, invalid, last_part};
 use super::updates::{OneService, shown};
 use super::views;
 use crate::ctx::Ctx;
@@ -27,7 +27,7 @@ pub(super) struct DescribeServices {
 #[derive(Serialize)]
 pub(super) struct Services {
     services: Vec<Value>,
-    failures: Vec<Failure>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_services(ctx: &mut Ctx<'_>, input: DescribeServices) -> Result<Services, AwsError> {
@@ -44,7 +44,7 @@ pub(super) fn describe_services(ctx: &mut Ctx<'_>, input: DescribeServices) -> R
         let service = find(ctx, given, name).ok().and_then(|key| views::service(&ctx.place().ecs, &key, with_tags));
         match service {
             Some(service) => found.services.push(service),
-            None => found.failures.push(Failure::missing(ctx, &format!("service/{cluster}"), name)),
+            None => found.failures.push(ResourceFailure::missing(ctx, &format!("service/{cluster}"), name)),
         }
     }
     Ok(found)
@@ -104,7 +104,7 @@ pub(super) fn delete_service(ctx: &mut Ctx<'_>, input: DeleteService) -> Result<
     }
     service.status = ServiceStatus::Draining;
     if let Some(current) = service.current_mut() {
-        current.status = Status::Stopped;
+        current.status = DeploymentStatus::Stopped;
         current.reason = Some("Service deployment stopped because the service was deleted.".to_owned());
         current.finished = Some(now);
         current.stopped = Some(now);

@@ -11,14 +11,15 @@ use super::definition::runnable;
 use super::definitions::{bad_token, size};
 use super::lifecycle::{NewTask, start, stop};
 use super::reconcile::reconcile;
-use super::state::{Failure, Key, cluster, find, invalid, is_foreign, last_part};
-use super::tags::{Tag, checked};
-use super::task::{Described, StopCode, Task};
+use super::state::{ResourceFailure, ServiceKey, cluster, find, invalid, is_foreign, last_part};
+use super::tags::ResourceTags;
+use super::task::{DescribedTask, StopCode, Task};
 use super::updates::{check_network, take};
 use super::words;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::page;
+use crate::tags::{SmallTag, Tagged};
 use crate::world::Earlier;
 
 /// How long a client token means the same call.
@@ -87,8 +88,8 @@ pub(super) struct DescribeTasks {
 
 #[derive(Serialize)]
 pub(super) struct Tasks {
-    tasks: Vec<Described>,
-    failures: Vec<Failure>,
+    tasks: Vec<DescribedTask>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_tasks(ctx: &mut Ctx<'_>, input: DescribeTasks) -> Result<Tasks, AwsError> {
@@ -103,7 +104,7 @@ pub(super) fn describe_tasks(ctx: &mut Ctx<'_>, input: DescribeTasks) -> Result<
     for given in &input.tasks {
         match task(ctx, &cluster_name, given) {
             Some(task) => found.tasks.push(task.described(with_tags)),
-            None => found.failures.push(Failure::missing(ctx, &format!("task/{cluster_name}"), given)),
+            None => found.failures.push(ResourceFailure::missing(ctx, &format!("task/{cluster_name}"), given)),
         }
     }
     Ok(found)
@@ -145,7 +146,7 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
         return Err(invalid("The count must be between 1 and 10."));
     }
     check_network(&input, &definition)?;
-    let tags = checked(take::<Vec<Tag>>(&mut input, "tags")?.unwrap_or_default())?;
+    let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
     let group: Option<String> = take(&mut input, "group")?;
     let group = group.unwrap_or_else(|| format!("family:{}", definition.family));
     let started_by: Option<String> = take(&mut input, "startedBy")?;
@@ -182,7 +183,7 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
             tasks.push(described);
         }
     }
-    let failures = (ids.len() as u64..count).map(|_| Failure::no_room(ctx, &cluster)).collect();
+    let failures = (ids.len() as u64..count).map(|_| ResourceFailure::no_room(ctx, &cluster)).collect();
     Ok(Tasks { tasks, failures })
 }
 
@@ -195,7 +196,7 @@ pub(super) struct StopTask {
 
 #[derive(Serialize)]
 pub(super) struct OneTask {
-    task: Option<Described>,
+    task: Option<DescribedTask>,
 }
 
 pub(super) fn stop_task(ctx: &mut Ctx<'_>, input: StopTask) -> Result<OneTask, AwsError> {
@@ -207,7 +208,7 @@ pub(super) fn stop_task(ctx: &mut Ctx<'_>, input: StopTask) -> Result<OneTask, A
         let reason = input.reason.unwrap_or_else(|| words::STOPPED_BY_USER.to_owned());
         stop(ctx, &cluster, &id, StopCode::UserInitiated, reason);
         if let Some(service) = service {
-            reconcile(ctx, &Key { cluster: cluster.clone(), service });
+            reconcile(ctx, &ServiceKey { cluster: cluster.clone(), service });
         }
         ctx.touch(arn);
     } else {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{Group, invalid};
+use super::state::{Group, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::page;

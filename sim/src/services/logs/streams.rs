@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::groups::{invalid_token, page_size};
-use super::store::{Stream, invalid, no_stream, which_group};
+use super::state::{Stream, invalid, no_stream, which_group};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::page;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::alarm::{Alarm, AlarmState, Watch, set_state};
-use super::store::MetricKey;
+use super::samples::MetricKey;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 

@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`].
 
-use super::{events, filter, groups, streams};
+use super::{filter, groups, log_events, streams};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -25,10 +25,10 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on("log-group:{logGroupName}:*")
         .write("DeleteLogStream", streams::delete_log_stream)
         .on("log-group:{logGroupName}:log-stream:{logStreamName}")
-        .write("PutLogEvents", events::put_log_events)
+        .write("PutLogEvents", log_events::put_log_events)
         .on("log-group:{logGroupName}:log-stream:{logStreamName}")
-        .read("GetLogEvents", events::get_log_events)
-        .on_found(events::target)
+        .read("GetLogEvents", log_events::get_log_events)
+        .on_found(log_events::target)
         .read("FilterLogEvents", filter::filter_log_events)
-        .on_found(events::target)
+        .on_found(log_events::target)
 }

@@ -51,10 +51,5 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on("task-definition/{taskDefinition}")
         .write("StopTask", tasks::stop_task)
         .on("task/{cluster=default}/{task}")
-        .write("TagResource", tags::tag_resource)
-        .on("{resourceArn}")
-        .write("UntagResource", tags::untag_resource)
-        .on("{resourceArn}")
-        .read("ListTagsForResource", tags::list_tags_for_resource)
-        .on("{resourceArn}")
+        .tags::<tags::ResourceTags>()
 }
