@@ -179,3 +179,23 @@ pub(crate) fn list_tags_for_resource<S: Tagged>(
     let (_, tags) = S::find(ctx, &input.resource_arn, Access::Read)?;
     Ok(TagList { tags: listed(tags) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(count: usize) -> Vec<(String, String)> {
+        (0..count).map(|number| (format!("key-{number}"), "value".to_owned())).collect()
+    }
+
+    #[test]
+    fn tags_are_refused_where_aws_has_no_room_for_them() {
+        assert_eq!(check(&pairs(MOST)), Ok(()));
+        assert_eq!(check(&pairs(MOST + 1)), Err(Wrong::Many));
+        let one = |key: usize, value: usize| check(&[("k".repeat(key), "v".repeat(value))]);
+        assert_eq!((one(128, 256), one(1, 0)), (Ok(()), Ok(())));
+        assert_eq!((one(129, 0), one(0, 0), one(1, 257)), (Err(Wrong::Text), Err(Wrong::Text), Err(Wrong::Text)));
+        let twice = [("k".to_owned(), "v".repeat(257)), ("k".to_owned(), "v".to_owned())];
+        assert_eq!(check(&twice), Err(Wrong::Text), "each is looked at, though the later one counts");
+    }
+}

@@ -77,6 +77,35 @@ mod tests {
         entries.map(|entry| Ok(stem(&entry?.path()))).collect()
     }
 
+    macro_rules! parts {
+        ($([$Service:ident $module:ident ($($State:ident)?) ($($Event:ident)?) ($($turn:literal; $($seeds:tt)*)?)])*) => {
+            /// The parts of each service that is a folder, by the row that says it has them.
+            const PARTS: &[(&str, &[&str])] = &[$((stringify!($module), &[
+                $(concat!("state/", stringify!($State)),)?
+                $(concat!("events/", stringify!($Event)),)?
+                $(concat!("seeds/", $turn),)?
+            ])),*];
+        };
+    }
+
+    each_service!(parts);
+
+    #[test]
+    fn what_a_service_has_lies_in_files_of_the_same_names() -> std::io::Result<()> {
+        for (module, parts) in PARTS {
+            let folder = format!("src/services/{module}");
+            if !Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder).is_dir() {
+                continue;
+            }
+            let files = names(&folder)?;
+            let wanted = parts.iter().filter_map(|part| part.split('/').next()).chain(["operations"]);
+            for file in ["state", "events", "seeds", "operations"] {
+                assert_eq!(files.contains(file), wanted.clone().any(|wanted| wanted == file), "{folder}/{file}.rs");
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn every_service_that_is_written_stands_in_the_table_and_is_driven_by_boto3() -> std::io::Result<()> {
         let offered: BTreeSet<String> = all().iter().map(|service| service.id.name().to_owned()).collect();

@@ -12,7 +12,6 @@ use super::state::State;
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 /// How long CloudWatch remembers.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
@@ -80,7 +79,6 @@ pub(super) struct AlarmHistory {
 }
 
 pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHistory) -> Result<AlarmHistory, AwsError> {
-    let most = ctx.world.page_size;
     let size = records(input.max_records)?;
     let wanted = |item: &HistoryItem| {
         // Without types, CloudWatch tells of metric alarms, as it does in DescribeAlarms.
@@ -102,8 +100,8 @@ pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHist
     if input.scan_by.as_deref() != Some("TimestampAscending") {
         items.reverse();
     }
-    let (items, next_token) =
-        page::cut("alarm-history", items, size.min(most), input.next_token.as_deref(), |(place, _)| place)
-            .map_err(invalid_token)?;
+    let (items, next_token) = ctx
+        .page("alarm-history", items, size, input.next_token.as_deref(), |(place, _)| place)
+        .map_err(invalid_token)?;
     Ok(AlarmHistory { alarm_history_items: items.into_iter().map(|(_, item)| item).collect(), next_token })
 }

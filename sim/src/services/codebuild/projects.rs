@@ -9,7 +9,6 @@ use super::shapes::{Artifacts, Cache, Environment, LogsConfig, ProjectTag, Sourc
 use super::state::{Badge, Project, find, invalid, invalid_token, project_name};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
 use crate::service::Empty;
 
 /// The minutes that a build may take where nobody says otherwise.
@@ -286,8 +285,7 @@ pub(super) fn pages(
         items.reverse();
     }
     let list = format!("{list}:{order:?}");
-    page::cut(&list, items, PAGE.min(ctx.world.page_size), token.as_deref(), |item: &String| item)
-        .map_err(invalid_token)
+    ctx.page(&list, items, PAGE, token.as_deref(), |item: &String| item).map_err(invalid_token)
 }
 
 #[derive(Deserialize)]

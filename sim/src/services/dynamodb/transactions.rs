@@ -14,7 +14,6 @@ use super::state::{Item, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::Empty;
-use crate::world::Earlier;
 
 /// DynamoDB knows a client request token for ten minutes.
 const TOKEN_LASTS: Duration = Duration::from_secs(600);
@@ -55,13 +54,12 @@ struct PlannedWrite {
 
 pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems) -> Result<Empty, AwsError> {
     let token = input.client_request_token.as_deref();
-    match ctx.earlier(token) {
-        Earlier::Same(_) => return Ok(Empty {}),
-        Earlier::Different => {
-            let message = "Same client token is used with different request parameters";
-            return Err(AwsError::new("IdempotentParameterMismatchException", message).text("Message"));
-        }
-        Earlier::None => {}
+    let mismatch = || {
+        let message = "Same client token is used with different request parameters";
+        AwsError::new("IdempotentParameterMismatchException", message).text("Message")
+    };
+    if ctx.made(token, mismatch)?.is_some() {
+        return Ok(Empty {});
     }
     let mut steps = Vec::new();
     for part in input.transact_items {

@@ -11,7 +11,6 @@ use super::state::{Image, ImageId, ScanStatus, enter, find, find_image, invalid,
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -130,7 +129,6 @@ impl ImageDetail {
 }
 
 pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Result<ImageDetails, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let (name, registry) = (input.repository_name, ctx.at.account.clone());
     find(ctx, &name)?;
@@ -153,10 +151,8 @@ pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Resul
     let images = find(ctx, &name)?.images.values().filter(|image| filter.wants(image));
     let images = images.map(|image| ImageDetail::of(image, &registry, &name)).collect();
     let list = format!("ecr:images:{name}");
-    let (image_details, next_token) =
-        page::cut(&list, images, size.min(most), input.next_token.as_deref(), |image: &ImageDetail| {
-            &image.image_digest
-        })
+    let (image_details, next_token) = ctx
+        .page(&list, images, size, input.next_token.as_deref(), |image: &ImageDetail| &image.image_digest)
         .map_err(invalid_token)?;
     Ok(ImageDetails { image_details, next_token })
 }
@@ -179,7 +175,6 @@ pub(super) struct ImageIds {
 }
 
 pub(super) fn list_images(ctx: &mut Ctx<'_>, input: ListImages) -> Result<ImageIds, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let name = input.repository_name;
     let size = page_size(input.max_results)?;
@@ -195,7 +190,7 @@ pub(super) fn list_images(ctx: &mut Ctx<'_>, input: ListImages) -> Result<ImageI
         }
     }
     let list = format!("ecr:image-ids:{name}");
-    let (entries, next_token) = page::cut(&list, entries, size.min(most), input.next_token.as_deref(), |(key, _)| key)
-        .map_err(invalid_token)?;
+    let (entries, next_token) =
+        ctx.page(&list, entries, size, input.next_token.as_deref(), |(key, _)| key).map_err(invalid_token)?;
     Ok(ImageIds { image_ids: entries.into_iter().map(|(_, id)| id).collect(), next_token })
 }

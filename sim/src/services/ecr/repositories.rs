@@ -8,7 +8,6 @@ use super::state::{Encryption, Exclusion, Mutability, Repository, enter, find, i
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
 use crate::service::Access;
 use crate::tags::{Tag, Tagged, Tags};
 
@@ -139,7 +138,6 @@ pub(super) struct Repositories {
 }
 
 pub(super) fn describe_repositories(ctx: &mut Ctx<'_>, input: DescribeRepositories) -> Result<Repositories, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let registry = ctx.at.account.clone();
     if let Some(names) = input.repository_names {
@@ -157,14 +155,11 @@ pub(super) fn describe_repositories(ctx: &mut Ctx<'_>, input: DescribeRepositori
     let size = page_size(input.max_results)?;
     let repositories = ctx.place().ecr.repositories.values();
     let repositories = repositories.map(|repository| DescribedRepository::of(repository, &registry)).collect();
-    let (repositories, next_token) = page::cut(
-        "ecr:repositories",
-        repositories,
-        size.min(most),
-        input.next_token.as_deref(),
-        |described: &DescribedRepository| &described.repository_name,
-    )
-    .map_err(invalid_token)?;
+    let (repositories, next_token) = ctx
+        .page("ecr:repositories", repositories, size, input.next_token.as_deref(), |described: &DescribedRepository| {
+            &described.repository_name
+        })
+        .map_err(invalid_token)?;
     Ok(Repositories { repositories, next_token })
 }
 

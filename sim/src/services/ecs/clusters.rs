@@ -13,7 +13,6 @@ use super::tags::ResourceTags;
 use super::task::{TaskPhase, Timings};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 use crate::tags::{SmallTag, Tagged, listed};
 
 /// What a cluster keeps of its making as it was given.
@@ -132,13 +131,11 @@ pub(super) struct ClusterArns {
 }
 
 pub(super) fn list_clusters(ctx: &mut Ctx<'_>, input: ListClusters) -> Result<ClusterArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let clusters = ctx.scope.place().ecs.clusters.values().filter(|cluster| cluster.active);
     let arns: Vec<String> = clusters.map(|cluster| cluster.arn.clone()).collect();
     let (cluster_arns, next_token) =
-        page::cut("clusters", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page("clusters", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(ClusterArns { cluster_arns, next_token })
 }
 

@@ -12,7 +12,7 @@ use super::state::invalid;
 use super::tags::ResourceTags;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
+use crate::page::InvalidToken;
 use crate::tags::{SmallTag, Tagged, listed};
 
 /// What an answer says of a task definition, and no caller gives.
@@ -185,7 +185,6 @@ pub(super) fn list_task_definitions(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitions,
 ) -> Result<TaskDefinitionArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let active = match input.status.as_deref() {
         None | Some("ACTIVE") => true,
@@ -207,8 +206,7 @@ pub(super) fn list_task_definitions(
         arns.reverse();
     }
     let (task_definition_arns, next_token) =
-        page::cut("task-definitions", arns, size.min(most), input.next_token.as_deref(), |arn| arn)
-            .map_err(|_| bad_token())?;
+        ctx.page("task-definitions", arns, size, input.next_token.as_deref(), |arn| arn).map_err(bad_token)?;
     Ok(TaskDefinitionArns { task_definition_arns, next_token })
 }
 
@@ -232,7 +230,6 @@ pub(super) fn list_task_definition_families(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitionFamilies,
 ) -> Result<Families, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let families = ctx.scope.place().ecs.families.iter();
     let families = families.filter(|(name, family)| {
@@ -246,8 +243,7 @@ pub(super) fn list_task_definition_families(
     });
     let families: Vec<String> = families.map(|(name, _)| name.clone()).collect();
     let (families, next_token) =
-        page::cut("families", families, size.min(most), input.next_token.as_deref(), |name| name)
-            .map_err(|_| bad_token())?;
+        ctx.page("families", families, size, input.next_token.as_deref(), |name| name).map_err(bad_token)?;
     Ok(Families { families, next_token })
 }
 
@@ -259,6 +255,6 @@ pub(super) fn size(asked: Option<usize>) -> Result<usize, AwsError> {
     }
 }
 
-pub(super) fn bad_token() -> AwsError {
+pub(super) fn bad_token(_: InvalidToken) -> AwsError {
     invalid("Invalid token.")
 }

@@ -63,7 +63,7 @@ pub(super) fn list_service_deployments(ctx: &mut Ctx<'_>, input: ListServiceDepl
     let list = format!("service-deployments/{}/{}", key.cluster, key.service);
     let (found, next_token) =
         page::cut(&list, newest, size.min(most), input.next_token.as_deref(), |deployment| &deployment.id)
-            .map_err(|_| bad_token())?;
+            .map_err(bad_token)?;
     let service_deployments = found.into_iter().map(|deployment| views::brief(service, deployment)).collect();
     Ok(Briefs { service_deployments, next_token })
 }

@@ -14,7 +14,6 @@ use super::updates::{OneService, shown};
 use super::views;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Deserialize)]
 pub(super) struct DescribeServices {
@@ -68,7 +67,6 @@ pub(super) struct ServiceArns {
 }
 
 pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<ServiceArns, AwsError> {
-    let most = ctx.world.page_size;
     // A page of services holds 10 where nothing else is asked for.
     let size = size(input.max_results.or(Some(10)))?;
     let services = cluster(ctx, input.cluster.as_deref())?.services.values();
@@ -79,8 +77,7 @@ pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<Se
         .map(|service| service.arn.clone())
         .collect();
     let (service_arns, next_token) =
-        page::cut("services", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page("services", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(ServiceArns { service_arns, next_token })
 }
 

@@ -18,9 +18,7 @@ use super::updates::{check_network, take};
 use super::words;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 use crate::tags::{SmallTag, Tagged};
-use crate::world::Earlier;
 
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
@@ -47,7 +45,6 @@ pub(super) struct TaskArns {
 }
 
 pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let cluster_name = cluster(ctx, input.cluster.as_deref())?.name.clone();
     let service = match &input.service_name {
@@ -73,8 +70,7 @@ pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns
     let arns: Vec<String> = tasks.filter(wanted).map(|task| task.arn.clone()).collect();
     let list = format!("tasks/{cluster_name}");
     let (task_arns, next_token) =
-        page::cut(&list, arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page(&list, arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(TaskArns { task_arns, next_token })
 }
 
@@ -127,17 +123,10 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     let token: Option<String> = take(&mut input, "clientToken")?;
     let at = cluster(ctx, given.as_deref())?;
     let (cluster, timings) = (at.name.clone(), at.timings);
-    match ctx.earlier(token.as_deref()) {
-        Earlier::Same(ids) => {
-            let tasks =
-                ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
-            return Ok(Tasks { tasks, failures: Vec::new() });
-        }
-        Earlier::Different => {
-            let message = "The client token was used with other parameters.";
-            return Err(AwsError::new("ConflictException", message));
-        }
-        Earlier::None => {}
+    let conflict = || AwsError::new("ConflictException", "The client token was used with other parameters.");
+    if let Some(ids) = ctx.made(token.as_deref(), conflict)? {
+        let tasks = ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
+        return Ok(Tasks { tasks, failures: Vec::new() });
     }
     let definition: Option<String> = take(&mut input, "taskDefinition")?;
     let definition = runnable(ctx, &definition.ok_or_else(|| invalid("TaskDefinition can not be blank."))?)?;

@@ -20,7 +20,6 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::services::cloudwatch;
 use crate::tags::{SmallTag, Tagged};
-use crate::world::Earlier;
 
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
@@ -130,10 +129,9 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let at = cluster(ctx, given.as_deref())?;
     let (cluster_arn, timings) = (at.arn.clone(), at.timings);
     let key = ServiceKey { cluster: at.name.clone(), service: name };
-    match ctx.earlier(token.as_deref()) {
-        Earlier::Same(_) => return Ok(shown(ctx, &key)),
-        Earlier::Different => return Err(invalid("The client token was used with other parameters.")),
-        Earlier::None => {}
+    let other = || invalid("The client token was used with other parameters.");
+    if ctx.made(token.as_deref(), other)?.is_some() {
+        return Ok(shown(ctx, &key));
     }
     match ctx.scope.place().ecs.service(&key).map(|service| service.status) {
         Some(ServiceStatus::Active) => return Err(invalid("Creation of service was not idempotent.")),

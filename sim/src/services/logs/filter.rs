@@ -9,7 +9,6 @@ use super::log_events::page_size;
 use super::state::{LogEvent, invalid, no_stream, which_group};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,7 +82,6 @@ impl FilterPattern {
 }
 
 pub(super) fn filter_log_events(ctx: &mut Ctx<'_>, input: FilterLogEvents) -> Result<FilterLogEventsOutput, AwsError> {
-    let most = ctx.world.page_size;
     let limit = page_size(input.limit)?;
     if input.log_stream_names.is_some() && input.log_stream_name_prefix.is_some() {
         return Err(invalid("LogStream name prefix and LogStream names are mutually exclusive parameters."));
@@ -116,10 +114,8 @@ pub(super) fn filter_log_events(ctx: &mut Ctx<'_>, input: FilterLogEvents) -> Re
     }
     events.sort_by(|a, b| (a.timestamp, &a.event_id).cmp(&(b.timestamp, &b.event_id)));
     let list = format!("logs:filter:{name}:{}", input.filter_pattern);
-    let (events, next_token) =
-        page::cut(&list, events, limit.min(most), input.next_token.as_deref(), |event: &FilteredLogEvent| {
-            &event.event_id
-        })
+    let (events, next_token) = ctx
+        .page(&list, events, limit, input.next_token.as_deref(), |event: &FilteredLogEvent| &event.event_id)
         .map_err(invalid_token)?;
     Ok(FilterLogEventsOutput { events, searched_log_streams: [], next_token })
 }

@@ -12,7 +12,6 @@ use super::state::{Secret, find, find_living};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
 use crate::service::{Access, Empty};
 use crate::tags::{self, Tag, Tagged, Tags, listed};
 
@@ -144,7 +143,6 @@ pub(super) struct ListSecretsOutput {
 }
 
 pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<ListSecretsOutput, AwsError> {
-    let most = ctx.world.page_size;
     let size = input.max_results.unwrap_or(100);
     if !(1..=100).contains(&size) {
         let message = "Invalid MaxResults. Must be between 1 and 100.";
@@ -174,9 +172,9 @@ pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<List
     };
     let entries = secrets.into_iter().map(entry).collect();
     let token = input.next_token.as_deref();
-    let (secret_list, next_token) =
-        page::cut("secretsmanager:secrets", entries, size.min(most), token, |secret: &SecretDescription| &secret.arn)
-            .map_err(|_| AwsError::new("InvalidNextTokenException", "The NextToken value is invalid."))?;
+    let (secret_list, next_token) = ctx
+        .page("secretsmanager:secrets", entries, size, token, |secret: &SecretDescription| &secret.arn)
+        .map_err(|_| AwsError::new("InvalidNextTokenException", "The NextToken value is invalid."))?;
     Ok(ListSecretsOutput { secret_list, next_token })
 }
 
