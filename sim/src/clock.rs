@@ -18,10 +18,10 @@ use crate::wire::value::TIMESTAMP;
 
 /// What time it is in the simulated world. Clones show the same time.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum TimeSource {
     Running { origin: Instant, epoch: u64, scale: f64 },
     Manual(Arc<AtomicU64>),
 }
@@ -34,35 +34,35 @@ impl Clock {
     /// time, so give a served simulator an epoch of about now.
     pub fn new(epoch: u64, scale: f64) -> Self {
         let scale = if scale.is_finite() && scale > 0.0 { scale } else { 1.0 };
-        Self(Source::Running { origin: Instant::now(), epoch, scale })
+        Self(TimeSource::Running { origin: Instant::now(), epoch, scale })
     }
 
     /// A clock that stands at `epoch` (milliseconds since the Unix epoch) until [`advance`](Self::advance) moves it.
     pub fn manual(epoch: u64) -> Self {
-        Self(Source::Manual(Arc::new(AtomicU64::new(epoch))))
+        Self(TimeSource::Manual(Arc::new(AtomicU64::new(epoch))))
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
         Timestamp(match &self.0 {
-            Source::Running { origin, epoch, scale } => {
+            TimeSource::Running { origin, epoch, scale } => {
                 epoch + (origin.elapsed().as_secs_f64() * scale * 1000.0) as u64
             }
-            Source::Manual(now) => now.load(Ordering::SeqCst),
+            TimeSource::Manual(now) => now.load(Ordering::SeqCst),
         })
     }
 
     /// How many times as fast as tokio's clock this one runs; 0 for a manual one.
     pub fn scale(&self) -> f64 {
         match &self.0 {
-            Source::Running { scale, .. } => *scale,
-            Source::Manual(_) => 0.0,
+            TimeSource::Running { scale, .. } => *scale,
+            TimeSource::Manual(_) => 0.0,
         }
     }
 
     /// Move a manual clock on by `duration`. A running clock goes by itself and ignores this.
     pub fn advance(&self, duration: Duration) {
-        if let Source::Manual(now) = &self.0 {
+        if let TimeSource::Manual(now) = &self.0 {
             now.fetch_add(millis(duration), Ordering::SeqCst);
         }
     }
@@ -70,8 +70,8 @@ impl Clock {
     /// Wait for `duration` of this clock; a manual clock jumps over it.
     pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
-            Source::Running { scale, .. } => tokio::time::sleep(duration.div_f64(*scale)).await,
-            Source::Manual(_) => self.advance(duration),
+            TimeSource::Running { scale, .. } => tokio::time::sleep(duration.div_f64(*scale)).await,
+            TimeSource::Manual(_) => self.advance(duration),
         }
     }
 }
@@ -131,9 +131,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
+        struct InstantReader;
 
-        impl Visitor<'_> for Reader {
+        impl Visitor<'_> for InstantReader {
             type Value = Timestamp;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
         }
 
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(InstantReader)
     }
 }
 

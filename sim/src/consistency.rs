@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::clock::Timestamp;
 use crate::ids::Ids;
+use crate::services::ServiceId;
 use crate::world::{Place, PlaceKey};
 use crate::worldfile::Span;
 
@@ -29,7 +30,7 @@ pub(crate) struct ConsistencySeed {
 pub(crate) struct Consistency {
     seed: ConsistencySeed,
     /// By place and service, in the order in which it was written.
-    unseen: BTreeMap<(PlaceKey, &'static str), VecDeque<Unseen>>,
+    unseen: BTreeMap<(PlaceKey, ServiceId), VecDeque<Unseen>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Consistency {
     pub(crate) fn written(
         &mut self,
         at: &PlaceKey,
-        service: &'static str,
+        service: ServiceId,
         action: &str,
         (window, before): (Span, Place),
         now: Timestamp,
@@ -69,13 +70,7 @@ impl Consistency {
     }
 
     /// The past that an operation sees which only looks, if it is not the present. It is given back by [`put_back`](Self::put_back).
-    pub(crate) fn take(
-        &mut self,
-        at: &PlaceKey,
-        service: &'static str,
-        operation: &str,
-        now: Timestamp,
-    ) -> Option<Place> {
+    pub(crate) fn take(&mut self, at: &PlaceKey, service: ServiceId, operation: &str, now: Timestamp) -> Option<Place> {
         let looks = ["Describe", "List", "BatchGet"].iter().any(|verb| operation.starts_with(verb));
         let unseen = self.unseen.get_mut(&(at.clone(), service))?;
         unseen.retain(|write| write.seen_at > now);
@@ -86,7 +81,7 @@ impl Consistency {
     }
 
     /// Give back what [`take`](Self::take) gave.
-    pub(crate) fn put_back(&mut self, at: &PlaceKey, service: &'static str, before: Place) {
+    pub(crate) fn put_back(&mut self, at: &PlaceKey, service: ServiceId, before: Place) {
         if let Some(write) = self.unseen.get_mut(&(at.clone(), service)).and_then(VecDeque::front_mut) {
             write.before = before;
         }

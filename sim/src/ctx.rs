@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::AwsError;
+use crate::page::{self, InvalidToken};
 use crate::world::{Caller, Earlier, Event, Place, PlaceKey, TokenKey, World};
 
 /// An account's region in the world, now. Handlers and events share functions by it.
@@ -33,10 +34,22 @@ impl Scope<'_> {
         format!("arn:{}:{service}:{region}:{account}:{resource}", self.at.partition())
     }
 
+    /// A page of a list, as [`page::cut`] has it, of at most as many items as the world's pages hold.
+    pub(crate) fn page<T>(
+        &self,
+        list: &str,
+        items: Vec<T>,
+        size: usize,
+        token: Option<&str>,
+        key: impl Fn(&T) -> &str,
+    ) -> Result<(Vec<T>, Option<String>), InvalidToken> {
+        page::cut(list, items, size.min(self.world.page_size), token, key)
+    }
+
     /// Let `event` happen here after `delay`.
-    pub(crate) fn schedule(&mut self, delay: Duration, event: Event) {
+    pub(crate) fn schedule(&mut self, delay: Duration, event: impl Into<Event>) {
         let due = self.now() + delay;
-        self.world.queue.push(due, self.at.clone(), event);
+        self.world.queue.push(due, self.at.clone(), event.into());
     }
 }
 
@@ -76,7 +89,7 @@ impl<'w> Ctx<'w> {
     }
 
     /// What the client token meant before. Where it is [`Earlier::Same`] the call changes nothing.
-    pub(crate) fn earlier(&mut self, token: Option<&str>) -> Earlier {
+    fn earlier(&mut self, token: Option<&str>) -> Earlier {
         let Some(token) = token else { return Earlier::None };
         self.token = Some(token.to_owned());
         let key = self.token_key(token);
@@ -85,6 +98,20 @@ impl<'w> Ctx<'w> {
             self.unchanged();
         }
         earlier
+    }
+
+    /// The id of what the same call with this client token made before; where that was another call, the error
+    /// `otherwise`.
+    pub(crate) fn made(
+        &mut self,
+        token: Option<&str>,
+        otherwise: impl FnOnce() -> AwsError,
+    ) -> Result<Option<String>, AwsError> {
+        match self.earlier(token) {
+            Earlier::Same(id) => Ok(Some(id)),
+            Earlier::Different => Err(otherwise()),
+            Earlier::None => Ok(None),
+        }
     }
 
     /// Remember what this call made (its id), so that the same client token answers it again for `lifetime`.

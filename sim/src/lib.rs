@@ -12,29 +12,38 @@
 //! it (`consistency`) → the effect is written down → `wire::http` writes the answer in the caller's protocol. Services know
 //! nothing of protocols.
 //!
+//! # What belongs in it
+//! The simulator offers what the contract calls and what a test must set up, and what AWS's own clients need of those;
+//! nothing for completeness. An operation that nobody calls is one more to keep true to AWS.
+//!
 //! # How to add an operation
-//! In the service's file: an input and an output struct with serde (`rename_all` as the service model spells its members;
-//! [`Timestamp`] for instants, `Blob` for bytes; absent options are left out by the wire layer), a handler
-//! `fn name(ctx: &mut Ctx, input: Input) -> Result<Output, AwsError>`, and one line in the service's `service()` table:
-//! `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`, followed by `.on("thing/{name}")`: what
-//! IAM checks it against (see `access::Target`; without it that is `*`). Then drive it in
-//! `tests/python/services/<service>.py`: the coverage test fails until it is driven.
+//! Three places: a handler, a line in a table, and the drive.
+//! 1. In the service's folder, beside its like: an input and an output struct with serde (`rename_all` as the service model
+//!    spells its members; [`Timestamp`] for instants, `Blob` for bytes; absent options are left out by the wire layer), and a
+//!    handler `fn name(ctx: &mut Ctx, input: Input) -> Result<Output, AwsError>`.
+//! 2. In its `operations.rs`: `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`, followed by
+//!    `.on("thing/{name}")`: what IAM checks it against (see `access::Target`; without it that is `*`).
+//! 3. In `tests/python/services/<service>.py`: the coverage test fails until boto3 has driven it.
 //!
 //! - A missing required member answers the service's own validation error by itself: declare the field without `Option`.
 //! - An operation that has no output in the service model answers `Empty`.
 //! - Check everything before changing anything. A write that returns `Ok` counts as one effect, on the resources named by
 //!   `ctx.touch(arn)`; say `ctx.unchanged()` where nothing changed (the same client token again).
-//! - Client tokens: `ctx.earlier(token)` and `ctx.remember(token, lifetime, id)`. Pages: `page::cut`, of at most
-//!   `ctx.world.page_size` items.
+//! - Client tokens: `ctx.made(token, mismatch)` before, and `ctx.remember(token, lifetime, id)` after. Pages: `ctx.page`.
+//! - Tags: `tags::Tagged` says how the service spells and finds them; `.tags::<…>()` then offers the three operations.
 //! - Ids and randomness: `ctx.world.ids`, by kind and name of the thing. Time: `ctx.now()`. Nothing else.
 //! - What happens later: `ctx.schedule(after, event)` with a variant of the service's `Event`, and an arm in its `happen`,
 //!   which must bear that the thing has gone meanwhile.
 //!
 //! # How to add a service
-//! `services/<name>.rs` with `State` (what a place holds), `service()` (the table), its part of the world file (seeds
-//! with a `plant` function) and, where time matters, `Event` and `happen`; then one line each in `services/registry.rs`,
-//! `world/place.rs` (the state), `world/event.rs` (the events), `worldfile.rs` (the seeds), and a file in
-//! `tests/python/services`.
+//! Two lines and two places with something to write:
+//! 1. one row in `services/table.rs`, from which places, events, the world file and the list of services are made;
+//! 2. `pub(crate) mod <name>;` in `services/mod.rs`;
+//! 3. the folder `services/<name>`, which has `operations.rs` (the function `service`) and, as its row says, `state.rs` (`State`,
+//!    what a place holds), `seeds.rs` (its part of the world file, and `plant`) and `events.rs` (`Event`, and `happen`);
+//! 4. `tests/python/services/<name>.py`.
+//!
+//! Whatever of these is forgotten does not compile, or fails a test of the table.
 
 mod access;
 mod clock;
@@ -49,6 +58,7 @@ mod server;
 mod service;
 mod services;
 mod simulator;
+mod tags;
 mod throttle;
 mod wire;
 mod world;

@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::access::{Further, Target};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::services::ServiceId;
+use crate::tags::{self, Tagged};
 use crate::wire::http::Body;
 
 type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
@@ -39,6 +41,7 @@ pub(crate) struct Operation {
 
 /// A service.
 pub(crate) struct Service {
+    pub(crate) id: ServiceId,
     /// The IAM prefix, which is also botocore's name: `ecr`, `cloudwatch`.
     pub(crate) name: &'static str,
     /// The service in the scope of a signature: `ecr`, `monitoring`.
@@ -56,9 +59,10 @@ pub(crate) struct Service {
 
 impl Service {
     /// A service that speaks JSON with this target prefix.
-    pub(crate) fn new(name: &'static str, target: &'static str) -> Self {
+    pub(crate) fn new(id: ServiceId, target: &'static str) -> Self {
         let (namespace, invalid_input, text) = ("", "ValidationException", "message");
-        Self { name, signing_name: name, target, namespace, invalid_input, text, operations: Vec::new() }
+        let name = id.name();
+        Self { id, name, signing_name: name, target, namespace, invalid_input, text, operations: Vec::new() }
     }
 
     /// Signed under another name than the IAM prefix.
@@ -93,6 +97,16 @@ impl Service {
         F: Fn(&mut Ctx<'_>, I) -> Result<O, AwsError> + Send + Sync + 'static,
     {
         self.with(name, Access::Read, handler)
+    }
+
+    /// The operations on tags of services that name a resource by its `resourceArn`.
+    pub(crate) fn tags<S: Tagged + 'static>(self) -> Self {
+        self.write("TagResource", tags::tag_resource::<S>)
+            .on("{resourceArn}")
+            .write("UntagResource", tags::untag_resource::<S>)
+            .on("{resourceArn}")
+            .read("ListTagsForResource", tags::list_tags_for_resource::<S>)
+            .on("{resourceArn}")
     }
 
     /// An operation that changes something.

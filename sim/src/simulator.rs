@@ -233,7 +233,7 @@ fn answer(
 
 /// Run the handler on what it sees: the present, or where the world is only eventually consistent a recent past.
 fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<Value, AwsError> {
-    let (service, at, now) = (call.service.name, ctx.at.clone(), ctx.now());
+    let (service, at, now) = (call.service.id, ctx.at.clone(), ctx.now());
     match operation.access {
         Access::Read => {
             let past = ctx.world.consistency.take(&at, service, operation.name, now);

@@ -11,7 +11,7 @@ use crate::access::{self, AccessKeySeed, Rigour, Verify};
 use crate::clock::{Clock, Timestamp};
 use crate::consistency::{Consistency, ConsistencySeed};
 use crate::faults::{FaultSeed, Faults};
-use crate::services::{self, cloudwatch, codebuild, dynamodb, ecr, ecs, kms, secretsmanager, sts};
+use crate::services::{self, each_service};
 use crate::throttle::{Throttle, ThrottlingSeed};
 use crate::world::{PlaceKey, Tokens, World};
 
@@ -30,66 +30,61 @@ pub enum WorldError {
 #[derive(Debug, Clone)]
 pub struct WorldFile(File);
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    /// Where everything belongs that does not say otherwise, and whoever has keys that the simulator did not hand out.
-    account: String,
-    region: String,
-    /// Two worlds of one seed hand out the same ids.
-    #[serde(default)]
-    seed: u64,
-    /// How many times as fast as real time, where the caller does not decide.
-    #[serde(default = "real_time")]
-    scale: f64,
-    /// The instant at which the world begins, where the caller does not decide.
-    start: Option<Timestamp>,
-    /// Whether calls with expired credentials or signatures are refused. Wants a client on the same clock.
-    #[serde(default)]
-    expire_credentials: bool,
-    /// Whose signatures are verified: of `known` keys, or `strict`ly of all.
-    #[serde(default)]
-    verify_signatures: Verify,
-    /// Users' access keys.
-    #[serde(default)]
-    access_keys: Vec<AccessKeySeed>,
-    #[serde(default)]
-    roles: Vec<sts::RoleSeed>,
-    #[serde(default)]
-    secrets: Vec<secretsmanager::SecretSeed>,
-    #[serde(default)]
-    keys: Vec<kms::KeySeed>,
-    #[serde(default)]
-    repositories: Vec<ecr::RepositorySeed>,
-    #[serde(default)]
-    findings: Vec<ecr::FindingSeed>,
-    #[serde(default)]
-    projects: Vec<codebuild::ProjectSeed>,
-    #[serde(default)]
-    clusters: Vec<ecs::ClusterSeed>,
-    #[serde(default)]
-    services: Vec<ecs::ServiceSeed>,
-    #[serde(default)]
-    task_behaviours: Vec<ecs::BehaviourSeed>,
-    #[serde(default)]
-    alarms: Vec<cloudwatch::AlarmSeed>,
-    #[serde(default)]
-    tables: Vec<dynamodb::TableSeed>,
-    #[serde(default)]
-    faults: Vec<FaultSeed>,
-    #[serde(default)]
-    throttling: ThrottlingSeed,
-    #[serde(default)]
-    consistency: ConsistencySeed,
-    /// How many builds the world's own account may have at a time: any number unless told.
-    concurrent_builds: Option<usize>,
-    /// The most items that a page of any list holds.
-    page_size: Option<usize>,
-    /// Whether client tokens mean nothing, so that a call that is sent again happens again: only for tests that must be
-    /// seen to fail.
-    #[serde(default)]
-    forget_tokens: bool,
+macro_rules! file {
+    ($([$Service:ident $module:ident $state:tt $event:tt (
+        $($turn:literal; $($seeds:ident $Seed:ident),+ $(; $setting:ident $Setting:ident)?)?
+    )])*) => {
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        struct File {
+            /// Where everything belongs that does not say otherwise, and whoever has keys that the simulator did not hand out.
+            account: String,
+            region: String,
+            /// Two worlds of one seed hand out the same ids.
+            #[serde(default)]
+            seed: u64,
+            /// How many times as fast as real time, where the caller does not decide.
+            #[serde(default = "real_time")]
+            scale: f64,
+            /// The instant at which the world begins, where the caller does not decide.
+            start: Option<Timestamp>,
+            /// Whether calls with expired credentials or signatures are refused. Wants a client on the same clock.
+            #[serde(default)]
+            expire_credentials: bool,
+            /// Whose signatures are verified: of `known` keys, or `strict`ly of all.
+            #[serde(default)]
+            verify_signatures: Verify,
+            /// Users' access keys.
+            #[serde(default)]
+            access_keys: Vec<AccessKeySeed>,
+            $($($(#[serde(default)] $seeds: Vec<services::$module::$Seed>,)+)?)*
+            #[serde(default)]
+            faults: Vec<FaultSeed>,
+            #[serde(default)]
+            throttling: ThrottlingSeed,
+            #[serde(default)]
+            consistency: ConsistencySeed,
+            $($($($setting: Option<$Setting>,)?)?)*
+            /// The most items that a page of any list holds.
+            page_size: Option<usize>,
+            /// Whether client tokens mean nothing, so that a call that is sent again happens again: only for tests that must be
+            /// seen to fail.
+            #[serde(default)]
+            forget_tokens: bool,
+        }
+
+        /// When each service plants its part of the file, and how.
+        const PLANTS: &[(u8, Plant)] = &[$($(
+            ($turn, |file, world, problems| {
+                services::$module::plant(world, $(&file.$seeds,)+ $(file.$setting,)? problems);
+            }),
+        )?)*];
+    };
 }
+
+each_service!(file);
+
+type Plant = fn(&File, &mut World, &mut Problems);
 
 fn real_time() -> f64 {
     1.0
@@ -181,16 +176,11 @@ impl File {
         }
         let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
         access::plant(&mut world, &self.access_keys, rigour, &mut problems);
-        sts::plant(&mut world, &self.roles, &mut problems);
-        dynamodb::plant(&mut world, &self.tables, &mut problems);
-        kms::plant(&mut world, &self.keys, &mut problems);
-        secretsmanager::plant(&mut world, &self.secrets, &mut problems);
-        ecr::plant(&mut world, &self.repositories, &self.findings, &mut problems);
-        codebuild::plant(&mut world, &self.projects, &mut problems);
-        let home = world.home.clone();
-        world.place(&home).codebuild.concurrent_builds = self.concurrent_builds;
-        cloudwatch::plant(&mut world, &self.alarms, &mut problems);
-        ecs::plant(&mut world, &self.clusters, &self.services, &self.task_behaviours, &mut problems);
+        let mut plants = PLANTS.to_vec();
+        plants.sort_by_key(|(turn, _)| *turn);
+        for (_, plant) in plants {
+            plant(self, &mut world, &mut problems);
+        }
         (world, problems)
     }
 }
@@ -286,5 +276,16 @@ mod tests {
         let text = "account = '111111111111'\nregion = 'us-west-2'\nspeed = 3";
         let Err(WorldError::Syntax(message)) = WorldFile::parse(text) else { panic!("it is refused") };
         assert!(message.contains("line 3") && message.contains("speed"), "{message}");
+    }
+
+    #[test]
+    fn the_tables_of_all_services_stand_between_those_of_the_simulator_in_the_order_of_old() {
+        let text = "account = '111111111111'\nregion = 'us-west-2'\nspeed = 3";
+        let Err(WorldError::Syntax(message)) = WorldFile::parse(text) else { panic!("it is refused") };
+        let expected = "expected one of `account`, `region`, `seed`, `scale`, `start`, `expire-credentials`, \
+                        `verify-signatures`, `access-keys`, `roles`, `secrets`, `keys`, `repositories`, `findings`, \
+                        `projects`, `clusters`, `services`, `task-behaviours`, `alarms`, `tables`, `faults`, `throttling`, \
+                        `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+        assert!(message.ends_with(expected), "{message}");
     }
 }

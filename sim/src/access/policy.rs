@@ -48,11 +48,11 @@ struct Set {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     whole: bool,
-    segments: Vec<Vec<Part>>,
+    segments: Vec<Vec<Glyph>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Glyph {
     Star,
     Any,
     Char(char),
@@ -168,29 +168,29 @@ impl Pattern {
 
     fn matches(&self, text: &str) -> bool {
         let texts: Vec<&str> = if self.whole { vec![text] } else { text.splitn(6, ':').collect() };
-        let fits = |(parts, text): (&Vec<Part>, &&str)| covers(parts, &text.chars().collect::<Vec<_>>());
+        let fits = |(parts, text): (&Vec<Glyph>, &&str)| covers(parts, &text.chars().collect::<Vec<_>>());
         texts.len() == self.segments.len() && self.segments.iter().zip(&texts).all(fits)
     }
 }
 
 /// `${*}`, `${?}` and `${$}` stand for the character itself.
-fn parts(text: &str) -> Result<Vec<Part>, Malformed> {
+fn parts(text: &str) -> Result<Vec<Glyph>, Malformed> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         if let Some(variable) = rest.strip_prefix("${") {
             let (name, tail) = variable.split_once('}').unwrap_or((variable, ""));
             match name {
-                "*" | "?" | "$" => parts.extend(name.chars().map(Part::Char)),
+                "*" | "?" | "$" => parts.extend(name.chars().map(Glyph::Char)),
                 _ => return Err(Malformed::Syntax(format!("the simulator does not know the variable ${{{name}}}"))),
             }
             rest = tail;
             continue;
         }
         parts.push(match c {
-            '*' => Part::Star,
-            '?' => Part::Any,
-            c => Part::Char(c),
+            '*' => Glyph::Star,
+            '?' => Glyph::Any,
+            c => Glyph::Char(c),
         });
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
@@ -198,18 +198,18 @@ fn parts(text: &str) -> Result<Vec<Part>, Malformed> {
 }
 
 /// Whether the parts match all of the text: the usual walk that goes back to the last star, linear in practice.
-fn covers(parts: &[Part], text: &[char]) -> bool {
+fn covers(parts: &[Glyph], text: &[char]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(&c) = text.get(read) {
         match parts.get(at) {
-            Some(Part::Star) => {
+            Some(Glyph::Star) => {
                 star = Some((at, read));
                 at += 1;
             }
-            Some(Part::Any) => (at, read) = (at + 1, read + 1),
-            Some(Part::Char(wanted)) if *wanted == c => (at, read) = (at + 1, read + 1),
-            Some(Part::Char(_)) | None => match &mut star {
+            Some(Glyph::Any) => (at, read) = (at + 1, read + 1),
+            Some(Glyph::Char(wanted)) if *wanted == c => (at, read) = (at + 1, read + 1),
+            Some(Glyph::Char(_)) | None => match &mut star {
                 Some((behind, taken)) => {
                     *taken += 1;
                     (at, read) = (*behind + 1, *taken);
@@ -218,7 +218,7 @@ fn covers(parts: &[Part], text: &[char]) -> bool {
             },
         }
     }
-    parts.iter().skip(at).all(|part| *part == Part::Star)
+    parts.iter().skip(at).all(|part| *part == Glyph::Star)
 }
 
 fn one_or_many(value: &Value) -> Vec<&Value> {

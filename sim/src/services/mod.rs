@@ -1,4 +1,4 @@
-//! The services: one file each, named as its interface in `wit`.
+//! The services: a module each, named as its interface in `wit`, and the table of them.
 
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
@@ -7,8 +7,8 @@ pub(crate) mod ecr;
 pub(crate) mod ecs;
 pub(crate) mod kms;
 pub(crate) mod logs;
-mod registry;
 pub(crate) mod secretsmanager;
 pub(crate) mod sts;
+mod table;
 
-pub(crate) use registry::{actions, all};
+pub(crate) use table::{ServiceId, actions, all, each_service};

@@ -13,6 +13,8 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::ids;
 use crate::service::Service;
+use crate::services::ServiceId;
+use crate::tags::{Tags, WholeTag, kept};
 use crate::world::{Caller, World};
 use crate::worldfile::{Problems, Span};
 
@@ -57,7 +59,7 @@ pub(crate) struct Session {
     limits: Option<Policy>,
     /// Managed policies, which are written down and not evaluated: the simulator has none.
     policy_arns: Vec<String>,
-    tags: BTreeMap<String, String>,
+    tags: Tags,
     began: Timestamp,
     expires: Timestamp,
 }
@@ -82,8 +84,8 @@ fn yes() -> bool {
     true
 }
 
-pub(crate) fn service() -> Service {
-    Service::new("sts", "")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "")
         .xml("https://sts.amazonaws.com/doc/2011-06-15/")
         .invalid_input("ValidationError")
         .read("GetCallerIdentity", get_caller_identity)
@@ -167,20 +169,13 @@ struct AssumeRole {
     #[serde(default)]
     policy_arns: Vec<PolicyArn>,
     #[serde(default)]
-    tags: Vec<Tag>,
+    tags: Vec<WholeTag>,
     source_identity: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct PolicyArn {
     arn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag {
-    key: String,
-    value: String,
 }
 
 #[derive(Serialize)]
@@ -268,7 +263,7 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
         assumed_by: ctx.caller.arn.clone(),
         policy: input.policy,
         policy_arns: input.policy_arns.into_iter().map(|policy| policy.arn).collect(),
-        tags: input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        tags: kept(input.tags),
         began: ctx.now(),
         expires: expiration,
     };

@@ -8,7 +8,7 @@ use minicbor::data::{IanaTag, Type};
 use minicbor::{Decoder, Encoder};
 use serde_json::{Map, Number, Value};
 
-use super::value::{Seen, look};
+use super::value::{Marked, look};
 use crate::error::AwsError;
 
 const DEEPEST: u32 = 64;
@@ -40,21 +40,21 @@ pub(crate) fn write_error(error: &AwsError) -> Vec<u8> {
 
 fn put(encoder: &mut Encoder<Vec<u8>>, value: &Value) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
     match look(value) {
-        Seen::Timestamp(instant) => encoder.tag(IanaTag::Timestamp)?.f64(instant.seconds())?.ok(),
-        Seen::Blob(base64) => encoder.bytes(&STANDARD.decode(base64).unwrap_or_default())?.ok(),
-        Seen::Plain(Value::Null) => encoder.null()?.ok(),
-        Seen::Plain(Value::Bool(flag)) => encoder.bool(*flag)?.ok(),
-        Seen::Plain(Value::Number(number)) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+        Marked::Timestamp(instant) => encoder.tag(IanaTag::Timestamp)?.f64(instant.seconds())?.ok(),
+        Marked::Blob(base64) => encoder.bytes(&STANDARD.decode(base64).unwrap_or_default())?.ok(),
+        Marked::Plain(Value::Null) => encoder.null()?.ok(),
+        Marked::Plain(Value::Bool(flag)) => encoder.bool(*flag)?.ok(),
+        Marked::Plain(Value::Number(number)) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
             (Some(unsigned), _, _) => encoder.u64(unsigned)?.ok(),
             (None, Some(signed), _) => encoder.i64(signed)?.ok(),
             (None, None, float) => encoder.f64(float.unwrap_or(f64::NAN))?.ok(),
         },
-        Seen::Plain(Value::String(text)) => encoder.str(text)?.ok(),
-        Seen::Plain(Value::Array(items)) => {
+        Marked::Plain(Value::String(text)) => encoder.str(text)?.ok(),
+        Marked::Plain(Value::Array(items)) => {
             encoder.array(items.len() as u64)?;
             items.iter().try_for_each(|item| put(encoder, item))
         }
-        Seen::Plain(Value::Object(members)) => {
+        Marked::Plain(Value::Object(members)) => {
             encoder.map(members.len() as u64)?;
             members.iter().try_for_each(|(name, member)| {
                 encoder.str(name)?;

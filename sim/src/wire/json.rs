@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::value::{Seen, look};
+use super::value::{Marked, look};
 use crate::clock::Timestamp;
 use crate::error::AwsError;
 
@@ -33,13 +33,13 @@ pub(crate) fn write_error(error: &AwsError) -> Vec<u8> {
 /// The value in plain JSON.
 pub(crate) fn plain(value: &Value) -> Value {
     match look(value) {
-        Seen::Timestamp(instant) => seconds(instant),
-        Seen::Blob(base64) => Value::from(base64),
-        Seen::Plain(Value::Array(items)) => Value::Array(items.iter().map(plain).collect()),
-        Seen::Plain(Value::Object(members)) => {
+        Marked::Timestamp(instant) => seconds(instant),
+        Marked::Blob(base64) => Value::from(base64),
+        Marked::Plain(Value::Array(items)) => Value::Array(items.iter().map(plain).collect()),
+        Marked::Plain(Value::Object(members)) => {
             Value::Object(members.iter().map(|(name, member)| (name.clone(), plain(member))).collect())
         }
-        Seen::Plain(other) => other.clone(),
+        Marked::Plain(other) => other.clone(),
     }
 }
 

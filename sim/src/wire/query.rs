@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor}
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::value::{Seen, look};
+use super::value::{Marked, look};
 use crate::error::AwsError;
 
 /// A field's name has at most so many parts. AWS's deepest inputs have a dozen; whatever walks the tree, and drops it, needs
@@ -229,14 +229,14 @@ pub(crate) fn write_error(namespace: &str, request_id: &str, error: &AwsError) -
 fn element(xml: &mut String, name: &str, value: &Value) {
     xml.push_str(&format!("<{name}>"));
     match look(value) {
-        Seen::Timestamp(instant) => xml.push_str(&instant.to_string()),
-        Seen::Blob(base64) => xml.push_str(base64),
-        Seen::Plain(Value::Null) => {}
-        Seen::Plain(Value::Bool(flag)) => xml.push_str(if *flag { "true" } else { "false" }),
-        Seen::Plain(Value::Number(number)) => xml.push_str(&number.to_string()),
-        Seen::Plain(Value::String(text)) => xml.push_str(&escape(text.as_str())),
-        Seen::Plain(Value::Array(items)) => items.iter().for_each(|item| element(xml, "member", item)),
-        Seen::Plain(Value::Object(members)) => members.iter().for_each(|(name, member)| element(xml, name, member)),
+        Marked::Timestamp(instant) => xml.push_str(&instant.to_string()),
+        Marked::Blob(base64) => xml.push_str(base64),
+        Marked::Plain(Value::Null) => {}
+        Marked::Plain(Value::Bool(flag)) => xml.push_str(if *flag { "true" } else { "false" }),
+        Marked::Plain(Value::Number(number)) => xml.push_str(&number.to_string()),
+        Marked::Plain(Value::String(text)) => xml.push_str(&escape(text.as_str())),
+        Marked::Plain(Value::Array(items)) => items.iter().for_each(|item| element(xml, "member", item)),
+        Marked::Plain(Value::Object(members)) => members.iter().for_each(|(name, member)| element(xml, name, member)),
     }
     xml.push_str(&format!("</{name}>"));
 }

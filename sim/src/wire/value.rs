@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Blob {
 }
 
 /// A value, seen as the protocols see it.
-pub(crate) enum Seen<'a> {
+pub(crate) enum Marked<'a> {
     Plain(&'a Value),
     Timestamp(Timestamp),
     /// Base64.
@@ -44,15 +44,15 @@ pub(crate) enum Seen<'a> {
 }
 
 /// Whether a value is one of the marked kinds.
-pub(crate) fn look(value: &Value) -> Seen<'_> {
-    let Value::Object(members) = value else { return Seen::Plain(value) };
+pub(crate) fn look(value: &Value) -> Marked<'_> {
+    let Value::Object(members) = value else { return Marked::Plain(value) };
     let mut entries = members.iter();
     match (entries.next(), entries.next()) {
         (Some((key, Value::Number(millis))), None) if key == TIMESTAMP => {
-            Seen::Timestamp(Timestamp(millis.as_u64().unwrap_or_default()))
+            Marked::Timestamp(Timestamp(millis.as_u64().unwrap_or_default()))
         }
-        (Some((key, Value::String(base64))), None) if key == BLOB => Seen::Blob(base64),
-        _ => Seen::Plain(value),
+        (Some((key, Value::String(base64))), None) if key == BLOB => Marked::Blob(base64),
+        _ => Marked::Plain(value),
     }
 }
 

@@ -6,31 +6,40 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
-use crate::services::{cloudwatch, codebuild, ecr, ecs, secretsmanager};
+use crate::services::{self, each_service};
 use crate::world::PlaceKey;
 
-/// What can happen by itself: one variant a service.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    CloudWatch(cloudwatch::Event),
-    CodeBuild(codebuild::Event),
-    Ecr(ecr::Event),
-    Ecs(ecs::Event),
-    SecretsManager(secretsmanager::Event),
+macro_rules! event {
+    ($([$Service:ident $module:ident $state:tt ($($Event:ident)?) $seeds:tt])*) => {
+        /// What can happen by itself: one variant a service.
+        #[derive(Debug, Clone)]
+        pub(crate) enum Event {
+            $($($Service(services::$module::$Event),)?)*
+        }
+
+        impl Event {
+            /// Let it happen.
+            pub(crate) fn happen(self, scope: &mut Scope<'_>) {
+                match self {
+                    $($(Event::$Service(event) => {
+                        let event: services::$module::$Event = event;
+                        services::$module::happen(scope, event);
+                    })?)*
+                }
+            }
+        }
+
+        $($(
+            impl From<services::$module::$Event> for Event {
+                fn from(event: services::$module::$Event) -> Self {
+                    Event::$Service(event)
+                }
+            }
+        )?)*
+    };
 }
 
-impl Event {
-    /// Let it happen.
-    pub(crate) fn happen(self, scope: &mut Scope<'_>) {
-        match self {
-            Event::CloudWatch(event) => cloudwatch::happen(scope, event),
-            Event::CodeBuild(event) => codebuild::happen(scope, event),
-            Event::Ecr(event) => ecr::happen(scope, event),
-            Event::Ecs(event) => ecs::happen(scope, event),
-            Event::SecretsManager(event) => secretsmanager::happen(scope, event),
-        }
-    }
-}
+each_service!(event);
 
 /// Events to come. Those of one instant happen in the order in which they were scheduled.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::{fmt, mem};
 
 use serde::{Serialize, Serializer};
 
-use crate::services::{cloudwatch, codebuild, dynamodb, ecr, ecs, kms, logs, secretsmanager};
+use crate::services::{self, ServiceId, each_service};
 
 /// Which account and region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,54 +38,40 @@ impl Serialize for PlaceKey {
     }
 }
 
-/// What the services hold in one account and region.
-#[derive(Debug, Default, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct Place {
-    pub(crate) cloudwatch: cloudwatch::State,
-    pub(crate) codebuild: codebuild::State,
-    pub(crate) dynamodb: dynamodb::State,
-    pub(crate) ecr: ecr::State,
-    pub(crate) ecs: ecs::State,
-    pub(crate) kms: kms::State,
-    pub(crate) logs: logs::State,
-    pub(crate) secretsmanager: secretsmanager::State,
+macro_rules! place {
+    ($([$Service:ident $module:ident ($($State:ident)?) $event:tt $seeds:tt])*) => {
+        /// What the services hold in one account and region.
+        #[derive(Debug, Default, Clone, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub(crate) struct Place {
+            $($(pub(crate) $module: services::$module::$State,)?)*
+        }
+
+        impl Place {
+            /// A place that holds one service's part of this one.
+            pub(crate) fn part(&self, service: ServiceId) -> Place {
+                let mut part = Place::default();
+                match service {
+                    $(ServiceId::$Service => {
+                        $(part.$module = <services::$module::$State as Clone>::clone(&self.$module);)?
+                    })*
+                }
+                part
+            }
+
+            /// Exchange one service's part.
+            pub(crate) fn exchange(&mut self, service: ServiceId, other: &mut Place) {
+                match service {
+                    $(ServiceId::$Service => {
+                        $(mem::swap::<services::$module::$State>(&mut self.$module, &mut other.$module);)?
+                    })*
+                }
+            }
+        }
+    };
 }
 
-impl Place {
-    /// A place that holds one service's part of this one.
-    pub(crate) fn part(&self, service: &str) -> Place {
-        let mut part = Place::default();
-        match service {
-            "cloudwatch" => part.cloudwatch = self.cloudwatch.clone(),
-            "codebuild" => part.codebuild = self.codebuild.clone(),
-            "dynamodb" => part.dynamodb = self.dynamodb.clone(),
-            "ecr" => part.ecr = self.ecr.clone(),
-            "ecs" => part.ecs = self.ecs.clone(),
-            "kms" => part.kms = self.kms.clone(),
-            "logs" => part.logs = self.logs.clone(),
-            "secretsmanager" => part.secretsmanager = self.secretsmanager.clone(),
-            // What STS has belongs to no place.
-            _ => {}
-        }
-        part
-    }
-
-    /// Exchange one service's part.
-    pub(crate) fn exchange(&mut self, service: &str, other: &mut Place) {
-        match service {
-            "cloudwatch" => mem::swap(&mut self.cloudwatch, &mut other.cloudwatch),
-            "codebuild" => mem::swap(&mut self.codebuild, &mut other.codebuild),
-            "dynamodb" => mem::swap(&mut self.dynamodb, &mut other.dynamodb),
-            "ecr" => mem::swap(&mut self.ecr, &mut other.ecr),
-            "ecs" => mem::swap(&mut self.ecs, &mut other.ecs),
-            "kms" => mem::swap(&mut self.kms, &mut other.kms),
-            "logs" => mem::swap(&mut self.logs, &mut other.logs),
-            "secretsmanager" => mem::swap(&mut self.secretsmanager, &mut other.secretsmanager),
-            _ => {}
-        }
-    }
-}
+each_service!(place);
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

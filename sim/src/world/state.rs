@@ -75,6 +75,15 @@ impl World {
         self.places.entry(key.clone()).or_default()
     }
 
+    /// Where a seed belongs: in the account and the region that it names, or else in the world's own.
+    pub(crate) fn scope(&mut self, account: Option<&String>, region: Option<&String>) -> Scope<'_> {
+        let at = PlaceKey {
+            account: account.unwrap_or(&self.home.account).clone(),
+            region: region.unwrap_or(&self.home.region).clone(),
+        };
+        Scope { world: self, at }
+    }
+
     /// Let everything happen that is due by `now`, each at its own instant, and tell when the next thing is due. Time
     /// never goes back.
     pub(crate) fn advance_to(&mut self, now: Timestamp) -> Option<Timestamp> {

@@ -1,6 +1,6 @@
 //! Alarms, and the states that they pass through.
 //!
-//! The main types are [`State`], what CloudWatch holds in a place, and [`Alarm`].
+//! The main type is [`Alarm`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,29 +10,11 @@ use serde_json::json;
 
 use super::composite::Rule;
 use super::evaluate::Condition;
-use super::history::{Item, ItemType};
-use super::seeds::Scripted;
-use super::store::{MetricKey, Store};
+use super::history::{HistoryItem, ItemType};
+use super::samples::MetricKey;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::services::ecs;
-
-/// What CloudWatch holds in an account's region.
-#[derive(Debug, Default, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct State {
-    pub(super) alarms: BTreeMap<String, Alarm>,
-    pub(super) metrics: Store,
-    /// Newest last.
-    #[serde(skip)]
-    pub(super) history: Vec<Item>,
-    /// What alarms of the world file do when a service is deployed.
-    #[serde(skip)]
-    pub(super) scripts: Vec<Scripted>,
-    /// How often each service was deployed, by `CLUSTER/SERVICE`.
-    #[serde(skip)]
-    pub(super) deployments: BTreeMap<String, u64>,
-}
 
 /// The state of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +140,7 @@ pub(super) fn set_state(scope: &mut Scope<'_>, name: &str, state: AlarmState, re
         "version": "1.0", "oldState": told((before.0, &before.1)), "newState": told((state, reason)),
     });
     let summary = format!("Alarm updated from {} to {}", before.0.name(), state.name());
-    let item = Item::of(alarm, now, ItemType::StateUpdate, summary, data.to_string());
+    let item = HistoryItem::of(alarm, now, ItemType::StateUpdate, summary, data.to_string());
     scope.place().cloudwatch.record(item);
     follow(scope, name);
     ecs::alarm_changed(scope, name, state);

@@ -10,15 +10,16 @@ use serde_json::json;
 use super::alarm::{Actions, Alarm, AlarmState, Watch, judge, set_state};
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
-use super::history::{Item, ItemType};
+use super::events::plan;
+use super::history::{HistoryItem, ItemType};
 use super::metrics::{Dimension, MetricDataQuery};
-use super::schedule::plan;
-use super::store::{MetricKey, Series, Statistic};
+use super::samples::{MetricKey, Series, Statistic};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::page::{self, InvalidToken};
 use crate::service::Empty;
+use crate::tags::{WholeTag, kept};
 
 pub(super) fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationError", message)
@@ -57,13 +58,6 @@ impl AlarmType {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Tag {
-    key: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 pub(super) struct PutMetricAlarm {
     alarm_name: String,
     alarm_description: Option<String>,
@@ -90,7 +84,7 @@ pub(super) struct PutMetricAlarm {
     #[serde(default)]
     metrics: Vec<MetricDataQuery>,
     #[serde(default)]
-    tags: Vec<Tag>,
+    tags: Vec<WholeTag>,
 }
 
 pub(super) fn put_metric_alarm(ctx: &mut Ctx<'_>, input: PutMetricAlarm) -> Result<Empty, AwsError> {
@@ -189,7 +183,7 @@ pub(super) struct PutCompositeAlarm {
     #[serde(default)]
     insufficient_data_actions: Vec<String>,
     #[serde(default)]
-    tags: Vec<Tag>,
+    tags: Vec<WholeTag>,
 }
 
 pub(super) fn put_composite_alarm(ctx: &mut Ctx<'_>, input: PutCompositeAlarm) -> Result<Empty, AwsError> {
@@ -240,7 +234,7 @@ pub(super) fn reaches(alarms: &BTreeMap<String, Alarm>, rule: &Rule, name: &str)
 struct Settings {
     description: Option<String>,
     actions: Actions,
-    tags: Vec<Tag>,
+    tags: Vec<WholeTag>,
 }
 
 /// Make an alarm, or change one: that keeps its state, and its tags.
@@ -259,12 +253,13 @@ fn put(ctx: &mut Ctx<'_>, name: &str, watch: Watch, settings: Settings) -> Resul
         alarm.transitioned = before.transitioned;
         alarm.tags = before.tags;
     } else {
-        alarm.tags = settings.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+        alarm.tags = kept(settings.tags);
     }
     alarm.description = settings.description;
     alarm.actions = settings.actions;
     let data = json!({ "version": "1.0", "type": kind, "updatedAlarm": { "alarmName": name } }).to_string();
-    let item = Item::of(&alarm, ctx.now(), ItemType::ConfigurationUpdate, format!("Alarm \"{name}\" {done}"), data);
+    let item =
+        HistoryItem::of(&alarm, ctx.now(), ItemType::ConfigurationUpdate, format!("Alarm \"{name}\" {done}"), data);
     ctx.touch(alarm.arn.clone());
     let cloudwatch = &mut ctx.place().cloudwatch;
     cloudwatch.alarms.insert(name.to_owned(), alarm);
@@ -300,7 +295,7 @@ pub(super) fn delete_alarms(ctx: &mut Ctx<'_>, input: AlarmNames) -> Result<Empt
         if let Some(alarm) = cloudwatch.alarms.remove(&name) {
             let data = json!({ "version": "1.0", "type": "Delete" }).to_string();
             let summary = format!("Alarm \"{name}\" deleted");
-            cloudwatch.record(Item::of(&alarm, now, ItemType::ConfigurationUpdate, summary, data));
+            cloudwatch.record(HistoryItem::of(&alarm, now, ItemType::ConfigurationUpdate, summary, data));
             ctx.touch(alarm.arn);
         }
     }
@@ -374,14 +369,14 @@ pub(super) struct DescribeAlarms {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Alarms {
-    composite_alarms: Vec<Described>,
-    metric_alarms: Vec<Described>,
+    composite_alarms: Vec<DescribedAlarm>,
+    metric_alarms: Vec<DescribedAlarm>,
     next_token: Option<String>,
 }
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
+struct DescribedAlarm {
     alarm_name: String,
     alarm_arn: String,
     alarm_description: Option<String>,
@@ -412,9 +407,9 @@ struct Described {
     metrics: Option<Vec<MetricDataQuery>>,
 }
 
-impl Described {
+impl DescribedAlarm {
     fn of(alarm: &Alarm) -> Self {
-        let mut described = Described {
+        let mut described = DescribedAlarm {
             alarm_name: alarm.name.clone(),
             alarm_arn: alarm.arn.clone(),
             alarm_description: alarm.description.clone(),
@@ -428,7 +423,7 @@ impl Described {
             state_reason_data: alarm.reason_data.clone(),
             state_updated_timestamp: alarm.updated,
             state_transitioned_timestamp: alarm.transitioned,
-            ..Described::default()
+            ..DescribedAlarm::default()
         };
         match &alarm.watch {
             Watch::Composite { text, .. } => described.alarm_rule = Some(text.clone()),
@@ -498,7 +493,7 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
         page::cut("alarms", found, size.min(most), input.next_token.as_deref(), |alarm| &alarm.name)
             .map_err(invalid_token)?;
     let (composite, metric): (Vec<&Alarm>, Vec<&Alarm>) = found.into_iter().partition(|alarm| alarm.is_composite());
-    let described = |alarms: Vec<&Alarm>| alarms.into_iter().map(Described::of).collect();
+    let described = |alarms: Vec<&Alarm>| alarms.into_iter().map(DescribedAlarm::of).collect();
     Ok(Alarms { composite_alarms: described(composite), metric_alarms: described(metric), next_token })
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Rule {
 impl Rule {
     /// Read a rule; the error says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Rule, String> {
-        let mut reader = Reader { words: words(text)?, next: 0 };
+        let mut reader = RuleReader { words: words(text)?, next: 0 };
         let rule = reader.or(0)?;
         match reader.take() {
             None => Ok(rule),
@@ -96,12 +96,12 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-struct Reader {
+struct RuleReader {
     words: Vec<Word>,
     next: usize,
 }
 
-impl Reader {
+impl RuleReader {
     fn take(&mut self) -> Option<Word> {
         let word = self.words.get(self.next).cloned();
         self.next += 1;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::alarm::AlarmState;
 use super::metrics::MetricDataQuery;
-use super::store::{Series, Store};
+use super::samples::{Samples, Series};
 use crate::clock::Timestamp;
 
 /// CloudWatch looks at this many periods more than it needs, in case that some have no data.
@@ -72,7 +72,7 @@ pub(super) struct Condition {
 
 /// What an evaluation found.
 #[derive(Debug, PartialEq)]
-pub(super) struct Verdict {
+pub(super) struct Evaluation {
     pub(super) state: AlarmState,
     pub(super) reason: String,
     pub(super) data: String,
@@ -86,7 +86,7 @@ impl Condition {
     }
 
     /// Evaluate the whole periods before `now`. None: the state stays as it is.
-    pub(super) fn evaluate(&self, store: &Store, now: Timestamp) -> Option<Verdict> {
+    pub(super) fn evaluate(&self, store: &Samples, now: Timestamp) -> Option<Evaluation> {
         let series = self.series.as_ref()?;
         let end = now.0 - now.0 % series.period;
         let start = end.saturating_sub(self.range());
@@ -97,7 +97,7 @@ impl Condition {
     }
 
     /// Judge points, oldest first. A period without data is filled in only where too few others have data.
-    pub(super) fn judge(&self, points: &[(Timestamp, Option<f64>)], now: Timestamp) -> Option<Verdict> {
+    pub(super) fn judge(&self, points: &[(Timestamp, Option<f64>)], now: Timestamp) -> Option<Evaluation> {
         let wanted = self.datapoints_to_alarm.unwrap_or(self.evaluation_periods);
         let missing = self.missing.unwrap_or_default();
         let real: Vec<(Timestamp, f64)> = points
@@ -120,7 +120,7 @@ impl Condition {
             MissingData::Missing if breaching >= wanted.min(real.len()) => Some(AlarmState::Alarm),
             MissingData::Missing => Some(AlarmState::Ok),
         }?;
-        Some(Verdict { state, reason: self.reason(state, &real, wanted), data: self.data(&real, now) })
+        Some(Evaluation { state, reason: self.reason(state, &real, wanted), data: self.data(&real, now) })
     }
 
     fn reason(&self, state: AlarmState, real: &[(Timestamp, f64)], wanted: usize) -> String {

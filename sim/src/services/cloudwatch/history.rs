@@ -1,17 +1,17 @@
 //! The history of alarms.
 //!
-//! The main type is [`Item`]: something that happened to an alarm.
+//! The main type is [`HistoryItem`]: something that happened to an alarm.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::alarm::{Alarm, State};
+use super::alarm::Alarm;
 use super::alarms::{AlarmType, invalid_token, records};
+use super::state::State;
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 /// How long CloudWatch remembers.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
@@ -26,7 +26,7 @@ pub(super) enum ItemType {
 /// Something that happened to an alarm.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
+pub(super) struct HistoryItem {
     alarm_name: String,
     alarm_type: &'static str,
     timestamp: Timestamp,
@@ -35,7 +35,7 @@ pub(super) struct Item {
     history_data: String,
 }
 
-impl Item {
+impl HistoryItem {
     pub(super) fn of(alarm: &Alarm, now: Timestamp, kind: ItemType, summary: String, data: String) -> Self {
         Self {
             alarm_name: alarm.name.clone(),
@@ -50,7 +50,7 @@ impl Item {
 
 impl State {
     /// Write it down.
-    pub(super) fn record(&mut self, item: Item) {
+    pub(super) fn record(&mut self, item: HistoryItem) {
         let oldest = item.timestamp.before(KEPT);
         self.history.retain(|kept| kept.timestamp >= oldest);
         self.history.push(item);
@@ -73,15 +73,14 @@ pub(super) struct DescribeAlarmHistory {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct History {
-    alarm_history_items: Vec<Item>,
+pub(super) struct AlarmHistory {
+    alarm_history_items: Vec<HistoryItem>,
     next_token: Option<String>,
 }
 
-pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHistory) -> Result<History, AwsError> {
-    let most = ctx.world.page_size;
+pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHistory) -> Result<AlarmHistory, AwsError> {
     let size = records(input.max_records)?;
-    let wanted = |item: &Item| {
+    let wanted = |item: &HistoryItem| {
         // Without types, CloudWatch tells of metric alarms, as it does in DescribeAlarms.
         let kinds = if input.alarm_types.is_empty() { &[AlarmType::MetricAlarm][..] } else { &input.alarm_types };
         input.alarm_name.as_ref().is_none_or(|name| *name == item.alarm_name)
@@ -92,7 +91,7 @@ pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHist
     };
     // An item's place in the whole history tells it apart from others of the same instant.
     let history = &ctx.scope.place().cloudwatch.history;
-    let mut items: Vec<(String, Item)> = history
+    let mut items: Vec<(String, HistoryItem)> = history
         .iter()
         .enumerate()
         .filter(|(_, item)| wanted(item))
@@ -101,8 +100,8 @@ pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHist
     if input.scan_by.as_deref() != Some("TimestampAscending") {
         items.reverse();
     }
-    let (items, next_token) =
-        page::cut("alarm-history", items, size.min(most), input.next_token.as_deref(), |(place, _)| place)
-            .map_err(invalid_token)?;
-    Ok(History { alarm_history_items: items.into_iter().map(|(_, item)| item).collect(), next_token })
+    let (items, next_token) = ctx
+        .page("alarm-history", items, size, input.next_token.as_deref(), |(place, _)| place)
+        .map_err(invalid_token)?;
+    Ok(AlarmHistory { alarm_history_items: items.into_iter().map(|(_, item)| item).collect(), next_token })
 }

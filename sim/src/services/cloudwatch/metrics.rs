@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::alarms::{check_period, invalid, invalid_token};
-use super::schedule::data_came;
-use super::store::{MetricKey, Sample, Series, Statistic};
+use super::events::data_came;
+use super::samples::{MetricKey, Sample, Series, Statistic};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;

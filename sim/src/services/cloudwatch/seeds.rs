@@ -11,10 +11,10 @@ use super::alarm::{Alarm, AlarmState, Watch};
 use super::alarms::check_rule;
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
-use super::schedule::{self, Event};
-use super::store::{MetricKey, Series};
+use super::events::{self, Event};
+use super::samples::{MetricKey, Series};
 use crate::ctx::Scope;
-use crate::world::{self, World};
+use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// An alarm in a world file.
@@ -82,8 +82,7 @@ pub(super) struct Scripted {
 
 /// Put the alarms of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Problems) {
-    let at = world.home.clone();
-    let mut scope = Scope { world, at };
+    let mut scope = world.scope(None, None);
     for seed in seeds {
         let place = format!("alarms: {}", seed.name);
         match alarm(&mut scope, seed) {
@@ -94,7 +93,7 @@ pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Probl
                 let missing = seed.metric.as_ref().and_then(|metric| metric.treat_missing_data);
                 if matches!(missing, Some(MissingData::Missing | MissingData::Breaching)) {
                     // Who says so of a metric without data sees it when the first period ends.
-                    schedule::plan(&mut scope, &seed.name);
+                    events::plan(&mut scope, &seed.name);
                 }
             }
             Err(problem) => problems.add(&place, problem),
@@ -166,7 +165,7 @@ fn play(scope: &mut Scope<'_>, alarm: &str, step: &StepSeed) -> Result<(), Strin
     match (step.after, &step.after_deployment_of) {
         (Some(after), None) if step.at.is_none() && step.nth.is_none() => {
             let event = Event::Scripted { name: alarm.to_owned(), state: step.state, reason };
-            scope.schedule(after.duration(), world::Event::CloudWatch(event));
+            scope.schedule(after.duration(), event);
             Ok(())
         }
         (None, Some(service)) if service.split('/').count() == 2 && step.nth != Some(0) => {
@@ -199,6 +198,6 @@ pub(crate) fn deployment_started(scope: &mut Scope<'_>, cluster: &str, service: 
         .collect();
     for step in due {
         let event = Event::Scripted { name: step.alarm, state: step.state, reason: step.reason };
-        scope.schedule(step.at, world::Event::CloudWatch(event));
+        scope.schedule(step.at, event);
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::projects::{SortOrder, check_batch, pages};
-use super::store::{Build, find, find_build, project_name};
+use super::state::{Build, find, find_build, project_name};
 use super::walk;
 use crate::ctx::Ctx;
 use crate::error::AwsError;

@@ -3,7 +3,7 @@
 //! The main type is [`Line`]; CodeBuild's own lines have its mark and the time, those of commands have not.
 
 use super::shapes::{PhaseName, Status};
-use super::store::{Build, Context};
+use super::state::{Build, Context};
 use crate::clock::Timestamp;
 
 /// A line, and when it was written.

@@ -2,17 +2,19 @@
 
 mod behaviour;
 mod builds;
+mod events;
 mod lines;
+mod operations;
 mod projects;
+mod seeds;
 mod shapes;
 mod start;
-mod store;
-mod table;
+mod state;
 mod variables;
 mod walk;
 mod work;
 
-pub(crate) use behaviour::{ProjectSeed, plant};
-pub(crate) use store::State;
-pub(crate) use table::service;
-pub(crate) use walk::{Event, happen};
+pub(crate) use events::{Event, happen};
+pub(crate) use operations::service;
+pub(crate) use seeds::{ProjectSeed, plant};
+pub(crate) use state::State;

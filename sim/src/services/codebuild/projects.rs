@@ -5,11 +5,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::shapes::{Artifacts, Cache, Environment, LogsConfig, Source, Tag};
-use super::store::{Badge, Project, find, invalid, invalid_token, project_name};
+use super::shapes::{Artifacts, Cache, Environment, LogsConfig, ProjectTag, Source};
+use super::state::{Badge, Project, find, invalid, invalid_token, project_name};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
 use crate::service::Empty;
 
 /// The minutes that a build may take where nobody says otherwise.
@@ -37,7 +36,7 @@ pub(super) struct ProjectInput {
     timeout_in_minutes: Option<u32>,
     queued_timeout_in_minutes: Option<u32>,
     encryption_key: Option<String>,
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<ProjectTag>>,
     vpc_config: Option<Value>,
     badge_enabled: Option<bool>,
     logs_config: Option<LogsConfig>,
@@ -286,8 +285,7 @@ pub(super) fn pages(
         items.reverse();
     }
     let list = format!("{list}:{order:?}");
-    page::cut(&list, items, PAGE.min(ctx.world.page_size), token.as_deref(), |item: &String| item)
-        .map_err(invalid_token)
+    ctx.page(&list, items, PAGE, token.as_deref(), |item: &String| item).map_err(invalid_token)
 }
 
 #[derive(Deserialize)]

@@ -136,7 +136,7 @@ pub(super) enum LogsStatus {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Tag {
+pub(super) struct ProjectTag {
     pub(super) key: String,
     pub(super) value: Option<String>,
 }

@@ -10,11 +10,10 @@ use serde_json::Value;
 use super::builds::BuildOutput;
 use super::projects::{check_minutes, check_variable};
 use super::shapes::{Cache, Environment, LogsConfig, LogsStatus, PhaseName, Source, SourceType, Status, Variable};
-use super::store::{Build, BuildArtifacts, Logs, find, find_build, invalid};
+use super::state::{Build, BuildArtifacts, Logs, find, find_build, invalid};
 use super::walk;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::world::Earlier;
 
 /// How long a client token means the build that it started.
 const TOKEN: Duration = Duration::from_mins(5);
@@ -189,14 +188,14 @@ pub(super) fn retry_build(ctx: &mut Ctx<'_>, input: RetryBuild) -> Result<BuildO
 
 /// The build that the token started before.
 fn known(ctx: &mut Ctx<'_>, token: Option<&str>) -> Result<Option<BuildOutput>, AwsError> {
-    match ctx.earlier(token) {
-        Earlier::None => Ok(None),
-        Earlier::Same(id) => Ok(Some(BuildOutput { build: find_build(ctx, &id)?.clone() })),
-        Earlier::Different => Err(invalid(
+    let mismatch = || {
+        invalid(
             "Idempotency token mismatch: the parameters of this request are not those of the request that used the \
              token before",
-        )),
-    }
+        )
+    };
+    let Some(id) = ctx.made(token, mismatch)? else { return Ok(None) };
+    Ok(Some(BuildOutput { build: find_build(ctx, &id)?.clone() }))
 }
 
 /// Whether the account may have one more build.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::shapes::{Status, Variable, VariableType};
-use super::store::Build;
+use super::state::Build;
 use super::work::Trouble;
 use crate::ctx::Scope;
 use crate::error::AwsError;

@@ -1,46 +1,35 @@
 //! The way of a build from phase to phase.
 //!
-//! The main type is [`Event`]. What a phase does is in `work`; here is only what comes after what.
+//! The main function is [`phase_ends`]. What a phase does is in `work`; here is only what comes after what.
 
 use std::time::Duration;
 
+use super::events::Event;
 use super::lines;
 use super::shapes::{PhaseName, Status};
-use super::store::{Context, Phase};
+use super::state::{Context, PhaseRecord};
 use super::work::{self, Trouble};
 use crate::ctx::Scope;
-use crate::world;
 
-/// What falls due.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// A build has been in a phase for as long as the phase takes.
-    PhaseEnds { build: String, phase: PhaseName },
-    /// A build has waited for as long as it may.
-    QueueTimesOut { build: String },
-    /// A build has run for as long as it may.
-    TimesOut { build: String },
+/// A build has been in a phase for as long as the phase takes.
+pub(super) fn phase_ends(scope: &mut Scope<'_>, build: &str, phase: PhaseName) {
+    if current(scope, build) == Some(phase) {
+        let outcome = work::finish(scope, build, phase);
+        leave(scope, build, phase, outcome);
+    }
 }
 
-/// Let it happen.
-pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
-    match event {
-        Event::PhaseEnds { build, phase } => {
-            if current(scope, &build) == Some(phase) {
-                let outcome = work::finish(scope, &build, phase);
-                leave(scope, &build, phase, outcome);
-            }
-        }
-        Event::QueueTimesOut { build } => {
-            if current(scope, &build) == Some(PhaseName::Queued) {
-                leave(scope, &build, PhaseName::Queued, Err(timed_out()));
-            }
-        }
-        Event::TimesOut { build } => {
-            if let Some(phase) = current(scope, &build).filter(|phase| *phase < PhaseName::Finalizing) {
-                leave(scope, &build, phase, Err(timed_out()));
-            }
-        }
+/// A build has waited for as long as it may.
+pub(super) fn queue_times_out(scope: &mut Scope<'_>, build: &str) {
+    if current(scope, build) == Some(PhaseName::Queued) {
+        leave(scope, build, PhaseName::Queued, Err(timed_out()));
+    }
+}
+
+/// A build has run for as long as it may.
+pub(super) fn times_out(scope: &mut Scope<'_>, build: &str) {
+    if let Some(phase) = current(scope, build).filter(|phase| *phase < PhaseName::Finalizing) {
+        leave(scope, build, phase, Err(timed_out()));
     }
 }
 
@@ -76,7 +65,7 @@ fn enter(scope: &mut Scope<'_>, id: &str, phase: PhaseName) {
     let now = scope.now();
     let Some(build) = scope.place().codebuild.build(id) else { return };
     build.current_phase = phase;
-    build.phases.push(Phase {
+    build.phases.push(PhaseRecord {
         phase_type: phase,
         phase_status: None,
         start_time: now,
@@ -92,10 +81,10 @@ fn enter(scope: &mut Scope<'_>, id: &str, phase: PhaseName) {
         PhaseName::Submitted => return,
         PhaseName::Completed => return work::complete(scope, id),
         PhaseName::Queued => {
-            schedule(scope, minutes(queued), Event::QueueTimesOut { build: build.clone() });
+            scope.schedule(minutes(queued), Event::QueueTimesOut { build: build.clone() });
         }
         PhaseName::Provisioning => {
-            schedule(scope, minutes(running), Event::TimesOut { build: build.clone() });
+            scope.schedule(minutes(running), Event::TimesOut { build: build.clone() });
         }
         PhaseName::DownloadSource
         | PhaseName::Install
@@ -106,11 +95,7 @@ fn enter(scope: &mut Scope<'_>, id: &str, phase: PhaseName) {
         | PhaseName::Finalizing => {}
     }
     work::start(scope, id, phase);
-    schedule(scope, takes, Event::PhaseEnds { build, phase });
-}
-
-fn schedule(scope: &mut Scope<'_>, after: Duration, event: Event) {
-    scope.schedule(after, world::Event::CodeBuild(event));
+    scope.schedule(takes, Event::PhaseEnds { build, phase });
 }
 
 /// Leave a phase for the one that comes after such an outcome.

@@ -4,7 +4,7 @@
 
 use super::lines::{self, Line};
 use super::shapes::{LogsStatus, PhaseName, SourceType, Status};
-use super::store::{Build, Exported};
+use super::state::{Build, Exported};
 use super::variables::{expand, plain, resolve};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;

@@ -1,6 +1,6 @@
 //! Conditions, as DynamoDB writes them: `attribute_not_exists(#k) AND #n = :v`.
 //!
-//! The main type is [`Condition`]; [`Words`] are the names and values that a request gives its placeholders.
+//! The main type is [`ItemCondition`]; [`Words`] are the names and values that a request gives its placeholders.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::attribute::{begins_with, compare, equal};
-use super::store::{Item, invalid};
+use super::state::{Item, invalid};
 use crate::error::AwsError;
 
 /// An expression has at most so many bytes, as with DynamoDB: it also bounds how many conditions it joins.
@@ -27,15 +27,15 @@ pub(super) struct Words {
 
 /// A condition on an item.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Condition {
+pub(super) enum ItemCondition {
     Exists(String),
     Absent(String),
     BeginsWith(Operand, Operand),
-    Compare(Operand, Comparison, Operand),
+    Compare(Operand, Operator, Operand),
     Between(Operand, Operand, Operand),
-    Not(Box<Condition>),
-    And(Box<Condition>, Box<Condition>),
-    Or(Box<Condition>, Box<Condition>),
+    Not(Box<ItemCondition>),
+    And(Box<ItemCondition>, Box<ItemCondition>),
+    Or(Box<ItemCondition>, Box<ItemCondition>),
 }
 
 /// One side of a comparison.
@@ -46,7 +46,7 @@ pub(super) enum Operand {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(super) enum Operator {
     Equal,
     Unequal,
     Less,
@@ -97,7 +97,7 @@ impl Words {
     }
 }
 
-impl Condition {
+impl ItemCondition {
     /// Read an expression.
     pub(super) fn parse(text: &str, words: &Words) -> Result<Self, AwsError> {
         if text.len() > LONGEST {
@@ -131,7 +131,7 @@ impl Condition {
             },
             Self::Between(value, low, high) => match (get(value), get(low), get(high)) {
                 (Some(value), Some(low), Some(high)) => {
-                    Comparison::AtLeast.holds(&value, &low) && Comparison::AtMost.holds(&value, &high)
+                    Operator::AtLeast.holds(&value, &low) && Operator::AtMost.holds(&value, &high)
                 }
                 _ => false,
             },
@@ -144,7 +144,7 @@ impl Condition {
     /// The value that a key condition asks of the attribute `name` to be equal to.
     pub(super) fn equal_to(&self, name: &str) -> Option<&Value> {
         match self {
-            Self::Compare(Operand::Name(one), Comparison::Equal, Operand::Value(value)) if one == name => Some(value),
+            Self::Compare(Operand::Name(one), Operator::Equal, Operand::Value(value)) if one == name => Some(value),
             Self::And(one, other) => one.equal_to(name).or_else(|| other.equal_to(name)),
             Self::Exists(_)
             | Self::Absent(_)
@@ -157,7 +157,7 @@ impl Condition {
     }
 }
 
-impl Comparison {
+impl Operator {
     fn holds(self, one: &Value, other: &Value) -> bool {
         match self {
             Self::Equal => equal(one, other),
@@ -229,28 +229,28 @@ impl Parser<'_> {
         Err(invalid(format!("Invalid expression: Syntax error; token: \"{found}\", near: \"{word}\"")))
     }
 
-    fn or(&mut self, depth: usize) -> Result<Condition, AwsError> {
+    fn or(&mut self, depth: usize) -> Result<ItemCondition, AwsError> {
         let mut condition = self.and(depth)?;
         while self.accept("OR") {
-            condition = Condition::Or(Box::new(condition), Box::new(self.and(depth)?));
+            condition = ItemCondition::Or(Box::new(condition), Box::new(self.and(depth)?));
         }
         Ok(condition)
     }
 
-    fn and(&mut self, depth: usize) -> Result<Condition, AwsError> {
+    fn and(&mut self, depth: usize) -> Result<ItemCondition, AwsError> {
         let mut condition = self.not(depth)?;
         while self.accept("AND") {
-            condition = Condition::And(Box::new(condition), Box::new(self.not(depth)?));
+            condition = ItemCondition::And(Box::new(condition), Box::new(self.not(depth)?));
         }
         Ok(condition)
     }
 
-    fn not(&mut self, depth: usize) -> Result<Condition, AwsError> {
+    fn not(&mut self, depth: usize) -> Result<ItemCondition, AwsError> {
         if depth > DEEPEST {
             return Err(invalid("Invalid expression: it is nested too deeply"));
         }
         if self.accept("NOT") {
-            return Ok(Condition::Not(Box::new(self.not(depth + 1)?)));
+            return Ok(ItemCondition::Not(Box::new(self.not(depth + 1)?)));
         }
         if self.accept("(") {
             let condition = self.or(depth + 1)?;
@@ -260,7 +260,7 @@ impl Parser<'_> {
         self.term()
     }
 
-    fn term(&mut self) -> Result<Condition, AwsError> {
+    fn term(&mut self) -> Result<ItemCondition, AwsError> {
         let first = self.next()?.to_owned();
         let function = self.tokens.first().is_some_and(|next| next == "(");
         match (first.as_str(), function) {
@@ -269,7 +269,7 @@ impl Parser<'_> {
                 let words = self.words;
                 let name = words.name(self.next()?)?;
                 self.expect(")")?;
-                Ok(if first == "attribute_exists" { Condition::Exists(name) } else { Condition::Absent(name) })
+                Ok(if first == "attribute_exists" { ItemCondition::Exists(name) } else { ItemCondition::Absent(name) })
             }
             ("begins_with", true) => {
                 self.expect("(")?;
@@ -278,31 +278,31 @@ impl Parser<'_> {
                 self.expect(",")?;
                 let prefix = words.operand(self.next()?)?;
                 self.expect(")")?;
-                Ok(Condition::BeginsWith(value, prefix))
+                Ok(ItemCondition::BeginsWith(value, prefix))
             }
             (_, true) => Err(invalid(format!("Invalid expression: Invalid function name; function: {first}"))),
             (_, false) => self.comparison(&first),
         }
     }
 
-    fn comparison(&mut self, first: &str) -> Result<Condition, AwsError> {
+    fn comparison(&mut self, first: &str) -> Result<ItemCondition, AwsError> {
         let words = self.words;
         let one = words.operand(first)?;
         if self.accept("BETWEEN") {
             let low = words.operand(self.next()?)?;
             self.expect("AND")?;
-            return Ok(Condition::Between(one, low, words.operand(self.next()?)?));
+            return Ok(ItemCondition::Between(one, low, words.operand(self.next()?)?));
         }
         let comparison = match self.next()? {
-            "=" => Comparison::Equal,
-            "<>" => Comparison::Unequal,
-            "<" => Comparison::Less,
-            "<=" => Comparison::AtMost,
-            ">" => Comparison::Greater,
-            ">=" => Comparison::AtLeast,
+            "=" => Operator::Equal,
+            "<>" => Operator::Unequal,
+            "<" => Operator::Less,
+            "<=" => Operator::AtMost,
+            ">" => Operator::Greater,
+            ">=" => Operator::AtLeast,
             other => return Err(invalid(format!("Invalid expression: Syntax error; token: \"{other}\""))),
         };
-        Ok(Condition::Compare(one, comparison, words.operand(self.next()?)?))
+        Ok(ItemCondition::Compare(one, comparison, words.operand(self.next()?)?))
     }
 }
 
@@ -321,7 +321,7 @@ mod tests {
 
     fn holds(text: &str, item: Option<Value>) -> bool {
         let item = item.and_then(|item| item.as_object().cloned());
-        Condition::parse(text, &words()).is_ok_and(|condition| condition.holds(item.as_ref()))
+        ItemCondition::parse(text, &words()).is_ok_and(|condition| condition.holds(item.as_ref()))
     }
 
     #[test]
@@ -341,10 +341,10 @@ mod tests {
             format!("{}#n = :v{}", opening.repeat(times), closing.repeat(times))
         };
         let joined = |times: usize| format!("{}#n = :v", "#n = :v AND ".repeat(times));
-        assert!(Condition::parse(&within("(", DEEPEST, ")"), &words()).is_ok());
-        assert!(Condition::parse(&joined(300), &words()).is_ok(), "as long as they may be, all are read");
+        assert!(ItemCondition::parse(&within("(", DEEPEST, ")"), &words()).is_ok());
+        assert!(ItemCondition::parse(&joined(300), &words()).is_ok(), "as long as they may be, all are read");
         for text in [within("(", 2_000, ")"), within("NOT ", 1_000, ""), within("(", 1 << 20, ")"), joined(1 << 20)] {
-            let refused = Condition::parse(&text, &words());
+            let refused = ItemCondition::parse(&text, &words());
             assert!(refused.is_err_and(|error| error.code == "ValidationException"), "{text:.40}");
         }
     }
@@ -352,11 +352,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for text in ["", "#n", "#n =", "#n = :v )", "size(#n) > :f", "#x = :v", "#n = :w", "#n ! :v"] {
-            let refused = Condition::parse(text, &words());
+            let refused = ItemCondition::parse(text, &words());
             assert!(refused.is_err_and(|error| error.code == "ValidationException"), "{text}");
         }
         let words = words();
-        assert!(Condition::parse("#n = :v", &words).is_ok());
+        assert!(ItemCondition::parse("#n = :v", &words).is_ok());
         let unused = words.check_used().map_err(|error| error.message);
         assert_eq!(
             unused,

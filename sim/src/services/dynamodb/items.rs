@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::expression::{Condition, Words};
+use super::expression::{ItemCondition, Words};
 use super::keys::{check_size, key_of, only_key};
-use super::store::{Item, Table, find, invalid};
+use super::state::{Item, Table, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 
@@ -49,7 +49,7 @@ impl Conditional {
     /// Whether the condition, if there is one, holds for `item`.
     pub(super) fn holds(self, item: Option<&Item>) -> Result<bool, AwsError> {
         let words = Words::new(self.expression_attribute_names, self.expression_attribute_values);
-        let condition = self.condition_expression.map(|text| Condition::parse(&text, &words)).transpose()?;
+        let condition = self.condition_expression.map(|text| ItemCondition::parse(&text, &words)).transpose()?;
         words.check_used()?;
         Ok(condition.is_none_or(|condition| condition.holds(item)))
     }
@@ -82,12 +82,12 @@ pub(super) struct PutItem {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Written {
+pub(super) struct WrittenItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<Item>,
 }
 
-pub(super) fn put_item(ctx: &mut Ctx<'_>, input: PutItem) -> Result<Written, AwsError> {
+pub(super) fn put_item(ctx: &mut Ctx<'_>, input: PutItem) -> Result<WrittenItem, AwsError> {
     let PutItem {
         table_name,
         item,
@@ -113,7 +113,7 @@ pub(super) struct DeleteItem {
     return_values: Option<String>,
 }
 
-pub(super) fn delete_item(ctx: &mut Ctx<'_>, input: DeleteItem) -> Result<Written, AwsError> {
+pub(super) fn delete_item(ctx: &mut Ctx<'_>, input: DeleteItem) -> Result<WrittenItem, AwsError> {
     let DeleteItem {
         table_name,
         key,
@@ -134,7 +134,7 @@ fn write(
     conditional: Conditional,
     what: Change,
     return_values: Option<&str>,
-) -> Result<Written, AwsError> {
+) -> Result<WrittenItem, AwsError> {
     let table = find(ctx, table_name)?;
     if !conditional.holds(table.items.get(&key))? {
         return Err(AwsError::new("ConditionalCheckFailedException", "The conditional request failed"));
@@ -142,7 +142,7 @@ fn write(
     let before = change(table, key, what);
     let arn = table.arn.clone();
     ctx.touch(arn);
-    Ok(Written { attributes: before.filter(|_| return_values == Some("ALL_OLD")) })
+    Ok(WrittenItem { attributes: before.filter(|_| return_values == Some("ALL_OLD")) })
 }
 
 #[derive(Deserialize)]
@@ -159,7 +159,7 @@ pub(super) struct Query {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Found {
+pub(super) struct FoundItems {
     items: Vec<Item>,
     count: usize,
     scanned_count: usize,
@@ -167,10 +167,10 @@ pub(super) struct Found {
     last_evaluated_key: Option<Value>,
 }
 
-pub(super) fn query(ctx: &mut Ctx<'_>, input: Query) -> Result<Found, AwsError> {
+pub(super) fn query(ctx: &mut Ctx<'_>, input: Query) -> Result<FoundItems, AwsError> {
     let most = input.limit.unwrap_or(usize::MAX).min(ctx.world.page_size);
     let words = Words::new(input.expression_attribute_names, input.expression_attribute_values);
-    let condition = Condition::parse(&input.key_condition_expression, &words)?;
+    let condition = ItemCondition::parse(&input.key_condition_expression, &words)?;
     words.check_used()?;
     let table = find(ctx, &input.table_name)?;
     let Some(partition) = condition.equal_to(&table.partition_key).and_then(|value| value.get("S")?.as_str()) else {
@@ -195,7 +195,7 @@ pub(super) fn query(ctx: &mut Ctx<'_>, input: Query) -> Result<Found, AwsError> 
             break;
         }
     }
-    Ok(Found { count: items.len(), scanned_count: items.len(), items, last_evaluated_key: last })
+    Ok(FoundItems { count: items.len(), scanned_count: items.len(), items, last_evaluated_key: last })
 }
 
 fn key_value(table: &Table, (partition, sort): &(String, String)) -> Value {

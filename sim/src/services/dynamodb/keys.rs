@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::store::{Item, Table, invalid};
+use super::state::{Item, Table, invalid};
 use crate::error::AwsError;
 
 /// The keys of `item`, which may hold more than keys.

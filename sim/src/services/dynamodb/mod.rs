@@ -4,10 +4,12 @@ mod attribute;
 mod expression;
 mod items;
 mod keys;
-mod store;
-mod table;
+mod operations;
+mod seeds;
+mod state;
 mod tables;
 mod transactions;
 
-pub(crate) use store::{State, TableSeed, plant};
-pub(crate) use table::service;
+pub(crate) use operations::service;
+pub(crate) use seeds::{TableSeed, plant};
+pub(crate) use state::State;

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::store::{Table, find, invalid, new};
+use super::state::{Table, find, invalid, new};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -15,7 +15,7 @@ use crate::error::AwsError;
 pub(super) struct CreateTable {
     table_name: String,
     key_schema: Vec<KeyElement>,
-    attribute_definitions: Vec<Definition>,
+    attribute_definitions: Vec<AttributeDefinition>,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct KeyElement {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Definition {
+struct AttributeDefinition {
     attribute_name: String,
     attribute_type: String,
 }
@@ -35,18 +35,18 @@ struct Definition {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Created {
-    table_description: Description,
+    table_description: TableDescription,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Described {
-    table: Description,
+pub(super) struct DescribedTable {
+    table: TableDescription,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Description {
+struct TableDescription {
     table_name: String,
     table_arn: String,
     table_status: &'static str,
@@ -91,16 +91,16 @@ pub(super) struct DescribeTable {
     table_name: String,
 }
 
-pub(super) fn describe_table(ctx: &mut Ctx<'_>, input: DescribeTable) -> Result<Described, AwsError> {
+pub(super) fn describe_table(ctx: &mut Ctx<'_>, input: DescribeTable) -> Result<DescribedTable, AwsError> {
     let missing = format!("Requested resource not found: Table: {} not found", input.table_name);
     let table = find(ctx, &input.table_name).map_err(|error| AwsError { message: missing, ..error })?;
-    Ok(Described { table: description(table) })
+    Ok(DescribedTable { table: description(table) })
 }
 
-fn description(table: &Table) -> Description {
+fn description(table: &Table) -> TableDescription {
     let keys = || std::iter::once(&table.partition_key).chain(&table.sort_key);
     let kinds = ["HASH", "RANGE"];
-    Description {
+    TableDescription {
         table_name: table.name.clone(),
         table_arn: table.arn.clone(),
         table_status: "ACTIVE",

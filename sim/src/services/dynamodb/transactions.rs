@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 
 use super::items::{Change, Conditional, change};
 use super::keys::{check_size, key_of, only_key};
-use super::store::{Item, find, invalid};
+use super::state::{Item, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::Empty;
-use crate::world::Earlier;
 
 /// DynamoDB knows a client request token for ten minutes.
 const TOKEN_LASTS: Duration = Duration::from_secs(600);
@@ -22,13 +21,13 @@ const TOKEN_LASTS: Duration = Duration::from_secs(600);
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TransactWriteItems {
-    transact_items: Vec<Part>,
+    transact_items: Vec<TransactItem>,
     client_request_token: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Part {
+struct TransactItem {
     put: Option<Action>,
     delete: Option<Action>,
     condition_check: Option<Action>,
@@ -46,7 +45,7 @@ struct Action {
 }
 
 /// A part that was read: which item of which table, and what is to be done to it.
-struct Step {
+struct PlannedWrite {
     table: String,
     key: (String, String),
     change: Option<Change>,
@@ -55,13 +54,12 @@ struct Step {
 
 pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems) -> Result<Empty, AwsError> {
     let token = input.client_request_token.as_deref();
-    match ctx.earlier(token) {
-        Earlier::Same(_) => return Ok(Empty {}),
-        Earlier::Different => {
-            let message = "Same client token is used with different request parameters";
-            return Err(AwsError::new("IdempotentParameterMismatchException", message).text("Message"));
-        }
-        Earlier::None => {}
+    let mismatch = || {
+        let message = "Same client token is used with different request parameters";
+        AwsError::new("IdempotentParameterMismatchException", message).text("Message")
+    };
+    if ctx.made(token, mismatch)?.is_some() {
+        return Ok(Empty {});
     }
     let mut steps = Vec::new();
     for part in input.transact_items {
@@ -74,7 +72,7 @@ pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems)
     if steps.iter().any(|step| !step.holds) {
         return Err(cancelled(&steps));
     }
-    for Step { table, key, change: what, .. } in steps {
+    for PlannedWrite { table, key, change: what, .. } in steps {
         let table = find(ctx, &table)?;
         let arn = table.arn.clone();
         if let Some(what) = what {
@@ -86,12 +84,12 @@ pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems)
     Ok(Empty {})
 }
 
-fn step(ctx: &mut Ctx<'_>, part: Part) -> Result<Step, AwsError> {
+fn step(ctx: &mut Ctx<'_>, part: TransactItem) -> Result<PlannedWrite, AwsError> {
     let (action, is_put, is_check) = match part {
-        Part { put: Some(action), delete: None, condition_check: None } => (action, true, false),
-        Part { put: None, delete: Some(action), condition_check: None } => (action, false, false),
-        Part { put: None, delete: None, condition_check: Some(action) } => (action, false, true),
-        Part { .. } => {
+        TransactItem { put: Some(action), delete: None, condition_check: None } => (action, true, false),
+        TransactItem { put: None, delete: Some(action), condition_check: None } => (action, false, false),
+        TransactItem { put: None, delete: None, condition_check: Some(action) } => (action, false, true),
+        TransactItem { .. } => {
             return Err(invalid(
                 "TransactItems can only contain one of Check, Put, Update or Delete (the simulator has no Update)",
             ));
@@ -110,10 +108,10 @@ fn step(ctx: &mut Ctx<'_>, part: Part) -> Result<Step, AwsError> {
     };
     let conditional = Conditional { condition_expression, expression_attribute_names, expression_attribute_values };
     let holds = conditional.holds(table.items.get(&key))?;
-    Ok(Step { table: table.name.clone(), key, change, holds })
+    Ok(PlannedWrite { table: table.name.clone(), key, change, holds })
 }
 
-fn cancelled(steps: &[Step]) -> AwsError {
+fn cancelled(steps: &[PlannedWrite]) -> AwsError {
     let codes: Vec<&str> =
         steps.iter().map(|step| if step.holds { "None" } else { "ConditionalCheckFailed" }).collect();
     let reasons: Vec<Value> = codes

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::images::{ImageFailure, ImagesOf};
-use super::store::{ImageId, Repository, enter, find};
+use super::state::{ImageId, Repository, enter, find};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 

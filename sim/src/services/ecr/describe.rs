@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Severity, counts};
-use super::store::{Image, ImageId, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size};
+use super::state::{Image, ImageId, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -34,14 +33,14 @@ enum ImageStatus {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filter {
+struct ImageFilter {
     #[serde(default)]
     tag_status: TagStatus,
     #[serde(default)]
     image_status: ImageStatus,
 }
 
-impl Filter {
+impl ImageFilter {
     fn wants(&self, image: &Image) -> bool {
         // The simulator archives no images: all are active.
         let active = matches!(self.image_status, ImageStatus::Active | ImageStatus::Any);
@@ -62,7 +61,7 @@ pub(super) struct DescribeImages {
     image_ids: Option<Vec<ImageId>>,
     next_token: Option<String>,
     max_results: Option<usize>,
-    filter: Option<Filter>,
+    filter: Option<ImageFilter>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +81,7 @@ struct ImageDetail {
     image_size_in_bytes: u64,
     image_pushed_at: Timestamp,
     image_scan_status: Option<ImageScanStatus>,
-    image_scan_findings_summary: Option<Summary>,
+    image_scan_findings_summary: Option<FindingsSummary>,
     image_manifest_media_type: String,
     artifact_media_type: Option<String>,
     last_recorded_pull_time: Option<Timestamp>,
@@ -97,7 +96,7 @@ pub(super) struct ImageScanStatus {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+struct FindingsSummary {
     image_scan_completed_at: Timestamp,
     vulnerability_source_updated_at: Timestamp,
     finding_severity_counts: BTreeMap<Severity, u64>,
@@ -116,7 +115,7 @@ impl ImageDetail {
             image_pushed_at: image.pushed,
             image_scan_status: scan
                 .map(|scan| ImageScanStatus { status: scan.status, description: scan.description.clone() }),
-            image_scan_findings_summary: completed.map(|(scan, at)| Summary {
+            image_scan_findings_summary: completed.map(|(scan, at)| FindingsSummary {
                 image_scan_completed_at: at,
                 vulnerability_source_updated_at: at,
                 finding_severity_counts: counts(&scan.findings),
@@ -130,7 +129,6 @@ impl ImageDetail {
 }
 
 pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Result<ImageDetails, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let (name, registry) = (input.repository_name, ctx.at.account.clone());
     find(ctx, &name)?;
@@ -153,10 +151,8 @@ pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Resul
     let images = find(ctx, &name)?.images.values().filter(|image| filter.wants(image));
     let images = images.map(|image| ImageDetail::of(image, &registry, &name)).collect();
     let list = format!("ecr:images:{name}");
-    let (image_details, next_token) =
-        page::cut(&list, images, size.min(most), input.next_token.as_deref(), |image: &ImageDetail| {
-            &image.image_digest
-        })
+    let (image_details, next_token) = ctx
+        .page(&list, images, size, input.next_token.as_deref(), |image: &ImageDetail| &image.image_digest)
         .map_err(invalid_token)?;
     Ok(ImageDetails { image_details, next_token })
 }
@@ -168,7 +164,7 @@ pub(super) struct ListImages {
     repository_name: String,
     next_token: Option<String>,
     max_results: Option<usize>,
-    filter: Option<Filter>,
+    filter: Option<ImageFilter>,
 }
 
 #[derive(Serialize)]
@@ -179,7 +175,6 @@ pub(super) struct ImageIds {
 }
 
 pub(super) fn list_images(ctx: &mut Ctx<'_>, input: ListImages) -> Result<ImageIds, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let name = input.repository_name;
     let size = page_size(input.max_results)?;
@@ -195,7 +190,7 @@ pub(super) fn list_images(ctx: &mut Ctx<'_>, input: ListImages) -> Result<ImageI
         }
     }
     let list = format!("ecr:image-ids:{name}");
-    let (entries, next_token) = page::cut(&list, entries, size.min(most), input.next_token.as_deref(), |(key, _)| key)
-        .map_err(invalid_token)?;
+    let (entries, next_token) =
+        ctx.page(&list, entries, size, input.next_token.as_deref(), |(key, _)| key).map_err(invalid_token)?;
     Ok(ImageIds { image_ids: entries.into_iter().map(|(_, id)| id).collect(), next_token })
 }

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::describe::ImageScanStatus;
-use super::seed::FindingSeed;
-use super::store::{Image, ImageId, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
+use super::seeds::FindingSeed;
+use super::state::{Image, ImageId, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::ids::sha256;
-use crate::page;
 
 /// How bad a finding is, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -247,7 +246,6 @@ pub(super) fn describe_image_scan_findings(
     ctx: &mut Ctx<'_>,
     input: DescribeImageScanFindings,
 ) -> Result<DescribeImageScanFindingsOutput, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let (name, registry) = (input.repository_name, ctx.at.account.clone());
     let size = page_size(input.max_results)?;
@@ -265,9 +263,9 @@ pub(super) fn describe_image_scan_findings(
     let Scan { scan_type, status, description, completed, findings, .. } = scan;
     let image_scan_status = ImageScanStatus { status, description };
     let finding_severity_counts = counts(&findings);
-    let (findings, next_token) =
-        page::cut(&list, findings, size.min(most), input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
-            .map_err(invalid_token)?;
+    let (findings, next_token) = ctx
+        .page(&list, findings, size, input.next_token.as_deref(), |finding: &FindingSeed| &finding.id)
+        .map_err(invalid_token)?;
     let image_scan_findings = completed.map(|at| {
         let (findings, enhanced_findings) = match scan_type {
             ScanType::Basic => (Some(findings.iter().map(basic).collect()), None),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest;
 use super::push::{Origin, put};
-use super::store::{ImageId, enter, find, invalid};
+use super::state::{ImageId, enter, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 

@@ -30,15 +30,15 @@ pub(super) struct Facts {
 struct Manifest {
     schema_version: u32,
     media_type: Option<String>,
-    config: Option<Part>,
+    config: Option<ManifestPart>,
     #[serde(default)]
-    layers: Vec<Part>,
-    manifests: Option<Vec<Part>>,
+    layers: Vec<ManifestPart>,
+    manifests: Option<Vec<ManifestPart>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct ManifestPart {
     media_type: Option<String>,
     #[serde(default)]
     size: u64,

@@ -2,21 +2,22 @@
 
 mod delete;
 mod describe;
+mod events;
 mod findings;
 mod images;
 mod manifest;
+mod operations;
 mod pull;
 mod push;
 mod registry;
 mod repositories;
 mod scans;
-mod seed;
-mod store;
-mod table;
+mod seeds;
+mod state;
 
+pub(crate) use events::{Event, happen};
+pub(crate) use operations::service;
 pub(crate) use pull::{is_built, pullable};
 pub(crate) use push::push;
-pub(crate) use scans::{Event, happen};
-pub(crate) use seed::{FindingSeed, RepositorySeed, plant};
-pub(crate) use store::State;
-pub(crate) use table::service;
+pub(crate) use seeds::{FindingSeed, RepositorySeed, plant};
+pub(crate) use state::State;

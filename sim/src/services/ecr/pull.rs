@@ -2,7 +2,7 @@
 //!
 //! The main functions are [`pullable`] and [`is_built`].
 
-use super::store::{Image, ImageId};
+use super::state::{Image, ImageId};
 use crate::world::{PlaceKey, World};
 
 /// The digest of the image that an image name means, where it is in this account and region's own registry; none where
@@ -15,35 +15,35 @@ pub(crate) fn pullable(world: &World, at: &PlaceKey, image: &str) -> Result<Opti
         )
     };
     match find(world, at, image) {
-        Found::Elsewhere => Ok(None),
-        Found::Nothing => Err(missing()),
-        Found::Image(image) => Ok(Some(image.digest.clone())),
+        NamedImage::Elsewhere => Ok(None),
+        NamedImage::Nothing => Err(missing()),
+        NamedImage::Image(image) => Ok(Some(image.digest.clone())),
     }
 }
 
 /// Whether a build of this world pushed the image of this name.
 pub(crate) fn is_built(world: &World, at: &PlaceKey, image: &str) -> bool {
     match find(world, at, image) {
-        Found::Image(image) => image.built,
-        Found::Elsewhere | Found::Nothing => false,
+        NamedImage::Image(image) => image.built,
+        NamedImage::Elsewhere | NamedImage::Nothing => false,
     }
 }
 
 /// What an image name means.
-enum Found<'w> {
+enum NamedImage<'w> {
     /// It is not of this registry.
     Elsewhere,
     Nothing,
     Image(&'w Image),
 }
 
-fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> Found<'w> {
+fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> NamedImage<'w> {
     let domain = if at.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     let registry = format!("{}.dkr.ecr.{}.{domain}/", at.account, at.region);
-    let Some(name) = image.strip_prefix(&registry) else { return Found::Elsewhere };
+    let Some(name) = image.strip_prefix(&registry) else { return NamedImage::Elsewhere };
     let (repository, id) = parse(name);
     let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
-    repository.and_then(|repository| repository.image(&id)).map_or(Found::Nothing, Found::Image)
+    repository.and_then(|repository| repository.image(&id)).map_or(NamedImage::Nothing, NamedImage::Image)
 }
 
 /// `NAME`, `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`, of which the digest counts; the tag is `latest` where neither

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::manifest;
 use super::scans;
-use super::store::{Image, ImageId, find, invalid};
+use super::state::{Image, ImageId, find, invalid};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::scans;
-use super::store::{RegistryScanning, ScanFrequency, ScanType, ScanningFilter, invalid};
+use super::state::{RegistryScanning, ScanFrequency, ScanType, ScanningFilter, invalid};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -71,7 +71,7 @@ pub(super) struct WhichRepositories {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RepositoryConfigurations {
     scanning_configurations: Vec<RepositoryConfiguration>,
-    failures: Vec<Failure>,
+    failures: Vec<ScanningFailure>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ struct RepositoryConfiguration {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct ScanningFailure {
     repository_name: String,
     failure_code: &'static str,
     failure_reason: &'static str,
@@ -105,7 +105,7 @@ pub(super) fn batch_get_repository_scanning_configuration(
     let mut output = RepositoryConfigurations { scanning_configurations: Vec::new(), failures: Vec::new() };
     for name in input.repository_names {
         let Some(repository) = state.repositories.get(&name) else {
-            output.failures.push(Failure {
+            output.failures.push(ScanningFailure {
                 repository_name: name,
                 failure_code: "REPOSITORY_NOT_FOUND",
                 failure_reason: "Repository not found",

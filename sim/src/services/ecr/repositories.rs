@@ -2,24 +2,14 @@
 //!
 //! The main functions are [`create_repository`], [`describe_repositories`] and [`delete_repository`].
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::store::{Encryption, Exclusion, Mutability, Repository, enter, find, invalid, invalid_token, page_size};
+use super::state::{Encryption, Exclusion, Mutability, Repository, enter, find, invalid, invalid_token, page_size};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
-use crate::service::Empty;
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Tag {
-    key: String,
-    #[serde(default)]
-    value: String,
-}
+use crate::service::Access;
+use crate::tags::{Tag, Tagged, Tags};
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,12 +35,12 @@ pub(super) struct CreateRepository {
 
 #[derive(Serialize)]
 pub(super) struct RepositoryOutput {
-    repository: Described,
+    repository: DescribedRepository,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Described {
+struct DescribedRepository {
     repository_arn: String,
     registry_id: String,
     repository_name: String,
@@ -62,7 +52,7 @@ struct Described {
     encryption_configuration: Encryption,
 }
 
-impl Described {
+impl DescribedRepository {
     fn of(repository: &Repository, registry: &str) -> Self {
         let exclusions = repository.exclusions.clone();
         Self {
@@ -115,7 +105,7 @@ pub(super) fn create_repository(ctx: &mut Ctx<'_>, input: CreateRepository) -> R
     repository.mutability = input.image_tag_mutability;
     repository.exclusions = input.image_tag_mutability_exclusion_filters;
     repository.scan_on_push = input.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push);
-    repository.tags = input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+    repository.tags = RepositoryTags::checked(input.tags)?;
     if let Some(encryption) = input.encryption_configuration {
         repository.encryption = encryption;
     }
@@ -124,7 +114,7 @@ pub(super) fn create_repository(ctx: &mut Ctx<'_>, input: CreateRepository) -> R
         let message = format!("The repository with name '{name}' already exists in the registry with id '{registry}'");
         return Err(AwsError::new("RepositoryAlreadyExistsException", message));
     }
-    let output = RepositoryOutput { repository: Described::of(&repository, &registry) };
+    let output = RepositoryOutput { repository: DescribedRepository::of(&repository, &registry) };
     let arn = repository.arn.clone();
     repositories.insert(name, repository);
     ctx.touch(arn);
@@ -143,12 +133,11 @@ pub(super) struct DescribeRepositories {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Repositories {
-    repositories: Vec<Described>,
+    repositories: Vec<DescribedRepository>,
     next_token: Option<String>,
 }
 
 pub(super) fn describe_repositories(ctx: &mut Ctx<'_>, input: DescribeRepositories) -> Result<Repositories, AwsError> {
-    let most = ctx.world.page_size;
     enter(ctx, input.registry_id)?;
     let registry = ctx.at.account.clone();
     if let Some(names) = input.repository_names {
@@ -160,20 +149,17 @@ pub(super) fn describe_repositories(ctx: &mut Ctx<'_>, input: DescribeRepositori
                 "Invalid parameter at 'repositoryNames' failed to satisfy constraint: 'must have between 1 and 100 items'",
             ));
         }
-        let repositories = names.iter().map(|name| Ok(Described::of(find(ctx, name)?, &registry)));
+        let repositories = names.iter().map(|name| Ok(DescribedRepository::of(find(ctx, name)?, &registry)));
         return Ok(Repositories { repositories: repositories.collect::<Result<_, AwsError>>()?, next_token: None });
     }
     let size = page_size(input.max_results)?;
     let repositories = ctx.place().ecr.repositories.values();
-    let repositories = repositories.map(|repository| Described::of(repository, &registry)).collect();
-    let (repositories, next_token) = page::cut(
-        "ecr:repositories",
-        repositories,
-        size.min(most),
-        input.next_token.as_deref(),
-        |described: &Described| &described.repository_name,
-    )
-    .map_err(invalid_token)?;
+    let repositories = repositories.map(|repository| DescribedRepository::of(repository, &registry)).collect();
+    let (repositories, next_token) = ctx
+        .page("ecr:repositories", repositories, size, input.next_token.as_deref(), |described: &DescribedRepository| {
+            &described.repository_name
+        })
+        .map_err(invalid_token)?;
     Ok(Repositories { repositories, next_token })
 }
 
@@ -197,7 +183,7 @@ pub(super) fn delete_repository(ctx: &mut Ctx<'_>, input: DeleteRepository) -> R
         );
         return Err(AwsError::new("RepositoryNotEmptyException", message));
     }
-    let output = RepositoryOutput { repository: Described::of(repository, &registry) };
+    let output = RepositoryOutput { repository: DescribedRepository::of(repository, &registry) };
     let arn = repository.arn.clone();
     ctx.place().ecr.repositories.remove(&name);
     ctx.touch(arn);
@@ -284,58 +270,19 @@ pub(super) fn put_image_scanning_configuration(
     })
 }
 
-/// The repository of an ARN.
-fn by_arn<'s>(scope: &'s mut Scope<'_>, arn: &str) -> Result<&'s mut Repository, AwsError> {
-    let prefix = scope.arn("ecr", "repository/");
-    match arn.strip_prefix(&prefix) {
-        Some(name) => find(scope, name),
-        None => Err(invalid(format!(
-            "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN': {arn}"
-        ))),
+/// The tags of repositories.
+pub(super) struct RepositoryTags;
+
+impl Tagged for RepositoryTags {
+    type Tag = Tag;
+
+    fn find<'s>(scope: &'s mut Scope<'_>, arn: &str, _: Access) -> Result<(String, &'s mut Tags), AwsError> {
+        let prefix = scope.arn("ecr", "repository/");
+        match arn.strip_prefix(&prefix) {
+            Some(name) => Ok((arn.to_owned(), &mut find(scope, name)?.tags)),
+            None => Err(invalid(format!(
+                "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN': {arn}"
+            ))),
+        }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TagResource {
-    resource_arn: String,
-    tags: Vec<Tag>,
-}
-
-pub(super) fn tag_resource(ctx: &mut Ctx<'_>, input: TagResource) -> Result<Empty, AwsError> {
-    let repository = by_arn(ctx, &input.resource_arn)?;
-    repository.tags.extend(input.tags.into_iter().map(|tag| (tag.key, tag.value)));
-    ctx.touch(input.resource_arn);
-    Ok(Empty {})
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UntagResource {
-    resource_arn: String,
-    tag_keys: Vec<String>,
-}
-
-pub(super) fn untag_resource(ctx: &mut Ctx<'_>, input: UntagResource) -> Result<Empty, AwsError> {
-    let repository = by_arn(ctx, &input.resource_arn)?;
-    repository.tags.retain(|key, _| !input.tag_keys.contains(key));
-    ctx.touch(input.resource_arn);
-    Ok(Empty {})
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WhichResource {
-    resource_arn: String,
-}
-
-#[derive(Serialize)]
-pub(super) struct Tags {
-    tags: Vec<Tag>,
-}
-
-pub(super) fn list_tags_for_resource(ctx: &mut Ctx<'_>, input: WhichResource) -> Result<Tags, AwsError> {
-    let tags: &BTreeMap<String, String> = &by_arn(ctx, &input.resource_arn)?.tags;
-    let tags = tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() });
-    Ok(Tags { tags: tags.collect() })
 }

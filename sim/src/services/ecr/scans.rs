@@ -1,36 +1,28 @@
 //! Scanning images.
 //!
-//! The main type is [`Event`]: the end of a scan.
+//! The main functions are [`pushed`] and [`start_image_scan`].
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::describe::ImageScanStatus;
+use super::events::Event;
 use super::findings::found;
 use super::manifest::is_index;
-use super::store::{ImageId, Scan, ScanFrequency, ScanStatus, ScanType, enter, find, find_image};
+use super::state::{ImageId, Scan, ScanFrequency, ScanStatus, ScanType, enter, find, find_image};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::world;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// What falls due.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// The scan that was started then ends.
-    Scanned { repository: String, digest: String, started: Timestamp },
-}
-
-/// Let it happen.
-pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
-    let Event::Scanned { repository: name, digest, started } = event;
+/// The scan that was started then ends.
+pub(super) fn end(scope: &mut Scope<'_>, name: &str, digest: &str, started: Timestamp) {
     let state = &mut scope.place().ecr;
-    let Some(repository) = state.repositories.get_mut(&name) else { return };
-    let Some(image) = repository.images.get_mut(&digest) else { return };
-    let findings = found(&state.findings, &name, image);
+    let Some(repository) = state.repositories.get_mut(name) else { return };
+    let Some(image) = repository.images.get_mut(digest) else { return };
+    let findings = found(&state.findings, name, image);
     let Some(scan) = image.scan.as_mut().filter(|scan| scan.started == started && scan.completed.is_none()) else {
         return;
     };
@@ -90,7 +82,7 @@ fn begin(scope: &mut Scope<'_>, repository: &str, digest: &str) {
     image.scan = Some(Scan { scan_type, status, description, started, completed: None, findings: Vec::new() });
     let takes = held.scans.takes;
     let event = Event::Scanned { repository: repository.to_owned(), digest: digest.to_owned(), started };
-    scope.schedule(takes, world::Event::Ecr(event));
+    scope.schedule(takes, event);
 }
 
 /// An image was pushed that was not there before: scan it, where the repository is scanned on push.

@@ -1,17 +1,17 @@
 //! How tasks behave: what a world file says that befalls them.
 //!
-//! The main types are [`Behaviour`], which matches tasks, and [`Fate`], what befalls one of them.
+//! The main types are [`TaskBehaviour`], which matches tasks, and [`Fate`], what befalls one of them.
 
 use std::time::Duration;
 
-use super::definition::Definition;
+use super::definition::TaskDefinition;
 use super::image;
 use crate::ctx::Scope;
 use crate::services::ecr::is_built;
 
 /// What befalls the tasks that match.
 #[derive(Debug, Clone)]
-pub(super) struct Behaviour {
+pub(super) struct TaskBehaviour {
     /// A part of the image of one of the containers; `built` stands for all that builds of this world pushed.
     pub(super) image: Option<String>,
     /// The digest of one of the containers' images.
@@ -46,9 +46,9 @@ pub(super) struct Crash {
     pub(super) reason: Option<String>,
 }
 
-impl Behaviour {
+impl TaskBehaviour {
     /// The container that it befalls in tasks of this definition, if it matches them.
-    fn container_of(&self, scope: &mut Scope<'_>, definition: &Definition) -> Option<String> {
+    fn container_of(&self, scope: &mut Scope<'_>, definition: &TaskDefinition) -> Option<String> {
         let containers = definition.containers();
         let family = self.family.as_ref().is_none_or(|family| *family == definition.family);
         let revision = self.from_revision.is_none_or(|revision| definition.revision >= revision);
@@ -72,7 +72,7 @@ impl Behaviour {
 
 /// What befalls a new task of this definition: by the first behaviour that matches and, where it is left to chance,
 /// strikes.
-pub(super) fn fate(scope: &mut Scope<'_>, definition: &Definition) -> Fate {
+pub(super) fn fate(scope: &mut Scope<'_>, definition: &TaskDefinition) -> Fate {
     for behaviour in scope.place().ecs.behaviours.clone() {
         let Some(container) = behaviour.container_of(scope, definition) else { continue };
         if strikes(scope, behaviour.probability, &definition.family) {

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::definitions::{bad_token, size};
-use super::state::{Cluster, Failure, cluster, cluster_name, invalid, is_foreign, last_part};
-use super::tags::{Tag, checked, listed};
-use super::task::{Phase, Timings};
+use super::state::{Cluster, ResourceFailure, cluster, cluster_name, invalid, is_foreign, last_part};
+use super::tags::ResourceTags;
+use super::task::{TaskPhase, Timings};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
+use crate::tags::{SmallTag, Tagged, listed};
 
 /// What a cluster keeps of its making as it was given.
 const SETTINGS: [&str; 5] =
@@ -30,12 +30,12 @@ pub(super) fn create_cluster(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     if !(1..=255).contains(&name.len()) || !name.chars().all(fits) {
         return Err(invalid("Identifier contains invalid characters."));
     }
-    let tags: Vec<Tag> = match input.remove("tags") {
+    let tags: Vec<SmallTag> = match input.remove("tags") {
         None => Vec::new(),
         Some(tags) => serde_json::from_value(tags)
             .map_err(|error| AwsError::new("SerializationException", format!("tags: {error}")))?,
     };
-    let tags = checked(tags)?;
+    let tags = ResourceTags::checked(tags)?;
     // A cluster that is there already is answered as it is.
     if let Some(existing) = ctx.scope.place().ecs.clusters.get(&name).filter(|cluster| cluster.active) {
         let cluster = existing.described(true);
@@ -61,15 +61,15 @@ pub(super) fn create_cluster(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
 
 impl Cluster {
     fn described(&self, whole: bool) -> Value {
-        let count = |phase: fn(Phase) -> bool| self.tasks.values().filter(|task| phase(task.phase)).count();
+        let count = |phase: fn(TaskPhase) -> bool| self.tasks.values().filter(|task| phase(task.phase)).count();
         let mut described = if whole { self.settings.clone() } else { Map::new() };
         for (name, value) in [
             ("clusterArn", json!(self.arn)),
             ("clusterName", json!(self.name)),
             ("status", json!(if self.active { "ACTIVE" } else { "INACTIVE" })),
             ("registeredContainerInstancesCount", json!(0)),
-            ("runningTasksCount", json!(count(Phase::is_running))),
-            ("pendingTasksCount", json!(count(Phase::is_pending))),
+            ("runningTasksCount", json!(count(TaskPhase::is_running))),
+            ("pendingTasksCount", json!(count(TaskPhase::is_pending))),
             ("activeServicesCount", json!(self.services.values().filter(|service| service.is_active()).count())),
             ("statistics", json!([])),
         ] {
@@ -78,7 +78,7 @@ impl Cluster {
         for list in ["settings", "capacityProviders", "defaultCapacityProviderStrategy"] {
             described.entry(list).or_insert_with(|| json!([]));
         }
-        let tags = if whole { listed(&self.tags) } else { Vec::new() };
+        let tags: Vec<SmallTag> = if whole { listed(&self.tags) } else { Vec::new() };
         described.insert("tags".to_owned(), json!(tags));
         Value::Object(described)
     }
@@ -95,7 +95,7 @@ pub(super) struct DescribeClusters {
 #[derive(Serialize)]
 pub(super) struct Clusters {
     clusters: Vec<Value>,
-    failures: Vec<Failure>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_clusters(ctx: &mut Ctx<'_>, mut input: DescribeClusters) -> Result<Clusters, AwsError> {
@@ -110,7 +110,7 @@ pub(super) fn describe_clusters(ctx: &mut Ctx<'_>, mut input: DescribeClusters) 
         let foreign = is_foreign(ctx, &given);
         match ctx.place().ecs.clusters.get(&cluster_name(Some(&given))) {
             Some(cluster) if !foreign => found.clusters.push(cluster.described(!input.include.is_empty())),
-            Some(_) | None => found.failures.push(Failure::missing(ctx, "cluster", &given)),
+            Some(_) | None => found.failures.push(ResourceFailure::missing(ctx, "cluster", &given)),
         }
     }
     Ok(found)
@@ -131,13 +131,11 @@ pub(super) struct ClusterArns {
 }
 
 pub(super) fn list_clusters(ctx: &mut Ctx<'_>, input: ListClusters) -> Result<ClusterArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let clusters = ctx.scope.place().ecs.clusters.values().filter(|cluster| cluster.active);
     let arns: Vec<String> = clusters.map(|cluster| cluster.arn.clone()).collect();
     let (cluster_arns, next_token) =
-        page::cut("clusters", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page("clusters", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(ClusterArns { cluster_arns, next_token })
 }
 
@@ -152,7 +150,7 @@ pub(super) fn delete_cluster(ctx: &mut Ctx<'_>, input: WhichCluster) -> Result<O
         let message = "The Cluster cannot be deleted while Services are active.";
         return Err(AwsError::new("ClusterContainsServicesException", message));
     }
-    if cluster.tasks.values().any(|task| task.phase != Phase::Stopped) {
+    if cluster.tasks.values().any(|task| task.phase != TaskPhase::Stopped) {
         let message = "The Cluster cannot be deleted while Tasks are active.";
         return Err(AwsError::new("ClusterContainsTasksException", message));
     }

@@ -1,27 +1,28 @@
 //! Task definitions: whatever was registered, field by field as it was given.
 //!
-//! The main type is [`Definition`]; [`resolve`] finds the one that a caller names.
+//! The main type is [`TaskDefinition`]; [`resolve`] finds the one that a caller names.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::state::{Tags, is_foreign};
+use super::state::is_foreign;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
+use crate::tags::Tags;
 
 /// The revisions of a family.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Family {
-    pub(super) revisions: BTreeMap<u64, Definition>,
+    pub(super) revisions: BTreeMap<u64, TaskDefinition>,
 }
 
 /// A revision of a task definition.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Definition {
+pub(super) struct TaskDefinition {
     pub(super) arn: String,
     pub(super) family: String,
     pub(super) revision: u64,
@@ -45,7 +46,7 @@ pub(super) struct ContainerDefinition {
     pub(super) memory: Option<u64>,
 }
 
-impl Definition {
+impl TaskDefinition {
     pub(super) fn containers(&self) -> Vec<ContainerDefinition> {
         let containers = self.document.get("containerDefinitions").and_then(Value::as_array);
         let text = |container: &Value, field: &str| {
@@ -105,11 +106,11 @@ pub(super) fn register(
     document: Map<String, Value>,
     tags: Tags,
     registered_by: String,
-) -> Definition {
+) -> TaskDefinition {
     let now = scope.now();
     let revisions = &scope.place().ecs.families.entry(family.to_owned()).or_default().revisions;
     let revision = revisions.keys().next_back().map_or(1, |last| last + 1);
-    let definition = Definition {
+    let definition = TaskDefinition {
         arn: scope.arn("ecs", &format!("task-definition/{family}:{revision}")),
         family: family.to_owned(),
         revision,
@@ -127,7 +128,7 @@ pub(super) fn register(
 }
 
 /// The task definition of `FAMILY` (its newest active revision), `FAMILY:REVISION` or an ARN.
-pub(super) fn resolve<'s>(scope: &'s mut Scope<'_>, given: &str) -> Option<&'s mut Definition> {
+pub(super) fn resolve<'s>(scope: &'s mut Scope<'_>, given: &str) -> Option<&'s mut TaskDefinition> {
     if is_foreign(scope, given) {
         return None;
     }
@@ -143,7 +144,7 @@ pub(super) fn resolve<'s>(scope: &'s mut Scope<'_>, given: &str) -> Option<&'s m
 }
 
 /// The active task definition that tasks are to run.
-pub(super) fn runnable(scope: &mut Scope<'_>, given: &str) -> Result<Definition, AwsError> {
+pub(super) fn runnable(scope: &mut Scope<'_>, given: &str) -> Result<TaskDefinition, AwsError> {
     let client = |message: &str| AwsError::new("ClientException", message);
     match resolve(scope, given) {
         Some(definition) if definition.active => Ok(definition.clone()),

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::definition::{Definition, register, resolve};
+use super::definition::{TaskDefinition, register, resolve};
 use super::state::invalid;
-use super::tags::{Tag, checked, listed};
+use super::tags::ResourceTags;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
+use crate::page::InvalidToken;
+use crate::tags::{SmallTag, Tagged, listed};
 
 /// What an answer says of a task definition, and no caller gives.
 const DESCRIPTIVE: [&str; 9] = [
@@ -31,7 +32,7 @@ const DESCRIPTIVE: [&str; 9] = [
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registered {
     task_definition: Value,
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<SmallTag>>,
 }
 
 fn client(message: impl Into<String>) -> AwsError {
@@ -43,12 +44,12 @@ pub(super) fn register_task_definition(
     mut document: Map<String, Value>,
 ) -> Result<Registered, AwsError> {
     document.retain(|field, _| !DESCRIPTIVE.contains(&field.as_str()));
-    let tags: Vec<Tag> = match document.remove("tags") {
+    let tags: Vec<SmallTag> = match document.remove("tags") {
         None => Vec::new(),
         Some(tags) => serde_json::from_value(tags)
             .map_err(|error| AwsError::new("SerializationException", format!("tags: {error}")))?,
     };
-    let tags = checked(tags)?;
+    let tags = ResourceTags::checked(tags)?;
     let family = match document.get("family") {
         Some(Value::String(family)) => family.clone(),
         _ => return Err(client("Family should not be null or empty.")),
@@ -148,7 +149,7 @@ pub(super) fn deregister_task_definition(
         return Err(client("Invalid revision number. Number: null"));
     }
     let definition = resolve(ctx, given);
-    let definition: &mut Definition =
+    let definition: &mut TaskDefinition =
         definition.ok_or_else(|| client("The specified task definition does not exist."))?;
     let again = !definition.active;
     if !again {
@@ -184,7 +185,6 @@ pub(super) fn list_task_definitions(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitions,
 ) -> Result<TaskDefinitionArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let active = match input.status.as_deref() {
         None | Some("ACTIVE") => true,
@@ -206,8 +206,7 @@ pub(super) fn list_task_definitions(
         arns.reverse();
     }
     let (task_definition_arns, next_token) =
-        page::cut("task-definitions", arns, size.min(most), input.next_token.as_deref(), |arn| arn)
-            .map_err(|_| bad_token())?;
+        ctx.page("task-definitions", arns, size, input.next_token.as_deref(), |arn| arn).map_err(bad_token)?;
     Ok(TaskDefinitionArns { task_definition_arns, next_token })
 }
 
@@ -231,7 +230,6 @@ pub(super) fn list_task_definition_families(
     ctx: &mut Ctx<'_>,
     input: ListTaskDefinitionFamilies,
 ) -> Result<Families, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let families = ctx.scope.place().ecs.families.iter();
     let families = families.filter(|(name, family)| {
@@ -245,8 +243,7 @@ pub(super) fn list_task_definition_families(
     });
     let families: Vec<String> = families.map(|(name, _)| name.clone()).collect();
     let (families, next_token) =
-        page::cut("families", families, size.min(most), input.next_token.as_deref(), |name| name)
-            .map_err(|_| bad_token())?;
+        ctx.page("families", families, size, input.next_token.as_deref(), |name| name).map_err(bad_token)?;
     Ok(Families { families, next_token })
 }
 
@@ -258,6 +255,6 @@ pub(super) fn size(asked: Option<usize>) -> Result<usize, AwsError> {
     }
 }
 
-pub(super) fn bad_token() -> AwsError {
+pub(super) fn bad_token(_: InvalidToken) -> AwsError {
     invalid("Invalid token.")
 }

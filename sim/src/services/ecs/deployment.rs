@@ -45,14 +45,14 @@ pub(super) struct Revision {
     pub(super) task_definition: String,
     /// The service's settings then.
     pub(super) settings: Map<String, Value>,
-    pub(super) images: Vec<Image>,
+    pub(super) images: Vec<ContainerImage>,
     pub(super) created: Timestamp,
 }
 
 /// A container's image in a revision.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Image {
+pub(super) struct ContainerImage {
     pub(super) container_name: String,
     pub(super) image: String,
     pub(super) image_digest: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct Image {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Status {
+pub(super) enum DeploymentStatus {
     Pending,
     InProgress,
     StopRequested,
@@ -72,35 +72,38 @@ pub(super) enum Status {
     RollbackFailed,
 }
 
-impl Status {
+impl DeploymentStatus {
     /// Whether it has not ended.
     pub(super) fn is_open(self) -> bool {
         match self {
-            Status::Pending
-            | Status::InProgress
-            | Status::StopRequested
-            | Status::RollbackRequested
-            | Status::RollbackInProgress => true,
-            Status::Successful | Status::Stopped | Status::RollbackSuccessful | Status::RollbackFailed => false,
+            DeploymentStatus::Pending
+            | DeploymentStatus::InProgress
+            | DeploymentStatus::StopRequested
+            | DeploymentStatus::RollbackRequested
+            | DeploymentStatus::RollbackInProgress => true,
+            DeploymentStatus::Successful
+            | DeploymentStatus::Stopped
+            | DeploymentStatus::RollbackSuccessful
+            | DeploymentStatus::RollbackFailed => false,
         }
     }
 
     /// Whether tasks are replaced now.
     pub(super) fn is_moving(self) -> bool {
-        matches!(self, Status::InProgress | Status::RollbackInProgress)
+        matches!(self, DeploymentStatus::InProgress | DeploymentStatus::RollbackInProgress)
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Status::Pending => "PENDING",
-            Status::InProgress => "IN_PROGRESS",
-            Status::StopRequested => "STOP_REQUESTED",
-            Status::RollbackRequested => "ROLLBACK_REQUESTED",
-            Status::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
-            Status::Successful => "SUCCESSFUL",
-            Status::Stopped => "STOPPED",
-            Status::RollbackSuccessful => "ROLLBACK_SUCCESSFUL",
-            Status::RollbackFailed => "ROLLBACK_FAILED",
+            DeploymentStatus::Pending => "PENDING",
+            DeploymentStatus::InProgress => "IN_PROGRESS",
+            DeploymentStatus::StopRequested => "STOP_REQUESTED",
+            DeploymentStatus::RollbackRequested => "ROLLBACK_REQUESTED",
+            DeploymentStatus::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
+            DeploymentStatus::Successful => "SUCCESSFUL",
+            DeploymentStatus::Stopped => "STOPPED",
+            DeploymentStatus::RollbackSuccessful => "ROLLBACK_SUCCESSFUL",
+            DeploymentStatus::RollbackFailed => "ROLLBACK_FAILED",
         }
     }
 }
@@ -126,7 +129,7 @@ pub(super) enum Stage {
 /// A revision in a service deployment, with its tasks.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Summary {
+pub(super) struct RevisionSummary {
     pub(super) arn: String,
     pub(super) requested_task_count: usize,
     pub(super) running_task_count: usize,
@@ -149,9 +152,9 @@ pub(super) struct ServiceDeployment {
     pub(super) id: String,
     /// The deployment that it began with.
     pub(super) deployment: String,
-    pub(super) target: Summary,
-    pub(super) sources: Vec<Summary>,
-    pub(super) status: Status,
+    pub(super) target: RevisionSummary,
+    pub(super) sources: Vec<RevisionSummary>,
+    pub(super) status: DeploymentStatus,
     pub(super) reason: Option<String>,
     pub(super) created: Timestamp,
     pub(super) started: Option<Timestamp>,

@@ -8,16 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::definitions::{bad_token, size};
-use super::deployment::{ServiceDeployment, Status};
-use super::schedule::{Event, Turn};
-use super::service::Service;
-use super::state::{Failure, Key, find, invalid, is_foreign};
+use super::deployment::{DeploymentStatus, ServiceDeployment};
+use super::events::{Event, Turn};
+use super::service::EcsService;
+use super::state::{ResourceFailure, ServiceKey, find, invalid, is_foreign};
 use super::views;
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::page;
-use crate::world;
 
 /// The most things that one call may describe.
 const MOST: usize = 20;
@@ -64,20 +63,20 @@ pub(super) fn list_service_deployments(ctx: &mut Ctx<'_>, input: ListServiceDepl
     let list = format!("service-deployments/{}/{}", key.cluster, key.service);
     let (found, next_token) =
         page::cut(&list, newest, size.min(most), input.next_token.as_deref(), |deployment| &deployment.id)
-            .map_err(|_| bad_token())?;
+            .map_err(bad_token)?;
     let service_deployments = found.into_iter().map(|deployment| views::brief(service, deployment)).collect();
     Ok(Briefs { service_deployments, next_token })
 }
 
 /// The service in an ARN `arn:…:KIND/CLUSTER/SERVICE/ID`.
-fn service_of<'s>(scope: &'s mut Scope<'_>, kind: &str, arn: &str) -> Option<&'s Service> {
+fn service_of<'s>(scope: &'s mut Scope<'_>, kind: &str, arn: &str) -> Option<&'s EcsService> {
     if is_foreign(scope, arn) {
         return None;
     }
     let (_, resource) = arn.split_once(&format!(":{kind}/"))?;
     match resource.split('/').collect::<Vec<_>>().as_slice() {
         [cluster, service, _] => {
-            let key = Key { cluster: (*cluster).to_owned(), service: (*service).to_owned() };
+            let key = ServiceKey { cluster: (*cluster).to_owned(), service: (*service).to_owned() };
             scope.place().ecs.service(&key)
         }
         _ => None,
@@ -101,7 +100,7 @@ pub(super) struct DescribeServiceDeployments {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServiceDeployments {
     service_deployments: Vec<Value>,
-    failures: Vec<Failure>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_service_deployments(
@@ -117,7 +116,7 @@ pub(super) fn describe_service_deployments(
         });
         match deployment {
             Some(deployment) => found.service_deployments.push(deployment),
-            None => found.failures.push(Failure::missing(ctx, "service-deployment", &arn)),
+            None => found.failures.push(ResourceFailure::missing(ctx, "service-deployment", &arn)),
         }
     }
     Ok(found)
@@ -133,7 +132,7 @@ pub(super) struct DescribeServiceRevisions {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServiceRevisions {
     service_revisions: Vec<Value>,
-    failures: Vec<Failure>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_service_revisions(
@@ -145,7 +144,7 @@ pub(super) fn describe_service_revisions(
     for arn in input.service_revision_arns {
         match service_of(ctx, "service-revision", &arn).and_then(|service| views::revision(service, &arn)) {
             Some(revision) => found.service_revisions.push(revision),
-            None => found.failures.push(Failure::missing(ctx, "service-revision", &arn)),
+            None => found.failures.push(ResourceFailure::missing(ctx, "service-revision", &arn)),
         }
     }
     Ok(found)
@@ -178,7 +177,7 @@ pub(super) fn stop_service_deployment(ctx: &mut Ctx<'_>, input: StopServiceDeplo
     let service = service_of(ctx, "service-deployment", &arn).ok_or_else(unknown)?;
     let deployment = service.service_deployments.iter().find(|deployment| deployment.arn == arn).ok_or_else(unknown)?;
     let (key, id, status) = (service.key.clone(), deployment.id.clone(), deployment.status);
-    if !matches!(status, Status::Pending | Status::InProgress) {
+    if !matches!(status, DeploymentStatus::Pending | DeploymentStatus::InProgress) {
         let message = format!("The service deployment cannot be stopped in the status {}.", status.name());
         return Err(AwsError::new("ConflictException", message));
     }
@@ -187,10 +186,10 @@ pub(super) fn stop_service_deployment(ctx: &mut Ctx<'_>, input: StopServiceDeplo
         return Err(AwsError::new("ConflictException", message));
     }
     if let Some(current) = ctx.place().ecs.service_mut(&key).and_then(|service| service.current_mut()) {
-        current.status = if go_back { Status::RollbackRequested } else { Status::StopRequested };
+        current.status = if go_back { DeploymentStatus::RollbackRequested } else { DeploymentStatus::StopRequested };
     }
     let event = Event::Rollout { cluster: key.cluster, service: key.service, id, turn: Turn::Stop };
-    ctx.schedule(STOPPING, world::Event::Ecs(event));
+    ctx.schedule(STOPPING, event);
     ctx.touch(arn.clone());
     Ok(Stopping { service_deployment_arn: arn })
 }

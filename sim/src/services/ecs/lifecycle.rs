@@ -1,6 +1,6 @@
 //! A task's way from provisioning to its end.
 //!
-//! The main functions are [`start`], [`stop`] and [`step`], which takes a task one phase further; [`Step`] is what falls
+//! The main functions are [`start`], [`stop`] and [`step`], which takes a task one phase further; [`TaskStep`] is what falls
 //! due. A step that does not fit the task any more, because it was stopped meanwhile, does nothing.
 
 use std::time::Duration;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::behaviour::fate;
-use super::definition::Definition;
+use super::definition::TaskDefinition;
+use super::events::Event;
 use super::image;
 use super::reconcile::reconcile;
 use super::rollout::{task_failed, task_ready};
-use super::schedule::Event;
 use super::service::say;
-use super::state::{Key, Tags};
-use super::task::{Container, ContainerStatus, Health, Phase, StopCode, Task, Times, Timings};
+use super::state::ServiceKey;
+use super::task::{Container, ContainerStatus, Health, StopCode, Task, TaskPhase, Times, Timings};
 use super::words;
 use crate::ctx::Scope;
-use crate::world;
+use crate::tags::Tags;
 
 /// How long ECS remembers a stopped task.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -27,7 +27,7 @@ const KILLED: i64 = 137;
 
 /// What falls due for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum TaskStep {
     /// Its network is there: the images are pulled.
     Provisioned,
     /// The images are there, or not.
@@ -45,7 +45,7 @@ pub(crate) enum Step {
 
 /// A task to start.
 pub(super) struct NewTask {
-    pub(super) definition: Definition,
+    pub(super) definition: TaskDefinition,
     pub(super) service: Option<String>,
     pub(super) deployment: Option<String>,
     pub(super) group: String,
@@ -64,7 +64,7 @@ pub(super) fn start(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
     if let Some(task) = scope.place().ecs.task_mut(cluster, &id) {
         task.fate = fate;
         let provision = task.timings.provision;
-        later(scope, cluster, &id, Step::Provisioned, provision);
+        later(scope, cluster, &id, TaskStep::Provisioned, provision);
     }
     id
 }
@@ -107,7 +107,7 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
         family: new.definition.family,
         group: new.group,
         started_by: new.started_by,
-        phase: Phase::Provisioning,
+        phase: TaskPhase::Provisioning,
         stopping: false,
         ready: false,
         balanced: new.balanced,
@@ -129,24 +129,24 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
     id
 }
 
-fn later(scope: &mut Scope<'_>, cluster: &str, id: &str, step: Step, after: Duration) {
+fn later(scope: &mut Scope<'_>, cluster: &str, id: &str, step: TaskStep, after: Duration) {
     let event = Event::Task { cluster: cluster.to_owned(), task: id.to_owned(), step };
-    scope.schedule(after, world::Event::Ecs(event));
+    scope.schedule(after, event);
 }
 
 /// Take a task one step further.
-pub(super) fn step(scope: &mut Scope<'_>, cluster: &str, id: &str, step: Step) {
+pub(super) fn step(scope: &mut Scope<'_>, cluster: &str, id: &str, step: TaskStep) {
     let Some(task) = scope.place().ecs.task_mut(cluster, id) else { return };
     task.version += 1;
     match (step, task.phase, task.stopping) {
-        (Step::Provisioned, Phase::Provisioning, false) => provisioned(scope, cluster, id),
-        (Step::Pulled, Phase::Pending, false) => pulled(scope, cluster, id),
-        (Step::Started, Phase::Pending, false) => started(scope, cluster, id),
-        (Step::Crashed, Phase::Running, false) => crashed(scope, cluster, id),
-        (Step::Checked, Phase::Running, false) => checked(scope, cluster, id),
-        (Step::Drained, Phase::Deactivating | Phase::Stopping, true) => drained(scope, cluster, id),
-        (Step::Stopped, Phase::Deprovisioning, true) => stopped(scope, cluster, id),
-        (Step::Forgotten, Phase::Stopped, true) => {
+        (TaskStep::Provisioned, TaskPhase::Provisioning, false) => provisioned(scope, cluster, id),
+        (TaskStep::Pulled, TaskPhase::Pending, false) => pulled(scope, cluster, id),
+        (TaskStep::Started, TaskPhase::Pending, false) => started(scope, cluster, id),
+        (TaskStep::Crashed, TaskPhase::Running, false) => crashed(scope, cluster, id),
+        (TaskStep::Checked, TaskPhase::Running, false) => checked(scope, cluster, id),
+        (TaskStep::Drained, TaskPhase::Deactivating | TaskPhase::Stopping, true) => drained(scope, cluster, id),
+        (TaskStep::Stopped, TaskPhase::Deprovisioning, true) => stopped(scope, cluster, id),
+        (TaskStep::Forgotten, TaskPhase::Stopped, true) => {
             if let Some(cluster) = scope.place().ecs.clusters.get_mut(cluster) {
                 cluster.tasks.remove(id);
             }
@@ -158,10 +158,10 @@ pub(super) fn step(scope: &mut Scope<'_>, cluster: &str, id: &str, step: Step) {
 fn provisioned(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     let now = scope.now();
     let Some(task) = scope.place().ecs.task_mut(cluster, id) else { return };
-    task.phase = Phase::Pending;
+    task.phase = TaskPhase::Pending;
     task.times.pull_started = Some(now);
     let pull = task.timings.pull;
-    later(scope, cluster, id, Step::Pulled, pull);
+    later(scope, cluster, id, TaskStep::Pulled, pull);
 }
 
 fn pulled(scope: &mut Scope<'_>, cluster: &str, id: &str) {
@@ -198,7 +198,7 @@ fn pulled(scope: &mut Scope<'_>, cluster: &str, id: &str) {
         Some(text) => ends(scope, cluster, id, StopCode::TaskFailedToStart, text),
         None => {
             task.times.pull_stopped = Some(now);
-            later(scope, cluster, id, Step::Started, start);
+            later(scope, cluster, id, TaskStep::Started, start);
         }
     }
 }
@@ -208,7 +208,7 @@ fn started(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     let now = scope.now();
     let kind = format!("ecs/runtime/{}/{cluster}", scope.at);
     let Some(task) = scope.place().ecs.task_mut(cluster, id) else { return };
-    task.phase = Phase::Running;
+    task.phase = TaskPhase::Running;
     task.times.started = Some(now);
     let count = task.containers.len();
     let (crash, health, is_checked) = (task.fate.crash.clone(), task.timings.health, task.is_checked());
@@ -220,10 +220,10 @@ fn started(scope: &mut Scope<'_>, cluster: &str, id: &str) {
         }
     }
     if let Some(crash) = crash {
-        later(scope, cluster, id, Step::Crashed, crash.after);
+        later(scope, cluster, id, TaskStep::Crashed, crash.after);
     }
     if is_checked {
-        later(scope, cluster, id, Step::Checked, health);
+        later(scope, cluster, id, TaskStep::Checked, health);
     } else {
         ready(scope, cluster, id);
     }
@@ -241,7 +241,7 @@ fn checked(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     match service {
         _ if !ill => ready(scope, cluster, id),
         Some(service) => {
-            let key = Key { cluster: cluster.to_owned(), service };
+            let key = ServiceKey { cluster: cluster.to_owned(), service };
             say(scope, &key, words::unhealthy(&key.service, id));
             let deployment = scope.place().ecs.task_mut(cluster, id).and_then(|task| task.deployment.clone());
             stop(scope, cluster, id, StopCode::ServiceSchedulerInitiated, words::UNHEALTHY_TASK.to_owned());
@@ -258,7 +258,7 @@ fn ready(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     task.ready = true;
     let deployment = task.deployment.clone();
     if let Some(service) = task.service.clone() {
-        let key = Key { cluster: cluster.to_owned(), service };
+        let key = ServiceKey { cluster: cluster.to_owned(), service };
         task_ready(scope, &key, deployment.as_deref());
         reconcile(scope, &key);
     }
@@ -288,7 +288,7 @@ fn ends(scope: &mut Scope<'_>, cluster: &str, id: &str, code: StopCode, reason: 
     let (deployment, service) = (task.deployment.clone(), task.service.clone());
     deprovision(scope, cluster, id, KILLED);
     if let Some(service) = service {
-        let key = Key { cluster: cluster.to_owned(), service };
+        let key = ServiceKey { cluster: cluster.to_owned(), service };
         task_failed(scope, &key, deployment.as_deref());
         reconcile(scope, &key);
     }
@@ -306,8 +306,8 @@ pub(super) fn stop(scope: &mut Scope<'_>, cluster: &str, id: &str, code: StopCod
     task.times.stopping = Some(now);
     let drain = task.timings.drain;
     if task.phase.is_running() {
-        task.phase = if task.balanced { Phase::Deactivating } else { Phase::Stopping };
-        later(scope, cluster, id, Step::Drained, drain);
+        task.phase = if task.balanced { TaskPhase::Deactivating } else { TaskPhase::Stopping };
+        later(scope, cluster, id, TaskStep::Drained, drain);
     } else {
         deprovision(scope, cluster, id, 0);
     }
@@ -328,20 +328,20 @@ fn deprovision(scope: &mut Scope<'_>, cluster: &str, id: &str, exit_code: i64) {
         container.status = ContainerStatus::Stopped;
         container.health = Health::Unknown;
     }
-    task.phase = Phase::Deprovisioning;
+    task.phase = TaskPhase::Deprovisioning;
     task.times.execution_stopped = Some(now);
     let deprovision = task.timings.deprovision;
-    later(scope, cluster, id, Step::Stopped, deprovision);
+    later(scope, cluster, id, TaskStep::Stopped, deprovision);
 }
 
 fn stopped(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     let now = scope.now();
     let Some(task) = scope.place().ecs.task_mut(cluster, id) else { return };
-    task.phase = Phase::Stopped;
+    task.phase = TaskPhase::Stopped;
     task.times.stopped = Some(now);
     let service = task.service.clone();
-    later(scope, cluster, id, Step::Forgotten, REMEMBERED);
+    later(scope, cluster, id, TaskStep::Forgotten, REMEMBERED);
     if let Some(service) = service {
-        reconcile(scope, &Key { cluster: cluster.to_owned(), service });
+        reconcile(scope, &ServiceKey { cluster: cluster.to_owned(), service });
     }
 }

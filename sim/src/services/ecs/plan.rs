@@ -4,7 +4,7 @@
 
 /// A task that is not being stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct StandingTask {
     pub(super) id: String,
     /// Whether it belongs to the primary deployment.
     pub(super) primary: bool,
@@ -43,10 +43,10 @@ pub(super) struct Plan {
 
 /// Decide. Tasks of older deployments that are not healthy go at once; healthy ones go when enough of the primary
 /// deployment are healthy in their place, or when they must make room for them.
-pub(super) fn decide(limits: Limits, tasks: &[Seen], may_start: bool) -> Plan {
+pub(super) fn decide(limits: Limits, tasks: &[StandingTask], may_start: bool) -> Plan {
     let Limits { desired, lower, upper } = limits;
-    let (primary, old): (Vec<&Seen>, Vec<&Seen>) = tasks.iter().partition(|task| task.primary);
-    let healthy_of = |tasks: &[&Seen]| tasks.iter().filter(|task| task.healthy).count();
+    let (primary, old): (Vec<&StandingTask>, Vec<&StandingTask>) = tasks.iter().partition(|task| task.primary);
+    let healthy_of = |tasks: &[&StandingTask]| tasks.iter().filter(|task| task.healthy).count();
     let (healthy_old, healthy_new) = (healthy_of(&old), healthy_of(&primary));
     let mut may_lose = (healthy_old + healthy_new).saturating_sub(lower);
 
@@ -83,9 +83,9 @@ mod tests {
 
     use super::*;
 
-    fn tasks(primary: (usize, usize), old: (usize, usize)) -> Vec<Seen> {
+    fn tasks(primary: (usize, usize), old: (usize, usize)) -> Vec<StandingTask> {
         let of = |count, primary, healthy| {
-            (0..count).map(move |n| Seen { id: format!("{primary}/{healthy}/{n}"), primary, healthy })
+            (0..count).map(move |n| StandingTask { id: format!("{primary}/{healthy}/{n}"), primary, healthy })
         };
         of(primary.0, true, true)
             .chain(of(primary.1, true, false))
@@ -126,7 +126,7 @@ mod tests {
             let limits = Limits::new(desired, minimum, 100 + over);
             let before = tasks((healthy, starting), (old, ill));
             let plan = decide(limits, &before, may_start);
-            let after: Vec<&Seen> = before.iter().filter(|task| !plan.stop.contains(&task.id)).collect();
+            let after: Vec<&StandingTask> = before.iter().filter(|task| !plan.stop.contains(&task.id)).collect();
             let healthy_after = after.iter().filter(|task| task.healthy).count();
             let healthy_before = before.iter().filter(|task| task.healthy).count();
             // Stopping never goes below the lower limit; what is below it already is not made worse.

@@ -7,23 +7,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::definition::resolve;
-use super::deployment::{RolloutState, Stage, Status};
+use super::deployment::{DeploymentStatus, RolloutState, Stage};
+use super::events::Event;
 use super::lifecycle::{NewTask, start, stop};
-use super::plan::{Limits, Seen, decide};
+use super::plan::{Limits, StandingTask, decide};
 use super::rollout::{bake, complete};
-use super::schedule::Event;
 use super::service::{ServiceStatus, say};
-use super::state::{Cluster, Key, container_instance};
-use super::task::{Phase, StopCode, Task};
+use super::state::{Cluster, ServiceKey, container_instance};
+use super::task::{StopCode, Task, TaskPhase};
 use super::words;
 use crate::ctx::Scope;
-use crate::world;
 
 /// When ECS tries again to place what it had no room for.
 const PLACED_AGAIN: Duration = Duration::from_secs(15);
 
 /// Start and stop tasks as the plan says, then see what has been reached.
-pub(super) fn reconcile(scope: &mut Scope<'_>, key: &Key) {
+pub(super) fn reconcile(scope: &mut Scope<'_>, key: &ServiceKey) {
     let Some((limits, tasks, may_start)) = look(scope, key) else {
         settle(scope, key);
         return;
@@ -38,7 +37,7 @@ pub(super) fn reconcile(scope: &mut Scope<'_>, key: &Key) {
 }
 
 /// What the plan is made of; none where nothing is to be started or stopped.
-fn look(scope: &mut Scope<'_>, key: &Key) -> Option<(Limits, Vec<Seen>, bool)> {
+fn look(scope: &mut Scope<'_>, key: &ServiceKey) -> Option<(Limits, Vec<StandingTask>, bool)> {
     let now = scope.now();
     let ecs = &scope.place().ecs;
     let service = ecs.service(key)?;
@@ -52,7 +51,7 @@ fn look(scope: &mut Scope<'_>, key: &Key) -> Option<(Limits, Vec<Seen>, bool)> {
     let may_start = service.is_active() && !failed && !held;
     let mut tasks: Vec<&Task> = ecs.tasks_of(key).filter(|task| task.stays()).collect();
     tasks.sort_by_key(|task| (task.times.created, &task.id));
-    let seen = |task: &Task| Seen {
+    let seen = |task: &Task| StandingTask {
         id: task.id.clone(),
         primary: task.deployment.as_ref() == Some(&primary.id),
         healthy: task.ready,
@@ -60,7 +59,7 @@ fn look(scope: &mut Scope<'_>, key: &Key) -> Option<(Limits, Vec<Seen>, bool)> {
     Some((service.limits(), tasks.into_iter().map(seen).collect(), may_start))
 }
 
-fn stop_all(scope: &mut Scope<'_>, key: &Key, ids: &[String]) {
+fn stop_all(scope: &mut Scope<'_>, key: &ServiceKey, ids: &[String]) {
     let balanced = scope.place().ecs.service(key).is_some_and(|service| service.is_balanced());
     let (mut running, mut pending) = (Vec::new(), 0);
     for id in ids {
@@ -84,7 +83,7 @@ fn stop_all(scope: &mut Scope<'_>, key: &Key, ids: &[String]) {
     }
 }
 
-fn start_all(scope: &mut Scope<'_>, key: &Key, count: usize) {
+fn start_all(scope: &mut Scope<'_>, key: &ServiceKey, count: usize) {
     if count == 0 {
         return;
     }
@@ -124,18 +123,18 @@ fn start_all(scope: &mut Scope<'_>, key: &Key, count: usize) {
 }
 
 /// Look for room again later; once, however often there was none meanwhile.
-fn place_again(scope: &mut Scope<'_>, key: &Key) {
+fn place_again(scope: &mut Scope<'_>, key: &ServiceKey) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     if service.places_at.is_none_or(|at| at <= now) {
         service.places_at = Some(now + PLACED_AGAIN);
         let again = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
-        scope.schedule(PLACED_AGAIN, world::Event::Ecs(again));
+        scope.schedule(PLACED_AGAIN, again);
     }
 }
 
 /// Say something, unless the service said it last.
-pub(super) fn told_once(scope: &mut Scope<'_>, key: &Key, message: String) {
+pub(super) fn told_once(scope: &mut Scope<'_>, key: &ServiceKey, message: String) {
     let last = scope.place().ecs.service(key).and_then(|service| service.events.front());
     if last.is_none_or(|last| last.message != message) {
         say(scope, key, message);
@@ -143,12 +142,12 @@ pub(super) fn told_once(scope: &mut Scope<'_>, key: &Key, message: String) {
 }
 
 /// What has been reached: deployments without tasks go, a deployment completes, a deleted service ends.
-fn settle(scope: &mut Scope<'_>, key: &Key) {
+fn settle(scope: &mut Scope<'_>, key: &ServiceKey) {
     count(scope, key);
     let ecs = &mut scope.place().ecs;
     let Some(service) = ecs.service(key) else { return };
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
-    for task in ecs.tasks_of(key).filter(|task| task.phase != Phase::Stopped) {
+    for task in ecs.tasks_of(key).filter(|task| task.phase != TaskPhase::Stopped) {
         *left.entry(task.deployment.clone().unwrap_or_default()).or_default() += 1;
     }
     let wanted = service.wanted();
@@ -168,8 +167,10 @@ fn settle(scope: &mut Scope<'_>, key: &Key) {
         return;
     }
     match service.current().map(|current| (current.status, current.stage, current.baked)) {
-        Some((Status::InProgress, Some(Stage::ScaleUp), false)) if steady => bake(scope, key),
-        Some((Status::InProgress, _, true)) | Some((Status::RollbackInProgress, _, _)) if steady => {
+        Some((DeploymentStatus::InProgress, Some(Stage::ScaleUp), false)) if steady => bake(scope, key),
+        Some((DeploymentStatus::InProgress, _, true)) | Some((DeploymentStatus::RollbackInProgress, _, _))
+            if steady =>
+        {
             complete(scope, key)
         }
         Some(_) => {}
@@ -178,7 +179,7 @@ fn settle(scope: &mut Scope<'_>, key: &Key) {
 }
 
 /// Tell that the steady state is reached, once.
-fn reached(scope: &mut Scope<'_>, key: &Key, steady: bool) {
+fn reached(scope: &mut Scope<'_>, key: &ServiceKey, steady: bool) {
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     // A deployment that failed and did not go back leaves a service that is to run what it cannot.
     let failed = service.primary().is_none_or(|primary| primary.rollout == RolloutState::Failed);
@@ -190,7 +191,7 @@ fn reached(scope: &mut Scope<'_>, key: &Key, steady: bool) {
 }
 
 /// Write down how many tasks each revision of the current service deployment has.
-fn count(scope: &mut Scope<'_>, key: &Key) {
+fn count(scope: &mut Scope<'_>, key: &ServiceKey) {
     let now = scope.now();
     let ecs = &mut scope.place().ecs;
     let Some(service) = ecs.service(key) else { return };

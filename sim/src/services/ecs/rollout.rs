@@ -7,17 +7,17 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::deployment::{
-    Deployment, Guard, Image, Revision, Rollback, RolloutState, ServiceDeployment, Stage, Status, Summary, threshold,
+    ContainerImage, Deployment, DeploymentStatus, Guard, Revision, RevisionSummary, Rollback, RolloutState,
+    ServiceDeployment, Stage, threshold,
 };
+use super::events::{Event, Turn};
 use super::image;
 use super::reconcile::{reconcile, told_once};
-use super::schedule::{Event, Turn};
 use super::service::{Completed, say};
-use super::state::Key;
+use super::state::ServiceKey;
 use super::words;
 use crate::ctx::Scope;
 use crate::services::cloudwatch::{self, AlarmState};
-use crate::world;
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 const DIGITS: &str = "123456789";
@@ -71,16 +71,16 @@ impl Cause {
 }
 
 /// A new revision of the service, made of what it says now, and the deployment that brings it.
-pub(super) fn deploy(scope: &mut Scope<'_>, key: &Key) {
+pub(super) fn deploy(scope: &mut Scope<'_>, key: &ServiceKey) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service(key) else { return };
     let (task_definition, settings) = (service.task_definition.clone(), service.settings.clone());
     let (wanted, configuration) = (service.wanted(), service.configuration.clone());
     let schedule = service.timings.schedule;
-    let sources: Vec<Summary> = service
+    let sources: Vec<RevisionSummary> = service
         .deployments
         .iter()
-        .map(|deployment| Summary {
+        .map(|deployment| RevisionSummary {
             arn: deployment.revision.clone(),
             requested_task_count: wanted,
             running_task_count: 0,
@@ -111,14 +111,14 @@ pub(super) fn deploy(scope: &mut Scope<'_>, key: &Key) {
         arn,
         id: id.clone(),
         deployment: deployment_id,
-        target: Summary {
+        target: RevisionSummary {
             arn: revision.arn.clone(),
             requested_task_count: wanted,
             running_task_count: 0,
             pending_task_count: 0,
         },
         sources,
-        status: Status::Pending,
+        status: DeploymentStatus::Pending,
         reason: None,
         created: now,
         started: None,
@@ -137,7 +137,7 @@ pub(super) fn deploy(scope: &mut Scope<'_>, key: &Key) {
     };
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     if let Some(current) = service.current_mut() {
-        current.status = Status::Stopped;
+        current.status = DeploymentStatus::Stopped;
         current.reason = Some("Service deployment stopped because a new service deployment started.".to_owned());
         current.stopped = Some(now);
         current.finished = Some(now);
@@ -153,11 +153,11 @@ pub(super) fn deploy(scope: &mut Scope<'_>, key: &Key) {
     later(scope, key, &id, Turn::Begin, schedule);
 }
 
-fn revise(scope: &mut Scope<'_>, key: &Key, task_definition: &str, settings: Map<String, Value>) -> Revision {
+fn revise(scope: &mut Scope<'_>, key: &ServiceKey, task_definition: &str, settings: Map<String, Value>) -> Revision {
     let name = format!("ecs/{}/{}/{}", scope.at, key.cluster, key.service);
     let number = scope.world.ids.characters(&format!("{name}/revision"), DIGITS, 19);
     let definition = super::definition::resolve(scope, task_definition).map(|definition| definition.containers());
-    let images = definition.unwrap_or_default().into_iter().map(|container| Image {
+    let images = definition.unwrap_or_default().into_iter().map(|container| ContainerImage {
         container_name: container.name,
         image_digest: image::pull(scope, &container.image).ok(),
         image: container.image,
@@ -171,22 +171,22 @@ fn revise(scope: &mut Scope<'_>, key: &Key, task_definition: &str, settings: Map
     }
 }
 
-fn later(scope: &mut Scope<'_>, key: &Key, id: &str, turn: Turn, after: Duration) {
+fn later(scope: &mut Scope<'_>, key: &ServiceKey, id: &str, turn: Turn, after: Duration) {
     let (cluster, service) = (key.cluster.clone(), key.service.clone());
     let event = Event::Rollout { cluster, service, id: id.to_owned(), turn };
-    scope.schedule(after, world::Event::Ecs(event));
+    scope.schedule(after, event);
 }
 
 /// Something falls due for a service deployment; nothing, where it has ended meanwhile.
-pub(super) fn turn(scope: &mut Scope<'_>, key: &Key, id: &str, turn: Turn) {
+pub(super) fn turn(scope: &mut Scope<'_>, key: &ServiceKey, id: &str, turn: Turn) {
     let service = scope.place().ecs.service(key);
     let current = service.and_then(|service| service.current()).filter(|current| current.id == id);
     let Some(status) = current.map(|current| current.status) else { return };
     match (turn, status) {
-        (Turn::Begin, Status::Pending) => begin(scope, key),
-        (Turn::Stop, Status::RollbackRequested) => fail(scope, key, Cause::User, true),
-        (Turn::Stop, Status::StopRequested) => fail(scope, key, Cause::User, false),
-        (Turn::Baked, Status::InProgress) => {
+        (Turn::Begin, DeploymentStatus::Pending) => begin(scope, key),
+        (Turn::Stop, DeploymentStatus::RollbackRequested) => fail(scope, key, Cause::User, true),
+        (Turn::Stop, DeploymentStatus::StopRequested) => fail(scope, key, Cause::User, false),
+        (Turn::Baked, DeploymentStatus::InProgress) => {
             if let Some(current) = scope.place().ecs.service_mut(key).and_then(|service| service.current_mut()) {
                 current.baked = true;
                 current.stage = Some(Stage::CleanUp);
@@ -198,13 +198,13 @@ pub(super) fn turn(scope: &mut Scope<'_>, key: &Key, id: &str, turn: Turn) {
 }
 
 /// A pending service deployment begins. Alarms that are on already say nothing about it: they are not watched.
-fn begin(scope: &mut Scope<'_>, key: &Key) {
+fn begin(scope: &mut Scope<'_>, key: &ServiceKey) {
     let now = scope.now();
     let alarms = scope.place().ecs.service(key).and_then(|service| service.configuration.alarms());
     let names = alarms.map(|alarms| alarms.names).unwrap_or_default();
     let alight = names.iter().any(|name| cloudwatch::state_of(scope, name) == Some(AlarmState::Alarm));
     let Some(current) = scope.place().ecs.service_mut(key).and_then(|service| service.current_mut()) else { return };
-    current.status = Status::InProgress;
+    current.status = DeploymentStatus::InProgress;
     current.started = Some(now);
     current.stage = Some(Stage::ScaleUp);
     if alight {
@@ -215,7 +215,7 @@ fn begin(scope: &mut Scope<'_>, key: &Key) {
 
 /// All tasks are new and healthy: wait for the bake time, if there is one. Where alarms watch and no bake time is given,
 /// it is as long as the slowest of them needs to see something.
-pub(super) fn bake(scope: &mut Scope<'_>, key: &Key) {
+pub(super) fn bake(scope: &mut Scope<'_>, key: &ServiceKey) {
     let Some(service) = scope.place().ecs.service(key) else { return };
     let Some(current) = service.current() else { return };
     let (id, watched) = (current.id.clone(), current.alarms == Guard::Monitoring);
@@ -239,7 +239,7 @@ pub(super) fn bake(scope: &mut Scope<'_>, key: &Key) {
 }
 
 /// The current service deployment ends well: it, or its rollback, is what serves.
-pub(super) fn complete(scope: &mut Scope<'_>, key: &Key) {
+pub(super) fn complete(scope: &mut Scope<'_>, key: &ServiceKey) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     let Some(primary) = service.primary_mut() else { return };
@@ -251,8 +251,8 @@ pub(super) fn complete(scope: &mut Scope<'_>, key: &Key) {
     service.completed = Some(completed);
     service.steady = true;
     if let Some(current) = service.current_mut() {
-        let back = current.status == Status::RollbackInProgress;
-        current.status = if back { Status::RollbackSuccessful } else { Status::Successful };
+        let back = current.status == DeploymentStatus::RollbackInProgress;
+        current.status = if back { DeploymentStatus::RollbackSuccessful } else { DeploymentStatus::Successful };
         current.finished = Some(now);
         current.updated = now;
         current.stage = None;
@@ -268,7 +268,7 @@ pub(super) fn complete(scope: &mut Scope<'_>, key: &Key) {
 
 /// The current service deployment fails: it goes back to what completed last, or stays where it is. A rollback that fails
 /// goes nowhere.
-pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool) {
+pub(super) fn fail(scope: &mut Scope<'_>, key: &ServiceKey, cause: Cause, go_back: bool) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     let completed = service.completed.clone();
@@ -279,7 +279,7 @@ pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool
     let failed = primary.id.clone();
     let Some(current) = service.current_mut() else { return };
     current.updated = now;
-    let was_back = current.status == Status::RollbackInProgress;
+    let was_back = current.status == DeploymentStatus::RollbackInProgress;
     match cause {
         Cause::Breaker => current.breaker = Guard::Triggered,
         Cause::Alarm => current.alarms = Guard::Triggered,
@@ -289,7 +289,7 @@ pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool
     match &target {
         Some(target) => {
             let reason = cause.rolled_back().to_owned();
-            current.status = Status::RollbackInProgress;
+            current.status = DeploymentStatus::RollbackInProgress;
             current.stage = None;
             current.rollback = Some(Rollback {
                 reason: reason.clone(),
@@ -299,7 +299,7 @@ pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool
             current.reason = Some(reason);
         }
         None => {
-            current.status = if was_back { Status::RollbackFailed } else { Status::Stopped };
+            current.status = if was_back { DeploymentStatus::RollbackFailed } else { DeploymentStatus::Stopped };
             current.reason.get_or_insert_with(|| cause.stopped().to_owned());
             current.finished = Some(now);
             current.stopped = Some(now);
@@ -315,7 +315,7 @@ pub(super) fn fail(scope: &mut Scope<'_>, key: &Key, cause: Cause, go_back: bool
 }
 
 /// Make the deployment that completed last the primary one again, with the settings of its revision.
-fn go_back_to(scope: &mut Scope<'_>, key: &Key, target: &Completed, cause: Cause) {
+fn go_back_to(scope: &mut Scope<'_>, key: &ServiceKey, target: &Completed, cause: Cause) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     let Some(revision) = service.revision(&target.revision).cloned() else { return };
@@ -350,18 +350,18 @@ fn go_back_to(scope: &mut Scope<'_>, key: &Key, target: &Completed, cause: Cause
 }
 
 /// A task of the service is healthy: failures before it do not count any more.
-pub(super) fn task_ready(scope: &mut Scope<'_>, key: &Key, deployment: Option<&str>) {
+pub(super) fn task_ready(scope: &mut Scope<'_>, key: &ServiceKey, deployment: Option<&str>) {
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     let Some(primary) = service.primary_mut().filter(|primary| Some(primary.id.as_str()) == deployment) else { return };
     primary.failed = 0;
     primary.held_until = None;
-    if let Some(current) = service.current_mut().filter(|current| current.status == Status::InProgress) {
+    if let Some(current) = service.current_mut().filter(|current| current.status == DeploymentStatus::InProgress) {
         current.failures = 0;
     }
 }
 
 /// A task of the service failed. Too many fail the deployment; where nothing guards it, its tasks start ever later.
-pub(super) fn task_failed(scope: &mut Scope<'_>, key: &Key, deployment: Option<&str>) {
+pub(super) fn task_failed(scope: &mut Scope<'_>, key: &ServiceKey, deployment: Option<&str>) {
     let now = scope.now();
     let Some(service) = scope.place().ecs.service_mut(key) else { return };
     let most = threshold(service.wanted());
@@ -372,7 +372,7 @@ pub(super) fn task_failed(scope: &mut Scope<'_>, key: &Key, deployment: Option<&
     let breaker = service.configuration.breaker();
     let moving = service.current_mut().filter(|current| current.status.is_moving());
     if let Some(current) = moving {
-        if current.status == Status::InProgress {
+        if current.status == DeploymentStatus::InProgress {
             current.failures = failed;
         }
         if let Some(go_back) = breaker {
@@ -392,7 +392,7 @@ pub(super) fn task_failed(scope: &mut Scope<'_>, key: &Key, deployment: Option<&
     }
     told_once(scope, key, words::inconsistent(&key.service));
     let event = Event::Reconcile { cluster: key.cluster.clone(), service: key.service.clone() };
-    scope.schedule(hold, world::Event::Ecs(event));
+    scope.schedule(hold, event);
 }
 
 /// An alarm changed its state: deployments that it guards fail.
@@ -401,11 +401,11 @@ pub(crate) fn alarm_changed(scope: &mut Scope<'_>, name: &str, state: AlarmState
         return;
     }
     let services = scope.place().ecs.clusters.values().flat_map(|cluster| cluster.services.values());
-    let guarded: Vec<(Key, bool)> = services
+    let guarded: Vec<(ServiceKey, bool)> = services
         .filter_map(|service| {
             let current = service.current()?;
             let alarms = current.configuration.alarms()?;
-            let watches = current.status == Status::InProgress && current.alarms == Guard::Monitoring;
+            let watches = current.status == DeploymentStatus::InProgress && current.alarms == Guard::Monitoring;
             (watches && alarms.names.iter().any(|watched| watched == name))
                 .then(|| (service.key.clone(), alarms.rollback))
         })

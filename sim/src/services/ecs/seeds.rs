@@ -9,15 +9,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::behaviour::{Behaviour, Crash, Fate};
-use super::definition::{Definition, register};
-use super::deployment::Status;
+use super::behaviour::{Crash, Fate, TaskBehaviour};
+use super::definition::{TaskDefinition, register};
+use super::deployment::DeploymentStatus;
 use super::image;
 use super::lifecycle::{NewTask, place};
 use super::rollout::{complete, deploy};
-use super::service::{Configuration, Service, ServiceStatus};
-use super::state::{Cluster, Key};
-use super::task::{ContainerStatus, Health, Phase, Timings};
+use super::service::{Configuration, EcsService, ServiceStatus};
+use super::state::{Cluster, ServiceKey};
+use super::task::{ContainerStatus, Health, TaskPhase, Timings};
 use crate::ctx::Scope;
 use crate::world::{Caller, World};
 use crate::worldfile::{Problems, Span};
@@ -158,8 +158,7 @@ pub(crate) fn plant(
     behaviours: &[BehaviourSeed],
     problems: &mut Problems,
 ) {
-    let at = world.home.clone();
-    let mut scope = Scope { world, at };
+    let mut scope = world.scope(None, None);
     for seed in clusters {
         let cluster = Cluster {
             name: seed.name.clone(),
@@ -190,7 +189,7 @@ pub(crate) fn plant(
 }
 
 fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
-    let key = Key { cluster: seed.cluster.clone(), service: seed.name.clone() };
+    let key = ServiceKey { cluster: seed.cluster.clone(), service: seed.name.clone() };
     let now = scope.now();
     let cluster = scope.place().ecs.clusters.get(&key.cluster);
     let cluster = cluster.ok_or_else(|| format!("there is no cluster {:?} in the file", key.cluster))?;
@@ -209,7 +208,7 @@ fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
             },
         },
     });
-    let service = Service {
+    let service = EcsService {
         arn: scope.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)),
         key: key.clone(),
         cluster_arn,
@@ -235,7 +234,7 @@ fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
     }
     deploy(scope, &key);
     if let Some(current) = scope.place().ecs.service_mut(&key).and_then(|service| service.current_mut()) {
-        current.status = Status::InProgress;
+        current.status = DeploymentStatus::InProgress;
         current.started = Some(now);
         current.target.running_task_count = seed.desired_count;
     }
@@ -247,7 +246,7 @@ fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
 }
 
 /// A task of a service that runs and is healthy.
-fn run(scope: &mut Scope<'_>, key: &Key, definition: &Definition, timings: Timings) -> Result<(), String> {
+fn run(scope: &mut Scope<'_>, key: &ServiceKey, definition: &TaskDefinition, timings: Timings) -> Result<(), String> {
     let now = scope.now();
     let primary = scope.place().ecs.service(key).and_then(|service| service.primary());
     let deployment = primary.map(|primary| primary.id.clone());
@@ -269,7 +268,7 @@ fn run(scope: &mut Scope<'_>, key: &Key, definition: &Definition, timings: Timin
         containers.iter().map(|container| image::pull(scope, &container.image)).collect();
     let digests = digests?;
     let Some(task) = scope.place().ecs.task_mut(&key.cluster, &id) else { return Ok(()) };
-    task.phase = Phase::Running;
+    task.phase = TaskPhase::Running;
     task.ready = true;
     task.times.pull_started = Some(now);
     task.times.pull_stopped = Some(now);
@@ -296,7 +295,7 @@ impl ServiceSeed {
         Configuration::default().merged(given.as_object().cloned().unwrap_or_default())
     }
 
-    fn definition(&self, scope: &mut Scope<'_>) -> Result<Definition, String> {
+    fn definition(&self, scope: &mut Scope<'_>) -> Result<TaskDefinition, String> {
         if !self.containers.iter().any(|container| container.essential) {
             return Err("at least one container is essential".to_owned());
         }
@@ -352,7 +351,7 @@ impl ContainerSeed {
 }
 
 impl BehaviourSeed {
-    fn behaviour(&self) -> Result<Behaviour, String> {
+    fn behaviour(&self) -> Result<TaskBehaviour, String> {
         if self.image.is_none() && self.digest.is_none() && self.family.is_none() {
             return Err("it needs an `image`, a `digest` or a `family`".to_owned());
         }
@@ -368,7 +367,7 @@ impl BehaviourSeed {
             reason: self.reason.clone(),
         });
         let never_starts = self.never_starts.then(|| self.reason.clone().unwrap_or_default());
-        Ok(Behaviour {
+        Ok(TaskBehaviour {
             image: self.image.clone(),
             digest: self.digest.clone(),
             family: self.family.clone(),

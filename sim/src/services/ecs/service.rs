@@ -1,6 +1,6 @@
 //! A service: what it is to run, how it gets there, and what it says about it.
 //!
-//! The main types are [`Service`] and [`Configuration`], its deployment configuration.
+//! The main types are [`EcsService`] and [`Configuration`], its deployment configuration.
 
 use std::collections::VecDeque;
 
@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 
 use super::deployment::{Deployment, Revision, ServiceDeployment};
 use super::plan::Limits;
-use super::state::{Key, Tags, invalid};
+use super::state::{ServiceKey, invalid};
 use super::task::Timings;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
+use crate::tags::Tags;
 
 /// How many of its newest events a service shows.
 const EVENTS: usize = 100;
@@ -31,8 +32,8 @@ pub(super) enum ServiceStatus {
 /// A service.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Service {
-    pub(super) key: Key,
+pub(super) struct EcsService {
+    pub(super) key: ServiceKey,
     pub(super) arn: String,
     pub(super) cluster_arn: String,
     pub(super) status: ServiceStatus,
@@ -77,7 +78,7 @@ pub(super) struct ServiceEvent {
     pub(super) message: String,
 }
 
-impl Service {
+impl EcsService {
     pub(super) fn is_active(&self) -> bool {
         self.status == ServiceStatus::Active
     }
@@ -123,7 +124,7 @@ impl Service {
 }
 
 /// Let a service say something now.
-pub(super) fn say(scope: &mut Scope<'_>, key: &Key, message: String) {
+pub(super) fn say(scope: &mut Scope<'_>, key: &ServiceKey, message: String) {
     let id = scope.world.ids.uuid(&format!("ecs/event/{}/{}/{}", scope.at, key.cluster, key.service));
     let event = ServiceEvent { id, created_at: scope.now(), message };
     if let Some(service) = scope.place().ecs.service_mut(key) {

@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::definitions::{bad_token, size};
-use super::deployment::Status;
+use super::deployment::DeploymentStatus;
 use super::reconcile::reconcile;
 use super::service::ServiceStatus;
-use super::state::{Failure, cluster, find, invalid, last_part};
+use super::state::{ResourceFailure, cluster, find, invalid, last_part};
 use super::updates::{OneService, shown};
 use super::views;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Deserialize)]
 pub(super) struct DescribeServices {
@@ -27,7 +26,7 @@ pub(super) struct DescribeServices {
 #[derive(Serialize)]
 pub(super) struct Services {
     services: Vec<Value>,
-    failures: Vec<Failure>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_services(ctx: &mut Ctx<'_>, input: DescribeServices) -> Result<Services, AwsError> {
@@ -44,7 +43,7 @@ pub(super) fn describe_services(ctx: &mut Ctx<'_>, input: DescribeServices) -> R
         let service = find(ctx, given, name).ok().and_then(|key| views::service(&ctx.place().ecs, &key, with_tags));
         match service {
             Some(service) => found.services.push(service),
-            None => found.failures.push(Failure::missing(ctx, &format!("service/{cluster}"), name)),
+            None => found.failures.push(ResourceFailure::missing(ctx, &format!("service/{cluster}"), name)),
         }
     }
     Ok(found)
@@ -68,7 +67,6 @@ pub(super) struct ServiceArns {
 }
 
 pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<ServiceArns, AwsError> {
-    let most = ctx.world.page_size;
     // A page of services holds 10 where nothing else is asked for.
     let size = size(input.max_results.or(Some(10)))?;
     let services = cluster(ctx, input.cluster.as_deref())?.services.values();
@@ -79,8 +77,7 @@ pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<Se
         .map(|service| service.arn.clone())
         .collect();
     let (service_arns, next_token) =
-        page::cut("services", arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page("services", arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(ServiceArns { service_arns, next_token })
 }
 
@@ -104,7 +101,7 @@ pub(super) fn delete_service(ctx: &mut Ctx<'_>, input: DeleteService) -> Result<
     }
     service.status = ServiceStatus::Draining;
     if let Some(current) = service.current_mut() {
-        current.status = Status::Stopped;
+        current.status = DeploymentStatus::Stopped;
         current.reason = Some("Service deployment stopped because the service was deleted.".to_owned());
         current.finished = Some(now);
         current.stopped = Some(now);

@@ -1,19 +1,20 @@
 //! What ECS holds: clusters with their services and tasks, and task definitions.
 //!
-//! The main types are [`State`] and [`Cluster`]; [`Key`] names a service.
+//! The main types are [`State`] and [`Cluster`]; [`ServiceKey`] names a service.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::behaviour::Behaviour;
+use super::behaviour::TaskBehaviour;
 use super::definition::Family;
-use super::service::Service;
-use super::task::{Phase, Task, Timings};
+use super::service::EcsService;
+use super::task::{Task, TaskPhase, Timings};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::ids;
+use crate::tags::Tags;
 
 /// What ECS holds in an account's region.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -24,7 +25,7 @@ pub(crate) struct State {
     pub(super) families: BTreeMap<String, Family>,
     /// How tasks behave; the first that matches counts.
     #[serde(skip)]
-    pub(super) behaviours: Vec<Behaviour>,
+    pub(super) behaviours: Vec<TaskBehaviour>,
 }
 
 /// A cluster.
@@ -37,7 +38,7 @@ pub(super) struct Cluster {
     /// What was given and only describes: `settings`, `configuration`, capacity providers.
     pub(super) settings: Map<String, Value>,
     pub(super) tags: Tags,
-    pub(super) services: BTreeMap<String, Service>,
+    pub(super) services: BTreeMap<String, EcsService>,
     /// By id.
     pub(super) tasks: BTreeMap<String, Task>,
     /// How long the tasks of its services take, where the service does not say otherwise.
@@ -51,27 +52,24 @@ pub(super) struct Cluster {
 impl Cluster {
     /// How many more tasks there is room for. What a task uses is free when it has stopped.
     pub(super) fn room(&self) -> usize {
-        let taken = self.tasks.values().filter(|task| task.phase != Phase::Stopped).count();
+        let taken = self.tasks.values().filter(|task| task.phase != TaskPhase::Stopped).count();
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(taken))
     }
 }
 
-/// Tags in the order of their keys.
-pub(super) type Tags = BTreeMap<String, String>;
-
 /// A service's cluster and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Key {
+pub(super) struct ServiceKey {
     pub(super) cluster: String,
     pub(super) service: String,
 }
 
 impl State {
-    pub(super) fn service(&self, key: &Key) -> Option<&Service> {
+    pub(super) fn service(&self, key: &ServiceKey) -> Option<&EcsService> {
         self.clusters.get(&key.cluster)?.services.get(&key.service)
     }
 
-    pub(super) fn service_mut(&mut self, key: &Key) -> Option<&mut Service> {
+    pub(super) fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut EcsService> {
         self.clusters.get_mut(&key.cluster)?.services.get_mut(&key.service)
     }
 
@@ -80,7 +78,7 @@ impl State {
     }
 
     /// The tasks of a service, stopped ones too.
-    pub(super) fn tasks_of(&self, key: &Key) -> impl Iterator<Item = &Task> {
+    pub(super) fn tasks_of(&self, key: &ServiceKey) -> impl Iterator<Item = &Task> {
         let tasks = self.clusters.get(&key.cluster).map(|cluster| cluster.tasks.values());
         tasks.into_iter().flatten().filter(|task| task.service.as_ref() == Some(&key.service))
     }
@@ -130,14 +128,14 @@ pub(super) fn last_part(given: &str) -> &str {
 }
 
 /// The service of a name or ARN in a cluster, whatever its status.
-pub(super) fn find(scope: &mut Scope<'_>, cluster_given: Option<&str>, given: &str) -> Result<Key, AwsError> {
+pub(super) fn find(scope: &mut Scope<'_>, cluster_given: Option<&str>, given: &str) -> Result<ServiceKey, AwsError> {
     let cluster = cluster(scope, cluster_given)?.name.clone();
     let elsewhere = match given.split('/').collect::<Vec<_>>().as_slice() {
         [_, of, _] => *of != cluster,
         _ => false,
     };
     let foreign = elsewhere || is_foreign(scope, given);
-    let key = Key { cluster, service: last_part(given).to_owned() };
+    let key = ServiceKey { cluster, service: last_part(given).to_owned() };
     match scope.place().ecs.service(&key) {
         Some(_) if !foreign => Ok(key),
         Some(_) | None => Err(no_service()),
@@ -146,12 +144,12 @@ pub(super) fn find(scope: &mut Scope<'_>, cluster_given: Option<&str>, given: &s
 
 /// Something that was asked for and is not there, or not as it should be.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Failure {
+pub(super) struct ResourceFailure {
     arn: String,
     reason: &'static str,
 }
 
-impl Failure {
+impl ResourceFailure {
     /// No container instance has enough memory left.
     pub(super) fn no_room(scope: &Scope<'_>, cluster: &str) -> Self {
         let arn = scope.arn("ecs", &format!("container-instance/{cluster}/{}", container_instance(cluster)));

@@ -1,6 +1,6 @@
 //! Tasks: what they are, and how the API shows them.
 //!
-//! The main types are [`Task`] and [`Phase`]; [`Timings`] says how long the phases last.
+//! The main types are [`Task`] and [`TaskPhase`]; [`Timings`] says how long the phases last.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::behaviour::Fate;
-use super::state::Tags;
-use super::tags::{Tag, listed};
 use crate::clock::Timestamp;
+use crate::tags::{SmallTag, Tags, listed};
 
 /// How far a task is: ECS's `lastStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Phase {
+pub(super) enum TaskPhase {
     Provisioning,
     Pending,
     Running,
@@ -26,13 +25,13 @@ pub(super) enum Phase {
     Stopped,
 }
 
-impl Phase {
+impl TaskPhase {
     pub(super) fn is_running(self) -> bool {
-        self == Phase::Running
+        self == TaskPhase::Running
     }
 
     pub(super) fn is_pending(self) -> bool {
-        matches!(self, Phase::Provisioning | Phase::Pending)
+        matches!(self, TaskPhase::Provisioning | TaskPhase::Pending)
     }
 }
 
@@ -98,7 +97,7 @@ pub(super) struct Task {
     pub(super) family: String,
     pub(super) group: String,
     pub(super) started_by: Option<String>,
-    pub(super) phase: Phase,
+    pub(super) phase: TaskPhase,
     /// Whether it is to stop: ECS's `desiredStatus` is `STOPPED`.
     pub(super) stopping: bool,
     /// Whether it runs and, where somebody checks, is healthy.
@@ -165,7 +164,7 @@ pub(super) enum ContainerStatus {
 impl Task {
     /// Whether it is or will be there: neither stopped nor told to stop.
     pub(super) fn stays(&self) -> bool {
-        !self.stopping && self.phase != Phase::Stopped
+        !self.stopping && self.phase != TaskPhase::Stopped
     }
 
     /// Whether somebody checks its health.
@@ -185,8 +184,8 @@ impl Task {
     }
 
     /// The task as the API answers it.
-    pub(super) fn described(&self, tags: bool) -> Described {
-        Described {
+    pub(super) fn described(&self, tags: bool) -> DescribedTask {
+        DescribedTask {
             task_arn: self.arn.clone(),
             cluster_arn: self.cluster_arn.clone(),
             task_definition_arn: self.definition.clone(),
@@ -241,7 +240,7 @@ impl Task {
 /// A task in an answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Described {
+pub(super) struct DescribedTask {
     task_arn: String,
     cluster_arn: String,
     task_definition_arn: String,
@@ -252,7 +251,7 @@ pub(super) struct Described {
     memory: Option<String>,
     created_at: Timestamp,
     desired_status: &'static str,
-    last_status: Phase,
+    last_status: TaskPhase,
     group: String,
     health_status: Health,
     launch_type: String,
@@ -269,5 +268,5 @@ pub(super) struct Described {
     execution_stopped_at: Option<Timestamp>,
     stopped_at: Option<Timestamp>,
     version: u64,
-    tags: Vec<Tag>,
+    tags: Vec<SmallTag>,
 }

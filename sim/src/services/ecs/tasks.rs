@@ -11,15 +11,14 @@ use super::definition::runnable;
 use super::definitions::{bad_token, size};
 use super::lifecycle::{NewTask, start, stop};
 use super::reconcile::reconcile;
-use super::state::{Failure, Key, cluster, find, invalid, is_foreign, last_part};
-use super::tags::{Tag, checked};
-use super::task::{Described, StopCode, Task};
+use super::state::{ResourceFailure, ServiceKey, cluster, find, invalid, is_foreign, last_part};
+use super::tags::ResourceTags;
+use super::task::{DescribedTask, StopCode, Task};
 use super::updates::{check_network, take};
 use super::words;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
-use crate::world::Earlier;
+use crate::tags::{SmallTag, Tagged};
 
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
@@ -46,7 +45,6 @@ pub(super) struct TaskArns {
 }
 
 pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns, AwsError> {
-    let most = ctx.world.page_size;
     let size = size(input.max_results)?;
     let cluster_name = cluster(ctx, input.cluster.as_deref())?.name.clone();
     let service = match &input.service_name {
@@ -72,8 +70,7 @@ pub(super) fn list_tasks(ctx: &mut Ctx<'_>, input: ListTasks) -> Result<TaskArns
     let arns: Vec<String> = tasks.filter(wanted).map(|task| task.arn.clone()).collect();
     let list = format!("tasks/{cluster_name}");
     let (task_arns, next_token) =
-        page::cut(&list, arns, size.min(most), input.next_token.as_deref(), |arn| last_part(arn))
-            .map_err(|_| bad_token())?;
+        ctx.page(&list, arns, size, input.next_token.as_deref(), |arn| last_part(arn)).map_err(bad_token)?;
     Ok(TaskArns { task_arns, next_token })
 }
 
@@ -87,8 +84,8 @@ pub(super) struct DescribeTasks {
 
 #[derive(Serialize)]
 pub(super) struct Tasks {
-    tasks: Vec<Described>,
-    failures: Vec<Failure>,
+    tasks: Vec<DescribedTask>,
+    failures: Vec<ResourceFailure>,
 }
 
 pub(super) fn describe_tasks(ctx: &mut Ctx<'_>, input: DescribeTasks) -> Result<Tasks, AwsError> {
@@ -103,7 +100,7 @@ pub(super) fn describe_tasks(ctx: &mut Ctx<'_>, input: DescribeTasks) -> Result<
     for given in &input.tasks {
         match task(ctx, &cluster_name, given) {
             Some(task) => found.tasks.push(task.described(with_tags)),
-            None => found.failures.push(Failure::missing(ctx, &format!("task/{cluster_name}"), given)),
+            None => found.failures.push(ResourceFailure::missing(ctx, &format!("task/{cluster_name}"), given)),
         }
     }
     Ok(found)
@@ -126,17 +123,10 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     let token: Option<String> = take(&mut input, "clientToken")?;
     let at = cluster(ctx, given.as_deref())?;
     let (cluster, timings) = (at.name.clone(), at.timings);
-    match ctx.earlier(token.as_deref()) {
-        Earlier::Same(ids) => {
-            let tasks =
-                ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
-            return Ok(Tasks { tasks, failures: Vec::new() });
-        }
-        Earlier::Different => {
-            let message = "The client token was used with other parameters.";
-            return Err(AwsError::new("ConflictException", message));
-        }
-        Earlier::None => {}
+    let conflict = || AwsError::new("ConflictException", "The client token was used with other parameters.");
+    if let Some(ids) = ctx.made(token.as_deref(), conflict)? {
+        let tasks = ids.split(',').filter_map(|id| task(ctx, &cluster, id).map(|task| task.described(true))).collect();
+        return Ok(Tasks { tasks, failures: Vec::new() });
     }
     let definition: Option<String> = take(&mut input, "taskDefinition")?;
     let definition = runnable(ctx, &definition.ok_or_else(|| invalid("TaskDefinition can not be blank."))?)?;
@@ -145,7 +135,7 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
         return Err(invalid("The count must be between 1 and 10."));
     }
     check_network(&input, &definition)?;
-    let tags = checked(take::<Vec<Tag>>(&mut input, "tags")?.unwrap_or_default())?;
+    let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
     let group: Option<String> = take(&mut input, "group")?;
     let group = group.unwrap_or_else(|| format!("family:{}", definition.family));
     let started_by: Option<String> = take(&mut input, "startedBy")?;
@@ -182,7 +172,7 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
             tasks.push(described);
         }
     }
-    let failures = (ids.len() as u64..count).map(|_| Failure::no_room(ctx, &cluster)).collect();
+    let failures = (ids.len() as u64..count).map(|_| ResourceFailure::no_room(ctx, &cluster)).collect();
     Ok(Tasks { tasks, failures })
 }
 
@@ -195,7 +185,7 @@ pub(super) struct StopTask {
 
 #[derive(Serialize)]
 pub(super) struct OneTask {
-    task: Option<Described>,
+    task: Option<DescribedTask>,
 }
 
 pub(super) fn stop_task(ctx: &mut Ctx<'_>, input: StopTask) -> Result<OneTask, AwsError> {
@@ -207,7 +197,7 @@ pub(super) fn stop_task(ctx: &mut Ctx<'_>, input: StopTask) -> Result<OneTask, A
         let reason = input.reason.unwrap_or_else(|| words::STOPPED_BY_USER.to_owned());
         stop(ctx, &cluster, &id, StopCode::UserInitiated, reason);
         if let Some(service) = service {
-            reconcile(ctx, &Key { cluster: cluster.clone(), service });
+            reconcile(ctx, &ServiceKey { cluster: cluster.clone(), service });
         }
         ctx.touch(arn);
     } else {

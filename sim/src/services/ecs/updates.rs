@@ -9,17 +9,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::definition::{Definition, runnable};
+use super::definition::{TaskDefinition, runnable};
 use super::reconcile::reconcile;
 use super::rollout::deploy;
-use super::service::{Configuration, Service, ServiceStatus};
-use super::state::{Key, cluster, find, invalid};
-use super::tags::{Tag, checked};
+use super::service::{Configuration, EcsService, ServiceStatus};
+use super::state::{ServiceKey, cluster, find, invalid};
+use super::tags::ResourceTags;
 use super::views;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::services::cloudwatch;
-use crate::world::Earlier;
+use crate::tags::{SmallTag, Tagged};
 
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
@@ -65,7 +65,7 @@ pub(super) struct OneService {
     service: Option<Value>,
 }
 
-pub(super) fn shown(ctx: &mut Ctx<'_>, key: &Key) -> OneService {
+pub(super) fn shown(ctx: &mut Ctx<'_>, key: &ServiceKey) -> OneService {
     OneService { service: views::service(&ctx.scope.place().ecs, key, true) }
 }
 
@@ -91,7 +91,7 @@ fn count(input: &mut Map<String, Value>) -> Result<Option<usize>, AwsError> {
     }
 }
 
-fn check(settings: &Map<String, Value>, definition: &Definition) -> Result<(), AwsError> {
+fn check(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(), AwsError> {
     let unsupported =
         |what: &str| AwsError::new("UnsupportedFeatureException", format!("the simulator does not offer {what} yet"));
     let controller = settings.get("deploymentController").and_then(|controller| controller.get("type"));
@@ -110,7 +110,7 @@ fn check(settings: &Map<String, Value>, definition: &Definition) -> Result<(), A
 }
 
 /// Tasks with a network interface of their own want to know where it is.
-pub(super) fn check_network(settings: &Map<String, Value>, definition: &Definition) -> Result<(), AwsError> {
+pub(super) fn check_network(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(), AwsError> {
     let own = definition.document.get("networkMode").is_some_and(|mode| mode == "awsvpc");
     if own && !settings.contains_key("networkConfiguration") {
         return Err(invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
@@ -128,11 +128,10 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     }
     let at = cluster(ctx, given.as_deref())?;
     let (cluster_arn, timings) = (at.arn.clone(), at.timings);
-    let key = Key { cluster: at.name.clone(), service: name };
-    match ctx.earlier(token.as_deref()) {
-        Earlier::Same(_) => return Ok(shown(ctx, &key)),
-        Earlier::Different => return Err(invalid("The client token was used with other parameters.")),
-        Earlier::None => {}
+    let key = ServiceKey { cluster: at.name.clone(), service: name };
+    let other = || invalid("The client token was used with other parameters.");
+    if ctx.made(token.as_deref(), other)?.is_some() {
+        return Ok(shown(ctx, &key));
     }
     match ctx.scope.place().ecs.service(&key).map(|service| service.status) {
         Some(ServiceStatus::Active) => return Err(invalid("Creation of service was not idempotent.")),
@@ -147,11 +146,11 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let desired = count(&mut input)?.unwrap_or(0);
     let configuration = take(&mut input, "deploymentConfiguration")?.unwrap_or_default();
     let configuration = Configuration::default().merged(configuration)?;
-    let tags = checked(take::<Vec<Tag>>(&mut input, "tags")?.unwrap_or_default())?;
+    let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
     let settings = settings(input);
     check(&settings, &definition)?;
 
-    let service = Service {
+    let service = EcsService {
         arn: ctx.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)),
         key: key.clone(),
         cluster_arn,

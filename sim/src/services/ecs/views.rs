@@ -5,10 +5,10 @@
 use serde_json::{Map, Value, json};
 
 use super::deployment::{Deployment, ServiceDeployment};
-use super::service::Service;
-use super::state::{Key, State};
-use super::tags::listed;
+use super::service::EcsService;
+use super::state::{ServiceKey, State};
 use super::task::Task;
+use crate::tags::{SmallTag, listed};
 
 /// What a deployment and a revision show of a service's settings.
 const DEPLOYED: [&str; 7] = [
@@ -41,7 +41,7 @@ fn counts<'t>(tasks: impl Iterator<Item = &'t Task>) -> (usize, usize) {
 }
 
 /// A service as `DescribeServices` shows it.
-pub(super) fn service(ecs: &State, key: &Key, with_tags: bool) -> Option<Value> {
+pub(super) fn service(ecs: &State, key: &ServiceKey, with_tags: bool) -> Option<Value> {
     let service = ecs.service(key)?;
     let (running, pending) = counts(ecs.tasks_of(key));
     let deployments: Vec<Value> =
@@ -95,24 +95,24 @@ pub(super) fn service(ecs: &State, key: &Key, with_tags: bool) -> Option<Value> 
             "events": service.events,
             "createdAt": service.created,
             "createdBy": service.created_by,
-            "tags": if with_tags { listed(&service.tags) } else { Vec::new() },
+            "tags": if with_tags { listed::<SmallTag>(&service.tags) } else { Vec::new() },
         }),
     ))
 }
 
-fn tasks_of<'s>(ecs: &'s State, key: &Key, deployment: &'s Deployment) -> impl Iterator<Item = &'s Task> {
+fn tasks_of<'s>(ecs: &'s State, key: &ServiceKey, deployment: &'s Deployment) -> impl Iterator<Item = &'s Task> {
     ecs.tasks_of(key).filter(|task| task.deployment.as_ref() == Some(&deployment.id))
 }
 
 /// How many tasks a deployment is to have: older ones those that they still have.
-fn requested(ecs: &State, service: &Service, deployment: &Deployment) -> usize {
+fn requested(ecs: &State, service: &EcsService, deployment: &Deployment) -> usize {
     if deployment.primary {
         return service.wanted();
     }
     tasks_of(ecs, &service.key, deployment).filter(|task| task.stays()).count()
 }
 
-fn deployed(ecs: &State, service: &Service, deployment: &Deployment) -> Value {
+fn deployed(ecs: &State, service: &EcsService, deployment: &Deployment) -> Value {
     let (running, pending) = counts(tasks_of(ecs, &service.key, deployment));
     let settings = service.revision(&deployment.revision).map(|revision| &revision.settings);
     with(
@@ -134,7 +134,7 @@ fn deployed(ecs: &State, service: &Service, deployment: &Deployment) -> Value {
 }
 
 /// A service deployment as `DescribeServiceDeployments` shows it.
-pub(super) fn service_deployment(service: &Service, deployment: &ServiceDeployment) -> Value {
+pub(super) fn service_deployment(service: &EcsService, deployment: &ServiceDeployment) -> Value {
     let alarms = deployment.configuration.alarms();
     json!({
         "serviceDeploymentArn": deployment.arn,
@@ -166,7 +166,7 @@ pub(super) fn service_deployment(service: &Service, deployment: &ServiceDeployme
 }
 
 /// A service deployment as `ListServiceDeployments` shows it.
-pub(super) fn brief(service: &Service, deployment: &ServiceDeployment) -> Value {
+pub(super) fn brief(service: &EcsService, deployment: &ServiceDeployment) -> Value {
     json!({
         "serviceDeploymentArn": deployment.arn,
         "serviceArn": service.arn,
@@ -181,7 +181,7 @@ pub(super) fn brief(service: &Service, deployment: &ServiceDeployment) -> Value 
 }
 
 /// A service revision as `DescribeServiceRevisions` shows it; none where there is no such one.
-pub(super) fn revision(service: &Service, arn: &str) -> Option<Value> {
+pub(super) fn revision(service: &EcsService, arn: &str) -> Option<Value> {
     let revision = service.revision(arn)?;
     let mut settings = pick(&revision.settings, &DEPLOYED);
     settings.extend(pick(&revision.settings, &["loadBalancers", "serviceRegistries"]));

@@ -1,15 +1,14 @@
 //! Searching the events of a group.
 //!
-//! The main function is [`filter_log_events`]; [`Pattern`] is what it searches for.
+//! The main function is [`filter_log_events`]; [`FilterPattern`] is what it searches for.
 
 use serde::{Deserialize, Serialize};
 
-use super::events::page_size;
 use super::groups::invalid_token;
-use super::store::{LogEvent, invalid, no_stream, which_group};
+use super::log_events::page_size;
+use super::state::{LogEvent, invalid, no_stream, which_group};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,13 +45,13 @@ struct FilteredLogEvent {
 
 /// Words that a message must have, may not have, or must have one of.
 #[derive(Debug, Default)]
-struct Pattern {
+struct FilterPattern {
     all: Vec<String>,
     any: Vec<String>,
     none: Vec<String>,
 }
 
-impl Pattern {
+impl FilterPattern {
     /// Plain words and quoted phrases, `?word` for alternatives and `-word` for exclusions.
     fn parse(text: &str) -> Result<Self, AwsError> {
         if text.trim_start().starts_with(['{', '[', '%']) {
@@ -83,12 +82,11 @@ impl Pattern {
 }
 
 pub(super) fn filter_log_events(ctx: &mut Ctx<'_>, input: FilterLogEvents) -> Result<FilterLogEventsOutput, AwsError> {
-    let most = ctx.world.page_size;
     let limit = page_size(input.limit)?;
     if input.log_stream_names.is_some() && input.log_stream_name_prefix.is_some() {
         return Err(invalid("LogStream name prefix and LogStream names are mutually exclusive parameters."));
     }
-    let pattern = Pattern::parse(&input.filter_pattern)?;
+    let pattern = FilterPattern::parse(&input.filter_pattern)?;
     let now = ctx.now();
     let name = which_group(input.log_group_name, input.log_group_identifier)?;
     let group = ctx.place().logs.group(&name)?;
@@ -116,10 +114,8 @@ pub(super) fn filter_log_events(ctx: &mut Ctx<'_>, input: FilterLogEvents) -> Re
     }
     events.sort_by(|a, b| (a.timestamp, &a.event_id).cmp(&(b.timestamp, &b.event_id)));
     let list = format!("logs:filter:{name}:{}", input.filter_pattern);
-    let (events, next_token) =
-        page::cut(&list, events, limit.min(most), input.next_token.as_deref(), |event: &FilteredLogEvent| {
-            &event.event_id
-        })
+    let (events, next_token) = ctx
+        .page(&list, events, limit, input.next_token.as_deref(), |event: &FilteredLogEvent| &event.event_id)
         .map_err(invalid_token)?;
     Ok(FilterLogEventsOutput { events, searched_log_streams: [], next_token })
 }
@@ -138,12 +134,12 @@ mod tests {
 
     #[test]
     fn a_pattern_wants_all_its_words_one_of_its_alternatives_and_none_of_its_exclusions() {
-        let Ok(pattern) = Pattern::parse("ERROR \"exit status\" ?one ?two -debug") else { panic!("a pattern") };
+        let Ok(pattern) = FilterPattern::parse("ERROR \"exit status\" ?one ?two -debug") else { panic!("a pattern") };
         assert!(pattern.matches("ERROR one: exit status 1"));
         assert!(!pattern.matches("ERROR three: exit status 1"));
         assert!(!pattern.matches("ERROR one: status exit 1"));
         assert!(!pattern.matches("ERROR two: exit status 1 debug"));
-        assert!(Pattern::parse("").is_ok_and(|all| all.matches("anything")));
-        assert!(Pattern::parse("{ $.x = 1 }").is_err() && Pattern::parse("\"open").is_err());
+        assert!(FilterPattern::parse("").is_ok_and(|all| all.matches("anything")));
+        assert!(FilterPattern::parse("{ $.x = 1 }").is_err() && FilterPattern::parse("\"open").is_err());
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{Group, invalid};
+use super::state::{Group, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::page;
@@ -77,7 +77,6 @@ struct LogGroup {
 }
 
 pub(super) fn describe_log_groups(ctx: &mut Ctx<'_>, input: DescribeLogGroups) -> Result<LogGroups, AwsError> {
-    let most = ctx.world.page_size;
     let size = page_size(input.limit)?;
     let (prefix, pattern) = (input.log_group_name_prefix, input.log_group_name_pattern);
     if prefix.is_some() && pattern.is_some() {
@@ -99,10 +98,11 @@ pub(super) fn describe_log_groups(ctx: &mut Ctx<'_>, input: DescribeLogGroups) -
         kms_key_id: group.kms_key_id.clone(),
         log_group_class: group.class.clone(),
     });
+    let groups: Vec<LogGroup> = groups.collect();
     let token = input.next_token.as_deref();
-    let (log_groups, next_token) =
-        page::cut("logs:groups", groups.collect(), size.min(most), token, |group: &LogGroup| &group.log_group_name)
-            .map_err(invalid_token)?;
+    let (log_groups, next_token) = ctx
+        .page("logs:groups", groups, size, token, |group: &LogGroup| &group.log_group_name)
+        .map_err(invalid_token)?;
     Ok(LogGroups { log_groups, next_token })
 }
 

@@ -1,11 +1,11 @@
 //! CloudWatch Logs: groups, streams and events.
 
-mod events;
 mod filter;
 mod groups;
-mod store;
+mod log_events;
+mod operations;
+mod state;
 mod streams;
-mod table;
 
-pub(crate) use store::{State, append};
-pub(crate) use table::service;
+pub(crate) use operations::service;
+pub(crate) use state::{State, append};

@@ -5,10 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::groups::{invalid_token, page_size};
-use super::store::{Stream, invalid, no_stream, which_group};
+use super::state::{Stream, invalid, no_stream, which_group};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::page;
 use crate::service::Empty;
 
 #[derive(Deserialize)]
@@ -84,7 +83,6 @@ struct LogStream {
 }
 
 pub(super) fn describe_log_streams(ctx: &mut Ctx<'_>, input: DescribeLogStreams) -> Result<LogStreams, AwsError> {
-    let most = ctx.world.page_size;
     let size = page_size(input.limit)?;
     let by_time = input.order_by == Some(OrderBy::LastEventTime);
     if by_time && input.log_stream_name_prefix.is_some() {
@@ -112,10 +110,8 @@ pub(super) fn describe_log_streams(ctx: &mut Ctx<'_>, input: DescribeLogStreams)
         streams.reverse();
     }
     let list = format!("logs:streams:{name}:{by_time}:{}", input.descending);
-    let (log_streams, next_token) =
-        page::cut(&list, streams, size.min(most), input.next_token.as_deref(), |stream: &LogStream| {
-            &stream.log_stream_name
-        })
+    let (log_streams, next_token) = ctx
+        .page(&list, streams, size, input.next_token.as_deref(), |stream: &LogStream| &stream.log_stream_name)
         .map_err(invalid_token)?;
     Ok(LogStreams { log_streams, next_token })
 }

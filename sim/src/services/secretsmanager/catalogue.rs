@@ -7,24 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rotation::Event;
-use super::store::{Secret, find, find_living};
+use super::events::Event;
+use super::state::{Secret, find, find_living};
 use crate::clock::Timestamp;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::page;
-use crate::service::Empty;
-use crate::world;
+use crate::service::{Access, Empty};
+use crate::tags::{self, Tag, Tagged, Tags, listed};
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Tag {
-    pub(super) key: String,
-    #[serde(default)]
-    pub(super) value: String,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,7 +25,7 @@ pub(super) struct WhichSecret {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Description {
+pub(super) struct SecretDescription {
     #[serde(rename = "ARN")]
     arn: String,
     name: String,
@@ -61,7 +52,7 @@ struct RotationRules {
     automatically_after_days: u64,
 }
 
-impl Description {
+impl SecretDescription {
     fn of(secret: &Secret) -> Self {
         let days = secret.rotation.as_ref().and_then(|rotation| rotation.after_days);
         let since = secret.rotated.unwrap_or(secret.created);
@@ -80,7 +71,7 @@ impl Description {
             deleted_date: secret.deleted,
             next_rotation_date: days.map(|days| since + Duration::from_secs(days * DAY.as_secs())),
             created_date: secret.created,
-            tags: secret.tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect(),
+            tags: listed(&secret.tags),
             version_ids_to_stages: None,
             secret_versions_to_stages: None,
         }
@@ -94,9 +85,9 @@ fn stages(secret: &Secret) -> Option<BTreeMap<String, Vec<String>>> {
     (!stages.is_empty()).then_some(stages)
 }
 
-pub(super) fn describe_secret(ctx: &mut Ctx<'_>, input: WhichSecret) -> Result<Description, AwsError> {
+pub(super) fn describe_secret(ctx: &mut Ctx<'_>, input: WhichSecret) -> Result<SecretDescription, AwsError> {
     let secret = find(ctx, &input.secret_id)?;
-    Ok(Description { version_ids_to_stages: stages(secret), ..Description::of(secret) })
+    Ok(SecretDescription { version_ids_to_stages: stages(secret), ..SecretDescription::of(secret) })
 }
 
 #[derive(Deserialize)]
@@ -107,18 +98,18 @@ pub(super) struct ListSecrets {
     max_results: Option<usize>,
     next_token: Option<String>,
     #[serde(default)]
-    filters: Vec<Filter>,
+    filters: Vec<SecretFilter>,
     sort_order: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Filter {
+struct SecretFilter {
     key: String,
     values: Vec<String>,
 }
 
-impl Filter {
+impl SecretFilter {
     /// Values match the beginning of what they are compared with, upper and lower case alike for `all` and descriptions;
     /// a leading `!` turns one around.
     fn matches(&self, secret: &Secret) -> bool {
@@ -147,12 +138,11 @@ impl Filter {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListSecretsOutput {
-    secret_list: Vec<Description>,
+    secret_list: Vec<SecretDescription>,
     next_token: Option<String>,
 }
 
 pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<ListSecretsOutput, AwsError> {
-    let most = ctx.world.page_size;
     let size = input.max_results.unwrap_or(100);
     if !(1..=100).contains(&size) {
         let message = "Invalid MaxResults. Must be between 1 and 100.";
@@ -176,43 +166,50 @@ pub(super) fn list_secrets(ctx: &mut Ctx<'_>, input: ListSecrets) -> Result<List
     if input.sort_order.as_deref() == Some("asc") {
         secrets.reverse();
     }
-    let entry = |secret: &Secret| Description { secret_versions_to_stages: stages(secret), ..Description::of(secret) };
+    let entry = |secret: &Secret| SecretDescription {
+        secret_versions_to_stages: stages(secret),
+        ..SecretDescription::of(secret)
+    };
     let entries = secrets.into_iter().map(entry).collect();
     let token = input.next_token.as_deref();
-    let (secret_list, next_token) =
-        page::cut("secretsmanager:secrets", entries, size.min(most), token, |secret: &Description| &secret.arn)
-            .map_err(|_| AwsError::new("InvalidNextTokenException", "The NextToken value is invalid."))?;
+    let (secret_list, next_token) = ctx
+        .page("secretsmanager:secrets", entries, size, token, |secret: &SecretDescription| &secret.arn)
+        .map_err(|_| AwsError::new("InvalidNextTokenException", "The NextToken value is invalid."))?;
     Ok(ListSecretsOutput { secret_list, next_token })
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct TagResource {
+pub(super) struct TagSecret {
     secret_id: String,
     tags: Vec<Tag>,
 }
 
-pub(super) fn tag_resource(ctx: &mut Ctx<'_>, input: TagResource) -> Result<Empty, AwsError> {
-    let secret = find_living(ctx, &input.secret_id)?;
-    secret.tags.extend(input.tags.into_iter().map(|tag| (tag.key, tag.value)));
-    let arn = secret.arn.clone();
-    ctx.touch(arn);
-    Ok(Empty {})
+/// The tags of secrets.
+pub(super) struct SecretTags;
+
+impl Tagged for SecretTags {
+    type Tag = Tag;
+
+    fn find<'s>(scope: &'s mut Scope<'_>, given: &str, _: Access) -> Result<(String, &'s mut Tags), AwsError> {
+        let secret = find_living(scope, given)?;
+        Ok((secret.arn.clone(), &mut secret.tags))
+    }
+}
+
+pub(super) fn tag_resource(ctx: &mut Ctx<'_>, input: TagSecret) -> Result<Empty, AwsError> {
+    tags::add::<SecretTags>(ctx, &input.secret_id, input.tags)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct UntagResource {
+pub(super) struct UntagSecret {
     secret_id: String,
     tag_keys: Vec<String>,
 }
 
-pub(super) fn untag_resource(ctx: &mut Ctx<'_>, input: UntagResource) -> Result<Empty, AwsError> {
-    let secret = find_living(ctx, &input.secret_id)?;
-    secret.tags.retain(|key, _| !input.tag_keys.contains(key));
-    let arn = secret.arn.clone();
-    ctx.touch(arn);
-    Ok(Empty {})
+pub(super) fn untag_resource(ctx: &mut Ctx<'_>, input: UntagSecret) -> Result<Empty, AwsError> {
+    tags::remove::<SecretTags>(ctx, &input.secret_id, &input.tag_keys)
 }
 
 #[derive(Deserialize)]
@@ -258,7 +255,7 @@ pub(super) fn delete_secret(ctx: &mut Ctx<'_>, input: DeleteSecret) -> Result<De
     if input.force_delete_without_recovery {
         ctx.place().secretsmanager.secrets.remove(&name);
     } else {
-        ctx.schedule(window, world::Event::SecretsManager(Event::Purge { name: name.clone(), due: deletion }));
+        ctx.schedule(window, Event::Purge { name: name.clone(), due: deletion });
     }
     ctx.touch(arn.clone());
     Ok(Deleted { arn, name, deletion_date: Some(deletion) })

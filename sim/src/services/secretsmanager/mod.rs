@@ -1,12 +1,15 @@
 //! Secrets Manager: secrets, their versions and stages, rotation and deletion.
 
 mod catalogue;
+mod events;
+mod operations;
 mod rotation;
-mod store;
-mod table;
+mod seeds;
+mod state;
 mod values;
 
-pub(crate) use rotation::{Event, happen};
-pub(crate) use store::{SecretSeed, State, plant};
-pub(crate) use table::service;
+pub(crate) use events::{Event, happen};
+pub(crate) use operations::service;
+pub(crate) use seeds::{SecretSeed, plant};
+pub(crate) use state::State;
 pub(crate) use values::fetch;

@@ -1,55 +1,20 @@
-//! What happens to secrets with time: rotation, and the end of those that were deleted.
+//! Rotation.
 //!
-//! The main type is [`Event`].
+//! The main function is [`rotate_secret`].
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::store::{CURRENT, PENDING, Payload, Rotation, find_living};
+use super::events::Event;
+use super::state::{CURRENT, PENDING, Payload, Rotation, find_living};
 use super::values::{checked, version_id};
-use crate::clock::Timestamp;
-use crate::ctx::{Ctx, Scope};
+use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::world;
 
 /// How long the function that rotates a secret takes.
 const ROTATION: Duration = Duration::from_secs(5);
-
-/// What falls due.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// A deleted secret goes for good, unless it was restored.
-    Purge { name: String, due: Timestamp },
-    /// The pending version becomes the current one.
-    Rotated { name: String, version: String },
-}
-
-/// Let it happen.
-pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
-    let now = scope.now();
-    let secrets = &mut scope.place().secretsmanager.secrets;
-    match event {
-        Event::Purge { name, due } => {
-            if secrets.get(&name).is_some_and(|secret| secret.deletion == Some(due)) {
-                secrets.remove(&name);
-            }
-        }
-        Event::Rotated { name, version } => {
-            if let Some(secret) = secrets.get_mut(&name)
-                && secret.versions.contains_key(&version)
-            {
-                secret.move_stage(CURRENT, &version);
-                if let Some(version) = secret.versions.get_mut(&version) {
-                    version.stages.remove(PENDING);
-                }
-                secret.rotated = Some(now);
-                secret.changed = now;
-            }
-        }
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -58,13 +23,13 @@ pub(super) struct RotateSecret {
     client_request_token: Option<String>,
     #[serde(rename = "RotationLambdaARN")]
     rotation_lambda_arn: Option<String>,
-    rotation_rules: Option<RotationRules>,
+    rotation_rules: Option<GivenRotationRules>,
     rotate_immediately: Option<bool>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RotationRules {
+struct GivenRotationRules {
     automatically_after_days: Option<u64>,
 }
 
@@ -113,7 +78,7 @@ pub(super) fn rotate_secret(ctx: &mut Ctx<'_>, input: RotateSecret) -> Result<Ro
     let value = rotated(current, fresh);
     find_living(ctx, &arn)?.put(&version, value, &[PENDING.to_owned()], now);
     let event = Event::Rotated { name: name.clone(), version: version.clone() };
-    ctx.schedule(ROTATION, world::Event::SecretsManager(event));
+    ctx.schedule(ROTATION, event);
     Ok(Rotating { arn, name, version_id: Some(version) })
 }
 

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Tag;
-use super::store::{CURRENT, Payload, Secret, Version, find_living, find_readable};
+use super::catalogue::SecretTags;
+use super::state::{CURRENT, Payload, Secret, Version, find_living, find_readable};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::tags::{Tag, Tagged};
 use crate::wire::value::Blob;
 
 #[derive(Deserialize)]
@@ -26,7 +27,7 @@ pub(super) struct CreateSecret {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Written {
+pub(super) struct WrittenSecret {
     #[serde(rename = "ARN")]
     arn: String,
     name: String,
@@ -34,7 +35,7 @@ pub(super) struct Written {
     version_stages: Option<Vec<String>>,
 }
 
-pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<Written, AwsError> {
+pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<WrittenSecret, AwsError> {
     let CreateSecret { name, client_request_token: token, .. } = input;
     let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     if name.is_empty() || name.len() > 512 || !name.chars().all(fits) {
@@ -47,7 +48,8 @@ pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<Wr
     if let Some(secret) = ctx.place().secretsmanager.secrets.get(&name) {
         let made = token.as_ref().and_then(|token| secret.versions.get(token));
         if made.is_some_and(|made| Some(&made.value) == value.as_ref()) {
-            let written = Written { arn: secret.arn.clone(), name, version_id: token.clone(), version_stages: None };
+            let written =
+                WrittenSecret { arn: secret.arn.clone(), name, version_id: token.clone(), version_stages: None };
             ctx.token = token;
             ctx.unchanged();
             return Ok(written);
@@ -64,7 +66,7 @@ pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<Wr
     let mut secret = Secret::new(ctx, &name);
     secret.description = input.description;
     secret.kms_key_id = input.kms_key_id;
-    secret.tags = input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+    secret.tags = SecretTags::checked(input.tags)?;
     let arn = secret.arn.clone();
     let version_id = match value {
         Some(value) => {
@@ -77,7 +79,7 @@ pub(super) fn create_secret(ctx: &mut Ctx<'_>, input: CreateSecret) -> Result<Wr
     ctx.token.clone_from(&version_id);
     ctx.place().secretsmanager.secrets.insert(name.clone(), secret);
     ctx.touch(arn.clone());
-    Ok(Written { arn, name, version_id, version_stages: None })
+    Ok(WrittenSecret { arn, name, version_id, version_stages: None })
 }
 
 #[derive(Deserialize)]
@@ -174,7 +176,7 @@ pub(super) struct PutSecretValue {
     version_stages: Option<Vec<String>>,
 }
 
-pub(super) fn put_secret_value(ctx: &mut Ctx<'_>, input: PutSecretValue) -> Result<Written, AwsError> {
+pub(super) fn put_secret_value(ctx: &mut Ctx<'_>, input: PutSecretValue) -> Result<WrittenSecret, AwsError> {
     let token = checked(input.client_request_token)?;
     let value = Payload::of(input.secret_string, input.secret_binary)?.ok_or_else(|| {
         AwsError::new("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
@@ -196,7 +198,7 @@ pub(super) struct UpdateSecret {
     secret_string: Option<String>,
 }
 
-pub(super) fn update_secret(ctx: &mut Ctx<'_>, input: UpdateSecret) -> Result<Written, AwsError> {
+pub(super) fn update_secret(ctx: &mut Ctx<'_>, input: UpdateSecret) -> Result<WrittenSecret, AwsError> {
     let token = checked(input.client_request_token)?;
     let value = Payload::of(input.secret_string, input.secret_binary)?;
     let now = ctx.now();
@@ -205,12 +207,12 @@ pub(super) fn update_secret(ctx: &mut Ctx<'_>, input: UpdateSecret) -> Result<Wr
     let written = match value {
         Some(value) => {
             let id = version_id(ctx, token, &arn);
-            let Written { version_id, .. } = write_version(ctx, &arn, &id, value, &[CURRENT.to_owned()])?;
-            Written { arn: arn.clone(), name, version_id, version_stages: None }
+            let WrittenSecret { version_id, .. } = write_version(ctx, &arn, &id, value, &[CURRENT.to_owned()])?;
+            WrittenSecret { arn: arn.clone(), name, version_id, version_stages: None }
         }
         None => {
             ctx.touch(arn.clone());
-            Written { arn: arn.clone(), name, version_id: None, version_stages: None }
+            WrittenSecret { arn: arn.clone(), name, version_id: None, version_stages: None }
         }
     };
     let described = input.description.is_some() || input.kms_key_id.is_some();
@@ -230,7 +232,7 @@ fn write_version(
     id: &str,
     value: Payload,
     stages: &[String],
-) -> Result<Written, AwsError> {
+) -> Result<WrittenSecret, AwsError> {
     ctx.token = Some(id.to_owned());
     let now = ctx.now();
     let secret = find_living(ctx, arn)?;
@@ -252,7 +254,7 @@ fn write_version(
     };
     ctx.touch(arn);
     let version_stages = Some(version_stages);
-    Ok(Written { arn: arn.to_owned(), name, version_id: Some(id.to_owned()), version_stages })
+    Ok(WrittenSecret { arn: arn.to_owned(), name, version_id: Some(id.to_owned()), version_stages })
 }
 
 /// The client token, if it has the length of a version id.

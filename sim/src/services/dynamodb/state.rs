@@ -1,17 +1,15 @@
 //! Tables and what they hold.
 //!
-//! The main types are [`State`], the tables of a place, and [`TableSeed`].
+//! The main types are [`State`], the tables of a place, and [`Table`].
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
-use crate::world::World;
-use crate::worldfile::Problems;
 
 /// An item: attributes by name, each as DynamoDB writes it: `{"S": "text"}`.
 pub(super) type Item = Map<String, Value>;
@@ -35,27 +33,6 @@ pub(super) struct Table {
     /// By partition and sort key, in the order of their bytes.
     #[serde(skip)]
     pub(super) items: BTreeMap<(String, String), Item>,
-}
-
-/// A table in a world file. Its keys are strings.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct TableSeed {
-    name: String,
-    partition_key: String,
-    sort_key: Option<String>,
-}
-
-/// Put the tables of a world file into the world.
-pub(crate) fn plant(world: &mut World, seeds: &[TableSeed], problems: &mut Problems) {
-    for seed in seeds {
-        let at = world.home.clone();
-        let mut scope = Scope { world, at };
-        let table = new(&scope, &seed.name, &seed.partition_key, seed.sort_key.as_deref());
-        if scope.place().dynamodb.tables.insert(seed.name.clone(), table).is_some() {
-            problems.add(&format!("tables: {}", seed.name), "the table is there twice");
-        }
-    }
 }
 
 /// An empty table.

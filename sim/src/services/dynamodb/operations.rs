@@ -6,12 +6,13 @@ use super::items::{delete_item, get_item, put_item, query};
 use super::tables::{create_table, describe_table};
 use super::transactions::transact_write_items;
 use crate::service::Service;
+use crate::services::ServiceId;
 
 /// What IAM checks operations on a table against.
 const TABLE: &str = "table/{TableName}";
 
-pub(crate) fn service() -> Service {
-    Service::new("dynamodb", "DynamoDB_20120810")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "DynamoDB_20120810")
         .write("CreateTable", create_table)
         .on(TABLE)
         .read("DescribeTable", describe_table)

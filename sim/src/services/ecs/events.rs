@@ -2,17 +2,17 @@
 //!
 //! The main type is [`Event`].
 
-use super::lifecycle::{Step, step};
+use super::lifecycle::{TaskStep, step};
 use super::reconcile::reconcile;
 use super::rollout;
-use super::state::Key;
+use super::state::ServiceKey;
 use crate::ctx::Scope;
 
 /// What falls due.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// A task goes on.
-    Task { cluster: String, task: String, step: Step },
+    Task { cluster: String, task: String, step: TaskStep },
     /// Something of a service's deployment; `id` is the service deployment's.
     Rollout { cluster: String, service: String, id: String, turn: Turn },
     /// A service that was held back looks again.
@@ -34,7 +34,9 @@ pub(crate) enum Turn {
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Task { cluster, task, step: due } => step(scope, &cluster, &task, due),
-        Event::Rollout { cluster, service, id, turn } => rollout::turn(scope, &Key { cluster, service }, &id, turn),
-        Event::Reconcile { cluster, service } => reconcile(scope, &Key { cluster, service }),
+        Event::Rollout { cluster, service, id, turn } => {
+            rollout::turn(scope, &ServiceKey { cluster, service }, &id, turn)
+        }
+        Event::Reconcile { cluster, service } => reconcile(scope, &ServiceKey { cluster, service }),
     }
 }

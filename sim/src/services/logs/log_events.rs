@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::store::{LogEvent, OVERHEAD, Position, invalid, no_stream, which_group};
+use super::state::{LogEvent, OVERHEAD, Position, invalid, no_stream, which_group};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::behaviour::Behaviour;
-use super::shapes::{Artifacts, Cache, Environment, LogsConfig, PhaseName, Source, Status, Tag};
+use super::behaviour::BuildBehaviour;
+use super::shapes::{Artifacts, Cache, Environment, LogsConfig, PhaseName, ProjectTag, Source, Status};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
@@ -22,7 +22,7 @@ pub(crate) struct State {
     pub(super) builds: Vec<Build>,
     /// How the builds of each project go, as the world file says.
     #[serde(skip)]
-    pub(super) behaviours: BTreeMap<String, Behaviour>,
+    pub(super) behaviours: BTreeMap<String, BuildBehaviour>,
     /// How many builds each project has had.
     pub(super) numbers: BTreeMap<String, u64>,
     /// How many builds the account may have at a time.
@@ -48,7 +48,7 @@ pub(super) struct Project {
     pub(super) timeout_in_minutes: u32,
     pub(super) queued_timeout_in_minutes: u32,
     pub(super) encryption_key: String,
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: Vec<ProjectTag>,
     pub(super) created: Timestamp,
     pub(super) last_modified: Timestamp,
     pub(super) vpc_config: Option<Value>,
@@ -79,7 +79,7 @@ pub(super) struct Build {
     pub(super) source_version: Option<String>,
     pub(super) resolved_source_version: Option<String>,
     pub(super) project_name: String,
-    pub(super) phases: Vec<Phase>,
+    pub(super) phases: Vec<PhaseRecord>,
     pub(super) source: Source,
     pub(super) artifacts: BuildArtifacts,
     pub(super) cache: Cache,
@@ -95,7 +95,7 @@ pub(super) struct Build {
     pub(super) exported_environment_variables: Vec<Exported>,
     /// How this one goes.
     #[serde(skip)]
-    pub(super) behaviour: Behaviour,
+    pub(super) behaviour: BuildBehaviour,
     /// How it will end, once something went wrong.
     #[serde(skip)]
     pub(super) trouble: Option<Status>,
@@ -108,7 +108,7 @@ pub(super) struct Build {
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Phase {
+pub(super) struct PhaseRecord {
     pub(super) phase_type: PhaseName,
     pub(super) phase_status: Option<Status>,
     pub(super) start_time: Timestamp,
@@ -152,7 +152,7 @@ impl Build {
         self.id.rsplit_once(':').map_or(self.id.as_str(), |(_, uuid)| uuid)
     }
 
-    pub(super) fn phase(&self, name: PhaseName) -> Option<&Phase> {
+    pub(super) fn phase(&self, name: PhaseName) -> Option<&PhaseRecord> {
         self.phases.iter().find(|phase| phase.phase_type == name)
     }
 }

@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use super::alarm::{Alarm, AlarmState, Watch, set_state};
-use super::store::MetricKey;
+use super::samples::MetricKey;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
-use crate::world;
 
 /// What falls due.
 #[derive(Debug, Clone)]
@@ -57,7 +56,7 @@ pub(super) fn plan(scope: &mut Scope<'_>, name: &str) {
     let due = Timestamp(now.0 - now.0 % period + period);
     alarm.due = Some(due);
     let event = Event::Evaluate { name: name.to_owned(), due };
-    scope.schedule(Duration::from_millis(due.0 - now.0), world::Event::CloudWatch(event));
+    scope.schedule(Duration::from_millis(due.0 - now.0), event);
 }
 
 fn period(alarm: &Alarm) -> Option<u64> {

@@ -4,9 +4,10 @@
 
 use super::{builds, projects, start};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("codebuild", "CodeBuild_20161006")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "CodeBuild_20161006")
         .invalid_input("InvalidInputException")
         .write("CreateProject", projects::create_project)
         .on("project/{name}")

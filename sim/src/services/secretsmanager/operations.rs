@@ -2,31 +2,32 @@
 //!
 //! The main function is [`service`].
 
-use super::{catalogue, rotation, store, values};
+use super::{catalogue, rotation, state, values};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("secretsmanager", "secretsmanager")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "secretsmanager")
         .text("Message")
         .write("CreateSecret", values::create_secret)
         .on("secret:{Name}-??????")
         .read("GetSecretValue", values::get_secret_value)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("PutSecretValue", values::put_secret_value)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("UpdateSecret", values::update_secret)
-        .on_found(store::target)
+        .on_found(state::target)
         .read("DescribeSecret", catalogue::describe_secret)
-        .on_found(store::target)
+        .on_found(state::target)
         .read("ListSecrets", catalogue::list_secrets)
         .write("TagResource", catalogue::tag_resource)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("UntagResource", catalogue::untag_resource)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("DeleteSecret", catalogue::delete_secret)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("RestoreSecret", catalogue::restore_secret)
-        .on_found(store::target)
+        .on_found(state::target)
         .write("RotateSecret", rotation::rotate_secret)
-        .on_found(store::target)
+        .on_found(state::target)
 }

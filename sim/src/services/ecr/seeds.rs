@@ -2,7 +2,6 @@
 //!
 //! The main types are [`RepositorySeed`] and [`FindingSeed`].
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -11,12 +10,13 @@ use super::findings::Severity;
 use super::manifest;
 use super::push::{Origin, put};
 use super::repositories::is_name;
-use super::store::{
+use super::state::{
     Encryption, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
     ScanningRule,
 };
 use crate::ctx::Scope;
-use crate::world::{PlaceKey, World};
+use crate::tags::Tags;
+use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// A repository in a world file.
@@ -38,7 +38,7 @@ pub(crate) struct RepositorySeed {
     images: Vec<ImageSeed>,
     history: Option<History>,
     #[serde(default)]
-    tags: BTreeMap<String, String>,
+    tags: Tags,
     account: Option<String>,
     region: Option<String>,
 }
@@ -152,20 +152,16 @@ impl FindingSeed {
 /// Put the repositories and findings of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[RepositorySeed], findings: &[FindingSeed], problems: &mut Problems) {
     let now = world.now;
-    let home = world.home.clone();
-    let place = |account: &Option<String>, region: &Option<String>| PlaceKey {
-        account: account.clone().unwrap_or_else(|| home.account.clone()),
-        region: region.clone().unwrap_or_else(|| home.region.clone()),
-    };
     for finding in findings {
-        world.place(&place(&finding.account, &finding.region)).ecr.findings.push(finding.clone());
+        let mut scope = world.scope(finding.account.as_ref(), finding.region.as_ref());
+        scope.place().ecr.findings.push(finding.clone());
     }
     // All registries first: how they scan decides what happens to each image.
     for seed in seeds.iter().filter(|seed| seed.scanning == Some(ScanningSeed::Enhanced)) {
-        enhance(&mut Scope { world, at: place(&seed.account, &seed.region) }, &seed.name);
+        enhance(&mut world.scope(seed.account.as_ref(), seed.region.as_ref()), &seed.name);
     }
     for seed in seeds {
-        let mut scope = Scope { world, at: place(&seed.account, &seed.region) };
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let at = format!("repositories: {}", seed.name);
         let enhanced = scope.place().ecr.scanning.scan_type == ScanType::Enhanced;
         if enhanced && seed.scanning == Some(ScanningSeed::Basic) {

@@ -4,9 +4,10 @@
 
 use super::{delete, describe, findings, images, registry, repositories, scans};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("ecr", "AmazonEC2ContainerRegistry_V20150921")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "AmazonEC2ContainerRegistry_V20150921")
         .invalid_input("InvalidParameterException")
         .write("CreateRepository", repositories::create_repository)
         .on("repository/{repositoryName}")
@@ -18,12 +19,7 @@ pub(crate) fn service() -> Service {
         .on("repository/{repositoryName}")
         .write("PutImageScanningConfiguration", repositories::put_image_scanning_configuration)
         .on("repository/{repositoryName}")
-        .write("TagResource", repositories::tag_resource)
-        .on("{resourceArn}")
-        .write("UntagResource", repositories::untag_resource)
-        .on("{resourceArn}")
-        .read("ListTagsForResource", repositories::list_tags_for_resource)
-        .on("{resourceArn}")
+        .tags::<repositories::RepositoryTags>()
         .write("PutImage", images::put_image)
         .on("repository/{repositoryName}")
         .read("BatchGetImage", images::batch_get_image)

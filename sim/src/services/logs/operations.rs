@@ -2,11 +2,12 @@
 //!
 //! The main function is [`service`].
 
-use super::{events, filter, groups, streams};
+use super::{filter, groups, log_events, streams};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("logs", "Logs_20140328")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "Logs_20140328")
         .invalid_input("InvalidParameterException")
         .write("CreateLogGroup", groups::create_log_group)
         .on("log-group:{logGroupName}:*")
@@ -24,10 +25,10 @@ pub(crate) fn service() -> Service {
         .on("log-group:{logGroupName}:*")
         .write("DeleteLogStream", streams::delete_log_stream)
         .on("log-group:{logGroupName}:log-stream:{logStreamName}")
-        .write("PutLogEvents", events::put_log_events)
+        .write("PutLogEvents", log_events::put_log_events)
         .on("log-group:{logGroupName}:log-stream:{logStreamName}")
-        .read("GetLogEvents", events::get_log_events)
-        .on_found(events::target)
+        .read("GetLogEvents", log_events::get_log_events)
+        .on_found(log_events::target)
         .read("FilterLogEvents", filter::filter_log_events)
-        .on_found(events::target)
+        .on_found(log_events::target)
 }

@@ -4,9 +4,10 @@
 
 use super::{alarms, history, metrics};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("cloudwatch", "GraniteServiceVersion20100801")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "GraniteServiceVersion20100801")
         .signed_as("monitoring")
         .xml("http://monitoring.amazonaws.com/doc/2010-08-01/")
         .invalid_input("ValidationError")

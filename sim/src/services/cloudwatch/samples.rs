@@ -1,6 +1,6 @@
 //! Metrics: the samples of each series, and statistics over them.
 //!
-//! The main types are [`Store`] and [`Statistic`].
+//! The main types are [`Samples`] and [`Statistic`].
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -44,9 +44,9 @@ pub(super) struct Sample {
 
 /// Samples by series.
 #[derive(Debug, Default, Clone, Serialize)]
-pub(super) struct Store(BTreeMap<MetricKey, Vec<Sample>>);
+pub(super) struct Samples(BTreeMap<MetricKey, Vec<Sample>>);
 
-impl Store {
+impl Samples {
     pub(super) fn put(&mut self, key: MetricKey, sample: Sample, now: Timestamp) {
         let samples = self.0.entry(key).or_default();
         let oldest = now.before(KEPT);
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn statistics_sum_up_the_samples_of_each_period() {
         let metric = MetricKey { namespace: "Web".into(), name: "Latency".into(), dimensions: BTreeMap::new() };
-        let mut store = Store::default();
+        let mut store = Samples::default();
         for (at, value) in [(0, 10.0), (30_000, 20.0), (59_999, 60.0), (120_000, 5.0)] {
             let at = Timestamp(at);
             let values = vec![(value, 1.0)];

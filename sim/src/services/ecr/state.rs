@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seed::FindingSeed;
+use super::seeds::FindingSeed;
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::tags::Tags;
 
 /// Repositories by name, and the registry's own settings.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -92,7 +93,7 @@ pub(super) struct Repository {
     pub(super) exclusions: Vec<Exclusion>,
     pub(super) scan_on_push: bool,
     pub(super) encryption: Encryption,
-    pub(super) tags: BTreeMap<String, String>,
+    pub(super) tags: Tags,
     pub(super) images: BTreeMap<String, Image>,
     pub(super) scans: ScanBehaviour,
 }
@@ -212,7 +213,7 @@ impl Repository {
             exclusions: Vec::new(),
             scan_on_push: false,
             encryption: Encryption { encryption_type: "AES256".to_owned(), kms_key: None },
-            tags: BTreeMap::new(),
+            tags: Tags::new(),
             images: BTreeMap::new(),
             scans: ScanBehaviour::default(),
         }

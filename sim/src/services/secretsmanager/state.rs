@@ -1,18 +1,17 @@
 //! What Secrets Manager holds.
 //!
-//! The main types are [`State`] and [`Secret`], with its versions; [`SecretSeed`] is a secret in a world file.
+//! The main types are [`State`] and [`Secret`], with its versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::services::kms;
+use crate::tags::Tags;
 use crate::wire::value::Blob;
-use crate::world::{PlaceKey, World};
-use crate::worldfile::Problems;
 
 pub(super) const CURRENT: &str = "AWSCURRENT";
 pub(super) const PREVIOUS: &str = "AWSPREVIOUS";
@@ -31,7 +30,7 @@ pub(super) struct Secret {
     pub(super) arn: String,
     pub(super) description: Option<String>,
     pub(super) kms_key_id: Option<String>,
-    pub(super) tags: BTreeMap<String, String>,
+    pub(super) tags: Tags,
     pub(super) versions: BTreeMap<String, Version>,
     pub(super) created: Timestamp,
     pub(super) changed: Timestamp,
@@ -92,7 +91,7 @@ impl Secret {
             arn: scope.arn("secretsmanager", &format!("secret:{name}-{suffix}")),
             description: None,
             kms_key_id: None,
-            tags: BTreeMap::new(),
+            tags: Tags::new(),
             versions: BTreeMap::new(),
             created: now,
             changed: now,
@@ -189,45 +188,4 @@ pub(super) fn find_readable<'s>(scope: &'s mut Scope<'_>, id: &str) -> Result<&'
         return Err(AwsError::new("DecryptionFailure", message));
     }
     find_living(scope, id)
-}
-
-/// A secret in a world file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct SecretSeed {
-    name: String,
-    /// Its value: text, often a JSON object.
-    value: String,
-    description: Option<String>,
-    /// A key id, ARN or alias.
-    kms_key: Option<String>,
-    /// The ARN of the function that rotates it.
-    rotation_lambda: Option<String>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-    account: Option<String>,
-    region: Option<String>,
-}
-
-/// Put the secrets of a world file into the world.
-pub(crate) fn plant(world: &mut World, seeds: &[SecretSeed], problems: &mut Problems) {
-    for seed in seeds {
-        let at = PlaceKey {
-            account: seed.account.clone().unwrap_or_else(|| world.home.account.clone()),
-            region: seed.region.clone().unwrap_or_else(|| world.home.region.clone()),
-        };
-        let mut scope = Scope { world, at };
-        let mut secret = Secret::new(&mut scope, &seed.name);
-        secret.description.clone_from(&seed.description);
-        secret.kms_key_id.clone_from(&seed.kms_key);
-        secret.tags.clone_from(&seed.tags);
-        if seed.rotation_lambda.is_some() {
-            secret.rotation = Some(Rotation { lambda: seed.rotation_lambda.clone(), after_days: Some(30) });
-        }
-        let version = scope.world.ids.uuid(&format!("secretsmanager/version/{}", secret.arn));
-        secret.put(&version, Payload::Text(seed.value.clone()), &[CURRENT.to_owned()], scope.now());
-        if scope.place().secretsmanager.secrets.insert(seed.name.clone(), secret).is_some() {
-            problems.add(&format!("secrets: {}", seed.name), "the secret is there twice");
-        }
-    }
 }

@@ -4,9 +4,10 @@
 
 use super::{clusters, definitions, deployments, services, tags, tasks, updates};
 use crate::service::Service;
+use crate::services::ServiceId;
 
-pub(crate) fn service() -> Service {
-    Service::new("ecs", "AmazonEC2ContainerServiceV20141113")
+pub(crate) fn service(id: ServiceId) -> Service {
+    Service::new(id, "AmazonEC2ContainerServiceV20141113")
         .invalid_input("InvalidParameterException")
         .write("CreateCluster", clusters::create_cluster)
         .on("cluster/{clusterName=default}")
@@ -50,10 +51,5 @@ pub(crate) fn service() -> Service {
         .on("task-definition/{taskDefinition}")
         .write("StopTask", tasks::stop_task)
         .on("task/{cluster=default}/{task}")
-        .write("TagResource", tags::tag_resource)
-        .on("{resourceArn}")
-        .write("UntagResource", tags::untag_resource)
-        .on("{resourceArn}")
-        .read("ListTagsForResource", tags::list_tags_for_resource)
-        .on("{resourceArn}")
+        .tags::<tags::ResourceTags>()
 }

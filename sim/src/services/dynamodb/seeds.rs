@@ -1,0 +1,29 @@
+//! DynamoDB's part of a world file.
+//!
+//! The main type is [`TableSeed`].
+
+use serde::Deserialize;
+
+use super::state::new;
+use crate::world::World;
+use crate::worldfile::Problems;
+
+/// A table in a world file. Its keys are strings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct TableSeed {
+    name: String,
+    partition_key: String,
+    sort_key: Option<String>,
+}
+
+/// Put the tables of a world file into the world.
+pub(crate) fn plant(world: &mut World, seeds: &[TableSeed], problems: &mut Problems) {
+    for seed in seeds {
+        let mut scope = world.scope(None, None);
+        let table = new(&scope, &seed.name, &seed.partition_key, seed.sort_key.as_deref());
+        if scope.place().dynamodb.tables.insert(seed.name.clone(), table).is_some() {
+            problems.add(&format!("tables: {}", seed.name), "the table is there twice");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Key Management Service: keys, aliases, and ciphertexts that only their key and context open.
+
+mod aliases;
+mod ciphertexts;
+mod keys;
+mod operations;
+mod seeds;
+mod state;
+
+pub(crate) use operations::service;
+pub(crate) use seeds::{KeySeed, plant};
+pub(crate) use state::{State, is_disabled};

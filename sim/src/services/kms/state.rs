@@ -1,0 +1,102 @@
+//! What KMS holds.
+//!
+//! The main type is [`State`].
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ciphertexts::KEY_ID;
+use crate::clock::Timestamp;
+use crate::ctx::Scope;
+use crate::error::AwsError;
+
+/// Keys and aliases.
+#[derive(Debug, Default, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct State {
+    pub(super) keys: BTreeMap<String, Key>,
+    /// By name, such as `alias/web`.
+    pub(super) aliases: BTreeMap<String, Alias>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Key {
+    pub(super) id: String,
+    pub(super) arn: String,
+    pub(super) created: Timestamp,
+    pub(super) description: String,
+    pub(super) enabled: bool,
+    #[serde(skip)]
+    pub(super) material: [u8; 32],
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Alias {
+    pub(super) target: String,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+}
+
+pub(super) fn make_key(scope: &mut Scope<'_>, description: String, enabled: bool) -> Key {
+    let kind = format!("kms/key/{}", scope.at);
+    let id = scope.world.ids.uuid(&kind);
+    let material = scope.world.ids.bytes(&format!("kms/material/{id}"));
+    let arn = scope.arn("kms", &format!("key/{id}"));
+    let key = Key { id: id.clone(), arn, created: scope.now(), description, enabled, material };
+    scope.place().kms.keys.insert(id, key.clone());
+    key
+}
+
+/// The key of an id, an ARN, an alias name or an alias ARN.
+pub(super) fn find(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
+    let missing = |what: String| AwsError::new("NotFoundException", what);
+    let prefix = scope.arn("kms", "");
+    let name = match which.strip_prefix(&prefix) {
+        Some(name) => name,
+        None if which.starts_with("arn:") => return Err(missing(format!("Invalid arn {which}"))),
+        None => which,
+    };
+    let kms = &scope.place().kms;
+    let id = if name.starts_with("alias/") {
+        let alias = kms.aliases.get(name);
+        alias
+            .map(|alias| alias.target.as_str())
+            .ok_or_else(|| missing(format!("Alias {prefix}{name} is not found.")))?
+    } else {
+        name.strip_prefix("key/").unwrap_or(name)
+    };
+    kms.keys.get(id).cloned().ok_or_else(|| missing(format!("Key '{prefix}key/{id}' does not exist")))
+}
+
+/// The ARN that IAM checks a call against: the key behind whatever names it.
+pub(super) fn target(scope: &mut Scope<'_>, input: &Value) -> String {
+    let given = ["KeyId", "TargetKeyId", "AliasName"].iter().find_map(|member| input.get(member)?.as_str());
+    let sealed = || {
+        // Whoever gives no key means the one that the text is sealed with.
+        let blob = STANDARD.decode(input.get("CiphertextBlob")?.as_str()?).ok()?;
+        String::from_utf8(blob.get(..KEY_ID)?.to_vec()).ok()
+    };
+    let Some(which) = given.map(str::to_owned).or_else(sealed) else { return "*".to_owned() };
+    match (find(scope, &which), which.as_str()) {
+        (Ok(key), _) => key.arn,
+        (Err(_), arn) if arn.starts_with("arn:") => arn.to_owned(),
+        (Err(_), alias) if alias.starts_with("alias/") => scope.arn("kms", alias),
+        (Err(_), id) => scope.arn("kms", &format!("key/{id}")),
+    }
+}
+
+/// Whether this names a key that is disabled.
+pub(crate) fn is_disabled(scope: &mut Scope<'_>, which: &str) -> bool {
+    find(scope, which).is_ok_and(|key| !key.enabled)
+}
+
+pub(super) fn usable(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError> {
+    let key = find(scope, which)?;
+    if key.enabled { Ok(key) } else { Err(AwsError::new("DisabledException", format!("{} is disabled.", key.arn))) }
+}
