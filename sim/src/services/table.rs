@@ -1,35 +1,10 @@
-//! The table of services: one row for each that the simulator offers.
+//! What is made of the table of services: names and operations.
 //!
-//! The main macro is [`each_service`], which gives the rows to another macro. Whatever lists the services is made so: here
-//! [`ServiceId`] and [`all`], in `world` what a place holds and what can happen, in `worldfile` the file's tables.
+//! The main type is [`ServiceId`]; [`all`] is what the simulator offers. In `world` the table makes what a place holds and what can happen,
+//! in `worldfile` the file's tables.
 
+use super::each_service;
 use crate::service::Service;
-
-/// Give every row to the macro `make`. The columns are
-/// - the service's name as a type, and its module, named as the interface in `wit`, as the IAM prefix and as botocore's
-///   name for it; the module has a function `service`, what it offers;
-/// - the type of what it holds in a place, if it holds anything there;
-/// - the type of what happens by itself, if anything does; the module then has a function `happen`;
-/// - its part of the world file, if it has one: when it is planted (a service stands behind those that its seeds need),
-///   its tables with the types of their entries, and perhaps one setting. The module then has a function `plant`.
-///
-/// The order of the rows is the one in which operations are listed and the world file's tables are told.
-macro_rules! each_service {
-    ($make:ident) => {
-        $make! {
-            [Sts             sts             ()       ()       (1; roles RoleSeed)]
-            [SecretsManager  secretsmanager  (State)  (Event)  (4; secrets SecretSeed)]
-            [Kms             kms             (State)  ()       (3; keys KeySeed)]
-            [Ecr             ecr             (State)  (Event)  (5; repositories RepositorySeed, findings FindingSeed)]
-            [CodeBuild       codebuild       (State)  (Event)  (6; projects ProjectSeed; concurrent_builds usize)]
-            [Logs            logs            (State)  ()       ()]
-            [Ecs             ecs             (State)  (Event)  (8; clusters ClusterSeed, services ServiceSeed, task_behaviours BehaviourSeed)]
-            [CloudWatch      cloudwatch      (State)  (Event)  (7; alarms AlarmSeed)]
-            [DynamoDb        dynamodb        (State)  ()       (2; tables TableSeed)]
-        }
-    };
-}
-pub(crate) use each_service;
 
 macro_rules! list {
     ($([$Service:ident $module:ident $state:tt $event:tt $seeds:tt])*) => {
