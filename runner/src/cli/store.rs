@@ -13,8 +13,8 @@ use super::say::{complain, note};
 use crate::journal::{self, RunState};
 use crate::run::Resumable;
 use crate::store::{
-    Claim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch, list_shared,
-    named,
+    LeaseClaim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch,
+    list_shared, named,
 };
 use crate::types::{RunId, StoreAddress};
 
@@ -67,7 +67,7 @@ pub(super) async fn open_run(
             }
         }
     };
-    let claim = Claim {
+    let claim = LeaseClaim {
         run: run.clone(),
         leases: BTreeMap::from([(LeaseKey::Run(run.clone()), Past::default())]),
         despite_newer: false,
@@ -83,7 +83,7 @@ pub(super) async fn open_run(
     };
     if opened.is_err() {
         // The error that was told is the one to mend; the lease is free when its time is over.
-        let _ = leases.end(crate::store::Ending::Released).await;
+        let _ = leases.end(crate::store::LeaseEnding::Released).await;
     }
     opened
 }

@@ -34,7 +34,7 @@ pub(super) const MAX_RUN_CLOSING: u64 = 64 << 20;
 /// The journal of a run that is going on. Clones write the same file, which is locked until the last of them is dropped.
 #[derive(Clone)]
 pub struct Journal {
-    inner: Arc<Inner>,
+    inner: Arc<OpenJournal>,
 }
 
 /// A run's journal has become so large that somebody should know.
@@ -46,12 +46,12 @@ pub struct SizeWarning {
     pub limit: u64,
 }
 
-struct Inner {
+struct OpenJournal {
     dir: PathBuf,
     path: PathBuf,
     /// A second handle of the same open file, so that a sync holds no lock that an append needs.
     syncing: File,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
     /// How many frames are durable.
     durable: AtomicU64,
     /// Where the journal is kept as well.
@@ -71,7 +71,7 @@ struct Replicated {
     next: Mutex<(u64, u64)>,
 }
 
-struct State {
+struct WriterState {
     file: File,
     next_seq: u64,
     prev_crc: u32,
@@ -80,18 +80,18 @@ struct State {
     /// The length of the file.
     length: u64,
     /// The first failure.
-    failed: Option<Failure>,
+    failed: Option<WriterFailure>,
 }
 
 /// Why a journal takes no more records.
 #[derive(Clone)]
-struct Failure {
+struct WriterFailure {
     cause: String,
     /// Where the file is not the one any more that its path leads to.
     gone: Option<Gone>,
 }
 
-impl Failure {
+impl WriterFailure {
     fn of(cause: impl ToString) -> Self {
         Self { cause: cause.to_string(), gone: None }
     }
@@ -158,7 +158,7 @@ impl Journal {
         file.write_all(&header).map_err(JournalError::io("write the journal", &path))?;
         let prev_crc = crc_of_header(&header, &path)?;
         let length = header.len() as u64;
-        let state = State { file, next_seq: 0, prev_crc, bytes: 0, length, failed: None };
+        let state = WriterState { file, next_seq: 0, prev_crc, bytes: 0, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         journal.append(&Record::RunStart(start.clone()))?;
         journal.inner.sync()?;
@@ -197,17 +197,17 @@ impl Journal {
             None => crc_of_header(&bytes, &path)?,
         };
         let length = end as u64;
-        let state = State { file, next_seq: frames.len() as u64, prev_crc, bytes: size, length, failed: None };
+        let state = WriterState { file, next_seq: frames.len() as u64, prev_crc, bytes: size, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         // What was read may have been written but not synced by the process that died.
         journal.inner.sync()?;
         Ok((journal, recording))
     }
 
-    fn over(dir: &Path, path: PathBuf, state: State) -> Result<Self, JournalError> {
+    fn over(dir: &Path, path: PathBuf, state: WriterState) -> Result<Self, JournalError> {
         let syncing = state.file.try_clone().map_err(JournalError::io("open the journal", &path))?;
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(OpenJournal {
                 dir: dir.to_owned(),
                 path,
                 syncing,
@@ -304,7 +304,7 @@ impl Journal {
         });
         match pushed.await {
             Ok(result) => result,
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), WriterFailure::of(error))),
         }
     }
 
@@ -329,7 +329,7 @@ impl Journal {
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             // Only where the runtime is being shut down, or the work panicked.
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), WriterFailure::of(error))),
         }
     }
 
@@ -372,15 +372,15 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-impl Drop for Inner {
+impl Drop for OpenJournal {
     fn drop(&mut self) {
         let records = self.state().next_seq;
         tracing::debug!(records, syncs = self.syncs.load(Ordering::Relaxed), "the journal is closed");
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl OpenJournal {
+    fn state(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -407,7 +407,7 @@ impl Inner {
         let seq = state.next_seq;
         let (bytes, crc) = frame::encode(seq, record.kind, blob, state.prev_crc, payload);
         if let Err(source) = state.file.write_all(&bytes) {
-            self.poison(&mut state, Failure::of(&source));
+            self.poison(&mut state, WriterFailure::of(&source));
             return Err(JournalError::Io { action: "write the journal", path: self.path.clone(), source });
         }
         state.next_seq += 1;
@@ -417,7 +417,7 @@ impl Inner {
         Ok(seq)
     }
 
-    fn admit(&self, state: &State, record: &Encoded) -> Result<(), JournalError> {
+    fn admit(&self, state: &WriterState, record: &Encoded) -> Result<(), JournalError> {
         if let Some(failure) = &state.failed {
             return Err(failure.clone().at(&self.path));
         }
@@ -449,7 +449,7 @@ impl Inner {
         self.still_there()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(source) = self.syncing.sync_data() {
-            self.poison(&mut self.state(), Failure::of(&source));
+            self.poison(&mut self.state(), WriterFailure::of(&source));
             return Err(JournalError::Io { action: "sync the journal", path: self.path.clone(), source });
         }
         Ok(written)
@@ -471,11 +471,11 @@ impl Inner {
     }
 
     fn fail(&self, error: JournalError) -> JournalError {
-        self.poison(&mut self.state(), Failure { gone: error.gone().cloned(), ..Failure::of(&error) });
+        self.poison(&mut self.state(), WriterFailure { gone: error.gone().cloned(), ..WriterFailure::of(&error) });
         error
     }
 
-    fn poison(&self, state: &mut State, failure: Failure) -> JournalError {
+    fn poison(&self, state: &mut WriterState, failure: WriterFailure) -> JournalError {
         state.failed.get_or_insert(failure).clone().at(&self.path)
     }
 }
@@ -520,7 +520,7 @@ mod tests {
         let file = file.into();
         // A path to whatever it is.
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        let state = State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        let state = WriterState { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
         Journal::over(Path::new("run"), path, state).unwrap()
     }
 
@@ -570,7 +570,7 @@ mod tests {
     async fn a_file_that_nobody_will_find_takes_no_records() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let state = |file| State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        let state = |file| WriterState { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
         let journal = Journal::over(dir.path(), path.clone(), state(File::create_new(&path).unwrap())).unwrap();
         journal.append_durable(&record()).await.unwrap();
         journal.still_there().unwrap();

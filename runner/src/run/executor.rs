@@ -11,9 +11,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::error::RunError;
 use super::resume::Resumable;
-use super::schedule::{Node, Schedule};
+use super::schedule::{Schedule, StageNode};
 use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
-use super::stage::{GoingOn, Readiness, StageEnd, Worked, run_stage, work_of};
+use super::stage::{EndedStage, GoingOn, Readiness, Worked, run_stage, work_of};
 use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
 use crate::call::stop::{DETACH, HostStop};
@@ -121,7 +121,7 @@ struct Execution {
 
 impl Execution {
     fn new(prepared: Arc<Prepared>) -> Self {
-        let nodes = prepared.pipeline.stages.iter().map(|stage| Node {
+        let nodes = prepared.pipeline.stages.iter().map(|stage| StageNode {
             name: stage.name.clone(),
             needs: stage.needs.clone(),
             on_failure: stage.on_failure,
@@ -317,7 +317,7 @@ impl Execution {
     }
 
     /// Replay the stages that were at work when the run stopped.
-    fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
+    fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<EndedStage, HostStop>>) {
         for name in self.schedule.at_work() {
             let Some(past) = self.past.remove(&name) else { continue };
             let past = GoingOn::of(past, &self.prepared.run.gate);
@@ -325,7 +325,7 @@ impl Execution {
         }
     }
 
-    fn begin_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
+    fn begin_stages(&mut self, at_work: &mut JoinSet<Result<EndedStage, HostStop>>) {
         let limit = self.prepared.max_parallel.or(self.prepared.pipeline.max_parallel).unwrap_or(usize::MAX).max(1);
         while self.live && self.schedule.running() < limit {
             let Some(name) = self.schedule.begin_next() else { return };
@@ -336,7 +336,10 @@ impl Execution {
     }
 
     /// Note that these stages ended. Those that ended well count also where another ended the run.
-    async fn end_stages(&mut self, ended: Vec<Result<Result<StageEnd, HostStop>, JoinError>>) -> Result<(), HostStop> {
+    async fn end_stages(
+        &mut self,
+        ended: Vec<Result<Result<EndedStage, HostStop>, JoinError>>,
+    ) -> Result<(), HostStop> {
         let run = Arc::clone(&self.prepared.run);
         let mut noted = Vec::with_capacity(ended.len());
         let mut stop = None;
@@ -362,7 +365,7 @@ impl Execution {
         stop.map_or(Ok(()), Err)
     }
 
-    fn note_end(&self, ended: &StageEnd, at: u64) -> Result<(), HostStop> {
+    fn note_end(&self, ended: &EndedStage, at: u64) -> Result<(), HostStop> {
         let run = &self.prepared.run;
         run.record(&Record::StageEnd(journal::StageEnd {
             stage: ended.name.clone(),
@@ -375,8 +378,8 @@ impl Execution {
         }))
     }
 
-    async fn end_stage(&mut self, ended: StageEnd, at: u64) -> Result<(), HostStop> {
-        let StageEnd { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
+    async fn end_stage(&mut self, ended: EndedStage, at: u64) -> Result<(), HostStop> {
+        let EndedStage { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
         let run = Arc::clone(&self.prepared.run);
         run.progressed();
         self.failed |= outcome == StageOutcome::Failed;
