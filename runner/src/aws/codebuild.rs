@@ -156,10 +156,10 @@ impl StartBuildRequest {
                 all.iter().any(|variable| variable.name == wanted.name && variable.value == wanted.value)
             })
         };
-        let told = build.source.as_ref().and_then(|source| source.buildspec.as_ref());
-        let buildspec = told.is_none() || self.buildspec.is_none() || told == self.buildspec.as_ref();
+        let used = build.source.as_ref().and_then(|source| source.buildspec.as_ref());
+        let buildspec = used.is_none() || self.buildspec.is_none() || used == self.buildspec.as_ref();
         let timeout = match (self.timeout_minutes, build.timeout_in_minutes) {
-            (Some(wanted), Some(told)) => count(told) == wanted,
+            (Some(wanted), Some(used)) => count(used) == wanted,
             (Some(_) | None, None) | (None, Some(_)) => true,
         };
         // A project may have a source version of its own, which a build that was asked for without one then shows.

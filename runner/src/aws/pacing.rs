@@ -114,7 +114,7 @@ struct Rate {
 
 impl Pace {
     fn admit(&mut self, now: u64) -> SendSlot {
-        self.turn(now);
+        self.begin_window(now);
         let cuts = self.cuts;
         let Some(rate) = &mut self.rate else {
             self.asked = self.asked.saturating_add(1);
@@ -137,12 +137,12 @@ impl Pace {
     }
 
     fn answered(&mut self, now: u64) {
-        self.turn(now);
+        self.begin_window(now);
         self.answers = self.answers.saturating_add(1);
     }
 
     fn throttled(&mut self, now: u64) {
-        self.turn(now);
+        self.begin_window(now);
         // Where nothing was answered of late there is nothing to measure: a refusal may be the first to come back.
         let asked = f64::from(self.asked) * 1_000.0 / WINDOW as f64;
         let measured = self.measured();
@@ -160,7 +160,7 @@ impl Pace {
     }
 
     /// Begin another window where this one is over.
-    fn turn(&mut self, now: u64) {
+    fn begin_window(&mut self, now: u64) {
         let age = now.saturating_sub(self.window);
         if age >= WINDOW {
             self.answers_before = if age < 2 * WINDOW { self.answers } else { 0 };
@@ -224,12 +224,12 @@ mod tests {
 
     /// What came of calls.
     #[derive(Debug, Default, Clone, Copy)]
-    struct Told {
+    struct Polled {
         answered: u32,
         refused: u32,
     }
 
-    impl Told {
+    impl Polled {
         fn refused_share(self) -> f64 {
             f64::from(self.refused) / f64::from((self.answered + self.refused).max(1))
         }
@@ -237,8 +237,8 @@ mod tests {
 
     /// Ask a service that takes `limit` calls a second, from `callers` pollers who ask again so many milliseconds after each
     /// answer, for five minutes.
-    fn poll(callers: u64, every: u64, limit: f64, paced: bool) -> Told {
-        let (mut pace, mut tokens, mut last, mut told) = (Pace::default(), limit, 0, Told::default());
+    fn poll(callers: u64, every: u64, limit: f64, paced: bool) -> Polled {
+        let (mut pace, mut tokens, mut last, mut polled) = (Pace::default(), limit, 0, Polled::default());
         // When each poller is up next, and with which slot.
         let mut queue: BTreeSet<(u64, u64, Option<u64>)> =
             (0..callers).map(|caller| (caller % 7, caller, None)).collect();
@@ -255,15 +255,15 @@ mod tests {
             last = now;
             if tokens >= 1.0 {
                 tokens -= 1.0;
-                told.answered += 1;
+                polled.answered += 1;
                 pace.answered(now);
             } else {
-                told.refused += 1;
+                polled.refused += 1;
                 pace.throttled(now);
             }
             queue.insert((now + every, caller, None));
         }
-        told
+        polled
     }
 
     #[test]

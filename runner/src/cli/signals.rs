@@ -32,18 +32,18 @@ pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<SignalWatch> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
-        let mut told = false;
+        let mut signalled = false;
         loop {
             let (name, exit) = tokio::select! {
                 Some(()) = interrupt.recv() => ("SIGINT", 130),
                 Some(()) = terminate.recv() => ("SIGTERM", 143),
                 else => return,
             };
-            if told || over.load(Ordering::Relaxed) {
+            if signalled || over.load(Ordering::Relaxed) {
                 // The journal is whole at every instant: that is what it is for.
                 std::process::exit(exit);
             }
-            told = true;
+            signalled = true;
             interrupter.interrupt(name);
         }
     });

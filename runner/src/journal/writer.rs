@@ -60,14 +60,14 @@ struct OpenJournal {
     syncs: AtomicU64,
     warned: AtomicBool,
     /// Held by whoever syncs. An `Arc` of its own, because the guard travels to the thread that does it.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    sync_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Where a journal is kept as well, and how far.
 #[derive(Debug)]
 struct Replicated {
     replica: Arc<dyn Replica>,
-    /// The number of the first frame that is not there, and where it begins. Changed only by whoever has the turn.
+    /// The number of the first frame that is not there, and where it begins. Changed only by whoever holds `sync_lock`.
     next: Mutex<(u64, u64)>,
 }
 
@@ -216,7 +216,7 @@ impl Journal {
                 replica: OnceLock::new(),
                 syncs: AtomicU64::new(0),
                 warned: AtomicBool::new(false),
-                turn: Arc::new(tokio::sync::Mutex::new(())),
+                sync_lock: Arc::new(tokio::sync::Mutex::new(())),
             }),
         })
     }
@@ -282,24 +282,24 @@ impl Journal {
     }
 
     async fn sync_to(&self, seq: u64) -> Result<(), JournalError> {
-        let turn = Arc::clone(&self.inner.turn).lock_owned().await;
-        // While this caller waited its turn, another's sync may have covered it.
+        let lock = Arc::clone(&self.inner.sync_lock).lock_owned().await;
+        // While this caller waited for the lock, another's sync may have covered it.
         if self.inner.durable.load(Ordering::Acquire) > seq {
             return Ok(());
         }
         let journal = self.clone();
-        // The turn ends with the sync, even where nobody waits for it any more: two syncs at once could hide an error, because
-        // the operating system reports it to one of them only; and two pushes at once would race for the same place.
+        // The lock is held until the sync ends, even where nobody waits for it any more: two syncs at once could hide an error,
+        // because the operating system reports it to one of them only; and two pushes at once would race for the same place.
         if self.inner.replica.get().is_none() {
             return self
                 .blocking(move || {
-                    let _turn = turn;
+                    let _lock = lock;
                     journal.inner.sync()
                 })
                 .await;
         }
         let pushed = tokio::spawn(async move {
-            let _turn = turn;
+            let _lock = lock;
             journal.sync_and_push().await
         });
         match pushed.await {
@@ -308,7 +308,7 @@ impl Journal {
         }
     }
 
-    /// Make all that is written durable, here and where the journal is kept as well. Only for whoever has the turn.
+    /// Make all that is written durable, here and where the journal is kept as well. Only for whoever holds `sync_lock`.
     async fn sync_and_push(&self) -> Result<(), JournalError> {
         let inner = Arc::clone(&self.inner);
         let (written, frames) = self.blocking(move || inner.sync_file_and_read()).await?;

@@ -11,7 +11,7 @@ use super::text::{hidden_in, hidden_in_key};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 
 /// Syntax errors beyond this number are not told.
-const TOLD: usize = 50;
+const MOST_REPORTED: usize = 50;
 
 /// Behind the first syntax error so many bytes are read: each of them may be one more, which takes room.
 const READ_ON: usize = 32 << 10;
@@ -76,7 +76,7 @@ impl Document {
         };
         // Where a table's header stands a second time, its keys do as well: the header's own error says it all.
         let mut repeated_table = 0..0;
-        for error in errors.iter().take(TOLD) {
+        for error in errors.iter().take(MOST_REPORTED) {
             let duplicate = error.message() == "duplicate key";
             damaged |= !duplicate;
             if let Some(span) = error.span().filter(|_| duplicate) {
@@ -91,7 +91,7 @@ impl Document {
             }
             diagnostics.push(syntax_error(error, source));
         }
-        damaged |= errors.len() > TOLD;
+        damaged |= errors.len() > MOST_REPORTED;
         let root = Node { span: 0..source.text.len(), content: convert_table(table.get_ref(), &mut diagnostics) };
         (Self { root, damaged }, diagnostics)
     }

@@ -11,7 +11,7 @@ use super::expression::{Expression, ExpressionProblem, Fault, Lookup, TOO_MANY, 
 use crate::steps::Steps;
 
 /// Of the problems of one text so many are told.
-const TOLD: usize = 100;
+const MOST_REPORTED: usize = 100;
 
 /// The longest text that is made, in bytes.
 const LONGEST: usize = 512 << 10;
@@ -22,7 +22,7 @@ pub(crate) struct Template {
     parts: Vec<TemplatePart>,
 }
 
-/// A piece of a template.
+/// A part of a template.
 #[derive(Debug, Clone)]
 pub(crate) enum TemplatePart {
     /// Literal text.
@@ -79,7 +79,7 @@ impl Template {
                         ExpressionProblem { span, ..problem }
                     })),
                 }
-                if problems.len() >= TOLD || problems.last().is_some_and(|problem| problem.code == TOO_MANY) {
+                if problems.len() >= MOST_REPORTED || problems.last().is_some_and(|problem| problem.code == TOO_MANY) {
                     break;
                 }
                 at = end + 1;

@@ -272,7 +272,7 @@ impl Execution {
     async fn finish(&mut self) -> Result<(), HostStop> {
         let mut at_work = JoinSet::new();
         let control = self.prepared.run.control.clone();
-        let mut told = false;
+        let mut interrupted = false;
         let run = Arc::clone(&self.prepared.run);
         self.go_on_with_stages(&mut at_work);
         loop {
@@ -282,8 +282,8 @@ impl Execution {
             }
             tokio::select! {
                 biased;
-                () = control.interruption(), if !told => {
-                    told = true;
+                () = control.interruption(), if !interrupted => {
+                    interrupted = true;
                     self.interrupted().await?;
                 }
                 () = run.gate.all_arrived(), if !self.live => match self.prepared.confirm_identity().await {
@@ -293,7 +293,7 @@ impl Execution {
                     }
                     // The gate stays shut: whoever waits there hears it as well, and nothing is begun any more.
                     Err(HostStop::Interrupted) => {
-                        if !std::mem::replace(&mut told, true) {
+                        if !std::mem::replace(&mut interrupted, true) {
                             self.interrupted().await?;
                         }
                         self.live = true;
@@ -301,7 +301,7 @@ impl Execution {
                     Err(stop) => return Err(stop),
                 },
                 () = run.stalled_for(self.prepared.detach_after.unwrap_or_default()),
-                    if self.live && !told && self.prepared.detach_after.is_some() => control.detach(),
+                    if self.live && !interrupted && self.prepared.detach_after.is_some() => control.detach(),
                 Some(ended) = at_work.join_next() => {
                     // Whatever else has ended by now becomes durable with it, by one sync of the journal.
                     let others = std::iter::from_fn(|| at_work.try_join_next());

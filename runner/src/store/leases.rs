@@ -286,7 +286,7 @@ impl Leases {
             },
             Store::Shared(table) => {
                 let began = Instant::now();
-                let mut told = false;
+                let mut announced = false;
                 loop {
                     let seen = shared::read(table, key).await?;
                     let life = self.life_of(seen.as_ref());
@@ -303,7 +303,7 @@ impl Leases {
                             // Somebody was faster: look at what is there now.
                         }
                         Decision::Wait { pause, left } => {
-                            if let (false, Some(lease)) = (std::mem::replace(&mut told, true), seen) {
+                            if let (false, Some(lease)) = (std::mem::replace(&mut announced, true), seen) {
                                 tell(Notice::Waiting { key: key.clone(), lease: Box::new(lease), left });
                             }
                             tokio::time::sleep(pause).await;

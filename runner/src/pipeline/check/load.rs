@@ -82,10 +82,10 @@ pub(crate) fn open(source: &SourceFile) -> Result<Opened, Vec<Diagnostic>> {
         return Err(sorted(diagnostics));
     }
     let (document, mut syntax) = Document::parse(source);
-    // The parser stumbles over what was just told in better words.
-    let told: Vec<Range<usize>> = diagnostics.iter().filter_map(Diagnostic::span).collect();
+    // The parser stumbles over what was just explained in better words.
+    let explained: Vec<Range<usize>> = diagnostics.iter().filter_map(Diagnostic::span).collect();
     syntax.retain(|found| {
-        !found.span().is_some_and(|span| told.iter().any(|told| told.start < span.end && span.start < told.end))
+        !found.span().is_some_and(|span| explained.iter().any(|known| known.start < span.end && span.start < known.end))
     });
     let damage = syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
     diagnostics.append(syntax);

@@ -103,7 +103,7 @@ pub(super) fn stages(
     for draft in drafts.iter().take_while(|_| !places.is_too_much()) {
         draft.check_values(declarations, scope, places, diagnostics);
     }
-    if places.is_too_much() && !diagnostics.iter().any(|told| told.code == "too-much-work") {
+    if places.is_too_much() && !diagnostics.iter().any(|diagnostic| diagnostic.code == "too-much-work") {
         diagnostics.push(too_much("its checks take more steps than the checks of one file may"));
     }
     let order = in_order(&drafts, places, diagnostics);
