@@ -13,7 +13,7 @@ use kiln_runner::clock::Clock;
 use kiln_runner::journal::{self, CallKey, Journal, LocalRead, Phase, Record, RunStart};
 use kiln_runner::rehearse::START;
 use kiln_runner::secrets::redact::Sealed;
-use kiln_runner::store::{Carrier, Claim, Ending, LeaseKey, Leases, Past, Store, Table, Terms};
+use kiln_runner::store::{Carrier, LeaseClaim, LeaseEnding, LeaseKey, Leases, Past, Store, Table, Terms};
 use kiln_runner::types::{Region, RunId};
 use kiln_tests::{Backend, Chance, Dynamo, Served, Unsteady, Weather};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ impl Runner {
     }
 
     async fn acquire(&mut self, run: &RunId) -> Option<Leases> {
-        let claim = Claim {
+        let claim = LeaseClaim {
             run: run.clone(),
             leases: BTreeMap::from([(environment(), Past::default()), (LeaseKey::Run(run.clone()), Past::default())]),
             despite_newer: false,
@@ -132,7 +132,7 @@ impl Runner {
         match self.chance.below(5) {
             // As when the process is killed.
             0 => self.count(|tally| tally.crashed += 1),
-            _ => drop(leases.end(Ending::Released).await),
+            _ => drop(leases.end(LeaseEnding::Released).await),
         }
     }
 

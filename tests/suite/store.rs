@@ -11,8 +11,8 @@ use kiln_runner::journal::{CallKey, Journal, JournalError, LocalRead, Phase, Rec
 use kiln_runner::rehearse::START;
 use kiln_runner::secrets::redact::Sealed;
 use kiln_runner::store::{
-    Carrier, Claim, Ending, Holding, LeaseError, LeaseKey, Leases, Past, Released, Store, StoreError, Table, Terms,
-    fetch, list_leases, list_shared, release,
+    Carrier, Holding, LeaseClaim, LeaseEnding, LeaseError, LeaseKey, Leases, Past, Released, Store, StoreError, Table,
+    Terms, fetch, list_leases, list_shared, release,
 };
 use kiln_runner::types::{Region, RunId};
 use kiln_tests::{
@@ -33,8 +33,8 @@ fn production() -> LeaseKey {
     LeaseKey::Environment { account, environment: "production".parse().unwrap_or_else(|error| panic!("{error}")) }
 }
 
-fn claim(run: &RunId, fence: Option<u64>) -> Claim {
-    Claim {
+fn claim(run: &RunId, fence: Option<u64>) -> LeaseClaim {
+    LeaseClaim {
         run: run.clone(),
         leases: BTreeMap::from([(production(), Past { fence }), (LeaseKey::Run(run.clone()), Past::default())]),
         despite_newer: false,
@@ -42,7 +42,7 @@ fn claim(run: &RunId, fence: Option<u64>) -> Claim {
     }
 }
 
-async fn acquire(table: &Table, claim: Claim) -> Result<Leases, LeaseError> {
+async fn acquire(table: &Table, claim: LeaseClaim) -> Result<Leases, LeaseError> {
     Leases::acquire(&Store::Shared(table.clone()), claim, &mut |_| {}).await
 }
 
@@ -140,7 +140,7 @@ fn a_journal_is_carried_and_fetched_elsewhere() -> Checked {
         }
         let listed = list_shared(table, 10).await?;
         assert_eq!(listed.iter().map(|listed| &listed.run).collect::<Vec<_>>(), [&run]);
-        leases.end(Ending::Released).await?;
+        leases.end(LeaseEnding::Released).await?;
         Ok(())
     })
 }
@@ -202,12 +202,12 @@ fn whoever_was_taken_over_writes_nothing_more() -> Checked {
         assert!(matches!(leases.guard(), Err(LeaseError::Lost { .. })));
         assert!(others.guard().is_ok());
 
-        leases.end(Ending::Parked).await?;
-        others.end(Ending::Released).await?;
+        leases.end(LeaseEnding::Parked).await?;
+        others.end(LeaseEnding::Released).await?;
         let again = acquire(table, claim(&one, Some(1))).await;
         assert!(matches!(again, Err(LeaseError::Newer { .. })), "{again:?}");
-        let despite = acquire(table, Claim { despite_newer: true, ..claim(&one, Some(1)) }).await?;
-        despite.end(Ending::Parked).await?;
+        let despite = acquire(table, LeaseClaim { despite_newer: true, ..claim(&one, Some(1)) }).await?;
+        despite.end(LeaseEnding::Parked).await?;
         let refused = acquire(table, claim(&two, None)).await;
         assert!(matches!(refused, Err(LeaseError::Parked { .. })), "{refused:?}");
         let kept = list_leases(&Store::Shared(table.clone())).await?;
@@ -241,7 +241,7 @@ fn answers_that_are_lost_change_nothing() -> Checked {
         let mut fences = Vec::new();
         for number in 0..10 {
             let run = RunId::seeded(START, number);
-            let Ok(leases) = acquire(table, Claim { terms: Terms::default(), ..claim(&run, None) }).await else {
+            let Ok(leases) = acquire(table, LeaseClaim { terms: Terms::default(), ..claim(&run, None) }).await else {
                 // Six attempts in a row can be lost; then the lease is as a crash leaves it.
                 continue;
             };
@@ -255,7 +255,7 @@ fn answers_that_are_lost_change_nothing() -> Checked {
                 let carried = dynamo.sorts(&format!("run#{run}"));
                 assert!(carried.iter().filter(|sort| sort.starts_with("frame#")).count() > 5, "{carried:?}");
             }
-            drop(leases.end(Ending::Released).await);
+            drop(leases.end(LeaseEnding::Released).await);
         }
         assert!(fences.len() > 5, "{fences:?}");
         assert!(fences.is_sorted_by(|one, two| one.fence < two.fence), "a fence is never given twice: {fences:?}");

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types as sdk;
 use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, invalid};
 use super::limits::{batch, gather};
-use super::names::{Given, Kind};
+use super::names::{Given, ResourceKind};
 use super::operation::{Read, heads};
 use super::values::{decimal, instant, millis, signed, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -19,7 +19,7 @@ use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
 use crate::types::Arn;
 
 /// An alarm's name may hold anything.
-const ALARM: Kind = Kind::new("cloudwatch", "an alarm", "alarm:", "");
+const ALARM: ResourceKind = ResourceKind::new("cloudwatch", "an alarm", "alarm:", "");
 
 heads! {
     DescribeAlarmsRequest => DescribeAlarmsResponse:

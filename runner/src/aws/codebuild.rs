@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
 use super::limits::{batch, first};
 use super::look::Look;
-use super::names::{self, Given, Kind};
+use super::names::{self, Given, ResourceKind};
 use super::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write, heads};
 use super::values::{count, incomplete, is_since, list, millis, optional_word, signed, size, word};
 use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
@@ -24,7 +24,7 @@ use crate::types::Place;
 /// The most builds or projects that one request may name.
 const MOST: usize = 100;
 
-const PROJECT: Kind = Kind::new("codebuild", "a project", "project/", "-_");
+const PROJECT: ResourceKind = ResourceKind::new("codebuild", "a project", "project/", "-_");
 
 /// The project of a build: IAM knows no permission on a single build. A build's id is `PROJECT:UUID`, the resource of
 /// its ARN `build/PROJECT:UUID`.
@@ -156,10 +156,10 @@ impl StartBuildRequest {
                 all.iter().any(|variable| variable.name == wanted.name && variable.value == wanted.value)
             })
         };
-        let told = build.source.as_ref().and_then(|source| source.buildspec.as_ref());
-        let buildspec = told.is_none() || self.buildspec.is_none() || told == self.buildspec.as_ref();
+        let used = build.source.as_ref().and_then(|source| source.buildspec.as_ref());
+        let buildspec = used.is_none() || self.buildspec.is_none() || used == self.buildspec.as_ref();
         let timeout = match (self.timeout_minutes, build.timeout_in_minutes) {
-            (Some(wanted), Some(told)) => count(told) == wanted,
+            (Some(wanted), Some(used)) => count(used) == wanted,
             (Some(_) | None, None) | (None, Some(_)) => true,
         };
         // A project may have a source version of its own, which a build that was asked for without one then shows.

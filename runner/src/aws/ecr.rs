@@ -11,7 +11,7 @@ use super::clients::Clients;
 use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
 use super::look::Look;
-use super::names::{Given, Kind};
+use super::names::{Given, ResourceKind};
 use super::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
 use super::values::{list, millis, size, word};
 use crate::contract::bindings::kiln::aws_ecr::ecr::{
@@ -27,7 +27,7 @@ use crate::types::Digest;
 /// The most images or repositories that one request may name.
 const MOST: usize = 100;
 
-const REPOSITORY: Kind = Kind::new("ecr", "a repository", "repository/", "-_./");
+const REPOSITORY: ResourceKind = ResourceKind::new("ecr", "a repository", "repository/", "-_./");
 
 /// A repository as ECR wants it: the registry (an account) where it was named by an ARN, and the name.
 fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), AwsError> {

@@ -109,15 +109,15 @@ const LONGEST: usize = 2_000;
 
 /// A message, or the beginning of a long one: the rest is not even written.
 fn beginning(message: impl std::fmt::Display) -> String {
-    struct Beginning(String);
-    impl std::fmt::Write for Beginning {
+    struct ShortMessage(String);
+    impl std::fmt::Write for ShortMessage {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
             let room = text.floor_char_boundary(LONGEST.saturating_sub(self.0.len()));
             self.0.push_str(text.get(..room).unwrap_or_default());
             if room == text.len() { Ok(()) } else { Err(std::fmt::Error) }
         }
     }
-    let mut out = Beginning(String::new());
+    let mut out = ShortMessage(String::new());
     if std::fmt::Write::write_fmt(&mut out, format_args!("{message}")).is_err() {
         out.0.push('…');
     }

@@ -8,7 +8,7 @@ use aws_sdk_kms::primitives::Blob;
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk, invalid};
-use super::names::{Given, Kind};
+use super::names::{Given, ResourceKind};
 use super::operation::{Operation, Read, heads};
 use super::values::{incomplete, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -18,13 +18,13 @@ use crate::contract::bindings::kiln::aws_kms::kms::{
 use crate::types::Arn;
 use crate::types::Place;
 
-const KEY: Kind = Kind::new("kms", "a key", "key/", "-");
+const KEY: ResourceKind = ResourceKind::new("kms", "a key", "key/", "-");
 
 /// Its name begins with `alias/`, as its resource does.
-const ALIAS: Kind = Kind::new("kms", "a key", "", "-_/");
+const ALIAS: ResourceKind = ResourceKind::new("kms", "a key", "", "-_/");
 
 /// Which kind `given` is of: a key can be named by an alias, too.
-fn kind(given: &str) -> &'static Kind {
+fn kind(given: &str) -> &'static ResourceKind {
     let is_alias = match Given::from(given) {
         Given::Name(name) => name.starts_with("alias/"),
         Given::Arn(arn) => arn.resource().starts_with("alias/"),

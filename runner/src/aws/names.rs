@@ -1,8 +1,8 @@
 //! Names as stages give them, and the ARNs that permissions are checked against.
 //!
-//! The main type is [`Kind`], of which there is one constant for each kind of resource. What is [`Given`] is a plain name, or the thing's
-//! own ARN. An ARN is used as it is, so that one of another account or region is checked as such. What AWS could read differently than
-//! kiln does is refused before it is sent.
+//! The main type is [`ResourceKind`], of which there is one constant for each kind of resource. What is [`Given`] is a plain name, or
+//! the thing's own ARN. An ARN is used as it is, so that one of another account or region is checked as such. What AWS could read
+//! differently than kiln does is refused before it is sent.
 
 use super::error::{AwsError, invalid};
 use crate::types::Arn;
@@ -26,7 +26,7 @@ impl<'a> From<&'a str> for Given<'a> {
 
 /// A kind of resource that stages name: how an ARN is made of a name, and what a name may hold.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Kind {
+pub(crate) struct ResourceKind {
     /// The service in the ARN.
     pub(crate) service: &'static str,
     /// What people call one: `a repository`.
@@ -39,7 +39,7 @@ pub(crate) struct Kind {
     pub(crate) letters: &'static str,
 }
 
-impl Kind {
+impl ResourceKind {
     /// A kind whose ARNs end in the name.
     pub(crate) const fn new(
         service: &'static str,
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn names_are_of_this_place_and_arns_stay_as_they_are() {
-        let repository = Kind::new("ecr", "a repository", "repository/", "-_./");
+        let repository = ResourceKind::new("ecr", "a repository", "repository/", "-_./");
         let resource = |given: &str| repository.arn(&place(), given).to_string();
         assert_eq!(resource("team/web"), "arn:aws:ecr:us-west-2:111111111111:repository/team/web");
         assert_eq!(resource(QUEUE), QUEUE);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_arn_of_another_kind_is_refused() {
-        let repository = Kind::new("ecr", "a repository", "repository/", "-_./");
+        let repository = ResourceKind::new("ecr", "a repository", "repository/", "-_./");
         let refusal = |given: &str| repository.check(given).map_err(|error| error.message).err();
         assert_eq!(refusal("team/web"), None);
         assert_eq!(refusal("arn:aws:ecr:eu-west-1:222222222222:repository/team/web"), None);

@@ -48,15 +48,15 @@ impl Pacer {
     }
 
     /// When a call that could be sent `now` is to be sent: now, unless the service was asked too often.
-    pub(crate) fn admit(&self, key: &PaceKey, now: u64) -> Slot {
+    pub(crate) fn admit(&self, key: &PaceKey, now: u64) -> SendSlot {
         match self.off {
-            true => Slot { at: now, cuts: 0 },
+            true => SendSlot { at: now, cuts: 0 },
             false => self.with(key, |pace| pace.admit(now)),
         }
     }
 
     /// The same for a call that waits for its slot: another one, where the rate was cut meanwhile, or was forgotten.
-    pub(crate) fn confirm(&self, key: &PaceKey, slot: Slot, now: u64) -> Slot {
+    pub(crate) fn confirm(&self, key: &PaceKey, slot: SendSlot, now: u64) -> SendSlot {
         self.with(key, |pace| pace.confirm(slot, now))
     }
 
@@ -78,7 +78,7 @@ impl Pacer {
 
 /// When a call is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct SendSlot {
     /// The instant, in milliseconds.
     pub(crate) at: u64,
     /// How often the rate had been cut when the slot was given.
@@ -113,36 +113,36 @@ struct Rate {
 }
 
 impl Pace {
-    fn admit(&mut self, now: u64) -> Slot {
-        self.turn(now);
+    fn admit(&mut self, now: u64) -> SendSlot {
+        self.begin_window(now);
         let cuts = self.cuts;
         let Some(rate) = &mut self.rate else {
             self.asked = self.asked.saturating_add(1);
-            return Slot { at: now, cuts };
+            return SendSlot { at: now, cuts };
         };
         if now.saturating_sub(rate.cut) >= FORGET {
             self.rate = None;
-            return Slot { at: now, cuts };
+            return SendSlot { at: now, cuts };
         }
         rate.value += GROWTH * now.saturating_sub(rate.raised) as f64 / 1_000.0;
         rate.raised = rate.raised.max(now);
         let at = rate.next.max(now);
         rate.next = at.saturating_add(rate.spacing());
-        Slot { at, cuts }
+        SendSlot { at, cuts }
     }
 
-    fn confirm(&mut self, slot: Slot, now: u64) -> Slot {
+    fn confirm(&mut self, slot: SendSlot, now: u64) -> SendSlot {
         let forgotten = self.rate.is_none_or(|rate| now.saturating_sub(rate.cut) >= FORGET);
         if slot.cuts == self.cuts && !forgotten { slot } else { self.admit(now) }
     }
 
     fn answered(&mut self, now: u64) {
-        self.turn(now);
+        self.begin_window(now);
         self.answers = self.answers.saturating_add(1);
     }
 
     fn throttled(&mut self, now: u64) {
-        self.turn(now);
+        self.begin_window(now);
         // Where nothing was answered of late there is nothing to measure: a refusal may be the first to come back.
         let asked = f64::from(self.asked) * 1_000.0 / WINDOW as f64;
         let measured = self.measured();
@@ -160,7 +160,7 @@ impl Pace {
     }
 
     /// Begin another window where this one is over.
-    fn turn(&mut self, now: u64) {
+    fn begin_window(&mut self, now: u64) {
         let age = now.saturating_sub(self.window);
         if age >= WINDOW {
             self.answers_before = if age < 2 * WINDOW { self.answers } else { 0 };
@@ -215,8 +215,8 @@ mod tests {
     fn whoever_waits_when_a_service_has_recovered_waits_no_longer() {
         let mut pace = Pace::default();
         pace.throttled(0);
-        let slots: Vec<Slot> = (0..400).map(|_| pace.admit(1)).collect();
-        let last = slots.last().copied().unwrap_or(Slot { at: 0, cuts: 0 });
+        let slots: Vec<SendSlot> = (0..400).map(|_| pace.admit(1)).collect();
+        let last = slots.last().copied().unwrap_or(SendSlot { at: 0, cuts: 0 });
         assert!(last.at > FORGET, "{last:?}");
         assert_eq!(pace.confirm(last, FORGET - 1), last);
         assert_eq!(pace.confirm(last, FORGET).at, FORGET);
@@ -224,12 +224,12 @@ mod tests {
 
     /// What came of calls.
     #[derive(Debug, Default, Clone, Copy)]
-    struct Told {
+    struct Polled {
         answered: u32,
         refused: u32,
     }
 
-    impl Told {
+    impl Polled {
         fn refused_share(self) -> f64 {
             f64::from(self.refused) / f64::from((self.answered + self.refused).max(1))
         }
@@ -237,14 +237,14 @@ mod tests {
 
     /// Ask a service that takes `limit` calls a second, from `callers` pollers who ask again so many milliseconds after each
     /// answer, for five minutes.
-    fn poll(callers: u64, every: u64, limit: f64, paced: bool) -> Told {
-        let (mut pace, mut tokens, mut last, mut told) = (Pace::default(), limit, 0, Told::default());
+    fn poll(callers: u64, every: u64, limit: f64, paced: bool) -> Polled {
+        let (mut pace, mut tokens, mut last, mut polled) = (Pace::default(), limit, 0, Polled::default());
         // When each poller is up next, and with which slot.
         let mut queue: BTreeSet<(u64, u64, Option<u64>)> =
             (0..callers).map(|caller| (caller % 7, caller, None)).collect();
         while let Some((now, caller, cuts)) = queue.pop_first().filter(|(now, _, _)| *now < 300_000) {
             let slot = match cuts {
-                Some(cuts) => pace.confirm(Slot { at: now, cuts }, now),
+                Some(cuts) => pace.confirm(SendSlot { at: now, cuts }, now),
                 None => pace.admit(now),
             };
             if paced && slot.at > now {
@@ -255,15 +255,15 @@ mod tests {
             last = now;
             if tokens >= 1.0 {
                 tokens -= 1.0;
-                told.answered += 1;
+                polled.answered += 1;
                 pace.answered(now);
             } else {
-                told.refused += 1;
+                polled.refused += 1;
                 pace.throttled(now);
             }
             queue.insert((now + every, caller, None));
         }
-        told
+        polled
     }
 
     #[test]

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::clients::Clients;
 use super::error::{AwsError, from_sdk};
-use super::names::Kind;
+use super::names::ResourceKind;
 use super::operation::{Read, heads};
 use super::values::{incomplete, list, millis};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -19,7 +19,8 @@ use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager::{
 
 /// A secret's ARN ends in a hyphen and six characters that AWS chose, which a name alone does not tell: `?` stands for
 /// each, as IAM writes it.
-const SECRET: Kind = Kind { behind: "-??????", ..Kind::new("secretsmanager", "a secret", "secret:", "-_/+=.@") };
+const SECRET: ResourceKind =
+    ResourceKind { behind: "-??????", ..ResourceKind::new("secretsmanager", "a secret", "secret:", "-_/+=.@") };
 
 heads! {
     DescribeSecretRequest => DescribeSecretResponse:

@@ -30,7 +30,7 @@ const MAXIMUM_REQUEST: u64 = 256 << 10;
 
 /// That a request is not too large to be written down.
 pub(super) fn check_size<O: Operation>(request: &Value) -> Result<(), HostStop> {
-    let mut size = Size(0);
+    let mut size = ByteCounter(0);
     serde_json::to_writer(&mut size, request).map_err(defect)?;
     if size.0 <= MAXIMUM_REQUEST {
         return Ok(());
@@ -70,9 +70,9 @@ pub(super) fn defect(error: serde_json::Error) -> HostStop {
 }
 
 /// Counts what is written to it.
-struct Size(u64);
+struct ByteCounter(u64);
 
-impl std::io::Write for Size {
+impl std::io::Write for ByteCounter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 += bytes.len() as u64;
         Ok(bytes.len())

@@ -38,7 +38,7 @@ pub(crate) struct Caller {
     arrival: Option<Arrival>,
     seq: u64,
     used: Used,
-    bounds: Bounds,
+    bounds: AttemptLimits,
 }
 
 /// How much an attempt has used.
@@ -52,7 +52,7 @@ struct Used {
 
 /// How much an attempt may use.
 #[derive(Debug)]
-struct Bounds {
+struct AttemptLimits {
     calls: u32,
     refused: u32,
     noted: u64,
@@ -93,13 +93,13 @@ impl Caller {
     /// Makes the calls of `actor`, which does again what `replay` holds: as many as it likes.
     pub(crate) fn new(run: Arc<RunContext>, actor: Actor, replay: Replay) -> Self {
         let Replay { script, arrival } = replay;
-        let bounds = Bounds { calls: u32::MAX, refused: u32::MAX, noted: u64::MAX };
+        let bounds = AttemptLimits { calls: u32::MAX, refused: u32::MAX, noted: u64::MAX };
         Self { run, actor, script, arrival, seq: 0, used: Used::default(), bounds }
     }
 
     /// The caller for a guest: it may call and be refused only so often, and fill only so much of the journal.
     pub(crate) fn bounded(self, limits: &Limits) -> Self {
-        let bounds = Bounds { calls: limits.calls, refused: limits.refused_calls, noted: limits.journal_bytes };
+        let bounds = AttemptLimits { calls: limits.calls, refused: limits.refused_calls, noted: limits.journal_bytes };
         Self { bounds, ..self }
     }
 

@@ -42,7 +42,7 @@ impl Events {
 
     /// Something happened, to `stage` if it is about one.
     pub fn emit(&self, stage: Option<&StageName>, kind: EventKind) {
-        let kind = told(kind, &self.redactor);
+        let kind = masked(kind, &self.redactor);
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         let event = Event { seq: sink.seq, at: self.clock.now(), stage: stage.cloned(), kind };
         sink.seq += 1;
@@ -57,7 +57,7 @@ impl Events {
 
 /// `kind` with its texts made fit for terminals and CI logs, and without secrets. What is structure stays as it is: names,
 /// ids and kinds hold none, although a secret may be a word like one of them. Outputs are data: only secrets go.
-fn told(mut kind: EventKind, redactor: &Redactor) -> EventKind {
+fn masked(mut kind: EventKind, redactor: &Redactor) -> EventKind {
     let text = |text: &mut String| *text = redactor.untrusted(text);
     let failure = |failure: &mut Failure| {
         text(&mut failure.message);

@@ -12,10 +12,10 @@ use crate::journal::Script;
 
 /// Before the first thing that a resumed run does anew.
 #[derive(Debug, Clone)]
-pub(crate) struct Gate(Arc<watch::Sender<State>>);
+pub(crate) struct Gate(Arc<watch::Sender<GateState>>);
 
 #[derive(Debug, Clone, Copy)]
-struct State {
+struct GateState {
     /// How many attempts are being replayed.
     replaying: usize,
     open: bool,
@@ -27,7 +27,7 @@ struct State {
 /// while it waits for the gate waits for itself, so only what is replayed is given one, and [`Gate::pass`] takes it.
 #[derive(Debug)]
 #[must_use = "the gate stays shut for as long as it lives"]
-pub(crate) struct Arrival(Arc<watch::Sender<State>>);
+pub(crate) struct Arrival(Arc<watch::Sender<GateState>>);
 
 /// What an attempt that goes on does again.
 #[derive(Debug, Default)]
@@ -41,12 +41,12 @@ pub(crate) struct Replay {
 impl Gate {
     /// A gate that holds nobody back: of a run that begins.
     pub(crate) fn opened() -> Self {
-        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: true, held: false })))
+        Self(Arc::new(watch::Sender::new(GateState { replaying: 0, open: true, held: false })))
     }
 
     /// A gate that is shut until [`open`](Self::open).
     pub(crate) fn shut() -> Self {
-        Self(Arc::new(watch::Sender::new(State { replaying: 0, open: false, held: false })))
+        Self(Arc::new(watch::Sender::new(GateState { replaying: 0, open: false, held: false })))
     }
 
     /// One attempt more is being replayed.

@@ -12,10 +12,10 @@ use crate::secrets::redact::Redactor;
 
 /// Where a run writes its records.
 #[derive(Debug)]
-pub(crate) struct Ledger(Mutex<State>);
+pub(crate) struct Ledger(Mutex<LedgerState>);
 
 #[derive(Debug)]
-enum State {
+enum LedgerState {
     /// Nothing is kept: plans and rehearsals leave nothing behind.
     Nowhere,
     /// The journal has not begun: it must not before the secrets are known that it must not hold.
@@ -27,23 +27,23 @@ enum State {
 impl Ledger {
     /// A ledger that keeps nothing.
     pub(crate) fn nowhere() -> Self {
-        Self(Mutex::new(State::Nowhere))
+        Self(Mutex::new(LedgerState::Nowhere))
     }
 
     /// A ledger whose journal is still to begin.
     pub(crate) fn ahead() -> Self {
-        Self(Mutex::new(State::Ahead(Vec::new())))
+        Self(Mutex::new(LedgerState::Ahead(Vec::new())))
     }
 
     /// A ledger over a journal that is there.
     pub(crate) fn of(journal: Journal) -> Self {
-        Self(Mutex::new(State::Begun(journal)))
+        Self(Mutex::new(LedgerState::Begun(journal)))
     }
 
     /// The journal has begun: what was recorded so far is written to it.
     pub(crate) fn begin(&self, journal: Journal) -> Result<(), HostStop> {
-        let before = std::mem::replace(&mut *self.state(), State::Begun(journal.clone()));
-        if let State::Ahead(records) = before {
+        let before = std::mem::replace(&mut *self.state(), LedgerState::Begun(journal.clone()));
+        if let LedgerState::Ahead(records) = before {
             for record in &records {
                 journal.append(record)?;
             }
@@ -53,7 +53,7 @@ impl Ledger {
 
     /// Whether anything is kept.
     pub(crate) fn is_kept(&self) -> bool {
-        !matches!(&*self.state(), State::Nowhere)
+        !matches!(&*self.state(), LedgerState::Nowhere)
     }
 
     /// Write a record. It is durable with the next one that must be. Answers how many bytes it has.
@@ -62,9 +62,9 @@ impl Ledger {
         let encoded = Encoded::of(&record)?;
         let bytes = encoded.bytes();
         match &mut *self.state() {
-            State::Nowhere => {}
-            State::Ahead(records) => records.push(record),
-            State::Begun(journal) => {
+            LedgerState::Nowhere => {}
+            LedgerState::Ahead(records) => records.push(record),
+            LedgerState::Begun(journal) => {
                 journal.write(&encoded)?;
             }
         }
@@ -99,12 +99,12 @@ impl Ledger {
 
     fn journal(&self) -> Option<Journal> {
         match &*self.state() {
-            State::Begun(journal) => Some(journal.clone()),
-            State::Nowhere | State::Ahead(_) => None,
+            LedgerState::Begun(journal) => Some(journal.clone()),
+            LedgerState::Nowhere | LedgerState::Ahead(_) => None,
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, LedgerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// What is to be done about a write whose answer never came.
 #[derive(Debug)]
-pub(super) enum Found<T> {
+pub(super) enum Remedy<T> {
     /// Nothing: it happened, and this is its answer.
     Answer(T),
     /// Send it: it did not happen.
@@ -111,22 +111,22 @@ impl Caller {
         token: &Token,
         intent: &Intent,
         sent: &Sent,
-    ) -> Result<Found<W::Output>, HostStop> {
+    ) -> Result<Remedy<W::Output>, HostStop> {
         if sent.said == Some(Verdict::NotHappened) {
             self.note_fate::<W>(intent, Verdict::NotHappened, "a person said so").await?;
-            return Ok(Found::Send);
+            return Ok(Remedy::Send);
         }
         loop {
             let fate = self.look(request, token, intent, sent).await?;
             match fate {
                 Fate::Happened { output, evidence } => {
                     self.note_fate::<W>(intent, Verdict::Happened, &evidence).await?;
-                    return Ok(Found::Answer(output));
+                    return Ok(Remedy::Answer(output));
                 }
                 Fate::Unknown { evidence, likely: Some(output), .. } if sent.said == Some(Verdict::Happened) => {
                     let evidence = format!("a person said so; {evidence}");
                     self.note_fate::<W>(intent, Verdict::Happened, &evidence).await?;
-                    return Ok(Found::Answer(output));
+                    return Ok(Remedy::Answer(output));
                 }
                 Fate::NotHappened { .. } if self.run.clock.now() < sent.last.saturating_add(millis(SETTLE)) => {
                     self.run.pause(LOOK_AGAIN).await?;
@@ -138,9 +138,9 @@ impl Caller {
                 }
                 Fate::NotHappened { evidence } => {
                     self.note_fate::<W>(intent, Verdict::NotHappened, &evidence).await?;
-                    return Ok(Found::Send);
+                    return Ok(Remedy::Send);
                 }
-                Fate::SendAgain => return Ok(Found::SendAgain),
+                Fate::SendAgain => return Ok(Remedy::SendAgain),
                 Fate::Unknown { evidence, check, likely: _ } => {
                     return Err(self.stuck::<W>(intent, token, &evidence, &check).await?);
                 }

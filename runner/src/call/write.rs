@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::asked::{Asked, defect};
 use super::caller::{Answered, Caller, Next, Recorded};
 use super::flight::{Reply, send_once};
-use super::reconcile::{Found, Sent};
+use super::reconcile::{Remedy, Sent};
 use super::stop::HostStop;
 use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use crate::aws::operation::{Token, Write};
@@ -118,10 +118,10 @@ impl Caller {
                 let in_time = self.actor.in_time(self.run.clock.now()).is_ok();
                 let sent = if in_time { sent.clone() } else { sent.clone().given_up() };
                 match Box::pin(self.find_out(request, token, intent, &sent)).await? {
-                    Found::Answer(output) => return Ok(Reply { answer: Ok(output), request_id }),
-                    Found::Send => doubt = Doubt::Settled,
+                    Remedy::Answer(output) => return Ok(Reply { answer: Ok(output), request_id }),
+                    Remedy::Send => doubt = Doubt::Settled,
                     // What is harmless now may not be after the next refusal: a token is forgotten.
-                    Found::SendAgain => {}
+                    Remedy::SendAgain => {}
                 }
             }
             let generation = clients.generation();
@@ -182,8 +182,8 @@ impl Caller {
             (Left::Unsigned | Left::Sent, _) => {
                 let found = Box::pin(self.find_out(request, token, intent, &sent.given_up())).await?;
                 Ok(match found {
-                    Found::Answer(output) => Reply { answer: Ok(output), request_id: last.request_id },
-                    Found::Send | Found::SendAgain => last,
+                    Remedy::Answer(output) => Reply { answer: Ok(output), request_id: last.request_id },
+                    Remedy::Send | Remedy::SendAgain => last,
                 })
             }
         }

@@ -108,11 +108,11 @@ enum Command {
     Lease(lease::LeaseCommand),
     /// List and inspect plugins
     #[command(subcommand)]
-    Plugin(plugin::Plugin),
+    Plugin(plugin::PluginCommand),
     /// Serve a simulated AWS on this machine, to try pipelines against
     Sim(sim::Sim),
     /// Print the JSON Schema of pipeline files, for editors
-    Schema(schema::Schema),
+    Schema(schema::SchemaArgs),
     /// Print a completion script for a shell
     Completions(completions::Completions),
 }

@@ -56,7 +56,7 @@ pub(super) struct Release {
 
 /// A lease in the list. Part of what scripts read.
 #[derive(Debug, Serialize)]
-struct Entry<'a> {
+struct LeaseRow<'a> {
     environment: Option<&'a EnvironmentName>,
     account: Option<&'a AccountId>,
     lease: &'a Lease,
@@ -140,12 +140,12 @@ impl Release {
     }
 }
 
-fn entry(kept: &KeptLease) -> Entry<'_> {
+fn entry(kept: &KeptLease) -> LeaseRow<'_> {
     let (environment, account) = match &kept.key {
         LeaseKey::Environment { account, environment } => (Some(environment), Some(account)),
         LeaseKey::Run(_) => (None, None),
     };
-    Entry { environment, account, lease: &kept.lease, alive: kept.alive }
+    LeaseRow { environment, account, lease: &kept.lease, alive: kept.alive }
 }
 
 fn show(leases: &[KeptLease], store: &Store, out: &mut Vec<u8>) -> io::Result<()> {

@@ -13,12 +13,12 @@ use super::exit::Exit;
 use super::load::open_plugins;
 use super::say::complain;
 use crate::pipeline::PluginSource;
-use crate::plugin::{Plugin as Loaded, standard_names};
+use crate::plugin::{Plugin, standard_names};
 use crate::report::Output;
 
 /// List and inspect plugins.
 #[derive(Debug, Subcommand)]
-pub(super) enum Plugin {
+pub(super) enum PluginCommand {
     /// List the standard plugins, which this binary carries
     List,
     /// Say what a plugin is: its config, outputs, permissions, imports and digest
@@ -28,7 +28,7 @@ pub(super) enum Plugin {
     },
 }
 
-impl Plugin {
+impl PluginCommand {
     pub(super) fn execute(&self, global: &Global) -> Exit {
         let result = match self {
             Self::List => list(global),
@@ -38,7 +38,7 @@ impl Plugin {
     }
 }
 
-fn load(source: &PluginSource, global: &Global) -> Result<Arc<Loaded>, Exit> {
+fn load(source: &PluginSource, global: &Global) -> Result<Arc<Plugin>, Exit> {
     open_plugins(global)?
         .load(source)
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Input))

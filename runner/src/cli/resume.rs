@@ -74,8 +74,8 @@ impl Retake {
 impl Resume {
     pub(super) async fn execute(self, global: &Global) -> Exit {
         let (resumable, pipeline, plugins) = match open(global, &self.endpoint, self.run.as_deref()).await {
-            Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
-            Ok(Opened::Ended(resumable, outcome)) => {
+            Ok(OpenedRun::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
+            Ok(OpenedRun::Ended(resumable, outcome)) => {
                 return let_go(&resumable, tell_ended(global, &resumable, outcome)).await;
             }
             Err(exit) => return exit,
@@ -93,11 +93,11 @@ impl Resume {
 impl Undo {
     pub(super) async fn execute(self, global: &Global) -> Exit {
         let (resumable, pipeline, plugins) = match open(global, &self.endpoint, Some(&self.run)).await {
-            Ok(Opened::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
-            Ok(Opened::Ended(resumable, RunOutcome::Undone)) => {
+            Ok(OpenedRun::Stopped(resumable, pipeline, plugins)) => (resumable, pipeline, plugins),
+            Ok(OpenedRun::Ended(resumable, RunOutcome::Undone)) => {
                 return let_go(&resumable, tell_ended(global, &resumable, RunOutcome::Undone)).await;
             }
-            Ok(Opened::Ended(resumable, _)) => match restored(global, &resumable) {
+            Ok(OpenedRun::Ended(resumable, _)) => match restored(global, &resumable) {
                 Ok((pipeline, plugins)) => (resumable, pipeline, plugins),
                 Err(exit) => return let_go(&resumable, exit).await,
             },
@@ -114,20 +114,20 @@ impl Undo {
 }
 
 /// A run that was opened.
-enum Opened {
+enum OpenedRun {
     /// There is something left to do.
     Stopped(Box<Resumable>, Arc<Pipeline>, Arc<Plugins>),
     /// It has come to its end.
     Ended(Box<Resumable>, RunOutcome),
 }
 
-async fn open(global: &Global, endpoint: &Endpoint, named: Option<&str>) -> Result<Opened, Exit> {
+async fn open(global: &Global, endpoint: &Endpoint, named: Option<&str>) -> Result<OpenedRun, Exit> {
     let resumable = Box::new(open_run(global, endpoint, named, can_go_on).await?);
     if let Some(outcome) = resumable.ended() {
-        return Ok(Opened::Ended(resumable, outcome));
+        return Ok(OpenedRun::Ended(resumable, outcome));
     }
     match restored(global, &resumable) {
-        Ok((pipeline, plugins)) => Ok(Opened::Stopped(resumable, pipeline, plugins)),
+        Ok((pipeline, plugins)) => Ok(OpenedRun::Stopped(resumable, pipeline, plugins)),
         Err(exit) => Err(let_go(&resumable, exit).await),
     }
 }

@@ -13,7 +13,7 @@ use super::load::shown;
 use super::say::complain;
 use super::store::store;
 use crate::event::RunOutcome;
-use crate::journal::{RunState, RunSummary, list_runs};
+use crate::journal::{ListedRun, RunState, list_runs};
 use crate::report::{Output, columns};
 use crate::store::{SharedRun, Store, instant, list_shared};
 use crate::types::{PipelineName, RunId};
@@ -32,7 +32,7 @@ pub(super) struct Runs {
 
 /// A run in the list. Part of what scripts read.
 #[derive(Debug, Serialize)]
-struct Entry {
+struct RunRow {
     run: RunId,
     pipeline: Option<PipelineName>,
     file: Option<String>,
@@ -60,12 +60,12 @@ impl Runs {
         }
     }
 
-    async fn entries(&self, store: &Store) -> Result<Vec<Entry>, Exit> {
+    async fn entries(&self, store: &Store) -> Result<Vec<RunRow>, Exit> {
         let limit = self.limit as usize;
         match store {
             Store::Local(state) => {
                 let runs = list_runs(state).map_err(|error| complain(&error.to_string(), None, Exit::Environment))?;
-                let entry = |run: RunSummary| Entry {
+                let entry = |run: ListedRun| RunRow {
                     next: next(store, &run.run, &run.state),
                     state: word(&run.state),
                     run: run.run,
@@ -80,7 +80,7 @@ impl Runs {
                 let runs = list_shared(table, limit).await;
                 let runs =
                     runs.map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))?;
-                let entry = |run: SharedRun| Entry {
+                let entry = |run: SharedRun| RunRow {
                     next: next(store, &run.run, &run.state),
                     state: word(&run.state),
                     run: run.run,
@@ -127,14 +127,14 @@ fn next(store: &Store, run: &RunId, state: &RunState) -> Option<String> {
     }
 }
 
-fn show(entries: &[Entry], store: &Store, out: &mut Vec<u8>) -> io::Result<()> {
+fn show(entries: &[RunRow], store: &Store, out: &mut Vec<u8>) -> io::Result<()> {
     if entries.is_empty() {
         return match store {
             Store::Local(state) => writeln!(out, "there are no runs in {}", shown(state)),
             Store::Shared(table) => writeln!(out, "there are no runs in {}", table.address()),
         };
     }
-    let row = |entry: &Entry| {
+    let row = |entry: &RunRow| {
         [
             entry.run.to_string(),
             entry.pipeline.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string),

@@ -8,9 +8,9 @@ use crate::pipeline;
 
 /// Print the JSON Schema of pipeline files.
 #[derive(Debug, Args)]
-pub(super) struct Schema {}
+pub(super) struct SchemaArgs {}
 
-impl Schema {
+impl SchemaArgs {
     pub(super) fn execute(&self) -> Exit {
         write_json(Exit::Done, &pipeline::json_schema())
     }

@@ -12,11 +12,11 @@ use super::say;
 use crate::call::Interrupter;
 
 /// Signals that are watched for a run.
-pub(super) struct Watch {
+pub(super) struct SignalWatch {
     over: Arc<AtomicBool>,
 }
 
-impl Watch {
+impl SignalWatch {
     /// There is no run any more that could be ended in order: the next signal ends the process.
     pub(super) fn over(&self) {
         self.over.store(true, Ordering::Relaxed);
@@ -25,25 +25,25 @@ impl Watch {
 
 /// Interrupt the run at the first signal, and end the process at the second. From here on nobody may wait for a reader: who does hears
 /// no signal.
-pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<Watch> {
+pub(super) fn watch(interrupter: Interrupter) -> std::io::Result<SignalWatch> {
     say::apart();
     let over = Arc::new(AtomicBool::new(false));
-    let watch = Watch { over: Arc::clone(&over) };
+    let watch = SignalWatch { over: Arc::clone(&over) };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
-        let mut told = false;
+        let mut signalled = false;
         loop {
             let (name, exit) = tokio::select! {
                 Some(()) = interrupt.recv() => ("SIGINT", 130),
                 Some(()) = terminate.recv() => ("SIGTERM", 143),
                 else => return,
             };
-            if told || over.load(Ordering::Relaxed) {
+            if signalled || over.load(Ordering::Relaxed) {
                 // The journal is whole at every instant: that is what it is for.
                 std::process::exit(exit);
             }
-            told = true;
+            signalled = true;
             interrupter.interrupt(name);
         }
     });

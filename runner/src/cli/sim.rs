@@ -78,11 +78,11 @@ impl Sim {
         write(Exit::Done, |out| writeln!(out, "a simulated AWS answers at {url} (Ctrl-C ends it)"));
         // Whoever waits for the file must not see a part of it.
         if let Some(ready) = ready {
-            let told = |error: WriteError| {
+            let exit = |error: WriteError| {
                 let message = format!("cannot write the address to {}: {error}", ready.path().display());
                 complain(&message, Some(error.help()), Exit::Environment)
             };
-            ready.write(url.as_bytes()).map_err(told)?;
+            ready.write(url.as_bytes()).map_err(exit)?;
         }
         ended()
             .await

@@ -13,8 +13,8 @@ use super::say::{complain, note};
 use crate::journal::{self, RunState};
 use crate::run::Resumable;
 use crate::store::{
-    Claim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch, list_shared,
-    named,
+    LeaseClaim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch,
+    list_shared, named,
 };
 use crate::types::{RunId, StoreAddress};
 
@@ -67,7 +67,7 @@ pub(super) async fn open_run(
             }
         }
     };
-    let claim = Claim {
+    let claim = LeaseClaim {
         run: run.clone(),
         leases: BTreeMap::from([(LeaseKey::Run(run.clone()), Past::default())]),
         despite_newer: false,
@@ -83,7 +83,7 @@ pub(super) async fn open_run(
     };
     if opened.is_err() {
         // The error that was told is the one to mend; the lease is free when its time is over.
-        let _ = leases.end(crate::store::Ending::Released).await;
+        let _ = leases.end(crate::store::LeaseEnding::Released).await;
     }
     opened
 }
@@ -99,9 +99,9 @@ pub(super) async fn look_at_run(global: &Global, endpoint: &Endpoint, name: Opti
 
 /// The run that is named in a shared store; without a name, the newest that is `wanted`, and where there is none the newest.
 async fn shared_run(table: &Table, name: Option<&str>, wanted: impl Fn(&RunState) -> bool) -> Result<RunId, Exit> {
-    let told = |error: StoreError| failed(&error, error.help().as_deref());
+    let exit = |error: StoreError| failed(&error, error.help().as_deref());
     let Some(name) = name else {
-        let runs = list_shared(table, NEWEST).await.map_err(told)?;
+        let runs = list_shared(table, NEWEST).await.map_err(exit)?;
         let found = runs.iter().find(|run| wanted(&run.state)).or(runs.first());
         return found.map(|run| run.run.clone()).ok_or_else(|| {
             complain(&format!("there are no runs in the store {}", table.address()), None, Exit::Input)
@@ -109,7 +109,7 @@ async fn shared_run(table: &Table, name: Option<&str>, wanted: impl Fn(&RunState
     };
     // Also the path of a run's directory names it.
     let name = std::path::Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
-    let runs = named(table, name).await.map_err(told)?;
+    let runs = named(table, name).await.map_err(exit)?;
     match runs.as_slice() {
         [run] => Ok(run.run.clone()),
         [] => Err(complain(

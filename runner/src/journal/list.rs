@@ -16,7 +16,7 @@ use crate::types::{PipelineName, RunId};
 
 /// A run, as a list shows it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunSummary {
+pub struct ListedRun {
     /// Its id.
     pub run: RunId,
     /// Its pipeline; none where the journal cannot be read.
@@ -79,7 +79,7 @@ pub fn run_dir(state: &Path, run: &RunId) -> PathBuf {
 }
 
 /// The runs in `<state>/runs`, the newest first. A journal that cannot be read is listed as such.
-pub fn list_runs(state: &Path) -> Result<Vec<RunSummary>, JournalError> {
+pub fn list_runs(state: &Path) -> Result<Vec<ListedRun>, JournalError> {
     let dir = state.join("runs");
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -97,8 +97,8 @@ pub fn list_runs(state: &Path) -> Result<Vec<RunSummary>, JournalError> {
     Ok(runs)
 }
 
-fn summarise(run: RunId, dir: PathBuf) -> RunSummary {
-    let mut summary = RunSummary {
+fn summarise(run: RunId, dir: PathBuf) -> ListedRun {
+    let mut summary = ListedRun {
         run,
         pipeline: None,
         file: None,
@@ -114,7 +114,7 @@ fn summarise(run: RunId, dir: PathBuf) -> RunSummary {
     summary
 }
 
-fn fill(summary: &mut RunSummary) -> Result<(), JournalError> {
+fn fill(summary: &mut ListedRun) -> Result<(), JournalError> {
     let path = summary.dir.join("journal");
     let bytes = bytes_of(&path)?;
     summary.bytes = bytes.len() as u64;

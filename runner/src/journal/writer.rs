@@ -34,7 +34,7 @@ pub(super) const MAX_RUN_CLOSING: u64 = 64 << 20;
 /// The journal of a run that is going on. Clones write the same file, which is locked until the last of them is dropped.
 #[derive(Clone)]
 pub struct Journal {
-    inner: Arc<Inner>,
+    inner: Arc<OpenJournal>,
 }
 
 /// A run's journal has become so large that somebody should know.
@@ -46,12 +46,12 @@ pub struct SizeWarning {
     pub limit: u64,
 }
 
-struct Inner {
+struct OpenJournal {
     dir: PathBuf,
     path: PathBuf,
     /// A second handle of the same open file, so that a sync holds no lock that an append needs.
     syncing: File,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
     /// How many frames are durable.
     durable: AtomicU64,
     /// Where the journal is kept as well.
@@ -60,18 +60,18 @@ struct Inner {
     syncs: AtomicU64,
     warned: AtomicBool,
     /// Held by whoever syncs. An `Arc` of its own, because the guard travels to the thread that does it.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    sync_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Where a journal is kept as well, and how far.
 #[derive(Debug)]
 struct Replicated {
     replica: Arc<dyn Replica>,
-    /// The number of the first frame that is not there, and where it begins. Changed only by whoever has the turn.
+    /// The number of the first frame that is not there, and where it begins. Changed only by whoever holds `sync_lock`.
     next: Mutex<(u64, u64)>,
 }
 
-struct State {
+struct WriterState {
     file: File,
     next_seq: u64,
     prev_crc: u32,
@@ -80,18 +80,18 @@ struct State {
     /// The length of the file.
     length: u64,
     /// The first failure.
-    failed: Option<Failure>,
+    failed: Option<WriterFailure>,
 }
 
 /// Why a journal takes no more records.
 #[derive(Clone)]
-struct Failure {
+struct WriterFailure {
     cause: String,
     /// Where the file is not the one any more that its path leads to.
     gone: Option<Gone>,
 }
 
-impl Failure {
+impl WriterFailure {
     fn of(cause: impl ToString) -> Self {
         Self { cause: cause.to_string(), gone: None }
     }
@@ -158,7 +158,7 @@ impl Journal {
         file.write_all(&header).map_err(JournalError::io("write the journal", &path))?;
         let prev_crc = crc_of_header(&header, &path)?;
         let length = header.len() as u64;
-        let state = State { file, next_seq: 0, prev_crc, bytes: 0, length, failed: None };
+        let state = WriterState { file, next_seq: 0, prev_crc, bytes: 0, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         journal.append(&Record::RunStart(start.clone()))?;
         journal.inner.sync()?;
@@ -197,17 +197,17 @@ impl Journal {
             None => crc_of_header(&bytes, &path)?,
         };
         let length = end as u64;
-        let state = State { file, next_seq: frames.len() as u64, prev_crc, bytes: size, length, failed: None };
+        let state = WriterState { file, next_seq: frames.len() as u64, prev_crc, bytes: size, length, failed: None };
         let journal = Self::over(dir, path, state)?;
         // What was read may have been written but not synced by the process that died.
         journal.inner.sync()?;
         Ok((journal, recording))
     }
 
-    fn over(dir: &Path, path: PathBuf, state: State) -> Result<Self, JournalError> {
+    fn over(dir: &Path, path: PathBuf, state: WriterState) -> Result<Self, JournalError> {
         let syncing = state.file.try_clone().map_err(JournalError::io("open the journal", &path))?;
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(OpenJournal {
                 dir: dir.to_owned(),
                 path,
                 syncing,
@@ -216,7 +216,7 @@ impl Journal {
                 replica: OnceLock::new(),
                 syncs: AtomicU64::new(0),
                 warned: AtomicBool::new(false),
-                turn: Arc::new(tokio::sync::Mutex::new(())),
+                sync_lock: Arc::new(tokio::sync::Mutex::new(())),
             }),
         })
     }
@@ -282,33 +282,33 @@ impl Journal {
     }
 
     async fn sync_to(&self, seq: u64) -> Result<(), JournalError> {
-        let turn = Arc::clone(&self.inner.turn).lock_owned().await;
-        // While this caller waited its turn, another's sync may have covered it.
+        let lock = Arc::clone(&self.inner.sync_lock).lock_owned().await;
+        // While this caller waited for the lock, another's sync may have covered it.
         if self.inner.durable.load(Ordering::Acquire) > seq {
             return Ok(());
         }
         let journal = self.clone();
-        // The turn ends with the sync, even where nobody waits for it any more: two syncs at once could hide an error, because
-        // the operating system reports it to one of them only; and two pushes at once would race for the same place.
+        // The lock is held until the sync ends, even where nobody waits for it any more: two syncs at once could hide an error,
+        // because the operating system reports it to one of them only; and two pushes at once would race for the same place.
         if self.inner.replica.get().is_none() {
             return self
                 .blocking(move || {
-                    let _turn = turn;
+                    let _lock = lock;
                     journal.inner.sync()
                 })
                 .await;
         }
         let pushed = tokio::spawn(async move {
-            let _turn = turn;
+            let _lock = lock;
             journal.sync_and_push().await
         });
         match pushed.await {
             Ok(result) => result,
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), WriterFailure::of(error))),
         }
     }
 
-    /// Make all that is written durable, here and where the journal is kept as well. Only for whoever has the turn.
+    /// Make all that is written durable, here and where the journal is kept as well. Only for whoever holds `sync_lock`.
     async fn sync_and_push(&self) -> Result<(), JournalError> {
         let inner = Arc::clone(&self.inner);
         let (written, frames) = self.blocking(move || inner.sync_file_and_read()).await?;
@@ -329,7 +329,7 @@ impl Journal {
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             // Only where the runtime is being shut down, or the work panicked.
-            Err(error) => Err(self.inner.poison(&mut self.inner.state(), Failure::of(error))),
+            Err(error) => Err(self.inner.poison(&mut self.inner.state(), WriterFailure::of(error))),
         }
     }
 
@@ -372,15 +372,15 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-impl Drop for Inner {
+impl Drop for OpenJournal {
     fn drop(&mut self) {
         let records = self.state().next_seq;
         tracing::debug!(records, syncs = self.syncs.load(Ordering::Relaxed), "the journal is closed");
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl OpenJournal {
+    fn state(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -407,7 +407,7 @@ impl Inner {
         let seq = state.next_seq;
         let (bytes, crc) = frame::encode(seq, record.kind, blob, state.prev_crc, payload);
         if let Err(source) = state.file.write_all(&bytes) {
-            self.poison(&mut state, Failure::of(&source));
+            self.poison(&mut state, WriterFailure::of(&source));
             return Err(JournalError::Io { action: "write the journal", path: self.path.clone(), source });
         }
         state.next_seq += 1;
@@ -417,7 +417,7 @@ impl Inner {
         Ok(seq)
     }
 
-    fn admit(&self, state: &State, record: &Encoded) -> Result<(), JournalError> {
+    fn admit(&self, state: &WriterState, record: &Encoded) -> Result<(), JournalError> {
         if let Some(failure) = &state.failed {
             return Err(failure.clone().at(&self.path));
         }
@@ -449,7 +449,7 @@ impl Inner {
         self.still_there()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(source) = self.syncing.sync_data() {
-            self.poison(&mut self.state(), Failure::of(&source));
+            self.poison(&mut self.state(), WriterFailure::of(&source));
             return Err(JournalError::Io { action: "sync the journal", path: self.path.clone(), source });
         }
         Ok(written)
@@ -471,11 +471,11 @@ impl Inner {
     }
 
     fn fail(&self, error: JournalError) -> JournalError {
-        self.poison(&mut self.state(), Failure { gone: error.gone().cloned(), ..Failure::of(&error) });
+        self.poison(&mut self.state(), WriterFailure { gone: error.gone().cloned(), ..WriterFailure::of(&error) });
         error
     }
 
-    fn poison(&self, state: &mut State, failure: Failure) -> JournalError {
+    fn poison(&self, state: &mut WriterState, failure: WriterFailure) -> JournalError {
         state.failed.get_or_insert(failure).clone().at(&self.path)
     }
 }
@@ -520,7 +520,7 @@ mod tests {
         let file = file.into();
         // A path to whatever it is.
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        let state = State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        let state = WriterState { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
         Journal::over(Path::new("run"), path, state).unwrap()
     }
 
@@ -570,7 +570,7 @@ mod tests {
     async fn a_file_that_nobody_will_find_takes_no_records() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let state = |file| State { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
+        let state = |file| WriterState { file, next_seq: 0, prev_crc: 0, bytes: 0, length: 0, failed: None };
         let journal = Journal::over(dir.path(), path.clone(), state(File::create_new(&path).unwrap())).unwrap();
         journal.append_durable(&record()).await.unwrap();
         journal.still_there().unwrap();

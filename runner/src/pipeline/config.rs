@@ -36,12 +36,12 @@ pub struct Scope<'a> {
     /// What finished stages have given; while planning, as much as is known of it.
     pub outputs: &'a BTreeMap<StageName, Value>,
     /// What it means that something is not there.
-    pub phase: Phase,
+    pub phase: EvaluationPhase,
 }
 
 /// What it means that something is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum EvaluationPhase {
     /// Only the file is looked at: inputs, environment variables and outputs come later.
     Check,
     /// Outputs come later.
@@ -142,7 +142,7 @@ pub(crate) enum Setting {
 }
 
 /// An expression that has no value, and the pointer to its place.
-pub(crate) struct Failure<'a> {
+pub(crate) struct FailedExpression<'a> {
     pub(crate) pointer: String,
     pub(crate) slot: &'a Slot,
     pub(crate) reason: String,
@@ -151,7 +151,7 @@ pub(crate) struct Failure<'a> {
 /// What came of an evaluation.
 pub(crate) struct Worth<'a> {
     pub(crate) evaluated: Evaluated,
-    pub(crate) failures: Vec<Failure<'a>>,
+    pub(crate) failures: Vec<FailedExpression<'a>>,
     /// In which way it is too much; then not all of it was evaluated.
     pub(crate) too_much: Option<TooMuch>,
 }
@@ -161,9 +161,9 @@ impl Setting {
     pub(crate) fn evaluate(&self, lookup: &dyn Lookup, steps: &Steps) -> Worth<'_> {
         let own = steps.part(WORK);
         let (unknown, failures) = (Vec::new(), Vec::new());
-        let mut evaluation = Evaluation { lookup, steps: &own, room: LARGEST, unknown, failures, too_much: None };
+        let mut evaluation = ConfigEvaluation { lookup, steps: &own, room: LARGEST, unknown, failures, too_much: None };
         let config = evaluation.value(self, "");
-        let Evaluation { unknown, failures, too_much, .. } = evaluation;
+        let ConfigEvaluation { unknown, failures, too_much, .. } = evaluation;
         // One that is spent has taken no more than there was.
         let _ = steps.join(&own);
         let too_much = too_much.or_else(|| TooMuch::of(&config));
@@ -197,17 +197,17 @@ impl Setting {
     }
 }
 
-struct Evaluation<'a, 'l> {
+struct ConfigEvaluation<'a, 'l> {
     lookup: &'l dyn Lookup,
     steps: &'l Steps,
     /// How many bytes the config may still grow by.
     room: usize,
     unknown: Vec<String>,
-    failures: Vec<Failure<'a>>,
+    failures: Vec<FailedExpression<'a>>,
     too_much: Option<TooMuch>,
 }
 
-impl<'a> Evaluation<'a, '_> {
+impl<'a> ConfigEvaluation<'a, '_> {
     fn value(&mut self, setting: &'a Setting, pointer: &str) -> Value {
         if self.too_much.is_some() {
             return Value::Null;
@@ -243,7 +243,7 @@ impl<'a> Evaluation<'a, '_> {
                     Value::String(what)
                 }
                 Err((Fault::Failed(reason), slot)) => {
-                    self.failures.push(Failure { pointer: pointer.to_owned(), slot, reason });
+                    self.failures.push(FailedExpression { pointer: pointer.to_owned(), slot, reason });
                     Value::Null
                 }
             },
@@ -270,33 +270,33 @@ fn least_size(value: &Value) -> usize {
 }
 
 /// A scope as one stage sees it.
-pub(crate) struct View<'a> {
+pub(crate) struct StageScope<'a> {
     pub(crate) scope: Scope<'a>,
     pub(crate) environment: Option<(&'a EnvironmentName, &'a Environment)>,
 }
 
 const WITH_THE_RUN: &str = "(known when the run starts)";
 
-impl Lookup for View<'_> {
+impl Lookup for StageScope<'_> {
     fn find(&self, root: Root, names: &[&str]) -> Found<'_> {
         let scope = &self.scope;
         let text = |text: &str| Found::Value(Cow::Owned(Value::String(text.to_owned())));
         match (root, names) {
             (Root::Inputs, [name]) => match scope.inputs.get(*name) {
                 Some(value) => Found::Value(Cow::Borrowed(value)),
-                None if scope.phase == Phase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
+                None if scope.phase == EvaluationPhase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
                 None => Found::Absent(format!("the input `{name}` has no value")),
             },
             (Root::Env, [name]) => match scope.env.get(*name) {
                 Some(value) => text(value),
-                None if scope.phase == Phase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
+                None if scope.phase == EvaluationPhase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
                 None => Found::Absent(format!("the environment variable `{name}` is not set")),
             },
             (Root::Stages, [stage, output]) => {
                 let outputs = stage.parse::<StageName>().ok().and_then(|stage| scope.outputs.get(&stage));
                 match outputs.map(|outputs| outputs.get(*output)) {
                     Some(Some(value)) => Found::Value(Cow::Borrowed(value)),
-                    Some(None) if scope.phase == Phase::Run => Found::Absent(format!(
+                    Some(None) if scope.phase == EvaluationPhase::Run => Found::Absent(format!(
                         "stage `{stage}` gave no output `{output}`; has(stages.{stage}.{output}) tells whether it did"
                     )),
                     Some(None) | None => Found::Unknown(format!("(known after {stage})")),

@@ -11,7 +11,7 @@ use super::text::{hidden_in, hidden_in_key};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 
 /// Syntax errors beyond this number are not told.
-const TOLD: usize = 50;
+const MOST_REPORTED: usize = 50;
 
 /// Behind the first syntax error so many bytes are read: each of them may be one more, which takes room.
 const READ_ON: usize = 32 << 10;
@@ -42,20 +42,20 @@ pub(crate) enum Content {
     /// A list.
     List(Vec<Node>),
     /// A table.
-    Table(Table),
+    Table(TomlTable),
 }
 
 /// Entries in the order of the file, found by their keys: a pipeline has thousands of stages, each looked up many times.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
-    entries: Vec<Entry>,
+pub(crate) struct TomlTable {
+    entries: Vec<TableEntry>,
     /// Positions in `entries`, sorted by key.
     by_key: Vec<usize>,
 }
 
 /// A key with its value.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct TableEntry {
     pub(crate) key: String,
     pub(crate) key_span: Range<usize>,
     pub(crate) value: Node,
@@ -76,7 +76,7 @@ impl Document {
         };
         // Where a table's header stands a second time, its keys do as well: the header's own error says it all.
         let mut repeated_table = 0..0;
-        for error in errors.iter().take(TOLD) {
+        for error in errors.iter().take(MOST_REPORTED) {
             let duplicate = error.message() == "duplicate key";
             damaged |= !duplicate;
             if let Some(span) = error.span().filter(|_| duplicate) {
@@ -91,7 +91,7 @@ impl Document {
             }
             diagnostics.push(syntax_error(error, source));
         }
-        damaged |= errors.len() > TOLD;
+        damaged |= errors.len() > MOST_REPORTED;
         let root = Node { span: 0..source.text.len(), content: convert_table(table.get_ref(), &mut diagnostics) };
         (Self { root, damaged }, diagnostics)
     }
@@ -158,8 +158,8 @@ impl Document {
     }
 }
 
-impl Table {
-    fn new(entries: Vec<Entry>) -> Self {
+impl TomlTable {
+    fn new(entries: Vec<TableEntry>) -> Self {
         let mut by_key: Vec<(&str, usize)> =
             entries.iter().enumerate().map(|(position, entry)| (entry.key.as_str(), position)).collect();
         by_key.sort_unstable();
@@ -168,11 +168,11 @@ impl Table {
     }
 
     /// All entries, in the order of the file.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[TableEntry] {
         &self.entries
     }
 
-    fn entry(&self, key: &str) -> Option<&Entry> {
+    fn entry(&self, key: &str) -> Option<&TableEntry> {
         let key_at = |position: &usize| self.entries.get(*position).map(|entry| entry.key.as_str());
         let found = self.by_key.binary_search_by(|position| key_at(position).cmp(&Some(key))).ok()?;
         self.entries.get(*self.by_key.get(found)?)
@@ -234,7 +234,7 @@ fn syntax_error(error: &toml::de::Error, source: &SourceFile) -> Diagnostic {
 }
 
 fn convert_table(table: &DeTable<'_>, diagnostics: &mut Diagnostics) -> Content {
-    let mut entries: Vec<Entry> = table
+    let mut entries: Vec<TableEntry> = table
         .iter()
         .filter_map(|(key, value)| {
             let name = key.get_ref().as_ref();
@@ -263,12 +263,12 @@ fn convert_table(table: &DeTable<'_>, diagnostics: &mut Diagnostics) -> Content 
                 );
             }
             let value = convert(value.get_ref(), value.span(), diagnostics);
-            Some(Entry { key: name.to_owned(), key_span: key.span(), value })
+            Some(TableEntry { key: name.to_owned(), key_span: key.span(), value })
         })
         .collect();
     // The parser's table is sorted by name; a pipeline is read in the order in which it is written.
     entries.sort_by_key(|entry| entry.key_span.start);
-    Content::Table(Table::new(entries))
+    Content::Table(TomlTable::new(entries))
 }
 
 fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Diagnostics) -> Node {

@@ -1,6 +1,6 @@
 //! The pipeline file as it is written: plain structs, from which its JSON Schema is made as well.
 //!
-//! The main type is [`File`]. Every field is optional to the deserialiser, so that a file with errors is still read as far
+//! The main type is [`RootTable`]. Every field is optional to the deserialiser, so that a file with errors is still read as far
 //! as possible; the schema says what is required, and the check against the schema reports it.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(title = "kiln pipeline")]
-pub(crate) struct File {
+pub(crate) struct RootTable {
     /// The pipeline as a whole.
     #[schemars(required)]
     pub(crate) pipeline: Option<PipelineTable>,
@@ -223,7 +223,7 @@ fn scalar(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 /// The JSON Schema of the pipeline file, for editors. The check of a file uses the same one.
 pub fn json_schema() -> Value {
-    schema_of::<File>()
+    schema_of::<RootTable>()
 }
 
 /// The JSON Schema of a TOML file.

@@ -13,7 +13,7 @@ use super::document::join;
 use super::schema::{Schema, article, one_of, type_name, types};
 
 /// So many are told. Whoever has corrected these will see the rest.
-const TOLD: usize = 1_000;
+const MOST_REPORTED: usize = 1_000;
 
 /// The longest sentence of a validator, in characters: some repeat a part of the schema.
 const LONGEST_SENTENCE: usize = 600;
@@ -208,7 +208,7 @@ impl<'a> Collector<'a> {
         if self.unknown.is_around(pointer) || (sensitive && self.unknown.is_in(pointer)) {
             return;
         }
-        if self.findings.list.len() >= TOLD {
+        if self.findings.list.len() >= MOST_REPORTED {
             return self.cut();
         }
         let description = self.schema.description(pointer);

@@ -21,7 +21,7 @@ pub(super) struct Metered;
 
 /// A value, or the name of a property.
 #[derive(Debug, Clone, Copy)]
-enum Part<'a> {
+enum ValueOrName<'a> {
     Value(&'a Value),
     Name(&'a str),
 }
@@ -29,7 +29,7 @@ enum Part<'a> {
 /// Something that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
-    part: Part<'a>,
+    part: ValueOrName<'a>,
     /// How many bytes the pointer to it has.
     place: usize,
     steps: &'a Steps,
@@ -40,7 +40,7 @@ pub(super) struct Seen<'a> {
 impl<'a> Seen<'a> {
     /// The whole value.
     pub(super) fn new(value: &'a Value, steps: &'a Steps, name: u64) -> Self {
-        Self { part: Part::Value(value), place: 0, steps, name }
+        Self { part: ValueOrName::Value(value), place: 0, steps, name }
     }
 
     /// Pay for what is done with it.
@@ -49,12 +49,12 @@ impl<'a> Seen<'a> {
     }
 
     /// What is there, for a step.
-    fn look(&self) -> Option<Part<'a>> {
+    fn look(&self) -> Option<ValueOrName<'a>> {
         self.steps.take(1).ok().map(|()| self.part)
     }
 
     fn inner(&self, value: &'a Value, place: usize) -> Self {
-        Self { part: Part::Value(value), place: self.place + place + 1, ..*self }
+        Self { part: ValueOrName::Value(value), place: self.place + place + 1, ..*self }
     }
 }
 
@@ -74,7 +74,7 @@ impl Json for Metered {
         // Names are handed out by `try_for_each_name_node`, which knows what steps are left. This is for nobody, and costs
         // no more than it is given.
         let steps = Steps::of(ERROR);
-        f(Seen { part: Part::Name(string), place: 0, steps: &steps, name: 1 })
+        f(Seen { part: ValueOrName::Name(string), place: 0, steps: &steps, name: 1 })
     }
 }
 
@@ -85,23 +85,23 @@ impl<'a> Node<'a, Metered> for Seen<'a> {
 
     fn as_object(&self) -> Option<Members<'a>> {
         match self.look()? {
-            Part::Value(Value::Object(map)) => Some(Members { of: *self, map }),
-            Part::Value(_) | Part::Name(_) => None,
+            ValueOrName::Value(Value::Object(map)) => Some(Members { of: *self, map }),
+            ValueOrName::Value(_) | ValueOrName::Name(_) => None,
         }
     }
 
     fn as_array(&self) -> Option<Items<'a>> {
         match self.look()? {
-            Part::Value(Value::Array(items)) => Some(Items { of: *self, items }),
-            Part::Value(_) | Part::Name(_) => None,
+            ValueOrName::Value(Value::Array(items)) => Some(Items { of: *self, items }),
+            ValueOrName::Value(_) | ValueOrName::Name(_) => None,
         }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        let (Part::Value(Value::String(_)) | Part::Name(_)) = self.look()? else { return None };
+        let (ValueOrName::Value(Value::String(_)) | ValueOrName::Name(_)) = self.look()? else { return None };
         let text = match self.part {
-            Part::Value(value) => value.as_str().unwrap_or_default(),
-            Part::Name(name) => name,
+            ValueOrName::Value(value) => value.as_str().unwrap_or_default(),
+            ValueOrName::Name(name) => name,
         };
         self.steps.take(Steps::for_text(text.len())).ok()?;
         Some(Cow::Borrowed(text))
@@ -109,15 +109,15 @@ impl<'a> Node<'a, Metered> for Seen<'a> {
 
     fn as_number(&self) -> Option<&'a Number> {
         match self.look()? {
-            Part::Value(Value::Number(number)) => Some(number),
-            Part::Value(_) | Part::Name(_) => None,
+            ValueOrName::Value(Value::Number(number)) => Some(number),
+            ValueOrName::Value(_) | ValueOrName::Name(_) => None,
         }
     }
 
     fn as_boolean(&self) -> Option<bool> {
         match self.look()? {
-            Part::Value(value) => value.as_bool(),
-            Part::Name(_) => None,
+            ValueOrName::Value(value) => value.as_bool(),
+            ValueOrName::Name(_) => None,
         }
     }
 
@@ -127,12 +127,12 @@ impl<'a> Node<'a, Metered> for Seen<'a> {
 
     fn json_type(&self) -> JsonType {
         match self.look() {
-            None | Some(Part::Value(Value::Null)) => JsonType::Null,
-            Some(Part::Value(Value::Bool(_))) => JsonType::Boolean,
-            Some(Part::Value(Value::Number(_))) => JsonType::Number,
-            Some(Part::Value(Value::String(_)) | Part::Name(_)) => JsonType::String,
-            Some(Part::Value(Value::Array(_))) => JsonType::Array,
-            Some(Part::Value(Value::Object(_))) => JsonType::Object,
+            None | Some(ValueOrName::Value(Value::Null)) => JsonType::Null,
+            Some(ValueOrName::Value(Value::Bool(_))) => JsonType::Boolean,
+            Some(ValueOrName::Value(Value::Number(_))) => JsonType::Number,
+            Some(ValueOrName::Value(Value::String(_)) | ValueOrName::Name(_)) => JsonType::String,
+            Some(ValueOrName::Value(Value::Array(_))) => JsonType::Array,
+            Some(ValueOrName::Value(Value::Object(_))) => JsonType::Object,
         }
     }
 
@@ -142,17 +142,17 @@ impl<'a> Node<'a, Metered> for Seen<'a> {
 
     fn equals_value(&self, expected: &Value) -> bool {
         match (self.look(), expected) {
-            (Some(Part::Value(value)), expected) => equal(value, expected, self.steps).unwrap_or_default(),
-            (Some(Part::Name(name)), Value::String(expected)) => name == expected,
-            (Some(Part::Name(_)) | None, _) => false,
+            (Some(ValueOrName::Value(value)), expected) => equal(value, expected, self.steps).unwrap_or_default(),
+            (Some(ValueOrName::Name(name)), Value::String(expected)) => name == expected,
+            (Some(ValueOrName::Name(_)) | None, _) => false,
         }
     }
 
     // Only errors ask for it.
     fn to_value(&self) -> Cow<'a, Value> {
         let value = match self.part {
-            Part::Value(value) => Cow::Borrowed(value),
-            Part::Name(name) => Cow::Owned(Value::String(name.to_owned())),
+            ValueOrName::Value(value) => Cow::Borrowed(value),
+            ValueOrName::Name(name) => Cow::Owned(Value::String(name.to_owned())),
         };
         let paid = self.steps.take(ERROR + Steps::for_text(self.place)).and_then(|()| weigh(&value, self.steps));
         match paid {
@@ -163,8 +163,8 @@ impl<'a> Node<'a, Metered> for Seen<'a> {
 
     fn identity(&self) -> Option<NodeIdentity> {
         Some(match self.part {
-            Part::Value(value) => NodeIdentity::new(std::ptr::from_ref(value) as usize),
-            Part::Name(name) => NodeIdentity::tagged(name.as_ptr() as usize, 1),
+            ValueOrName::Value(value) => NodeIdentity::new(std::ptr::from_ref(value) as usize),
+            ValueOrName::Name(name) => NodeIdentity::tagged(name.as_ptr() as usize, 1),
         })
     }
 }
@@ -196,7 +196,7 @@ impl<'a> Object<'a, Metered> for Members<'a> {
 
     fn try_for_each_name_node<B>(&self, (): &mut (), mut f: impl FnMut(Seen<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
         for (name, _) in self.members() {
-            if let ControlFlow::Break(value) = f(Seen { part: Part::Name(name), ..self.of }) {
+            if let ControlFlow::Break(value) = f(Seen { part: ValueOrName::Name(name), ..self.of }) {
                 return ControlFlow::Break(value);
             }
         }

@@ -32,7 +32,7 @@ mod tests;
 pub use catalog::{Catalog, CatalogError, PluginContract, PluginSource};
 pub(crate) use check::{Places, open, read_as};
 pub use check::{Values, check, load};
-pub use config::{Evaluated, EvaluationError, Phase, SECRET_PREFIX, Scope, TooMuch};
+pub use config::{Evaluated, EvaluationError, EvaluationPhase, SECRET_PREFIX, Scope, TooMuch};
 pub(crate) use document::{Content, Document, Node};
 pub use duration::{InvalidDuration, Span};
 pub(crate) use file::schema_of;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog::{Contract, PluginSource};
-use super::config::{Evaluated, EvaluationError, Scope, Setting, View, WORK};
+use super::config::{Evaluated, EvaluationError, Scope, Setting, StageScope, WORK};
 use super::expression::{Expression, Fault};
 use super::file::OnFailure;
 use super::findings::Finding;
@@ -191,8 +191,8 @@ impl Stage {
         satisfied(&self.contract.outputs, outputs)
     }
 
-    fn view<'a>(&'a self, scope: &Scope<'a>) -> View<'a> {
-        View { scope: *scope, environment: self.environment.as_ref().zip(self.place.as_ref()) }
+    fn view<'a>(&'a self, scope: &Scope<'a>) -> StageScope<'a> {
+        StageScope { scope: *scope, environment: self.environment.as_ref().zip(self.place.as_ref()) }
     }
 }
 

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::expression::{Expression, Fault, Lookup, Problem, TOO_MANY, end_of_expression, to_text};
+use super::expression::{Expression, ExpressionProblem, Fault, Lookup, TOO_MANY, end_of_expression, to_text};
 use crate::steps::Steps;
 
 /// Of the problems of one text so many are told.
-const TOLD: usize = 100;
+const MOST_REPORTED: usize = 100;
 
 /// The longest text that is made, in bytes.
 const LONGEST: usize = 512 << 10;
@@ -19,12 +19,12 @@ const LONGEST: usize = 512 << 10;
 /// Text with expressions in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
-/// A piece of a template.
+/// A part of a template.
 #[derive(Debug, Clone)]
-pub(crate) enum Part {
+pub(crate) enum TemplatePart {
     /// Literal text.
     Text(String),
     /// An expression.
@@ -48,7 +48,7 @@ impl Slot {
 
 impl Template {
     /// Read a text. Spans of problems are offsets into it.
-    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<ExpressionProblem>> {
         let (mut parts, mut problems, mut literal, mut at) = (Vec::new(), Vec::new(), String::new(), 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(behind) = rest.strip_prefix("$${") {
@@ -57,7 +57,7 @@ impl Template {
             } else if rest.starts_with("${") {
                 let start = at;
                 let Some(end) = end_of_expression(text, start + 2) else {
-                    problems.push(Problem {
+                    problems.push(ExpressionProblem {
                         code: "expression-syntax",
                         span: start..text.len(),
                         message: "an expression is not closed".to_owned(),
@@ -68,18 +68,18 @@ impl Template {
                 match Expression::parse(text.get(start + 2..end).unwrap_or_default(), steps) {
                     Ok(expression) => {
                         if !literal.is_empty() {
-                            parts.push(Part::Text(std::mem::take(&mut literal)));
+                            parts.push(TemplatePart::Text(std::mem::take(&mut literal)));
                         }
-                        parts.push(Part::Expression(Slot { expression, span: start..end + 1 }));
+                        parts.push(TemplatePart::Expression(Slot { expression, span: start..end + 1 }));
                     }
                     Err(found) => problems.extend(found.into_iter().map(|problem| {
                         // An empty place would not be seen: the whole expression is shown instead.
                         let inner = problem.span.start + start + 2..problem.span.end + start + 2;
                         let span = if inner.is_empty() { start..end + 1 } else { inner };
-                        Problem { span, ..problem }
+                        ExpressionProblem { span, ..problem }
                     })),
                 }
-                if problems.len() >= TOLD || problems.last().is_some_and(|problem| problem.code == TOO_MANY) {
+                if problems.len() >= MOST_REPORTED || problems.last().is_some_and(|problem| problem.code == TOO_MANY) {
                     break;
                 }
                 at = end + 1;
@@ -95,7 +95,7 @@ impl Template {
             return Err(problems);
         }
         if !literal.is_empty() {
-            parts.push(Part::Text(literal));
+            parts.push(TemplatePart::Text(literal));
         }
         Ok(Self { parts })
     }
@@ -103,8 +103,8 @@ impl Template {
     /// The expressions in it.
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Expression(slot) => Some(slot),
-            Part::Text(_) => None,
+            TemplatePart::Expression(slot) => Some(slot),
+            TemplatePart::Text(_) => None,
         })
     }
 
@@ -112,7 +112,7 @@ impl Template {
     pub(crate) fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [TemplatePart::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ impl Template {
     /// The expression, where it is nothing but one: then it keeps its type.
     pub(crate) fn lone(&self) -> Option<&Slot> {
         match self.parts.as_slice() {
-            [Part::Expression(slot)] => Some(slot),
+            [TemplatePart::Expression(slot)] => Some(slot),
             _ => None,
         }
     }
@@ -133,8 +133,8 @@ impl Template {
         let mut out = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Expression(slot) => {
+                TemplatePart::Text(text) => out.push_str(text),
+                TemplatePart::Expression(slot) => {
                     let value = slot.expression.evaluate(lookup, steps).map_err(|fault| (fault, slot))?;
                     match to_text(&value) {
                         Some(text) if out.len() + text.len() > LONGEST => {
@@ -161,8 +161,8 @@ impl Template {
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(&escape(text)),
-            Part::Expression(slot) => write!(f, "${{{}}}", slot.expression.text()),
+            TemplatePart::Text(text) => f.write_str(&escape(text)),
+            TemplatePart::Expression(slot) => write!(f, "${{{}}}", slot.expression.text()),
         })
     }
 }
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    fn parse(text: &str) -> Result<Template, Vec<Problem>> {
+    fn parse(text: &str) -> Result<Template, Vec<ExpressionProblem>> {
         Template::parse(text, &Steps::of(1_000_000))
     }
 

@@ -38,8 +38,8 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     if holds_odd_text(&schema) {
         return Err("holds control characters or characters that hide or reorder text".to_owned());
     }
-    let mut size = Size { root: &schema, known: BTreeMap::new(), under_way: Vec::new(), places: 0 };
-    if size.of(&schema, Kind::Schema, 0)?.weight > MAXIMUM_WEIGHT {
+    let mut size = SchemaSize { root: &schema, known: BTreeMap::new(), under_way: Vec::new(), places: 0 };
+    if size.of(&schema, SchemaPosition::Schema, 0)?.weight > MAXIMUM_WEIGHT {
         return Err(format!("is too large: with all references followed it has more than {MAXIMUM_WEIGHT} values"));
     }
     jsonschema::meta::validate(&schema).map_err(|error| format!("is not a JSON Schema: {error}"))?;
@@ -65,7 +65,7 @@ struct Extent {
 
 /// What a value in a schema is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SchemaPosition {
     /// A schema, or a list of them.
     Schema,
     /// Schemas by names that mean nothing themselves.
@@ -74,7 +74,7 @@ enum Kind {
     Data,
 }
 
-impl Kind {
+impl SchemaPosition {
     /// What the field of such a value is.
     fn within(self, name: &str) -> Self {
         match (self, name) {
@@ -100,7 +100,7 @@ fn holds_long_name(required: &Value) -> bool {
 }
 
 /// Measures a schema before anything is made of it. What refers to itself has no end.
-struct Size<'a> {
+struct SchemaSize<'a> {
     root: &'a Value,
     known: BTreeMap<&'a str, Extent>,
     under_way: Vec<&'a str>,
@@ -108,9 +108,9 @@ struct Size<'a> {
     places: usize,
 }
 
-impl<'a> Size<'a> {
+impl<'a> SchemaSize<'a> {
     /// The extent of a value whose place has so many bytes.
-    fn of(&mut self, value: &'a Value, kind: Kind, place: usize) -> Result<Extent, String> {
+    fn of(&mut self, value: &'a Value, kind: SchemaPosition, place: usize) -> Result<Extent, String> {
         self.places = self.places.saturating_add(place);
         if self.places > MAXIMUM_PLACES {
             return Err(format!("is too large: the paths to its values have more than {} MiB", MAXIMUM_PLACES >> 20));
@@ -132,7 +132,7 @@ impl<'a> Size<'a> {
                     add(self.of_field(value, kind, name, inner, place + name.len() + 1)?);
                 }
                 let again = ["unevaluatedProperties", "unevaluatedItems"];
-                if kind == Kind::Schema && again.iter().any(|name| fields.contains_key(*name)) {
+                if kind == SchemaPosition::Schema && again.iter().any(|name| fields.contains_key(*name)) {
                     extent.weight = extent.weight.saturating_mul(UNEVALUATED);
                 }
             }
@@ -146,7 +146,7 @@ impl<'a> Size<'a> {
     fn of_field(
         &mut self,
         of: &'a Value,
-        kind: Kind,
+        kind: SchemaPosition,
         name: &'a str,
         inner: &'a Value,
         place: usize,
@@ -155,7 +155,7 @@ impl<'a> Size<'a> {
             return Err(format!("has a name with more than {MAXIMUM_NAME} characters"));
         }
         match (name, inner) {
-            _ if kind != Kind::Schema => self.of(inner, kind.within(name), place),
+            _ if kind != SchemaPosition::Schema => self.of(inner, kind.within(name), place),
             ("$ref", Value::String(reference)) => self.of_reference(reference),
             ("$dynamicRef" | "$recursiveRef" | "$anchor" | "$dynamicAnchor", Value::String(_)) => {
                 Err(format!("uses `{name}`; write `$ref` with `#/$defs/NAME`"))
@@ -189,7 +189,7 @@ impl<'a> Size<'a> {
             return Err(format!("has more than {MAXIMUM_HOPS} references in a row"));
         }
         self.under_way.push(reference);
-        let extent = self.of(target, Kind::Schema, reference.len())?;
+        let extent = self.of(target, SchemaPosition::Schema, reference.len())?;
         self.under_way.pop();
         self.known.insert(reference, extent);
         Ok(extent)

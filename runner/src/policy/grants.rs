@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::denied::{Denied, DeniedReason};
-use super::pattern::Pattern;
+use super::pattern::ResourcePattern;
 use super::template::{self, MAX_BYTES, PolicyError};
 use crate::types::{Arn, Place};
 
@@ -29,7 +29,7 @@ pub struct Grant {
     /// The IAM action.
     pub action: String,
     /// Sorted. Empty where all that the plugin's templates refer to is absent from the config.
-    pub resources: Vec<Pattern>,
+    pub resources: Vec<ResourcePattern>,
     /// Why the plugin needs it: its reasons, one for each time that it declares the action.
     pub reasons: Vec<String>,
 }
@@ -63,7 +63,7 @@ impl Grants {
             });
             for resource in &permission.resources {
                 let patterns = template::resolve(&permission.action, resource, config, place)?;
-                bytes += patterns.iter().map(Pattern::size).sum::<usize>();
+                bytes += patterns.iter().map(ResourcePattern::size).sum::<usize>();
                 if bytes > MAX_BYTES {
                     return Err(PolicyError::TooMany { action: permission.action.clone() });
                 }
@@ -92,7 +92,7 @@ impl Grants {
                 ),
             });
         };
-        if resources.is_empty() && !grant.resources.contains(&Pattern::Everything) {
+        if resources.is_empty() && !grant.resources.contains(&ResourcePattern::Everything) {
             return Err(self.denied_resource(grant, None));
         }
         for arn in resources {
@@ -121,8 +121,8 @@ impl Grants {
                 });
             }
             let covered = grant.resources.iter().any(|pattern| match pattern {
-                Pattern::Everything => true,
-                Pattern::Arns(pattern) => pattern.matches(arn.as_str()),
+                ResourcePattern::Everything => true,
+                ResourcePattern::Arns(pattern) => pattern.matches(arn.as_str()),
             });
             if !covered {
                 return Err(self.denied_resource(grant, Some(arn)));
@@ -156,10 +156,10 @@ impl Grants {
     /// The IAM policy for the session of the stage's role: the same grants, for AWS to enforce once more. AWS's wildcards
     /// reach further than kiln's, so this is the wider of the two.
     pub fn session_policy(&self) -> Value {
-        let mut by_resources: BTreeMap<BTreeSet<&Pattern>, Vec<&str>> = BTreeMap::new();
+        let mut by_resources: BTreeMap<BTreeSet<&ResourcePattern>, Vec<&str>> = BTreeMap::new();
         for grant in self.grants.values() {
-            let resources: BTreeSet<&Pattern> = if grant.resources.contains(&Pattern::Everything) {
-                [&Pattern::Everything].into()
+            let resources: BTreeSet<&ResourcePattern> = if grant.resources.contains(&ResourcePattern::Everything) {
+                [&ResourcePattern::Everything].into()
             } else {
                 grant.resources.iter().collect()
             };
@@ -173,7 +173,7 @@ impl Grants {
                 json!({
                     "Effect": "Allow",
                     "Action": one_or_many(actions.into_iter().map(Value::from).collect()),
-                    "Resource": one_or_many(resources.into_iter().map(Pattern::iam).collect()),
+                    "Resource": one_or_many(resources.into_iter().map(ResourcePattern::iam).collect()),
                 })
             })
             .collect();
@@ -204,7 +204,7 @@ const SHOWN: usize = 200;
 const NAMED: usize = 20;
 
 fn granted(grant: &Grant) -> Vec<String> {
-    let mut named: Vec<String> = grant.resources.iter().take(NAMED).map(Pattern::to_string).collect();
+    let mut named: Vec<String> = grant.resources.iter().take(NAMED).map(ResourcePattern::to_string).collect();
     let more = grant.resources.len().saturating_sub(NAMED);
     if more > 0 {
         named.push(format!("{more} more"));

@@ -13,5 +13,5 @@ mod tests;
 
 pub use denied::{Denied, DeniedReason};
 pub use grants::{Declared, Grant, Grants};
-pub use pattern::Pattern;
+pub use pattern::ResourcePattern;
 pub use template::PolicyError;

@@ -1,6 +1,6 @@
 //! Resources that a grant covers: literal text and wildcards, which never mix.
 //!
-//! The main type is [`Pattern`]. It matches more narrowly than IAM does: a wildcard never leaves its part of the ARN.
+//! The main type is [`ResourcePattern`]. It matches more narrowly than IAM does: a wildcard never leaves its part of the ARN.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What a grant covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pattern {
+pub enum ResourcePattern {
     /// `*`: for an action that IAM does not tie to a resource.
     Everything,
     /// The ARNs that fit.
@@ -17,10 +17,10 @@ pub enum Pattern {
 
 /// The ARNs that fit a text with wildcards.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ArnPattern(Vec<Piece>);
+pub struct ArnPattern(Vec<PatternPiece>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Piece {
+pub(super) enum PatternPiece {
     /// This very text, whatever characters it holds.
     Text(String),
     /// `*`: any run of characters but `:`. Where it is all the rest of its part (behind `:` or `/`, before `:` or the
@@ -30,7 +30,7 @@ pub(super) enum Piece {
     One,
 }
 
-impl Piece {
+impl PatternPiece {
     /// How many bytes it takes.
     pub(super) fn size(&self) -> usize {
         match self {
@@ -42,12 +42,12 @@ impl Piece {
 
 impl ArnPattern {
     /// Pieces of text that follow each other become one, so that equal patterns are equal.
-    pub(super) fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
-        let mut joined: Vec<Piece> = Vec::new();
+    pub(super) fn new(pieces: impl IntoIterator<Item = PatternPiece>) -> Self {
+        let mut joined: Vec<PatternPiece> = Vec::new();
         for piece in pieces {
             match (joined.last_mut(), piece) {
-                (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
-                (Some(Piece::Run), Piece::Run) => {}
+                (Some(PatternPiece::Text(before)), PatternPiece::Text(text)) => before.push_str(&text),
+                (Some(PatternPiece::Run), PatternPiece::Run) => {}
                 (_, piece) => joined.push(piece),
             }
         }
@@ -59,17 +59,17 @@ impl ArnPattern {
         let mut tokens = Vec::new();
         for (index, piece) in self.0.iter().enumerate() {
             match piece {
-                Piece::Text(text) => tokens.extend(text.chars().map(Token::Char)),
-                Piece::One => tokens.push(Token::One),
-                Piece::Run => {
+                PatternPiece::Text(text) => tokens.extend(text.chars().map(PatternToken::Char)),
+                PatternPiece::One => tokens.push(PatternToken::One),
+                PatternPiece::Run => {
                     let before = index.checked_sub(1).and_then(|before| self.0.get(before));
-                    let begins = matches!(before, Some(Piece::Text(text)) if text.ends_with([':', '/']));
+                    let begins = matches!(before, Some(PatternPiece::Text(text)) if text.ends_with([':', '/']));
                     let ends = match self.0.get(index + 1) {
                         None => true,
-                        Some(Piece::Text(text)) => text.starts_with(':'),
-                        Some(Piece::Run | Piece::One) => false,
+                        Some(PatternPiece::Text(text)) => text.starts_with(':'),
+                        Some(PatternPiece::Run | PatternPiece::One) => false,
                     };
-                    tokens.push(Token::Run { slash: begins && ends });
+                    tokens.push(PatternToken::Run { slash: begins && ends });
                 }
             }
         }
@@ -81,9 +81,9 @@ impl ArnPattern {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Run => text.push('*'),
-                Piece::One => text.push('?'),
-                Piece::Text(literal) => {
+                PatternPiece::Run => text.push('*'),
+                PatternPiece::One => text.push('?'),
+                PatternPiece::Text(literal) => {
                     for c in literal.chars() {
                         match c {
                             '*' | '?' | '$' => {
@@ -102,7 +102,7 @@ impl ArnPattern {
 }
 
 #[derive(Clone, Copy)]
-enum Token {
+enum PatternToken {
     Char(char),
     One,
     Run { slash: bool },
@@ -110,11 +110,11 @@ enum Token {
 
 /// Walks through the text with the set of all places in the pattern that it may have led to: linear in both lengths,
 /// whatever a pattern or an ARN is made of.
-fn matches(tokens: &[Token], text: &[char]) -> bool {
+fn matches(tokens: &[PatternToken], text: &[char]) -> bool {
     let mut at = vec![false; tokens.len() + 1];
     let close = |at: &mut Vec<bool>| {
         for (index, token) in tokens.iter().enumerate() {
-            if matches!(token, Token::Run { .. })
+            if matches!(token, PatternToken::Run { .. })
                 && at.get(index).copied().unwrap_or_default()
                 && let Some(next) = at.get_mut(index + 1)
             {
@@ -133,9 +133,9 @@ fn matches(tokens: &[Token], text: &[char]) -> bool {
                 continue;
             }
             let (stays, goes) = match token {
-                Token::Char(expected) => (false, *expected == c),
-                Token::One => (false, c != ':' && c != '/'),
-                Token::Run { slash } => (c != ':' && (*slash || c != '/'), false),
+                PatternToken::Char(expected) => (false, *expected == c),
+                PatternToken::One => (false, c != ':' && c != '/'),
+                PatternToken::Run { slash } => (c != ':' && (*slash || c != '/'), false),
             };
             if stays && let Some(slot) = next.get_mut(index) {
                 *slot = true;
@@ -153,12 +153,12 @@ fn matches(tokens: &[Token], text: &[char]) -> bool {
     at.last().copied().unwrap_or_default()
 }
 
-impl Pattern {
+impl ResourcePattern {
     /// How many bytes it takes.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Everything => 1,
-            Self::Arns(pattern) => pattern.0.iter().map(Piece::size).sum(),
+            Self::Arns(pattern) => pattern.0.iter().map(PatternPiece::size).sum(),
         }
     }
 
@@ -171,7 +171,7 @@ impl Pattern {
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for ResourcePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everything => f.write_str("*"),

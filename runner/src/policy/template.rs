@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::pattern::{ArnPattern, Pattern, Piece};
+use super::pattern::{ArnPattern, PatternPiece, ResourcePattern};
 use super::untied::{Tie, tie};
 use crate::types::Arn;
 use crate::types::Place;
@@ -73,7 +73,7 @@ pub enum PolicyError {
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum ArnPart {
     Text(String),
     Run,
     One,
@@ -92,11 +92,11 @@ pub(super) fn resolve(
     template: &str,
     config: &Value,
     place: &Place,
-) -> Result<Vec<Pattern>, PolicyError> {
+) -> Result<Vec<ResourcePattern>, PolicyError> {
     let resolver = Resolver { action, template, config, place };
     if template == "*" {
         return match tie(action) {
-            Tie::Never | Tie::Sometimes => Ok(vec![Pattern::Everything]),
+            Tie::Never | Tie::Sometimes => Ok(vec![ResourcePattern::Everything]),
             Tie::Always => Err(resolver.wrong(
                 "IAM ties this action to resources, so `*` would grant it on all of them; name the resources by their ARNs",
             )),
@@ -108,7 +108,7 @@ pub(super) fn resolve(
         );
     }
     let parts = parse(template).map_err(|reason| resolver.wrong(reason))?;
-    if let [Part::With(path)] = parts.as_slice() {
+    if let [ArnPart::With(path)] = parts.as_slice() {
         return resolver.whole_arns(path);
     }
     resolver.check_shape(&parts)?;
@@ -142,11 +142,11 @@ impl Resolver<'_> {
     }
 
     /// The first five parts of the ARN are the place's, whatever else the template says.
-    fn check_shape(&self, parts: &[Part]) -> Result<(), PolicyError> {
-        let mut fields: Vec<Vec<&Part>> = vec![Vec::new()];
+    fn check_shape(&self, parts: &[ArnPart]) -> Result<(), PolicyError> {
+        let mut fields: Vec<Vec<&ArnPart>> = vec![Vec::new()];
         let mut texts: Vec<String> = vec![String::new()];
         for part in parts {
-            let Part::Text(text) = part else {
+            let ArnPart::Text(text) = part else {
                 if let Some(field) = fields.last_mut() {
                     field.push(part);
                 }
@@ -171,12 +171,12 @@ impl Resolver<'_> {
         if !arn.is_empty() || arn_text != "arn" {
             return Err(self.wrong("a resource is `*` or an ARN, which begins with `arn:`"));
         }
-        let is = |parts: &[&Part], text: &str, part: &Part, value: &str, or_empty: bool| match parts {
+        let is = |parts: &[&ArnPart], text: &str, part: &ArnPart, value: &str, or_empty: bool| match parts {
             [] => text == value || (or_empty && text.is_empty()),
             [one] => *one == part && text.is_empty(),
             _ => false,
         };
-        if !is(partition, partition_text, &Part::Partition, &self.place.partition, false) {
+        if !is(partition, partition_text, &ArnPart::Partition, &self.place.partition, false) {
             return Err(self.wrong("the partition of the ARN must be `${partition}`"));
         }
         if !service.is_empty()
@@ -185,12 +185,12 @@ impl Resolver<'_> {
         {
             return Err(self.wrong("the service of the ARN must be plain text, such as `ecr`"));
         }
-        if !is(region, region_text, &Part::Region, self.place.region.as_str(), true) {
+        if !is(region, region_text, &ArnPart::Region, self.place.region.as_str(), true) {
             return Err(self.wrong(
                 "the region of the ARN must be `${region}`, or empty where the resource has none: a stage acts in one region",
             ));
         }
-        if !is(account, account_text, &Part::Account, self.place.account.as_str(), true) {
+        if !is(account, account_text, &ArnPart::Account, self.place.account.as_str(), true) {
             return Err(self.wrong(
                 "the account of the ARN must be `${account}`, or empty where the resource has none: a stage acts in one \
                  account",
@@ -202,28 +202,28 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn expand(&self, parts: &[Part]) -> Result<Vec<Pattern>, PolicyError> {
-        let mut resolved: Vec<Vec<Piece>> = vec![Vec::new()];
+    fn expand(&self, parts: &[ArnPart]) -> Result<Vec<ResourcePattern>, PolicyError> {
+        let mut resolved: Vec<Vec<PatternPiece>> = vec![Vec::new()];
         let mut bytes = 0_usize;
         for (index, part) in parts.iter().enumerate() {
-            let choices: Vec<Piece> = match part {
-                Part::Text(text) => vec![Piece::Text(text.clone())],
-                Part::Run => vec![Piece::Run],
-                Part::One => vec![Piece::One],
-                Part::Partition => vec![Piece::Text(self.place.partition.to_string())],
-                Part::Region => vec![Piece::Text(self.place.region.as_str().to_owned())],
-                Part::Account => vec![Piece::Text(self.place.account.as_str().to_owned())],
-                Part::With(path) => {
+            let choices: Vec<PatternPiece> = match part {
+                ArnPart::Text(text) => vec![PatternPiece::Text(text.clone())],
+                ArnPart::Run => vec![PatternPiece::Run],
+                ArnPart::One => vec![PatternPiece::One],
+                ArnPart::Partition => vec![PatternPiece::Text(self.place.partition.to_string())],
+                ArnPart::Region => vec![PatternPiece::Text(self.place.region.as_str().to_owned())],
+                ArnPart::Account => vec![PatternPiece::Text(self.place.account.as_str().to_owned())],
+                ArnPart::With(path) => {
                     let slash = !slash_follows(parts.get(index + 1..).unwrap_or_default());
                     self.values(path)?
                         .into_iter()
-                        .map(|value| self.name(path, &value, slash).map(Piece::Text))
+                        .map(|value| self.name(path, &value, slash).map(PatternPiece::Text))
                         .collect::<Result<_, _>>()?
                 }
-                Part::ImageRepository(path) => {
+                ArnPart::ImageRepository(path) => {
                     let mut repositories = Vec::new();
                     for value in self.values(path)? {
-                        repositories.extend(self.image_repository(path, &value)?.map(Piece::Text));
+                        repositories.extend(self.image_repository(path, &value)?.map(PatternPiece::Text));
                     }
                     repositories
                 }
@@ -231,7 +231,7 @@ impl Resolver<'_> {
             if choices.len() * resolved.len() > MAX_RESOURCES {
                 return Err(self.wrong(format!("the stage's config makes more than {MAX_RESOURCES} resources of it")));
             }
-            let added: usize = choices.iter().map(Piece::size).sum();
+            let added: usize = choices.iter().map(PatternPiece::size).sum();
             bytes = bytes * choices.len() + added * resolved.len();
             if bytes > MAX_BYTES {
                 return Err(PolicyError::TooMany { action: self.action.to_owned() });
@@ -243,15 +243,15 @@ impl Resolver<'_> {
                 })
                 .collect();
         }
-        let mut patterns: Vec<Pattern> =
-            resolved.into_iter().map(|pieces| Pattern::Arns(ArnPattern::new(pieces))).collect();
+        let mut patterns: Vec<ResourcePattern> =
+            resolved.into_iter().map(|pieces| ResourcePattern::Arns(ArnPattern::new(pieces))).collect();
         patterns.sort();
         patterns.dedup();
         Ok(patterns)
     }
 
     /// A template that is nothing but `${with.PATH}`: each value is a whole ARN in the stage's place.
-    fn whole_arns(&self, path: &str) -> Result<Vec<Pattern>, PolicyError> {
+    fn whole_arns(&self, path: &str) -> Result<Vec<ResourcePattern>, PolicyError> {
         let mut patterns = Vec::new();
         let values = self.values(path)?;
         if values.len() > MAX_RESOURCES {
@@ -259,7 +259,7 @@ impl Resolver<'_> {
         }
         for value in values {
             let arn = self.arn_here(path, &value)?;
-            patterns.push(Pattern::Arns(ArnPattern::new([Piece::Text(arn.as_str().to_owned())])));
+            patterns.push(ResourcePattern::Arns(ArnPattern::new([PatternPiece::Text(arn.as_str().to_owned())])));
         }
         patterns.sort();
         patterns.dedup();
@@ -373,9 +373,9 @@ fn name_in(arn: &Arn) -> Option<&str> {
 }
 
 /// Whether, in the same part of the ARN, `/` follows.
-fn slash_follows(parts: &[Part]) -> bool {
+fn slash_follows(parts: &[ArnPart]) -> bool {
     for part in parts {
-        if let Part::Text(text) = part {
+        if let ArnPart::Text(text) = part {
             match text.find([':', '/']) {
                 Some(at) => return text.get(at..).is_some_and(|rest| rest.starts_with('/')),
                 None => continue,
@@ -390,7 +390,7 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-fn parse(template: &str) -> Result<Vec<Part>, String> {
+fn parse(template: &str) -> Result<Vec<ArnPart>, String> {
     let mut parts = Vec::new();
     let mut text = String::new();
     let mut rest = template;
@@ -402,8 +402,8 @@ fn parse(template: &str) -> Result<Vec<Part>, String> {
         } else {
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
             match c {
-                '*' => Part::Run,
-                '?' => Part::One,
+                '*' => ArnPart::Run,
+                '?' => ArnPart::One,
                 '$' => return Err("`$` must be followed by `{`".to_owned()),
                 c if is_hidden(c) || c.is_whitespace() => {
                     return Err(format!("it holds the character U+{:04X}", c as u32));
@@ -415,29 +415,29 @@ fn parse(template: &str) -> Result<Vec<Part>, String> {
             }
         };
         if !text.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut text)));
+            parts.push(ArnPart::Text(std::mem::take(&mut text)));
         }
         parts.push(part);
     }
     if !text.is_empty() {
-        parts.push(Part::Text(text));
+        parts.push(ArnPart::Text(text));
     }
     Ok(parts)
 }
 
-fn parse_expression(expression: &str) -> Result<Part, String> {
+fn parse_expression(expression: &str) -> Result<ArnPart, String> {
     let path = |text: &str| {
         text.strip_prefix("with.").filter(|path| path.split('.').all(|key| !key.is_empty())).map(str::to_owned)
     };
     let image = expression.strip_prefix("image-repository(").and_then(|inner| inner.strip_suffix(')'));
     match (expression, image, path(expression)) {
-        ("partition", ..) => Ok(Part::Partition),
-        ("region", ..) => Ok(Part::Region),
-        ("account", ..) => Ok(Part::Account),
+        ("partition", ..) => Ok(ArnPart::Partition),
+        ("region", ..) => Ok(ArnPart::Region),
+        ("account", ..) => Ok(ArnPart::Account),
         (_, Some(inner), _) => path(inner)
-            .map(Part::ImageRepository)
+            .map(ArnPart::ImageRepository)
             .ok_or(format!("`image-repository` takes a config value, such as `with.image`, not `{inner}`")),
-        (_, None, Some(path)) => Ok(Part::With(path)),
+        (_, None, Some(path)) => Ok(ArnPart::With(path)),
         (_, None, None) => Err(format!(
             "`${{{expression}}}` is unknown; there are ${{partition}}, ${{region}}, ${{account}}, ${{with.NAME}} and \
              ${{image-repository(with.NAME)}}"

@@ -40,7 +40,7 @@ fn service(name: &str) -> Arn {
 }
 
 fn granted(grants: &Grants) -> Vec<String> {
-    grants.iter().flat_map(|grant| &grant.resources).map(Pattern::to_string).collect()
+    grants.iter().flat_map(|grant| &grant.resources).map(ResourcePattern::to_string).collect()
 }
 
 #[test]

@@ -15,16 +15,16 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// A recorder before another report, and where it keeps the events.
-    pub(super) fn before(next: Box<dyn Report>) -> (Self, Kept) {
+    pub(super) fn before(next: Box<dyn Report>) -> (Self, KeptEvents) {
         let kept = Arc::new(Mutex::new(Vec::new()));
-        (Self { kept: Arc::clone(&kept), next }, Kept(kept))
+        (Self { kept: Arc::clone(&kept), next }, KeptEvents(kept))
     }
 }
 
 /// What a recorder kept.
-pub(super) struct Kept(Arc<Mutex<Vec<Event>>>);
+pub(super) struct KeptEvents(Arc<Mutex<Vec<Event>>>);
 
-impl Kept {
+impl KeptEvents {
     /// The events so far.
     pub(super) fn take(self) -> Vec<Event> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

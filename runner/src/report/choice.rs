@@ -44,14 +44,14 @@ impl Default for Settings {
 /// The report of a run on the standard streams. `clock` is the run's.
 pub fn reports_of_run(settings: &Settings, clock: Clock) -> Reports {
     match kind(settings.output, &Surroundings::of_process()) {
-        Kind::Json => Reports::new(vec![Box::new(Json::new(io::stdout()))]),
-        Kind::Plain => Reports::new(vec![Box::new(Plain::new(io::stdout(), settings, Style::of_stdout()))]),
-        Kind::Live => Reports::new(vec![Box::new(Console::on_stderr(settings, clock))]),
+        ReportKind::Json => Reports::new(vec![Box::new(Json::new(io::stdout()))]),
+        ReportKind::Plain => Reports::new(vec![Box::new(Plain::new(io::stdout(), settings, Style::of_stdout()))]),
+        ReportKind::Live => Reports::new(vec![Box::new(Console::on_stderr(settings, clock))]),
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+enum ReportKind {
     Live,
     Plain,
     Json,
@@ -75,15 +75,15 @@ impl Surroundings {
     }
 }
 
-fn kind(output: Output, surroundings: &Surroundings) -> Kind {
+fn kind(output: Output, surroundings: &Surroundings) -> ReportKind {
     // Whoever redirects either stream wants to keep what is written, and live lines cannot be kept. A CI service may well
     // give its jobs a terminal; it still keeps a log.
     let live =
         surroundings.stdout_is_terminal && surroundings.stderr_is_terminal && !surroundings.dumb && !surroundings.ci;
     match output {
-        Output::Json => Kind::Json,
-        Output::Auto if live => Kind::Live,
-        Output::Auto | Output::Plain => Kind::Plain,
+        Output::Json => ReportKind::Json,
+        Output::Auto if live => ReportKind::Live,
+        Output::Auto | Output::Plain => ReportKind::Plain,
     }
 }
 
@@ -94,16 +94,16 @@ mod tests {
     #[test]
     fn live_lines_need_a_person_before_both_streams() {
         let terminal = || Surroundings { stdout_is_terminal: true, stderr_is_terminal: true, dumb: false, ci: false };
-        assert_eq!(kind(Output::Auto, &terminal()), Kind::Live);
-        assert_eq!(kind(Output::Plain, &terminal()), Kind::Plain);
-        assert_eq!(kind(Output::Json, &terminal()), Kind::Json);
+        assert_eq!(kind(Output::Auto, &terminal()), ReportKind::Live);
+        assert_eq!(kind(Output::Plain, &terminal()), ReportKind::Plain);
+        assert_eq!(kind(Output::Json, &terminal()), ReportKind::Json);
         for not_live in [
             Surroundings { stdout_is_terminal: false, ..terminal() },
             Surroundings { stderr_is_terminal: false, ..terminal() },
             Surroundings { dumb: true, ..terminal() },
             Surroundings { ci: true, ..terminal() },
         ] {
-            assert_eq!(kind(Output::Auto, &not_live), Kind::Plain);
+            assert_eq!(kind(Output::Auto, &not_live), ReportKind::Plain);
         }
     }
 }

@@ -21,11 +21,11 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Courier<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<Queue<T>>,
     changed: Condvar,
 }
 
-struct State<T> {
+struct Queue<T> {
     waiting: VecDeque<(T, usize)>,
     /// Of all that waits, and of what is on its way.
     weight: usize,
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Courier<T> {
     /// # Errors
     /// There is no thread for it.
     pub(crate) fn start(name: &str, deliver: impl FnMut(T) + Send + 'static) -> io::Result<Self> {
-        let state = State {
+        let state = Queue {
             waiting: VecDeque::new(),
             weight: 0,
             on_its_way: false,
@@ -116,7 +116,7 @@ impl<T> Drop for Courier<T> {
 }
 
 impl<T> Shared<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, Queue<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,7 +148,7 @@ impl<T> Shared<T> {
 
 /// The courier's own work.
 fn carry<T>(shared: &Shared<T>, mut deliver: impl FnMut(T)) {
-    let _end = End(shared);
+    let _end = EndGuard(shared);
     while let Some((item, weight)) = shared.next() {
         deliver(item);
         shared.delivered(weight);
@@ -156,9 +156,9 @@ fn carry<T>(shared: &Shared<T>, mut deliver: impl FnMut(T)) {
 }
 
 /// Says that the thread has ended, also by a panic: nobody waits for it then.
-struct End<'a, T>(&'a Shared<T>);
+struct EndGuard<'a, T>(&'a Shared<T>);
 
-impl<T> Drop for End<'_, T> {
+impl<T> Drop for EndGuard<'_, T> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.gone = true;

@@ -15,12 +15,12 @@ const VALUE_COLUMNS: usize = 48;
 pub(crate) fn in_short(outputs: &Value, style: Style) -> String {
     let Value::Object(members) = outputs else { return String::new() };
     let (images, rest): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| value.as_str().is_some_and(is_image));
-    let mut told: Vec<&str> = Vec::new();
+    let mut shown: Vec<&str> = Vec::new();
     let mut words = String::new();
     for (name, value) in images.into_iter().chain(rest) {
-        let Some(value) = value_in_short(value, &told, style) else { continue };
+        let Some(value) = value_in_short(value, &shown, style) else { continue };
         if let Some(raw) = members.get(name).and_then(Value::as_str) {
-            told.push(raw);
+            shown.push(raw);
         }
         let separator = if words.is_empty() { "" } else { ", " };
         let more = format!("{separator}{} {value}", text::clean(name));
@@ -44,7 +44,7 @@ pub(crate) fn images(outputs: &Value) -> impl Iterator<Item = &str> {
     outputs.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).filter(|value| is_image(value))
 }
 
-fn value_in_short(value: &Value, told: &[&str], style: Style) -> Option<String> {
+fn value_in_short(value: &Value, shown: &[&str], style: Style) -> Option<String> {
     match value {
         Value::Null | Value::Object(_) => None,
         Value::Bool(truth) => Some(truth.to_string()),
@@ -53,7 +53,7 @@ fn value_in_short(value: &Value, told: &[&str], style: Style) -> Option<String> 
             [only @ (Value::String(_) | Value::Number(_))] => value_in_short(only, &[], style),
             _ => Some(text::count(items.len() as u64, "item")),
         },
-        Value::String(string) if string.is_empty() || told.iter().any(|earlier| says(earlier, string)) => None,
+        Value::String(string) if string.is_empty() || shown.iter().any(|earlier| says(earlier, string)) => None,
         Value::String(string) => Some(string_in_short(string, style)),
     }
 }

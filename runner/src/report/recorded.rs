@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::show::{CallOutcome as Shown, CallView, RunView, StageView, UndoView};
+use super::show::{CallView, RunView, ShownOutcome, StageView, UndoView};
 use crate::event::StageOutcome;
 use crate::journal::{CallKey, CallOutcome, CallResult, Intent, Phase, Record, Recording, RunStart, Tail};
 use crate::types::StageName;
@@ -155,7 +155,7 @@ fn asked(intent: &Intent) -> CallView {
         action: shown(&intent.call, &intent.action),
         write: true,
         token: intent.token.clone(),
-        outcome: Shown::Unknown,
+        outcome: ShownOutcome::Unknown,
         request_id: None,
         millis: None,
     }
@@ -163,11 +163,11 @@ fn asked(intent: &Intent) -> CallView {
 
 fn answered(asked: Option<CallView>, result: &CallResult) -> CallView {
     let outcome = match &result.outcome {
-        CallOutcome::Ok(_) => Shown::Answered,
+        CallOutcome::Ok(_) => ShownOutcome::Answered,
         CallOutcome::Err(error) => {
             let error = error.shown();
             let part = |name: &str| error.value().get(name).and_then(|text| text.as_str()).unwrap_or_default();
-            Shown::Failed(format!("{}: {}", part("code"), part("message")))
+            ShownOutcome::Failed(format!("{}: {}", part("code"), part("message")))
         }
     };
     CallView {

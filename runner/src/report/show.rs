@@ -86,7 +86,7 @@ pub struct CallView {
     /// The client token that was sent with it.
     pub token: Option<String>,
     /// How it ended.
-    pub outcome: CallOutcome,
+    pub outcome: ShownOutcome,
     /// AWS's request id.
     pub request_id: Option<String>,
     /// How long it took.
@@ -96,7 +96,7 @@ pub struct CallView {
 /// How a recorded call ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state", content = "with")]
-pub enum CallOutcome {
+pub enum ShownOutcome {
     /// AWS answered.
     Answered,
     /// AWS refused it, or it was not sent: why.
@@ -108,7 +108,7 @@ pub enum CallOutcome {
 /// Write `view` for people. With `verbose`, every call is listed; without, those that failed or whose end is unknown, and
 /// all writes.
 pub fn render(view: &RunView, verbose: bool, style: Style, writer: &mut impl Write) -> io::Result<()> {
-    let page = Page { view, verbose, style };
+    let page = RunText { view, verbose, style };
     page.head(writer)?;
     for stage in &view.stages {
         writeln!(writer)?;
@@ -123,13 +123,13 @@ pub fn render(view: &RunView, verbose: bool, style: Style, writer: &mut impl Wri
     page.unknown_calls(writer)
 }
 
-struct Page<'a> {
+struct RunText<'a> {
     view: &'a RunView,
     verbose: bool,
     style: Style,
 }
 
-impl Page<'_> {
+impl RunText<'_> {
     fn head(&self, writer: &mut impl Write) -> io::Result<()> {
         let RunView { run, pipeline, account, region, started, outcome, millis, .. } = self.view;
         let (symbol, word) = match outcome {
@@ -208,14 +208,14 @@ impl Page<'_> {
     }
 
     fn calls(&self, stage: &StageView, writer: &mut impl Write) -> io::Result<()> {
-        let listed = |call: &&CallView| self.verbose || call.write || call.outcome != CallOutcome::Answered;
+        let listed = |call: &&CallView| self.verbose || call.write || call.outcome != ShownOutcome::Answered;
         let calls: Vec<&CallView> = stage.calls.iter().filter(listed).collect();
         let actions = calls.iter().map(|call| text::width(&call.action)).max().unwrap_or_default();
         for call in &calls {
             let (symbol, outcome) = match &call.outcome {
-                CallOutcome::Answered => (Symbol::Done, "answered".to_owned()),
-                CallOutcome::Failed(why) => (Symbol::Failed, format!("failed: {}", text::clean(why))),
-                CallOutcome::Unknown => (Symbol::Warning, "its end is unknown".to_owned()),
+                ShownOutcome::Answered => (Symbol::Done, "answered".to_owned()),
+                ShownOutcome::Failed(why) => (Symbol::Failed, format!("failed: {}", text::clean(why))),
+                ShownOutcome::Unknown => (Symbol::Warning, "its end is unknown".to_owned()),
             };
             let since =
                 call.at.map(|at| format!("+{}", super::duration::since_start(at.saturating_sub(self.view.started))));
@@ -229,7 +229,7 @@ impl Page<'_> {
                 if call.write { "write" } else { "read " },
                 text::pad(&text::clean(&call.action), actions),
             )?;
-            if self.verbose || call.outcome == CallOutcome::Unknown {
+            if self.verbose || call.outcome == ShownOutcome::Unknown {
                 for (label, id) in [("request", &call.request_id), ("token", &call.token)] {
                     if let Some(id) = id {
                         let line = format!("{label} {}", text::clean(id));
@@ -248,7 +248,7 @@ impl Page<'_> {
 
     /// A write whose end is unknown is what the reader has to look after: it comes last.
     fn unknown_calls(&self, writer: &mut impl Write) -> io::Result<()> {
-        let unknown = |call: &&CallView| call.write && call.outcome == CallOutcome::Unknown;
+        let unknown = |call: &&CallView| call.write && call.outcome == ShownOutcome::Unknown;
         let all: Vec<(&StageName, &CallView)> = self
             .view
             .stages
@@ -289,15 +289,15 @@ mod tests {
     use super::*;
     use crate::report::story;
 
-    fn call(seq: u64, action: &str, write: bool, outcome: CallOutcome) -> CallView {
+    fn call(seq: u64, action: &str, write: bool, outcome: ShownOutcome) -> CallView {
         CallView {
             seq,
             at: Some(story::START + seq * 1_500),
             action: action.to_owned(),
             write,
             token: write.then(|| format!("5d2f7c1e-0000-4000-8000-00000000000{seq}")),
-            request_id: (outcome != CallOutcome::Unknown).then(|| format!("7a6c5d4e-0000-4000-8000-00000000000{seq}")),
-            millis: (outcome != CallOutcome::Unknown).then_some(42 * (seq + 1)),
+            request_id: (outcome != ShownOutcome::Unknown).then(|| format!("7a6c5d4e-0000-4000-8000-00000000000{seq}")),
+            millis: (outcome != ShownOutcome::Unknown).then_some(42 * (seq + 1)),
             outcome,
         }
     }
@@ -331,11 +331,11 @@ mod tests {
                             0,
                             "ecr:DescribeImages",
                             false,
-                            CallOutcome::Failed("not-found: no image web:4f5c2a1".to_owned()),
+                            ShownOutcome::Failed("not-found: no image web:4f5c2a1".to_owned()),
                         ),
-                        call(1, "codebuild:StartBuild", true, CallOutcome::Answered),
-                        call(2, "codebuild:BatchGetBuilds", false, CallOutcome::Answered),
-                        call(3, "codebuild:BatchGetBuilds", false, CallOutcome::Answered),
+                        call(1, "codebuild:StartBuild", true, ShownOutcome::Answered),
+                        call(2, "codebuild:BatchGetBuilds", false, ShownOutcome::Answered),
+                        call(3, "codebuild:BatchGetBuilds", false, ShownOutcome::Answered),
                     ],
                     ..stage("build", "build-image")
                 },
@@ -343,8 +343,8 @@ mod tests {
                     outcome: None,
                     millis: None,
                     calls: vec![
-                        call(0, "ecs:RegisterTaskDefinition", true, CallOutcome::Answered),
-                        call(1, "ecs:UpdateService", true, CallOutcome::Unknown),
+                        call(0, "ecs:RegisterTaskDefinition", true, ShownOutcome::Answered),
+                        call(1, "ecs:UpdateService", true, ShownOutcome::Unknown),
                     ],
                     ..stage("deploy", "deploy-ecs")
                 },
@@ -369,7 +369,7 @@ mod tests {
             details: vec!["task 0d1f6a0c: Essential container in task exited".to_owned()],
         });
         deploy.undo = Some(UndoView::Done("service web runs web:42 again".to_owned()));
-        deploy.calls[1].outcome = CallOutcome::Answered;
+        deploy.calls[1].outcome = ShownOutcome::Answered;
         view.stages[2].outcome = Some(StageOutcome::NotRun);
         view
     }

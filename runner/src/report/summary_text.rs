@@ -19,7 +19,7 @@ const COLUMNS: usize = 2_000;
 
 /// The summary, line by line. On a terminal of so many `columns`, the rows of the table are cut to fit; nothing else is.
 pub(crate) fn lines(summary: &Summary, style: Style, columns: Option<usize>) -> Vec<String> {
-    let mut page = Page { summary, style, columns: columns.unwrap_or(COLUMNS), lines: Vec::new() };
+    let mut page = SummaryText { summary, style, columns: columns.unwrap_or(COLUMNS), lines: Vec::new() };
     match &summary.header {
         Some(header) => page.run(header),
         None => page.lines.push("no run was started".to_owned()),
@@ -27,14 +27,14 @@ pub(crate) fn lines(summary: &Summary, style: Style, columns: Option<usize>) -> 
     page.lines
 }
 
-struct Page<'a> {
+struct SummaryText<'a> {
     summary: &'a Summary,
     style: Style,
     columns: usize,
     lines: Vec<String>,
 }
 
-impl Page<'_> {
+impl SummaryText<'_> {
     fn run(&mut self, header: &Header) {
         self.blank();
         self.stages();

@@ -11,9 +11,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::error::RunError;
 use super::resume::Resumable;
-use super::schedule::{Node, Schedule};
+use super::schedule::{Schedule, StageNode};
 use super::setup::{Beginning, Prepared, RunOptions, RunSource, prepare};
-use super::stage::{GoingOn, Readiness, StageEnd, Worked, run_stage, work_of};
+use super::stage::{EndedStage, GoingOn, Readiness, Worked, run_stage, work_of};
 use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
 use crate::call::stop::{DETACH, HostStop};
@@ -121,7 +121,7 @@ struct Execution {
 
 impl Execution {
     fn new(prepared: Arc<Prepared>) -> Self {
-        let nodes = prepared.pipeline.stages.iter().map(|stage| Node {
+        let nodes = prepared.pipeline.stages.iter().map(|stage| StageNode {
             name: stage.name.clone(),
             needs: stage.needs.clone(),
             on_failure: stage.on_failure,
@@ -272,7 +272,7 @@ impl Execution {
     async fn finish(&mut self) -> Result<(), HostStop> {
         let mut at_work = JoinSet::new();
         let control = self.prepared.run.control.clone();
-        let mut told = false;
+        let mut interrupted = false;
         let run = Arc::clone(&self.prepared.run);
         self.go_on_with_stages(&mut at_work);
         loop {
@@ -282,8 +282,8 @@ impl Execution {
             }
             tokio::select! {
                 biased;
-                () = control.interruption(), if !told => {
-                    told = true;
+                () = control.interruption(), if !interrupted => {
+                    interrupted = true;
                     self.interrupted().await?;
                 }
                 () = run.gate.all_arrived(), if !self.live => match self.prepared.confirm_identity().await {
@@ -293,7 +293,7 @@ impl Execution {
                     }
                     // The gate stays shut: whoever waits there hears it as well, and nothing is begun any more.
                     Err(HostStop::Interrupted) => {
-                        if !std::mem::replace(&mut told, true) {
+                        if !std::mem::replace(&mut interrupted, true) {
                             self.interrupted().await?;
                         }
                         self.live = true;
@@ -301,7 +301,7 @@ impl Execution {
                     Err(stop) => return Err(stop),
                 },
                 () = run.stalled_for(self.prepared.detach_after.unwrap_or_default()),
-                    if self.live && !told && self.prepared.detach_after.is_some() => control.detach(),
+                    if self.live && !interrupted && self.prepared.detach_after.is_some() => control.detach(),
                 Some(ended) = at_work.join_next() => {
                     // Whatever else has ended by now becomes durable with it, by one sync of the journal.
                     let others = std::iter::from_fn(|| at_work.try_join_next());
@@ -317,7 +317,7 @@ impl Execution {
     }
 
     /// Replay the stages that were at work when the run stopped.
-    fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
+    fn go_on_with_stages(&mut self, at_work: &mut JoinSet<Result<EndedStage, HostStop>>) {
         for name in self.schedule.at_work() {
             let Some(past) = self.past.remove(&name) else { continue };
             let past = GoingOn::of(past, &self.prepared.run.gate);
@@ -325,7 +325,7 @@ impl Execution {
         }
     }
 
-    fn begin_stages(&mut self, at_work: &mut JoinSet<Result<StageEnd, HostStop>>) {
+    fn begin_stages(&mut self, at_work: &mut JoinSet<Result<EndedStage, HostStop>>) {
         let limit = self.prepared.max_parallel.or(self.prepared.pipeline.max_parallel).unwrap_or(usize::MAX).max(1);
         while self.live && self.schedule.running() < limit {
             let Some(name) = self.schedule.begin_next() else { return };
@@ -336,7 +336,10 @@ impl Execution {
     }
 
     /// Note that these stages ended. Those that ended well count also where another ended the run.
-    async fn end_stages(&mut self, ended: Vec<Result<Result<StageEnd, HostStop>, JoinError>>) -> Result<(), HostStop> {
+    async fn end_stages(
+        &mut self,
+        ended: Vec<Result<Result<EndedStage, HostStop>, JoinError>>,
+    ) -> Result<(), HostStop> {
         let run = Arc::clone(&self.prepared.run);
         let mut noted = Vec::with_capacity(ended.len());
         let mut stop = None;
@@ -362,7 +365,7 @@ impl Execution {
         stop.map_or(Ok(()), Err)
     }
 
-    fn note_end(&self, ended: &StageEnd, at: u64) -> Result<(), HostStop> {
+    fn note_end(&self, ended: &EndedStage, at: u64) -> Result<(), HostStop> {
         let run = &self.prepared.run;
         run.record(&Record::StageEnd(journal::StageEnd {
             stage: ended.name.clone(),
@@ -375,8 +378,8 @@ impl Execution {
         }))
     }
 
-    async fn end_stage(&mut self, ended: StageEnd, at: u64) -> Result<(), HostStop> {
-        let StageEnd { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
+    async fn end_stage(&mut self, ended: EndedStage, at: u64) -> Result<(), HostStop> {
+        let EndedStage { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
         let run = Arc::clone(&self.prepared.run);
         run.progressed();
         self.failed |= outcome == StageOutcome::Failed;

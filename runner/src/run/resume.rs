@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::journal::{self, History, HistoryError, Journal, JournalError, Record, Recording, Tail};
 use crate::pipeline::{SecretReference, Values};
-use crate::store::{Ending, LeaseError, Leases};
+use crate::store::{LeaseEnding, LeaseError, Leases};
 use crate::types::Digest;
 
 /// A run that had stopped.
@@ -107,7 +107,7 @@ impl Resumable {
     /// The shared store cannot be written.
     pub async fn let_go(&self) -> Result<(), LeaseError> {
         match &self.held {
-            Some((leases, _)) => leases.end(Ending::Parked).await,
+            Some((leases, _)) => leases.end(LeaseEnding::Parked).await,
             None => Ok(()),
         }
     }

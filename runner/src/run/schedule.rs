@@ -24,7 +24,7 @@ pub enum StageState {
 
 /// What can happen to a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Transition {
     /// All stages that it needs have ended well.
     Release,
     /// It was begun.
@@ -38,24 +38,24 @@ pub enum Step {
 /// A step that a stage in this state cannot take: a defect of kiln.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stage that is {state:?} cannot {step:?}")]
-pub struct IllegalStep {
+pub struct IllegalTransition {
     state: StageState,
-    step: Step,
+    step: Transition,
 }
 
 impl StageState {
     /// The state after `step`.
-    pub fn next(self, step: Step) -> Result<Self, IllegalStep> {
+    pub fn next(self, step: Transition) -> Result<Self, IllegalTransition> {
         match (self, step) {
-            (Self::Waiting, Step::Release) => Ok(Self::Ready),
-            (Self::Ready, Step::Begin) => Ok(Self::Running),
-            (Self::Running, Step::End(outcome)) => Ok(Self::Ended(outcome)),
-            (Self::Waiting | Self::Ready, Step::Forgo) => Ok(Self::Ended(StageOutcome::NotRun)),
-            (Self::Waiting, Step::Begin | Step::End(_))
-            | (Self::Ready, Step::Release | Step::End(_))
-            | (Self::Running, Step::Release | Step::Begin | Step::Forgo)
-            | (Self::Ended(_), Step::Release | Step::Begin | Step::End(_) | Step::Forgo) => {
-                Err(IllegalStep { state: self, step })
+            (Self::Waiting, Transition::Release) => Ok(Self::Ready),
+            (Self::Ready, Transition::Begin) => Ok(Self::Running),
+            (Self::Running, Transition::End(outcome)) => Ok(Self::Ended(outcome)),
+            (Self::Waiting | Self::Ready, Transition::Forgo) => Ok(Self::Ended(StageOutcome::NotRun)),
+            (Self::Waiting, Transition::Begin | Transition::End(_))
+            | (Self::Ready, Transition::Release | Transition::End(_))
+            | (Self::Running, Transition::Release | Transition::Begin | Transition::Forgo)
+            | (Self::Ended(_), Transition::Release | Transition::Begin | Transition::End(_) | Transition::Forgo) => {
+                Err(IllegalTransition { state: self, step })
             }
         }
     }
@@ -63,7 +63,7 @@ impl StageState {
 
 /// A stage as the schedule sees it.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub struct StageNode {
     /// Its name.
     pub name: StageName,
     /// The stages that must end well before it.
@@ -73,7 +73,7 @@ pub struct Node {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ScheduledStage {
     state: StageState,
     unmet: usize,
     dependents: Vec<usize>,
@@ -84,7 +84,7 @@ struct Entry {
 /// The stages of a run and what may be done next.
 #[derive(Debug)]
 pub struct Schedule {
-    entries: Vec<Entry>,
+    entries: Vec<ScheduledStage>,
     index: BTreeMap<StageName, usize>,
     /// Positions of ready stages: the pipeline's order.
     ready: BTreeSet<usize>,
@@ -95,12 +95,12 @@ pub struct Schedule {
 
 impl Schedule {
     /// A schedule in which nothing has begun. `nodes` is in an order in which each comes after those that it needs.
-    pub fn new(nodes: Vec<Node>) -> Self {
+    pub fn new(nodes: Vec<StageNode>) -> Self {
         let index: BTreeMap<StageName, usize> =
             nodes.iter().enumerate().map(|(position, node)| (node.name.clone(), position)).collect();
-        let mut entries: Vec<Entry> = nodes
+        let mut entries: Vec<ScheduledStage> = nodes
             .iter()
-            .map(|node| Entry {
+            .map(|node| ScheduledStage {
                 state: StageState::Waiting,
                 unmet: node.needs.len(),
                 dependents: Vec::new(),
@@ -128,7 +128,7 @@ impl Schedule {
         &mut self,
         begun: impl IntoIterator<Item = &'a StageName>,
         ended: impl IntoIterator<Item = (&'a StageName, StageOutcome)>,
-    ) -> Result<Vec<StageName>, IllegalStep> {
+    ) -> Result<Vec<StageName>, IllegalTransition> {
         for stage in begun {
             let Some(position) = self.index.get(stage).copied() else { continue };
             self.ready.remove(&position);
@@ -158,16 +158,16 @@ impl Schedule {
         }
         let position = self.ready.pop_first()?;
         let entry = self.entries.get_mut(position)?;
-        entry.state = entry.state.next(Step::Begin).ok()?;
+        entry.state = entry.state.next(Transition::Begin).ok()?;
         self.running += 1;
         Some(entry.name.clone())
     }
 
     /// A stage ended. Answers the stages that will not be run because of it.
-    pub fn end(&mut self, stage: &StageName, outcome: StageOutcome) -> Result<Vec<StageName>, IllegalStep> {
+    pub fn end(&mut self, stage: &StageName, outcome: StageOutcome) -> Result<Vec<StageName>, IllegalTransition> {
         let Some(position) = self.index.get(stage).copied() else { return Ok(Vec::new()) };
         let Some(entry) = self.entries.get_mut(position) else { return Ok(Vec::new()) };
-        entry.state = entry.state.next(Step::End(outcome))?;
+        entry.state = entry.state.next(Transition::End(outcome))?;
         self.running -= 1;
         match outcome {
             StageOutcome::Done | StageOutcome::Skipped => {
@@ -192,7 +192,7 @@ impl Schedule {
         self.ready.clear();
         let mut forgone = Vec::new();
         for entry in &mut self.entries {
-            if let Ok(state) = entry.state.next(Step::Forgo) {
+            if let Ok(state) = entry.state.next(Transition::Forgo) {
                 entry.state = state;
                 forgone.push(entry.name.clone());
             }
@@ -231,7 +231,7 @@ impl Schedule {
         if entry.unmet > 0 || stopped {
             return;
         }
-        if let Ok(state) = entry.state.next(Step::Release) {
+        if let Ok(state) = entry.state.next(Transition::Release) {
             entry.state = state;
             self.ready.insert(position);
         }
@@ -244,7 +244,7 @@ impl Schedule {
             let dependents = self.entries.get(position).map(|entry| entry.dependents.clone()).unwrap_or_default();
             for dependent in dependents {
                 let Some(entry) = self.entries.get_mut(dependent) else { continue };
-                if let Ok(state) = entry.state.next(Step::Forgo) {
+                if let Ok(state) = entry.state.next(Transition::Forgo) {
                     entry.state = state;
                     self.ready.remove(&dependent);
                     forgone.push(entry.name.clone());
@@ -269,7 +269,7 @@ mod tests {
         Schedule::new(
             stages
                 .iter()
-                .map(|(stage, needs, on_failure)| Node {
+                .map(|(stage, needs, on_failure)| StageNode {
                     name: name(stage),
                     needs: needs.iter().map(|need| name(need)).collect(),
                     on_failure: *on_failure,

@@ -30,13 +30,13 @@ use crate::clock::Clock;
 use crate::contract::Limits;
 use crate::event::{EventKind, StageOutline};
 use crate::journal::{self, LocalRead, Record, RunStart};
-use crate::pipeline::{Phase, Pipeline, Scope, Stage};
+use crate::pipeline::{EvaluationPhase, Pipeline, Scope, Stage};
 use crate::plugin::{Plugin, PluginError, Plugins};
 use crate::policy::Grants;
 use crate::report::Report;
 use crate::secrets::Vault;
 use crate::secrets::redact::{Common, Redactor, Sealed};
-use crate::store::{Ending, Leases};
+use crate::store::{LeaseEnding, Leases};
 use crate::types::Place;
 use crate::types::{AccountId, RunId, StageName, StoreAddress};
 
@@ -193,14 +193,14 @@ pub(crate) async fn prepare(
             };
             let journal = match tenure::go_on_with_journal(resumable, &leases, clock).await {
                 Ok(journal) => journal,
-                Err(error) => return Err(given_back(&leases, Ending::Parked, error).await),
+                Err(error) => return Err(given_back(&leases, LeaseEnding::Parked, error).await),
             };
             let run = context(Ledger::of(journal), Some(leases.clone()), Gate::shut());
             let prepared = prepared(run, history.start.account.clone(), history.resumes + 2);
             prepared.announce(&history.start.file, Some(history.start.at), warnings);
             match prepared.open_secrets().await {
                 Ok(()) => Ok(prepared),
-                Err(error) => Err(given_back(&leases, Ending::Parked, error).await),
+                Err(error) => Err(given_back(&leases, LeaseEnding::Parked, error).await),
             }
         }
         Beginning::Plan | Beginning::Run(_) => {
@@ -229,7 +229,7 @@ pub(crate) async fn prepare(
             prepared.announce(&source.file, None, warnings);
             match prepared.begin(&state_dir, source, table, &leases).await {
                 Ok(()) => Ok(prepared),
-                Err(error) => Err(given_back(&leases, Ending::Released, error).await),
+                Err(error) => Err(given_back(&leases, LeaseEnding::Released, error).await),
             }
         }
     }
@@ -256,7 +256,7 @@ fn keep_ahead(
 }
 
 /// What kept a run from beginning, once its leases are given back.
-async fn given_back(leases: &Leases, ending: Ending, error: RunError) -> RunError {
+async fn given_back(leases: &Leases, ending: LeaseEnding, error: RunError) -> RunError {
     // Where they cannot be given back they are free when their time is over; the first error is the one to tell.
     let _ = leases.end(ending).await;
     error
@@ -387,7 +387,7 @@ impl Prepared {
             region: &self.pipeline.region,
             account: Some(&self.account),
             outputs: &outputs,
-            phase: if self.run.planning { Phase::Plan } else { Phase::Run },
+            phase: if self.run.planning { EvaluationPhase::Plan } else { EvaluationPhase::Run },
         })
     }
 

@@ -1,6 +1,6 @@
 //! The life of one stage: its condition, its config, its attempts.
 //!
-//! The main function is [`run_stage`]; it answers a [`StageEnd`].
+//! The main function is [`run_stage`]; it answers an [`EndedStage`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::types::{Place, StageName};
 
 /// How a stage ended.
 #[derive(Debug)]
-pub(crate) struct StageEnd {
+pub(crate) struct EndedStage {
     pub(crate) name: StageName,
     pub(crate) outcome: StageOutcome,
     pub(crate) outputs: Option<Value>,
@@ -103,11 +103,11 @@ pub(crate) async fn run_stage(
     prepared: Arc<Prepared>,
     name: StageName,
     past: Option<GoingOn>,
-) -> Result<StageEnd, HostStop> {
+) -> Result<EndedStage, HostStop> {
     let Some(stage) = prepared.stage(&name) else {
         return Err(HostStop::Defect(format!("the schedule knows a stage `{name}` that the pipeline does not")));
     };
-    let mut end = StageEnd {
+    let mut end = EndedStage {
         name: name.clone(),
         outcome: StageOutcome::Failed,
         outputs: None,
@@ -129,7 +129,7 @@ pub(crate) async fn run_stage(
     };
     let mut worked = match readiness {
         Readiness::Ready(worked) => *worked,
-        Readiness::Ended(outcome, failure) => return Ok(StageEnd { outcome, failure, ..end }),
+        Readiness::Ended(outcome, failure) => return Ok(EndedStage { outcome, failure, ..end }),
     };
     Early::prepare_followers_of(&prepared, &name);
     let attempts = stage.retry.attempts.max(1);
@@ -138,7 +138,7 @@ pub(crate) async fn run_stage(
         From::Attempt(past, arrival) => (past.start.attempt, Some((past, arrival))),
         From::Rest(rest) => {
             if rested(&prepared, rest.retry_at.unwrap_or_default()).await?.is_interrupted() {
-                return Ok(StageEnd { outcome: StageOutcome::Interrupted, attempt: rest.attempt, ..end });
+                return Ok(EndedStage { outcome: StageOutcome::Interrupted, attempt: rest.attempt, ..end });
             }
             (rest.attempt + 1, None)
         }

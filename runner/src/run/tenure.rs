@@ -15,7 +15,8 @@ use crate::journal::{self, Journal, Record, RunResume, RunStart};
 use crate::pipeline::{Pipeline, PluginSource};
 use crate::plugin::{Plugin, Plugins};
 use crate::store::{
-    Carrier, Claim, Ending, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, Terms, keep_component,
+    Carrier, LeaseClaim, LeaseEnding, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, Terms,
+    keep_component,
 };
 use crate::types::{EnvironmentName, RunId};
 
@@ -71,7 +72,7 @@ pub(super) async fn acquire(
     sharing: &Sharing,
     control: &Control,
 ) -> Result<(Leases, Vec<EventKind>), RunError> {
-    let claim = Claim {
+    let claim = LeaseClaim {
         run: run.clone(),
         leases: wanted(pipeline, run, &BTreeMap::new()),
         despite_newer: sharing.despite_newer,
@@ -102,7 +103,7 @@ pub(super) async fn acquire_again(
         }
         None => {
             let state_dir = resumable.directory.ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
-            let claim = Claim {
+            let claim = LeaseClaim {
                 run: history.start.run.clone(),
                 leases,
                 despite_newer: sharing.despite_newer,
@@ -220,11 +221,11 @@ pub(crate) fn carry(
 }
 
 /// What becomes of the environments of a run that ended like this.
-pub(super) fn ending_of(outcome: RunOutcome) -> Ending {
+pub(super) fn ending_of(outcome: RunOutcome) -> LeaseEnding {
     match outcome {
-        RunOutcome::Done | RunOutcome::Failed | RunOutcome::Undone => Ending::Released,
+        RunOutcome::Done | RunOutcome::Failed | RunOutcome::Undone => LeaseEnding::Released,
         // It goes on, and finds its environments as it left them.
-        RunOutcome::Interrupted | RunOutcome::Detached | RunOutcome::Stuck => Ending::Parked,
+        RunOutcome::Interrupted | RunOutcome::Detached | RunOutcome::Stuck => LeaseEnding::Parked,
     }
 }
 

@@ -33,9 +33,9 @@ pub use sanitise::sanitise;
 pub use seal::{Sealed, Shown};
 pub use stream::StreamRedactor;
 
-use common::Plain;
+use common::PlainReason;
 use matcher::{Matcher, Secret};
-use part::{Part, Step};
+use part::{Part, PartStep};
 
 /// The shortest value that is masked: a shorter one would be found in ordinary text.
 pub const MIN_LENGTH: usize = 8;
@@ -186,7 +186,7 @@ impl Redactor {
 
     /// What of a value is looked for by itself, and what is not.
     fn choose(&self, text: &str, key: Option<&str>) -> (Vec<(Part, Zeroizing<Vec<u8>>)>, Unmasked) {
-        let used = key.map(|key| Step::Leaf(format!("/{}", key.replace('~', "~0").replace('/', "~1"))));
+        let used = key.map(|key| PartStep::Leaf(format!("/{}", key.replace('~', "~0").replace('/', "~1"))));
         let mut chosen = Vec::new();
         let mut unmasked = Unmasked::default();
         for found in part::parts(text) {
@@ -195,13 +195,13 @@ impl Redactor {
             let why = match self.common.why_plain(named.as_deref().unwrap_or_default(), &found.text) {
                 _ if found.part.is_empty() => None,
                 // What the pipeline itself refers to is secret, whatever it looks like.
-                Some(Plain::Common) if is_used => None,
+                Some(PlainReason::Common) if is_used => None,
                 why => why,
             };
             match (why, named) {
                 (None, _) => chosen.push((found.part, Zeroizing::new(found.text.as_bytes().to_vec()))),
-                (Some(Plain::Short), Some(named)) => unmasked.short.push(named),
-                (Some(Plain::Common), Some(named)) => unmasked.common.push(named),
+                (Some(PlainReason::Short), Some(named)) => unmasked.short.push(named),
+                (Some(PlainReason::Common), Some(named)) => unmasked.common.push(named),
                 // A line of a text is not worth a word.
                 (Some(_), None) => {}
             }

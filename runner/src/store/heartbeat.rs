@@ -7,18 +7,18 @@ use std::sync::{Arc, Weak};
 use tokio::task::JoinHandle;
 
 use super::lease::Terms;
-use super::leases::Inner;
+use super::leases::RunLeases;
 
 /// A task that renews leases.
 #[derive(Debug)]
 pub(super) struct Heartbeat(JoinHandle<()>);
 
 /// Begin to renew what `leases` holds.
-pub(super) fn start(leases: &Arc<Inner>, terms: Terms) -> Heartbeat {
+pub(super) fn start(leases: &Arc<RunLeases>, terms: Terms) -> Heartbeat {
     Heartbeat(tokio::spawn(beat(Arc::downgrade(leases), terms)))
 }
 
-async fn beat(leases: Weak<Inner>, terms: Terms) {
+async fn beat(leases: Weak<RunLeases>, terms: Terms) {
     let mut pause = terms.renewal();
     loop {
         tokio::time::sleep(pause).await;

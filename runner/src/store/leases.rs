@@ -12,7 +12,7 @@ use super::address::Store;
 use super::error::LeaseError;
 use super::heartbeat::{self, Heartbeat};
 use super::lease::{Decision, Holding, Lease, LeaseKey, Life, Refusal, Terms, Watch};
-use super::local::{self, LeaseFile, Opened};
+use super::local::{self, LeaseFile, OpenedLease};
 use super::owner::this_process;
 use super::shared;
 use super::table::{Condition, Key, Table};
@@ -21,7 +21,7 @@ use crate::types::RunId;
 
 /// What a run wants to hold.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct LeaseClaim {
     /// The run.
     pub run: RunId,
     /// The leases, each with the fence under which the run held it before, if its journal tells one.
@@ -83,7 +83,7 @@ impl Notice {
 
 /// What becomes of the leases of a run that ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum LeaseEnding {
     /// Others may have them.
     Released,
     /// The run keeps them until it goes on.
@@ -93,27 +93,27 @@ pub enum Ending {
 /// The leases that a run holds. Clones are the same. When the last of them is dropped without [`end`](Self::end), they are
 /// left as by a crash.
 #[derive(Debug, Clone)]
-pub struct Leases(Arc<Inner>);
+pub struct Leases(Arc<RunLeases>);
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct RunLeases {
     store: Store,
     run: RunId,
     terms: Terms,
-    state: Mutex<State>,
+    state: Mutex<LeasesState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    held: BTreeMap<LeaseKey, Held>,
+struct LeasesState {
+    held: BTreeMap<LeaseKey, HeldLease>,
     heartbeat: Option<Heartbeat>,
     ended: bool,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldLease {
     lease: Lease,
-    place: Place,
+    place: LeasePlace,
     /// When the newest renewal that succeeded was sent.
     renewed: Moment,
     /// Why the newest renewal failed.
@@ -123,7 +123,7 @@ struct Held {
 }
 
 #[derive(Debug)]
-enum Place {
+enum LeasePlace {
     Local(LeaseFile),
     Shared,
 }
@@ -153,10 +153,10 @@ impl Leases {
     /// One is another's, or the store cannot be used.
     pub async fn acquire(
         store: &Store,
-        claim: Claim,
+        claim: LeaseClaim,
         tell: &mut (dyn FnMut(Notice) + Send),
     ) -> Result<Self, LeaseError> {
-        let leases = Self(Arc::new(Inner {
+        let leases = Self(Arc::new(RunLeases {
             store: store.clone(),
             run: claim.run.clone(),
             terms: claim.terms,
@@ -211,9 +211,9 @@ impl Leases {
             let passed = held.renewed.elapsed();
             match held.place {
                 // The kernel keeps the lock for as long as this process lives, but of the file, not of its name.
-                Place::Local(ref file) => file.still_there(key)?,
-                Place::Shared if self.0.terms.is_certain(passed) => {}
-                Place::Shared => {
+                LeasePlace::Local(ref file) => file.still_there(key)?,
+                LeasePlace::Shared if self.0.terms.is_certain(passed) => {}
+                LeasePlace::Shared => {
                     let reason = held.trouble.clone();
                     return Err(LeaseError::Uncertain { key: key.clone(), seconds: passed.as_secs(), reason });
                 }
@@ -229,7 +229,7 @@ impl Leases {
     ///
     /// # Errors
     /// The store cannot be used: the lease is left as by a crash, and is taken over when its time is over.
-    pub async fn end(&self, ending: Ending) -> Result<(), LeaseError> {
+    pub async fn end(&self, ending: LeaseEnding) -> Result<(), LeaseError> {
         let held = {
             let mut state = self.0.state();
             state.heartbeat = None;
@@ -247,7 +247,7 @@ impl Leases {
     /// What the run's journal says of its leases: the fence of each environment, and in a shared store the run's own.
     pub fn fences(&self, at: u64) -> Vec<Fence> {
         let state = self.0.state();
-        let fence = |(key, held): (&LeaseKey, &Held)| Fence {
+        let fence = |(key, held): (&LeaseKey, &HeldLease)| Fence {
             fence: held.lease.fence,
             owner: held.lease.owner.to_string(),
             nonce: held.lease.nonce.clone().unwrap_or_default(),
@@ -265,8 +265,8 @@ impl Leases {
     /// What must hold in the shared store for the run's next step to be its own.
     pub(super) fn conditions(&self) -> Vec<(LeaseKey, Key, Condition)> {
         let state = self.0.state();
-        let shared = state.held.iter().filter(|(_, held)| matches!(held.place, Place::Shared));
-        let condition = |(key, held): (&LeaseKey, &Held)| {
+        let shared = state.held.iter().filter(|(_, held)| matches!(held.place, LeasePlace::Shared));
+        let condition = |(key, held): (&LeaseKey, &HeldLease)| {
             let nonce = held.lease.nonce.clone().unwrap_or_default();
             (key.clone(), shared::place(key), shared::still(&nonce))
         };
@@ -278,7 +278,7 @@ impl Leases {
         key: &LeaseKey,
         mut watch: Watch,
         tell: &mut (dyn FnMut(Notice) + Send),
-    ) -> Result<Option<Held>, LeaseError> {
+    ) -> Result<Option<HeldLease>, LeaseError> {
         match &self.0.store {
             Store::Local(state) => match local::path(state, key) {
                 Some(path) => self.acquire_local(key, &path, watch, tell).map(Some),
@@ -286,7 +286,7 @@ impl Leases {
             },
             Store::Shared(table) => {
                 let began = Instant::now();
-                let mut told = false;
+                let mut announced = false;
                 loop {
                     let seen = shared::read(table, key).await?;
                     let life = self.life_of(seen.as_ref());
@@ -297,13 +297,13 @@ impl Leases {
                             if shared::take(table, key, seen.as_ref(), &lease).await? {
                                 let taken = |lease| Notice::TakenOver { key: key.clone(), lease };
                                 crashed.map(taken).into_iter().for_each(&mut *tell);
-                                let place = Place::Shared;
-                                return Ok(Some(Held { lease, place, renewed, trouble: None, lost: None }));
+                                let place = LeasePlace::Shared;
+                                return Ok(Some(HeldLease { lease, place, renewed, trouble: None, lost: None }));
                             }
                             // Somebody was faster: look at what is there now.
                         }
                         Decision::Wait { pause, left } => {
-                            if let (false, Some(lease)) = (std::mem::replace(&mut told, true), seen) {
+                            if let (false, Some(lease)) = (std::mem::replace(&mut announced, true), seen) {
                                 tell(Notice::Waiting { key: key.clone(), lease: Box::new(lease), left });
                             }
                             tokio::time::sleep(pause).await;
@@ -332,19 +332,19 @@ impl Leases {
         path: &std::path::Path,
         mut watch: Watch,
         tell: &mut (dyn FnMut(Notice) + Send),
-    ) -> Result<Held, LeaseError> {
+    ) -> Result<HeldLease, LeaseError> {
         let (file, seen, life) = match local::open(path)? {
-            Opened::Locked(file, seen) => (Some(file), seen, Life::Dead),
+            OpenedLease::Locked(file, seen) => (Some(file), seen, Life::Dead),
             // Whoever has just got the lock writes who it is a moment later.
-            Opened::Busy(seen) => (None, Some(seen.unwrap_or_else(|| self.lease(0))), Life::Alive),
+            OpenedLease::Busy(seen) => (None, Some(seen.unwrap_or_else(|| self.lease(0))), Life::Alive),
         };
         match (watch.decide(seen.as_ref(), life, Duration::ZERO), file) {
             (Decision::Take { fence, crashed }, Some(mut file)) => {
                 let lease = self.lease(fence);
                 file.write(&lease)?;
                 crashed.map(|lease| Notice::TakenOver { key: key.clone(), lease }).into_iter().for_each(&mut *tell);
-                let place = Place::Local(file);
-                Ok(Held { lease, place, renewed: Moment::now(), trouble: None, lost: None })
+                let place = LeasePlace::Local(file);
+                Ok(HeldLease { lease, place, renewed: Moment::now(), trouble: None, lost: None })
             }
             (Decision::Refuse(refusal, lease), _) => Err(self.refused(key, refusal, lease)),
             // INVARIANT: the lock tells whether the holder lives: nobody waits, and nobody takes what is locked.
@@ -387,7 +387,7 @@ impl Leases {
     async fn give_back(&self, taken: Vec<(LeaseKey, Past)>) {
         for (key, past) in taken {
             let held = self.0.state().held.remove(&key);
-            let ending = if past.fence.is_some() { Ending::Parked } else { Ending::Released };
+            let ending = if past.fence.is_some() { LeaseEnding::Parked } else { LeaseEnding::Released };
             if let Some(held) = held {
                 // The error that led here is the one to tell; this lease is taken over when its time is over.
                 let _ = self.end_one(&key, held, ending).await;
@@ -395,24 +395,24 @@ impl Leases {
         }
     }
 
-    async fn end_one(&self, key: &LeaseKey, held: Held, ending: Ending) -> Result<(), LeaseError> {
-        let Held { mut lease, place, lost, .. } = held;
+    async fn end_one(&self, key: &LeaseKey, held: HeldLease, ending: LeaseEnding) -> Result<(), LeaseError> {
+        let HeldLease { mut lease, place, lost, .. } = held;
         let nonce = lease.nonce.take().unwrap_or_default();
         // A run has no environments to keep others from; that nobody is at it is all that its own lease says.
         lease.state = match (ending, key) {
-            (Ending::Parked, LeaseKey::Environment { .. }) => Holding::Parked,
-            (Ending::Parked, LeaseKey::Run(_)) | (Ending::Released, _) => Holding::Free,
+            (LeaseEnding::Parked, LeaseKey::Environment { .. }) => Holding::Parked,
+            (LeaseEnding::Parked, LeaseKey::Run(_)) | (LeaseEnding::Released, _) => Holding::Free,
         };
         lease.since = wall_millis();
         match (place, &self.0.store) {
-            (Place::Local(mut file), _) => file.write(&lease),
-            (Place::Shared, Store::Shared(table)) if lost.is_none() => {
+            (LeasePlace::Local(mut file), _) => file.write(&lease),
+            (LeasePlace::Shared, Store::Shared(table)) if lost.is_none() => {
                 match shared::replace(table, key, &nonce, &lease).await? {
                     true => Ok(()),
                     false => Err(LeaseError::Lost { key: key.clone(), by: shared::who_has(table, key).await }),
                 }
             }
-            (Place::Shared, Store::Shared(_) | Store::Local(_)) => Ok(()),
+            (LeasePlace::Shared, Store::Shared(_) | Store::Local(_)) => Ok(()),
         }
     }
 
@@ -425,8 +425,8 @@ impl Leases {
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl RunLeases {
+    fn state(&self) -> MutexGuard<'_, LeasesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -26,7 +26,7 @@ pub(super) struct LeaseFile {
 }
 
 /// A lease's file, opened.
-pub(super) enum Opened {
+pub(super) enum OpenedLease {
     /// This process has the lock now. The lease as it stands, if it was ever held.
     Locked(LeaseFile, Option<Lease>),
     /// Another process has the lock.
@@ -45,17 +45,17 @@ pub(super) fn path(state: &Path, key: &LeaseKey) -> Option<PathBuf> {
 }
 
 /// Open and lock the file of a lease.
-pub(super) fn open(path: &Path) -> Result<Opened, LeaseError> {
+pub(super) fn open(path: &Path) -> Result<OpenedLease, LeaseError> {
     loop {
         match open_once(path)? {
             // It was removed before it was locked: whoever comes next would lock another.
-            Opened::Locked(file, _) if files::still_there(&file.file, path).is_err() => {}
+            OpenedLease::Locked(file, _) if files::still_there(&file.file, path).is_err() => {}
             opened => return Ok(opened),
         }
     }
 }
 
-fn open_once(path: &Path) -> Result<Opened, LeaseError> {
+fn open_once(path: &Path) -> Result<OpenedLease, LeaseError> {
     if let Some(parent) = path.parent() {
         make_dir(parent).map_err(super::StoreError::from)?;
     }
@@ -63,10 +63,10 @@ fn open_once(path: &Path) -> Result<Opened, LeaseError> {
         OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io("open the lease", path))?;
     check_regular(&file, path)?;
     if !lock(&file, path)? {
-        return Ok(Opened::Busy(read_from(&mut file, path)?));
+        return Ok(OpenedLease::Busy(read_from(&mut file, path)?));
     }
     let lease = read_from(&mut file, path)?;
-    Ok(Opened::Locked(LeaseFile { file, path: path.to_owned() }, lease))
+    Ok(OpenedLease::Locked(LeaseFile { file, path: path.to_owned() }, lease))
 }
 
 /// The lease as it stands, and whether a process holds the lock. Looking means to hold a shared lock for a moment: whoever
@@ -198,8 +198,8 @@ mod tests {
 
     fn locked(path: &Path) -> (LeaseFile, Option<Lease>) {
         match open(path).unwrap() {
-            Opened::Locked(file, lease) => (file, lease),
-            Opened::Busy(lease) => panic!("it is locked: {lease:?}"),
+            OpenedLease::Locked(file, lease) => (file, lease),
+            OpenedLease::Busy(lease) => panic!("it is locked: {lease:?}"),
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let path = state.path().join("leases/111111111111-production");
         let (mut file, _) = locked(&path);
         file.write(&lease(1)).unwrap();
-        assert!(matches!(open(&path).unwrap(), Opened::Busy(Some(seen)) if seen == lease(1)));
+        assert!(matches!(open(&path).unwrap(), OpenedLease::Busy(Some(seen)) if seen == lease(1)));
         assert_eq!(look(&path).unwrap(), (Some(lease(1)), true));
         drop(file);
         assert_eq!(look(&path).unwrap(), (Some(lease(1)), false));

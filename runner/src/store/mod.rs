@@ -28,7 +28,7 @@ pub(crate) use error::instant;
 pub use error::{LeaseError, StoreError};
 pub use fetch::{Fetched, fetch};
 pub use lease::{Holding, Lease, LeaseKey, Owner, Terms};
-pub use leases::{Claim, Ending, Leases, Notice, Past};
+pub use leases::{LeaseClaim, LeaseEnding, Leases, Notice, Past};
 pub use release::{KeptLease, Released, list_leases, release};
 pub use replica::Carrier;
 pub(crate) use replica::keep_component;

@@ -6,7 +6,7 @@ use super::address::Store;
 use super::error::LeaseError;
 use super::lease::{Holding, Lease, LeaseKey};
 use super::leases::wall_millis;
-use super::local::{self, Opened};
+use super::local::{self, OpenedLease};
 use super::shared;
 
 /// A lease that was once held.
@@ -65,15 +65,15 @@ pub async fn release(store: &Store, key: &LeaseKey, reason: &str) -> Result<Rele
     match store {
         Store::Local(state) => match local::path(state, key) {
             Some(path) if path.exists() => match local::open(&path)? {
-                Opened::Locked(mut file, Some(before)) => match freed(&before, reason) {
+                OpenedLease::Locked(mut file, Some(before)) => match freed(&before, reason) {
                     Some(now) => {
                         file.write(&now)?;
                         Ok(Released::Freed { before, now })
                     }
                     None => Ok(Released::WasFree(before)),
                 },
-                Opened::Busy(Some(lease)) => Err(LeaseError::Alive { key: key.clone(), lease: Box::new(lease) }),
-                Opened::Locked(_, None) | Opened::Busy(None) => Ok(Released::Unknown),
+                OpenedLease::Busy(Some(lease)) => Err(LeaseError::Alive { key: key.clone(), lease: Box::new(lease) }),
+                OpenedLease::Locked(_, None) | OpenedLease::Busy(None) => Ok(Released::Unknown),
             },
             Some(_) | None => Ok(Released::Unknown),
         },

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::leases::Leases;
 use super::runs;
 use super::shared;
-use super::table::{Condition, Item, Key, Part, Table, Transacted, Written, token};
+use super::table::{Condition, Item, Key, Table, Transacted, TransactionPart, Written, token};
 use crate::journal::{Framed, JournalError, Pushing, Record, Replica, attached};
 use crate::types::{Digest, RunId};
 
@@ -26,7 +26,7 @@ pub struct Carrier {
     dir: PathBuf,
     leases: Leases,
     /// How the run stands by what was carried so far.
-    summary: Mutex<runs::Summary>,
+    summary: Mutex<runs::RunItem>,
     /// Blobs that are known to be there.
     carried: Mutex<std::collections::BTreeSet<Digest>>,
 }
@@ -54,7 +54,7 @@ impl Carrier {
         leases: Leases,
         so_far: impl IntoIterator<Item = &'a Record>,
     ) -> Self {
-        let mut summary = runs::Summary::default();
+        let mut summary = runs::RunItem::default();
         so_far.into_iter().for_each(|record| summary.absorb(record));
         Self { table, run, dir, leases, summary: Mutex::new(summary), carried: Mutex::default() }
     }
@@ -87,10 +87,14 @@ impl Carrier {
         let place = frame_place(&self.run, first.seq);
         let token = token(&[self.run.as_str().as_bytes(), &first.seq.to_be_bytes(), &bytes]);
         let item = Item::default().bytes("frames", bytes.clone()).number("last", last.seq);
-        let mut parts = vec![Part::Put(place.clone(), item, Condition::Absent)];
+        let mut parts = vec![TransactionPart::Put(place.clone(), item, Condition::Absent)];
         let leases = self.leases.conditions();
-        parts.extend(leases.iter().map(|(_, place, condition)| Part::Check(place.clone(), condition.clone())));
-        parts.extend(self.summarise(frames).map(|item| Part::Put(runs::place(&self.run), item, Condition::Always)));
+        parts.extend(
+            leases.iter().map(|(_, place, condition)| TransactionPart::Check(place.clone(), condition.clone())),
+        );
+        parts.extend(
+            self.summarise(frames).map(|item| TransactionPart::Put(runs::place(&self.run), item, Condition::Always)),
+        );
         match self.table.transact(&parts, &token).await.map_err(|error| self.failed(error))? {
             Transacted::Yes => Ok(()),
             Transacted::Refused(refused) => {

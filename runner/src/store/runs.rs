@@ -30,13 +30,13 @@ pub struct SharedRun {
 
 /// What the list says of a run, made of its records.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Summary {
+pub(super) struct RunItem {
     start: Option<RunStart>,
     state: Option<RunState>,
     ended: Option<u64>,
 }
 
-impl Summary {
+impl RunItem {
     /// Take in the next record.
     pub(super) fn absorb(&mut self, record: &Record) {
         match record {

@@ -58,7 +58,7 @@ pub(super) enum Condition {
 
 /// One part of a transaction.
 #[derive(Debug, Clone)]
-pub(super) enum Part {
+pub(super) enum TransactionPart {
     /// Put the item.
     Put(Key, Item, Condition),
     /// Only if the condition holds for the item there.
@@ -239,7 +239,7 @@ impl Table {
     }
 
     /// Do all parts or none.
-    pub(super) async fn transact(&self, parts: &[Part], token: &str) -> Result<Transacted, StoreError> {
+    pub(super) async fn transact(&self, parts: &[TransactionPart], token: &str) -> Result<Transacted, StoreError> {
         let items: Result<Vec<TransactWriteItem>, AwsError> = parts.iter().map(|part| self.part(part)).collect();
         let items = items.map_err(|error| self.failed("write to", error))?;
         let sent = self.again(token, || async {
@@ -282,17 +282,17 @@ impl Table {
         }
     }
 
-    fn part(&self, part: &Part) -> Result<TransactWriteItem, AwsError> {
+    fn part(&self, part: &TransactionPart) -> Result<TransactWriteItem, AwsError> {
         let table = self.address.table();
         let item = TransactWriteItem::builder();
         Ok(match part {
-            Part::Put(key, content, condition) => {
+            TransactionPart::Put(key, content, condition) => {
                 let (expression, names, values) = condition.expression();
                 let put = Put::builder().table_name(table).set_item(Some(join(key, content)));
                 let put = put.set_condition_expression(expression).set_expression_attribute_names(names);
                 item.put(put.set_expression_attribute_values(values).build().map_err(invalid)?).build()
             }
-            Part::Check(key, condition) => {
+            TransactionPart::Check(key, condition) => {
                 let (expression, names, values) = condition.expression();
                 let check = ConditionCheck::builder().table_name(table).set_key(Some(key.attributes()));
                 let check = check.set_condition_expression(expression).set_expression_attribute_names(names);
@@ -310,11 +310,11 @@ impl Table {
     }
 }
 
-type Expression = (Option<String>, Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>);
+type DynamoExpression = (Option<String>, Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>);
 
 impl Condition {
     /// As DynamoDB reads it. Names and values are always given by placeholders: so many words are reserved.
-    fn expression(&self) -> Expression {
+    fn expression(&self) -> DynamoExpression {
         match self {
             Self::Always => (None, None, None),
             Self::Absent => {

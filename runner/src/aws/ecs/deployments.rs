@@ -9,7 +9,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
 use crate::aws::look::Look;
-use crate::aws::names::Kind;
+use crate::aws::names::ResourceKind;
 use crate::aws::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
 use crate::aws::values::{count, incomplete, list, millis, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -23,8 +23,8 @@ use crate::contract::bindings::kiln::aws_ecs::ecs::{
 const MOST: usize = 20;
 
 // Deployments and revisions have no names, only ARNs. What is none is checked as if it were a name.
-const DEPLOYMENT: Kind = Kind::new("ecs", "a service-deployment", "service-deployment/", "");
-const REVISION: Kind = Kind::new("ecs", "a service-revision", "service-revision/", "");
+const DEPLOYMENT: ResourceKind = ResourceKind::new("ecs", "a service-deployment", "service-deployment/", "");
+const REVISION: ResourceKind = ResourceKind::new("ecs", "a service-revision", "service-revision/", "");
 
 heads! {
     ListServiceDeploymentsRequest => ListServiceDeploymentsResponse:

@@ -355,7 +355,7 @@ fn only_reads(aws: &Canned, expected: usize) {
 }
 
 /// A fate in a few words, and the answer that it tells of.
-pub(crate) fn told<T>(fate: Fate<T>) -> (String, Option<T>) {
+pub(crate) fn in_words<T>(fate: Fate<T>) -> (String, Option<T>) {
     match fate {
         Fate::Happened { output, evidence } => (format!("happened: {evidence}"), Some(output)),
         Fate::NotHappened { evidence } => (format!("not happened: {evidence}"), None),

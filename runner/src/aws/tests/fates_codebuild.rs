@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, SENT, TOKEN, fate, fate_given_up, hermetic, told};
+use super::canned::{Answer, SENT, TOKEN, fate, fate_given_up, hermetic, in_words};
 use crate::contract::bindings::kiln::aws_codebuild::codebuild::{
     EnvironmentVariable, StartBuildRequest, StopBuildRequest, VariableSource,
 };
@@ -67,8 +67,8 @@ fn of_others() -> Vec<Value> {
 #[test]
 fn while_codebuild_knows_the_token_a_build_is_started_with_it_again() {
     hermetic(async {
-        assert_eq!(told(fate(&request(), None, 239, []).await).0, "send again");
-        let (told, _) = told(fate(&request(), None, 240, [Answer::ok(json!({ "ids": [] }))]).await);
+        assert_eq!(in_words(fate(&request(), None, 239, []).await).0, "send again");
+        let (told, _) = in_words(fate(&request(), None, 240, [Answer::ok(json!({ "ids": [] }))]).await);
         assert_eq!(told, "not happened: web-image has no builds");
     });
 }
@@ -76,9 +76,9 @@ fn while_codebuild_knows_the_token_a_build_is_started_with_it_again() {
 #[test]
 fn whoever_gives_up_on_a_build_looks_for_it_although_codebuild_knows_its_token() {
     hermetic(async {
-        let (gone, _) = told(fate_given_up(&request(), 1, [Answer::ok(json!({ "ids": [] }))]).await);
+        let (gone, _) = in_words(fate_given_up(&request(), 1, [Answer::ok(json!({ "ids": [] }))]).await);
         assert_eq!(gone, "not happened: web-image has no builds");
-        let (there, output) = told(fate_given_up(&request(), 1, answers(&[build("ours", &json!({}))])).await);
+        let (there, output) = in_words(fate_given_up(&request(), 1, answers(&[build("ours", &json!({}))])).await);
         assert_eq!(there, "happened: the build web-image:ours of 4f2a9c1 was started then, and no other");
         assert_eq!(output.unwrap().build.id, "web-image:ours");
     });
@@ -90,7 +90,7 @@ fn the_one_build_that_the_call_can_have_started_is_its_build() {
         for start in [SENT - 5, SENT, SENT + 300] {
             let mut builds = of_others();
             builds.insert(3, build("ours", &json!({ "startTime": start })));
-            let (told, output) = told(fate(&request(), None, LATER, answers(&builds)).await);
+            let (told, output) = in_words(fate(&request(), None, LATER, answers(&builds)).await);
             assert_eq!(told, "happened: the build web-image:ours of 4f2a9c1 was started then, and no other");
             assert_eq!(output.unwrap().build.id, "web-image:ours");
         }
@@ -101,9 +101,9 @@ fn the_one_build_that_the_call_can_have_started_is_its_build() {
 fn builds_of_others_are_never_taken_for_the_calls() {
     hermetic(async {
         let expected = "not happened: no build of 4f2a9c1 was started in web-image since";
-        assert_eq!(told(fate(&request(), None, LATER, answers(&of_others())).await).0, expected);
+        assert_eq!(in_words(fate(&request(), None, LATER, answers(&of_others())).await).0, expected);
         for other in of_others() {
-            let (told, _) = told(fate(&request(), None, LATER, answers(std::slice::from_ref(&other))).await);
+            let (told, _) = in_words(fate(&request(), None, LATER, answers(std::slice::from_ref(&other))).await);
             assert_eq!(told, expected, "{other}");
         }
     });
@@ -113,7 +113,7 @@ fn builds_of_others_are_never_taken_for_the_calls() {
 fn of_several_builds_none_is_guessed_to_be_the_calls() {
     hermetic(async {
         let builds = [build("one", &json!({})), build("two", &json!({}))];
-        let (told, likely) = told(fate(&request(), None, LATER, answers(&builds)).await);
+        let (told, likely) = in_words(fate(&request(), None, LATER, answers(&builds)).await);
         let expected = "unknown: 2 builds of 4f2a9c1 were started in web-image since; \
                         see in CloudTrail who started web-image:two";
         assert_eq!((told.as_str(), likely.unwrap().build.id.as_str()), (expected, "web-image:two"));
@@ -125,12 +125,12 @@ fn a_build_of_the_projects_own_version_may_be_the_calls_or_not() {
     hermetic(async {
         let request = StartBuildRequest { source_version: None, ..request() };
         let bare = build("ours", &json!({ "sourceVersion": null }));
-        let (happened, _) = told(fate(&request, None, LATER, answers(&[bare])).await);
+        let (happened, _) = in_words(fate(&request, None, LATER, answers(&[bare])).await);
         assert_eq!(
             happened,
             "happened: the build web-image:ours of the default version was started then, and no other"
         );
-        let (unknown, _) = told(fate(&request, None, LATER, answers(&[build("some", &json!({}))])).await);
+        let (unknown, _) = in_words(fate(&request, None, LATER, answers(&[build("some", &json!({}))])).await);
         assert_eq!(
             unknown,
             "unknown: the build web-image:some, which may be of the default version, was started then; \
@@ -144,12 +144,12 @@ fn where_more_builds_were_started_than_are_looked_at_nothing_is_said() {
     hermetic(async {
         let other = |number: usize| build(&format!("b{number}"), &json!({ "sourceVersion": "0000000" }));
         let mut builds: Vec<Value> = (0..100).map(other).collect();
-        let (unknown, likely) = told(fate(&request(), None, LATER, answers(&builds)).await);
+        let (unknown, likely) = in_words(fate(&request(), None, LATER, answers(&builds)).await);
         let check = format!("see in CloudTrail which of them has the token {TOKEN}");
         assert_eq!(unknown, format!("unknown: 100 builds or more were started in web-image since; {check}"));
         assert_eq!(likely, None);
         builds[99]["startTime"] = json!(SENT - 60);
-        let (known, _) = told(fate(&request(), None, LATER, answers(&builds)).await);
+        let (known, _) = in_words(fate(&request(), None, LATER, answers(&builds)).await);
         assert_eq!(known, "not happened: no build of 4f2a9c1 was started in web-image since");
     });
 }
@@ -160,13 +160,13 @@ fn a_build_that_has_ended_need_not_be_stopped_again() {
         let request = StopBuildRequest { id: "web-image:0a".to_owned() };
         for status in ["STOPPED", "SUCCEEDED", "FAILED", "PONDERING"] {
             let answer = Answer::ok(json!({ "builds": [build("0a", &json!({ "buildStatus": status }))] }));
-            let (told, output) = told(fate(&request, None, 1, [answer]).await);
+            let (told, output) = in_words(fate(&request, None, 1, [answer]).await);
             assert_eq!(told, format!("happened: the build web-image:0a has ended: {status}"));
             assert_eq!(output.unwrap().build.status, status);
         }
         let running = Answer::ok(json!({ "builds": [build("0a", &json!({}))] }));
-        assert_eq!(told(fate(&request, None, 1, [running]).await).0, "send again");
+        assert_eq!(in_words(fate(&request, None, 1, [running]).await).0, "send again");
         let gone = Answer::ok(json!({ "builds": [], "buildsNotFound": ["web-image:0a"] }));
-        assert_eq!(told(fate(&request, None, 1, [gone]).await).0, "send again", "AWS says so itself");
+        assert_eq!(in_words(fate(&request, None, 1, [gone]).await).0, "send again", "AWS says so itself");
     });
 }

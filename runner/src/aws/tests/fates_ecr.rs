@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, SENT, before, fate, hermetic, told};
+use super::canned::{Answer, SENT, before, fate, hermetic, in_words};
 use crate::aws::operation::Write;
 use crate::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, ImageFailure, ImageId, PutImageRequest, StartImageScanRequest,
@@ -73,7 +73,7 @@ fn an_image_is_put_again_without_a_look() {
             tag: Some("v1".to_owned()),
         };
         // That it is there already is no error: `to_put_the_same_image_again_is_harmless`.
-        assert_eq!(told(fate(&request, None, 1, []).await).0, "send again");
+        assert_eq!(in_words(fate(&request, None, 1, []).await).0, "send again");
     });
 }
 
@@ -81,7 +81,7 @@ fn an_image_is_put_again_without_a_look() {
 fn images_that_were_there_and_are_gone_were_deleted() {
     hermetic(async {
         let none = holds(&[], &[missing(digest("0a")), missing(tagged("v1")), missing(tagged("gone"))]);
-        let (told, output) = told(fate(&deletion(), Some(&seen().await), 1, none).await);
+        let (told, output) = in_words(fate(&deletion(), Some(&seen().await), 1, none).await);
         assert_eq!(told, "happened: none of the 2 images is there any more");
         assert_eq!(output, Some(all_done()), "what was not there before was not deleted");
     });
@@ -91,7 +91,7 @@ fn images_that_were_there_and_are_gone_were_deleted() {
 fn images_that_are_all_there_were_not_deleted() {
     hermetic(async {
         let all = holds(&[digest("0a"), named("v1", "0b")], &[missing(tagged("gone"))]);
-        let (told, _) = told(fate(&deletion(), Some(&seen().await), 1, all).await);
+        let (told, _) = in_words(fate(&deletion(), Some(&seen().await), 1, all).await);
         assert_eq!(told, "not happened: all 2 images are still there");
     });
 }
@@ -101,7 +101,7 @@ fn of_a_deletion_that_was_half_done_nothing_is_missing_in_the_answer() {
     hermetic(async {
         let seen = seen().await;
         let half = holds(&[named("v1", "0b")], &[missing(digest("0a")), missing(tagged("gone"))]);
-        assert_eq!(told(fate(&deletion(), Some(&seen), 1, half).await).0, "send again");
+        assert_eq!(in_words(fate(&deletion(), Some(&seen), 1, half).await).0, "send again");
 
         let again = answer(vec![named("v1", "0b")], vec![missing(digest("0a")), missing(tagged("gone"))]);
         let amended = deletion().amend(Some(&seen), again.clone());
@@ -117,11 +117,11 @@ fn an_image_that_ecr_cannot_tell_of_is_not_gone() {
     hermetic(async {
         let locked = failure(digest("0a"), "KmsError", "the key is disabled");
         let failures = [locked.clone(), missing(tagged("v1")), missing(tagged("gone"))];
-        assert_eq!(told(fate(&deletion(), Some(&seen().await), 1, holds(&[], &failures)).await).0, "send again");
+        assert_eq!(in_words(fate(&deletion(), Some(&seen().await), 1, holds(&[], &failures)).await).0, "send again");
         // Nor is it missing before.
         let seen = before(&deletion(), holds(&[named("v1", "0b")], &[locked, missing(tagged("gone"))])).await;
         let none = holds(&[], &[missing(digest("0a")), missing(tagged("v1")), missing(tagged("gone"))]);
-        assert_eq!(told(fate(&deletion(), Some(&seen), 1, none).await).1, Some(all_done()));
+        assert_eq!(in_words(fate(&deletion(), Some(&seen), 1, none).await).1, Some(all_done()));
     });
 }
 
@@ -130,12 +130,12 @@ fn what_somebody_pushed_meanwhile_is_not_deleted() {
     hermetic(async {
         let check = |tag| format!("see in CloudTrail whether the images were deleted, and before {tag} was pushed");
         let moved = holds(&[named("v1", "0c")], &[missing(digest("0a")), missing(tagged("gone"))]);
-        let (unknown, likely) = told(fate(&deletion(), Some(&seen().await), 1, moved).await);
+        let (unknown, likely) = in_words(fate(&deletion(), Some(&seen().await), 1, moved).await);
         assert_eq!(unknown, format!("unknown: v1 was pushed to web since, or moved; {}", check("v1")));
         assert_eq!(likely, Some(all_done()));
 
         let come = holds(&[digest("0a"), named("v1", "0b"), named("gone", "0d")], &[]);
-        let (unknown, _) = told(fate(&deletion(), Some(&seen().await), 1, come).await);
+        let (unknown, _) = in_words(fate(&deletion(), Some(&seen().await), 1, come).await);
         assert_eq!(unknown, format!("unknown: gone was pushed to web since, or moved; {}", check("gone")));
     });
 }
@@ -146,7 +146,7 @@ fn a_deletion_that_finds_nothing_to_delete_is_asked_for_again() {
         let request = BatchDeleteImageRequest { repository: "web".to_owned(), images: vec![tagged("gone")] };
         let nothing = || holds(&[], &[missing(tagged("gone"))]);
         let seen = before(&request, nothing()).await;
-        assert_eq!(told(fate(&request, Some(&seen), 1, nothing()).await).0, "send again");
+        assert_eq!(in_words(fate(&request, Some(&seen), 1, nothing()).await).0, "send again");
     });
 }
 
@@ -154,8 +154,8 @@ fn a_deletion_that_finds_nothing_to_delete_is_asked_for_again() {
 fn a_tag_of_which_nobody_knows_what_it_named_is_not_deleted_again() {
     hermetic(async {
         let request = |id| BatchDeleteImageRequest { repository: "web".to_owned(), images: vec![id] };
-        assert_eq!(told(fate(&request(digest("0a")), None, 1, []).await).0, "send again");
-        let (unknown, _) = told(fate(&request(tagged("v1")), None, 1, []).await);
+        assert_eq!(in_words(fate(&request(digest("0a")), None, 1, []).await).0, "send again");
+        let (unknown, _) = in_words(fate(&request(tagged("v1")), None, 1, []).await);
         let check = "see in CloudTrail whether the images were deleted";
         assert_eq!(unknown, format!("unknown: it is not known which images the tags named; {check}"));
     });
@@ -188,7 +188,7 @@ fn a_scan_that_is_new_is_the_one_that_was_asked_for() {
         ];
         for (earlier, now, expected) in cases {
             let seen = before(&request, [earlier]).await;
-            let (told, output) = told(fate(&request, Some(&seen), 60, [now]).await);
+            let (told, output) = in_words(fate(&request, Some(&seen), 60, [now]).await);
             assert_eq!(told, expected, "{seen}");
             assert_eq!(output.is_some(), expected.starts_with("happened"));
         }
@@ -199,7 +199,7 @@ fn a_scan_that_is_new_is_the_one_that_was_asked_for() {
 fn without_knowing_what_was_before_only_a_scan_of_that_time_counts() {
     hermetic(async {
         let request = StartImageScanRequest { repository: "web".to_owned(), image: tagged("v1") };
-        let look = async |now| told(fate(&request, None, 60, [now]).await).0;
+        let look = async |now| in_words(fate(&request, None, 60, [now]).await).0;
         assert_eq!(look(scan("PENDING", None)).await, "happened: the image's scan is PENDING");
         assert_eq!(look(scan("FAILED", None)).await, "send again");
         let older = "not happened: the image's scan is COMPLETE, and older than the call";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::canned::{Answer, SENT, TOKEN, before, denied_look, fate, hermetic, looked_at, told};
+use super::canned::{Answer, SENT, TOKEN, before, denied_look, fate, hermetic, in_words, looked_at};
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DeregisterTaskDefinitionRequest, RegisterTaskDefinitionRequest, StopServiceDeploymentRequest, UpdateServiceRequest,
 };
@@ -63,7 +63,7 @@ async fn seen() -> Value {
 
 async fn look(request: &UpdateServiceRequest, service: Answer, all: &[(&str, u64, u32)]) -> String {
     let answers = std::iter::once(service).chain(deployments(all));
-    told(fate(request, Some(&seen().await), 60, answers).await).0
+    in_words(fate(request, Some(&seen().await), 60, answers).await).0
 }
 
 const WHO: &str = "see who else changed service web";
@@ -73,13 +73,13 @@ fn a_new_deployment_of_what_was_asked_for_is_the_updates() {
     hermetic(async {
         let by_arn = UpdateServiceRequest { task_definition: arn("task-definition/web:13"), ..update() };
         for request in [update(), by_arn] {
-            let (told, output) = told(fate(&request, Some(&seen().await), 1, [service(13, "ecs-svc/2", 2)]).await);
+            let (told, output) = in_words(fate(&request, Some(&seen().await), 1, [service(13, "ecs-svc/2", 2)]).await);
             assert_eq!(told, "happened: the service names web:13, in a deployment that was not there before");
             assert_eq!(output.unwrap().service.task_definition, arn("task-definition/web:13"));
         }
         let forced =
             UpdateServiceRequest { task_definition: "web:12".to_owned(), force_new_deployment: true, ..update() };
-        let (told, _) = told(fate(&forced, Some(&seen().await), 1, [service(12, "ecs-svc/2", 2)]).await);
+        let (told, _) = in_words(fate(&forced, Some(&seen().await), 1, [service(12, "ecs-svc/2", 2)]).await);
         assert_eq!(told, "happened: the service names web:12, in a deployment that was not there before");
     });
 }
@@ -156,7 +156,7 @@ fn a_deployment_from_before_the_update_is_not_its_own() {
 #[test]
 fn an_update_of_a_service_that_was_not_seen_before_is_left_to_a_person() {
     hermetic(async {
-        let (told, likely) = told(fate(&update(), None, 1, [service(13, "ecs-svc/2", 2)]).await);
+        let (told, likely) = in_words(fate(&update(), None, 1, [service(13, "ecs-svc/2", 2)]).await);
         assert_eq!(
             told,
             "unknown: the service names web:13; what it was before is not known; \
@@ -212,7 +212,7 @@ fn no_revision() -> Answer {
 /// What becomes of [`registration`] after revision 7, and which revision it made.
 async fn registered(answers: impl IntoIterator<Item = Answer>) -> (String, Option<u32>) {
     let seen = before(&registration(), [revision(7, "another")]).await;
-    let (told, output) = told(fate(&registration(), Some(&seen), 1, answers).await);
+    let (told, output) = in_words(fate(&registration(), Some(&seen), 1, answers).await);
     (told, output.map(|output| output.task_definition.revision))
 }
 
@@ -230,7 +230,7 @@ fn the_revision_that_carries_the_token_is_the_calls() {
         assert_eq!(registered([revision(10, "b"), no_revision(), revision(8, TOKEN)]).await, happened(8));
         // The first of a family.
         let seen = before(&registration(), [no_revision()]).await;
-        let (told, _) = told(fate(&registration(), Some(&seen), 1, [revision(1, TOKEN)]).await);
+        let (told, _) = in_words(fate(&registration(), Some(&seen), 1, [revision(1, TOKEN)]).await);
         assert_eq!(told, happened(1).0);
     });
 }
@@ -274,12 +274,12 @@ fn a_revision_that_is_inactive_need_not_be_deregistered_again() {
             Answer::ok(json!({ "taskDefinition": { "taskDefinitionArn": arn, "status": status } }))
         };
         for status in ["INACTIVE", "DELETE_IN_PROGRESS"] {
-            let (told, output) = told(fate(&request, None, 1, [answer(status)]).await);
+            let (told, output) = in_words(fate(&request, None, 1, [answer(status)]).await);
             assert_eq!(told, format!("happened: {} is {status}", arn("task-definition/web:7")));
             assert_eq!(output.unwrap().status, status);
         }
         for status in ["ACTIVE", "PONDERING"] {
-            assert_eq!(told(fate(&request, None, 1, [answer(status)]).await).0, "send again");
+            assert_eq!(in_words(fate(&request, None, 1, [answer(status)]).await).0, "send again");
         }
     });
 }
@@ -310,13 +310,13 @@ fn a_deployment_that_is_being_stopped_the_way_that_was_asked_for_was_stopped() {
                 let request = StopServiceDeploymentRequest { arn: deployment.clone(), stop_type: stop_type.to_owned() };
                 let found = json!({ "serviceDeploymentArn": deployment, "status": status });
                 let answer = Answer::ok(json!({ "serviceDeployments": [found] }));
-                let (told, output) = told(fate(&request, None, 1, [answer]).await);
+                let (told, output) = in_words(fate(&request, None, 1, [answer]).await);
                 assert_eq!(told, expected, "{stop_type}");
                 assert!(output.is_none_or(|output| output.arn == deployment));
             }
         }
         let request = StopServiceDeploymentRequest { arn: deployment, stop_type: "ROLLBACK".to_owned() };
         let gone = Answer::ok(json!({ "serviceDeployments": [], "failures": [{ "reason": "MISSING" }] }));
-        assert_eq!(told(fate(&request, None, 1, [gone]).await).0, "send again", "AWS says so itself");
+        assert_eq!(in_words(fate(&request, None, 1, [gone]).await).0, "send again", "AWS says so itself");
     });
 }

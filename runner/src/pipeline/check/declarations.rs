@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::places::{Places, table_name};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::PluginSource;
-use crate::pipeline::file::{EnvironmentTable, File, PluginTable, SecretTable, StoreTable};
+use crate::pipeline::file::{EnvironmentTable, PluginTable, RootTable, SecretTable, StoreTable};
 use crate::pipeline::model::{Environment, SecretReference};
 use crate::types::{
     AccountId, Arn, Digest, EnvironmentName, InvalidName, PipelineName, Region, StageName, StoreAddress, TableName,
@@ -28,12 +28,12 @@ pub(super) struct Declarations {
 
 /// Check them all.
 pub(super) fn declarations(
-    file: &File,
+    file: &RootTable,
     standard: &[String],
     places: &Places<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Declarations {
-    let mut check = Check { places, diagnostics };
+    let mut check = DeclarationCheck { places, diagnostics };
     let mut out = Declarations::default();
     if let Some(pipeline) = &file.pipeline {
         out.name = check.parsed(pipeline.name.as_deref(), &["pipeline", "name"], "invalid-name");
@@ -64,7 +64,7 @@ pub(super) fn declarations(
     out
 }
 
-struct Check<'a, 'd> {
+struct DeclarationCheck<'a, 'd> {
     places: &'a Places<'a>,
     diagnostics: &'d mut Diagnostics,
 }
@@ -82,7 +82,7 @@ fn advice(code: &'static str) -> Option<String> {
     Some(advice.to_owned())
 }
 
-impl Check<'_, '_> {
+impl DeclarationCheck<'_, '_> {
     /// A text as what it should be.
     fn parsed<T: FromStr<Err = InvalidName>>(
         &mut self,

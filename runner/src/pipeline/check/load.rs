@@ -12,7 +12,7 @@ use super::stages::stages;
 use super::structure;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use crate::pipeline::catalog::{Catalog, Contracts};
-use crate::pipeline::config::{Phase, Scope};
+use crate::pipeline::config::{EvaluationPhase, Scope};
 use crate::pipeline::document::{Document, Node};
 use crate::pipeline::model::Pipeline;
 use crate::pipeline::text::inspect;
@@ -82,10 +82,10 @@ pub(crate) fn open(source: &SourceFile) -> Result<Opened, Vec<Diagnostic>> {
         return Err(sorted(diagnostics));
     }
     let (document, mut syntax) = Document::parse(source);
-    // The parser stumbles over what was just told in better words.
-    let told: Vec<Range<usize>> = diagnostics.iter().filter_map(Diagnostic::span).collect();
+    // The parser stumbles over what was just explained in better words.
+    let explained: Vec<Range<usize>> = diagnostics.iter().filter_map(Diagnostic::span).collect();
     syntax.retain(|found| {
-        !found.span().is_some_and(|span| told.iter().any(|told| told.start < span.end && span.start < told.end))
+        !found.span().is_some_and(|span| explained.iter().any(|known| known.start < span.end && span.start < known.end))
     });
     let damage = syntax.iter().filter(|found| found.code == "syntax").filter_map(Diagnostic::span).collect();
     diagnostics.append(syntax);
@@ -127,7 +127,8 @@ fn build(
     let nothing = BTreeMap::new();
     let outputs = BTreeMap::new();
     // Where an input has no value, the values that use it are left alone: its own problem says enough.
-    let phase = if values.is_some() && diagnostics.len() == before { Phase::Plan } else { Phase::Check };
+    let phase =
+        if values.is_some() && diagnostics.len() == before { EvaluationPhase::Plan } else { EvaluationPhase::Check };
     let all_variables = values.map_or(&nothing, |values| &values.env);
     // What was refused is replaced by something else, so that the stages are still looked at.
     let name = declarations.name.clone().or_else(|| "unknown".parse().ok())?;

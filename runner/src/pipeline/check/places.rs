@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::document::Document;
-use crate::pipeline::expression::Problem;
+use crate::pipeline::expression::ExpressionProblem;
 use crate::steps::Steps;
 
 /// How many steps the checks of one file may take, all together.
@@ -94,7 +94,7 @@ impl Passage {
     }
 
     /// A problem of an expression in the text. `offset` is where what was read begins in the text.
-    pub(super) fn problem(&self, offset: usize, problem: Problem) -> Diagnostic {
+    pub(super) fn problem(&self, offset: usize, problem: ExpressionProblem) -> Diagnostic {
         let span = self.place(&(problem.span.start + offset..problem.span.end + offset));
         Diagnostic::error(problem.code, problem.message).at(span, "").maybe_help(problem.help)
     }

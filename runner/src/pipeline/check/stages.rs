@@ -16,10 +16,10 @@ use super::structure::too_much;
 use super::with::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::{Contract, Contracts, PluginSource};
-use crate::pipeline::config::{Scope, View};
+use crate::pipeline::config::{Scope, StageScope};
 use crate::pipeline::duration::Span;
 use crate::pipeline::expression::{Expression, Fault, Kind, Reference, Root};
-use crate::pipeline::file::{File, InputTable, InputType, OnFailure, RetryTable, StageTable};
+use crate::pipeline::file::{InputTable, InputType, OnFailure, RetryTable, RootTable, StageTable};
 use crate::pipeline::model::{Environment, Stage};
 use crate::pipeline::retry::Retry;
 use crate::pipeline::schema::{article, type_name};
@@ -65,7 +65,7 @@ pub(super) struct References<'p, 'd> {
 /// All stages of a file, in order, and the environment variables that they refer to. Stages that are not sound are
 /// missing: then something was reported.
 pub(super) fn stages(
-    file: &File,
+    file: &RootTable,
     declarations: &Declarations,
     scope: &Scope<'_>,
     standard: &[String],
@@ -103,7 +103,7 @@ pub(super) fn stages(
     for draft in drafts.iter().take_while(|_| !places.is_too_much()) {
         draft.check_values(declarations, scope, places, diagnostics);
     }
-    if places.is_too_much() && !diagnostics.iter().any(|told| told.code == "too-much-work") {
+    if places.is_too_much() && !diagnostics.iter().any(|diagnostic| diagnostic.code == "too-much-work") {
         diagnostics.push(too_much("its checks take more steps than the checks of one file may"));
     }
     let order = in_order(&drafts, places, diagnostics);
@@ -480,7 +480,7 @@ impl Draft<'_> {
             Some(None) | None => stand_in.as_ref(),
         });
         let environment = environment.map(|(name, environment)| (name, environment));
-        let view = View { scope: *scope, environment };
+        let view = StageScope { scope: *scope, environment };
         if let Some(condition) = &self.when {
             let wrong = match condition.evaluate(&view, &places.steps) {
                 Ok(Value::Bool(_)) | Err(Fault::Unknown(_)) => None,

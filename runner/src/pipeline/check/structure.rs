@@ -9,13 +9,13 @@ use super::places::{Places, table_name};
 use super::with::is_there;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::document::segments;
-use crate::pipeline::file::{File, json_schema};
+use crate::pipeline::file::{RootTable, json_schema};
 use crate::pipeline::findings::{Finding, Problem};
 use crate::pipeline::schema::{Schema, article, one_of, types};
 use crate::pipeline::suggest::{did_you_mean_in, nearest};
 
 /// The pipeline file without whatever breaks its schema, which is reported.
-pub(super) fn read(places: &Places<'_>, diagnostics: &mut Diagnostics) -> File {
+pub(super) fn read(places: &Places<'_>, diagnostics: &mut Diagnostics) -> RootTable {
     read_as(json_schema(), places, diagnostics)
 }
 

@@ -10,7 +10,7 @@ use super::places::Places;
 use super::stages::{Needed, References};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::Contract;
-use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, View, Worth};
+use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, StageScope, Worth};
 use crate::pipeline::document::{join, segments};
 use crate::pipeline::expression::Kind;
 use crate::pipeline::findings::{Finding, Problem};
@@ -38,7 +38,7 @@ impl<'a> Config<'a> {
         needed: &mut Vec<Needed>,
         diagnostics: &mut Diagnostics,
     ) -> Self {
-        let mut reader = Reader { stage, references, needed, diagnostics, typed: Vec::new() };
+        let mut reader = SettingsReader { stage, references, needed, diagnostics, typed: Vec::new() };
         let setting = match with {
             Some(with) => reader.table(with, ""),
             None => Setting::Table(Vec::new()),
@@ -51,7 +51,7 @@ impl<'a> Config<'a> {
     pub(super) fn check(
         &self,
         contract: &Contract,
-        view: &View<'_>,
+        view: &StageScope<'_>,
         places: &Places<'_>,
         diagnostics: &mut Diagnostics,
     ) {
@@ -232,7 +232,7 @@ fn text_at(places: &Places<'_>, path: &[&str]) -> String {
     value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-struct Reader<'a, 'r, 'p, 'd> {
+struct SettingsReader<'a, 'r, 'p, 'd> {
     stage: &'a str,
     references: &'r mut References<'p, 'd>,
     needed: &'r mut Vec<Needed>,
@@ -240,7 +240,7 @@ struct Reader<'a, 'r, 'p, 'd> {
     typed: Vec<(String, String, Kind)>,
 }
 
-impl Reader<'_, '_, '_, '_> {
+impl SettingsReader<'_, '_, '_, '_> {
     fn setting(&mut self, value: &Value, pointer: &str) -> Setting {
         match value {
             Value::String(text) => self.text(text, pointer),

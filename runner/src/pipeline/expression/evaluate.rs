@@ -469,7 +469,7 @@ mod tests {
             ("{'a': 1, 'b': [inputs.n]}", "{\"a\":1,\"b\":[3]}"),
             ("2 in stages.a-b.list", "true"),
             ("'b' in stages.a-b.map", "true"),
-            ("inputs.yes ? 'y' : nosuch.thing", "[Problem"),
+            ("inputs.yes ? 'y' : nosuch.thing", "[ExpressionProblem"),
             ("inputs.yes ? 'y' : 'n'", "\"y\""),
             ("has(stages.a-b.image)", "true"),
             ("has(stages.a-b.other)", "false"),
@@ -495,7 +495,10 @@ mod tests {
         ];
         for (text, expected) in cases {
             let value = evaluate(text);
-            assert!(value == expected || (expected == "[Problem" && value.starts_with(expected)), "{text} → {value}");
+            assert!(
+                value == expected || (expected == "[ExpressionProblem" && value.starts_with(expected)),
+                "{text} → {value}"
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use crate::pipeline::suggest::did_you_mean;
 /// A function.
 pub(super) struct Function {
     pub(super) name: &'static str,
-    form: Form,
+    form: CallForm,
     /// How many arguments it takes; the value that a method is called on counts.
     arguments: RangeInclusive<usize>,
     /// The type of what it gives.
@@ -25,7 +25,7 @@ pub(super) struct Function {
 
 /// How a function is called.
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum CallForm {
     /// `name(value)`
     Global,
     /// `value.name()`
@@ -36,22 +36,22 @@ enum Form {
 
 /// All of them.
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "size", form: Form::Both, arguments: 1..=1, gives: Kind::Integer, call: size },
-    Function { name: "string", form: Form::Global, arguments: 1..=1, gives: Kind::String, call: string },
-    Function { name: "int", form: Form::Global, arguments: 1..=1, gives: Kind::Integer, call: int },
-    Function { name: "double", form: Form::Global, arguments: 1..=1, gives: Kind::Number, call: double },
-    Function { name: "bool", form: Form::Global, arguments: 1..=1, gives: Kind::Boolean, call: boolean },
-    Function { name: "contains", form: Form::Method, arguments: 2..=2, gives: Kind::Boolean, call: contains },
-    Function { name: "startsWith", form: Form::Method, arguments: 2..=2, gives: Kind::Boolean, call: starts_with },
-    Function { name: "endsWith", form: Form::Method, arguments: 2..=2, gives: Kind::Boolean, call: ends_with },
-    Function { name: "matches", form: Form::Both, arguments: 2..=2, gives: Kind::Boolean, call: matches_pattern },
-    Function { name: "lowerAscii", form: Form::Method, arguments: 1..=1, gives: Kind::String, call: lower },
-    Function { name: "upperAscii", form: Form::Method, arguments: 1..=1, gives: Kind::String, call: upper },
-    Function { name: "trim", form: Form::Method, arguments: 1..=1, gives: Kind::String, call: trim },
-    Function { name: "replace", form: Form::Method, arguments: 3..=3, gives: Kind::String, call: replace },
-    Function { name: "split", form: Form::Method, arguments: 2..=2, gives: Kind::Array, call: split },
-    Function { name: "join", form: Form::Method, arguments: 1..=2, gives: Kind::String, call: join },
-    Function { name: "substring", form: Form::Method, arguments: 2..=3, gives: Kind::String, call: substring },
+    Function { name: "size", form: CallForm::Both, arguments: 1..=1, gives: Kind::Integer, call: size },
+    Function { name: "string", form: CallForm::Global, arguments: 1..=1, gives: Kind::String, call: string },
+    Function { name: "int", form: CallForm::Global, arguments: 1..=1, gives: Kind::Integer, call: int },
+    Function { name: "double", form: CallForm::Global, arguments: 1..=1, gives: Kind::Number, call: double },
+    Function { name: "bool", form: CallForm::Global, arguments: 1..=1, gives: Kind::Boolean, call: boolean },
+    Function { name: "contains", form: CallForm::Method, arguments: 2..=2, gives: Kind::Boolean, call: contains },
+    Function { name: "startsWith", form: CallForm::Method, arguments: 2..=2, gives: Kind::Boolean, call: starts_with },
+    Function { name: "endsWith", form: CallForm::Method, arguments: 2..=2, gives: Kind::Boolean, call: ends_with },
+    Function { name: "matches", form: CallForm::Both, arguments: 2..=2, gives: Kind::Boolean, call: matches_pattern },
+    Function { name: "lowerAscii", form: CallForm::Method, arguments: 1..=1, gives: Kind::String, call: lower },
+    Function { name: "upperAscii", form: CallForm::Method, arguments: 1..=1, gives: Kind::String, call: upper },
+    Function { name: "trim", form: CallForm::Method, arguments: 1..=1, gives: Kind::String, call: trim },
+    Function { name: "replace", form: CallForm::Method, arguments: 3..=3, gives: Kind::String, call: replace },
+    Function { name: "split", form: CallForm::Method, arguments: 2..=2, gives: Kind::Array, call: split },
+    Function { name: "join", form: CallForm::Method, arguments: 1..=2, gives: Kind::String, call: join },
+    Function { name: "substring", form: CallForm::Method, arguments: 2..=3, gives: Kind::String, call: substring },
 ];
 
 /// Names that the parser makes macros of where the number of arguments is right.
@@ -102,9 +102,9 @@ pub(super) fn check_call(name: &str, on_value: bool, arguments: usize) -> Result
     };
     let given = arguments + usize::from(on_value);
     let right_form = match function.form {
-        Form::Both => true,
-        Form::Global => !on_value,
-        Form::Method => on_value,
+        CallForm::Both => true,
+        CallForm::Global => !on_value,
+        CallForm::Method => on_value,
     };
     if right_form && function.arguments.contains(&given) {
         return Ok(());
@@ -112,8 +112,8 @@ pub(super) fn check_call(name: &str, on_value: bool, arguments: usize) -> Result
     let own = function.arguments.end() - 1;
     let arguments = ["…", "…, …"].get(own.saturating_sub(1)).copied().filter(|_| own > 0).unwrap_or_default();
     let help = match function.form {
-        Form::Global => format!("write {name}(value)"),
-        Form::Method | Form::Both => format!("write value.{name}({arguments})"),
+        CallForm::Global => format!("write {name}(value)"),
+        CallForm::Method | CallForm::Both => format!("write value.{name}({arguments})"),
     };
     Err((format!("`{name}` is not called like this"), Some(help)))
 }

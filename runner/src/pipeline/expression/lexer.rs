@@ -19,7 +19,7 @@ const KEYWORDS: [&str; 4] = ["in", "true", "false", "null"];
 pub(super) struct Rewritten {
     pub(super) cel: String,
     /// Where names joined by dots stand in the expression.
-    pub(super) chains: Vec<Chain>,
+    pub(super) chains: Vec<NameChain>,
     /// Of how many words and signs it is made.
     pub(super) tokens: usize,
     /// Pairs of offsets, in the CEL text and in the expression: from the first on, both run in step.
@@ -28,14 +28,14 @@ pub(super) struct Rewritten {
 
 /// Names joined by dots.
 #[derive(Debug, PartialEq)]
-pub(super) struct Chain {
+pub(super) struct NameChain {
     pub(super) path: Vec<String>,
     start: usize,
     /// Where each name ends.
     ends: Vec<usize>,
 }
 
-impl Chain {
+impl NameChain {
     /// Where the first names of the chain stand.
     pub(super) fn span(&self, names: usize) -> Range<usize> {
         let end = names.checked_sub(1).and_then(|last| self.ends.get(last)).copied();
@@ -45,7 +45,7 @@ impl Chain {
 
 /// What stops an expression from being read at all.
 #[derive(Debug, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct LexProblem {
     pub(super) span: Range<usize>,
     pub(super) message: String,
     pub(super) help: &'static str,
@@ -63,8 +63,8 @@ impl Rewritten {
 }
 
 /// Rewrite an expression.
-pub(super) fn rewrite(text: &str) -> Result<Rewritten, Refusal> {
-    let refuse = |span, message: String, help| Err(Refusal { span, message, help });
+pub(super) fn rewrite(text: &str) -> Result<Rewritten, LexProblem> {
+    let refuse = |span, message: String, help| Err(LexProblem { span, message, help });
     if text.len() > LONGEST {
         let help = "let a stage compute it and refer to its output";
         return refuse(0..text.len(), format!("the expression is longer than {LONGEST} characters"), help);
@@ -125,7 +125,7 @@ pub(super) fn rewrite(text: &str) -> Result<Rewritten, Refusal> {
                     chain.ends.push(at);
                 }
                 _ if behind_dot => {}
-                _ => out.chains.push(Chain { path: vec![name.to_owned()], start, ends: vec![at] }),
+                _ => out.chains.push(NameChain { path: vec![name.to_owned()], start, ends: vec![at] }),
             }
             if behind_dot && byte != b'`' && (name.contains('-') || KEYWORDS.contains(&name)) {
                 out.cel.push('`');

@@ -14,5 +14,5 @@ mod typing;
 pub(crate) use evaluate::{Fault, Found, Lookup};
 pub(crate) use functions::to_text;
 pub(crate) use lexer::end_of_expression;
-pub(crate) use parse::{Expression, Problem, Reference, Root, TOO_MANY};
+pub(crate) use parse::{Expression, ExpressionProblem, Reference, Root, TOO_MANY};
 pub(crate) use typing::Kind;

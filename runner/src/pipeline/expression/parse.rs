@@ -35,7 +35,7 @@ pub(crate) struct Expression {
 
 /// What is wrong with an expression, and where in its text.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Problem {
+pub(crate) struct ExpressionProblem {
     pub(crate) code: &'static str,
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
@@ -116,8 +116,9 @@ impl Root {
 
 impl Expression {
     /// Read an expression.
-    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<Problem>> {
-        let problem = |code, span, message: String, help: Option<String>| vec![Problem { code, span, message, help }];
+    pub(crate) fn parse(text: &str, steps: &Steps) -> Result<Self, Vec<ExpressionProblem>> {
+        let problem =
+            |code, span, message: String, help: Option<String>| vec![ExpressionProblem { code, span, message, help }];
         if text.trim().is_empty() {
             let help = "write what the value is, such as `${inputs.NAME}`, or `$${` for a literal `${`".to_owned();
             return Err(problem("expression-syntax", 0..text.len(), "the expression is empty".to_owned(), Some(help)));
@@ -211,7 +212,7 @@ struct Walk<'a> {
     references: Vec<Reference>,
     /// Where those stand.
     seen: BTreeSet<usize>,
-    problems: Vec<Problem>,
+    problems: Vec<ExpressionProblem>,
 }
 
 impl<'a> Walk<'a> {
@@ -310,7 +311,7 @@ impl<'a> Walk<'a> {
 
     /// Where a path stands; the whole expression where it is written with brackets.
     fn span_of_path(&self, path: &[&str]) -> Range<usize> {
-        let begins = |chain: &&super::lexer::Chain| {
+        let begins = |chain: &&super::lexer::NameChain| {
             chain.path.len() >= path.len() && chain.path.iter().zip(path).all(|(one, other)| one == other)
         };
         // A path that was seen already is meant the next time.
@@ -333,7 +334,7 @@ impl<'a> Walk<'a> {
     }
 
     fn problem(&mut self, code: &'static str, span: Range<usize>, message: String, help: Option<String>) {
-        self.problems.push(Problem { code, span, message, help });
+        self.problems.push(ExpressionProblem { code, span, message, help });
     }
 }
 
@@ -378,7 +379,7 @@ fn advice(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Expression, Vec<Problem>> {
+    fn parse(text: &str) -> Result<Expression, Vec<ExpressionProblem>> {
         Expression::parse(text, &Steps::of(100_000))
     }
 

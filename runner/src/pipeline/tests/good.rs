@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fake::{checked, codes, loaded, values, with_stage};
-use crate::pipeline::{OnFailure, Phase, Pipeline, PluginSource, Scope, Stage, Unfit};
+use crate::pipeline::{EvaluationPhase, OnFailure, Pipeline, PluginSource, Scope, Stage, Unfit};
 use crate::types::{AccountId, RunId, StageName};
 
 const WEB: &str = r#"
@@ -80,8 +80,8 @@ impl World {
         Self { pipeline, outputs, account: "999999999999".parse().unwrap(), run }
     }
 
-    fn scope(&self, phase: Phase) -> Scope<'_> {
-        let running = phase == Phase::Run;
+    fn scope(&self, phase: EvaluationPhase) -> Scope<'_> {
+        let running = phase == EvaluationPhase::Run;
         Scope {
             inputs: &self.pipeline.inputs,
             env: &self.pipeline.env,
@@ -131,7 +131,7 @@ fn settings_are_read_and_have_defaults() {
 #[test]
 fn while_planning_outputs_are_named_as_unknown() {
     let world = World::new(web(), json!({}));
-    let scope = world.scope(Phase::Plan);
+    let scope = world.scope(EvaluationPhase::Plan);
     let build = world.stage("build").config(&scope).unwrap();
     assert_eq!(build.unknown, ["/environment/RUN"]);
     assert_eq!(
@@ -152,7 +152,7 @@ fn while_running_everything_has_a_value_of_its_type() {
     let image = format!("111111111111.dkr.ecr.us-west-2.amazonaws.com/web@sha256:{}", "0".repeat(64));
     let world =
         World::new(web(), json!({"build": {"image": image}, "scan": {"high": 0}, "deploy": {}, "verify-it": {}}));
-    let scope = world.scope(Phase::Run);
+    let scope = world.scope(EvaluationPhase::Run);
     let deploy = world.stage("deploy").config(&scope).unwrap();
     assert_eq!(deploy.config, json!({"cluster": "web", "service": "111111111111-us-west-2", "image": image}));
     assert_eq!(world.stage("deploy").check_config(&deploy.config), Ok(()));
@@ -167,13 +167,13 @@ fn while_running_everything_has_a_value_of_its_type() {
 #[test]
 fn a_stage_that_broke_its_promise_is_named() {
     let world = World::new(web(), json!({"build": {"tag": "x"}}));
-    let error = world.stage("scan").config(&world.scope(Phase::Run)).unwrap_err();
+    let error = world.stage("scan").config(&world.scope(EvaluationPhase::Run)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`with.image` of stage `scan` has no value: `stages.build.image`: stage `build` gave no output `image`; \
          has(stages.build.image) tells whether it did"
     );
-    let planned = world.stage("scan").config(&world.scope(Phase::Plan)).unwrap();
+    let planned = world.stage("scan").config(&world.scope(EvaluationPhase::Plan)).unwrap();
     assert_eq!(planned.unknown, ["/image"], "while planning it is only not known yet");
     let scan = world.stage("scan");
     assert_eq!(scan.check_outputs(&json!({"status": "COMPLETE", "high": 1})), Ok(()));
@@ -194,7 +194,7 @@ fn outputs_that_are_put_too_deep_into_a_config_are_not_given() {
     let config = |levels| {
         let deep = (1..levels).fold(json!([]), |inner, _| json!([inner]));
         let world = World::new(checked(&file).unwrap(), json!({"one": {"deep": deep}}));
-        let scope = world.scope(Phase::Run);
+        let scope = world.scope(EvaluationPhase::Run);
         world.stage("two").config(&scope).map(|evaluated| evaluated.unknown).map_err(|error| error.to_string())
     };
     assert_eq!(config(45), Ok(vec![]));
@@ -210,7 +210,7 @@ fn outputs_that_are_repeated_into_a_config_are_not_given() {
     };
     let config = |with: &str| {
         let world = World::new(checked(&stage(with)).unwrap(), json!({"one": {"blob": "x".repeat(200_000)}}));
-        let scope = world.scope(Phase::Run);
+        let scope = world.scope(EvaluationPhase::Run);
         world
             .stage("two")
             .config(&scope)
@@ -248,7 +248,10 @@ fn a_look_at_the_file_needs_no_values() {
     let pipeline = checked(WEB).unwrap();
     assert_eq!(pipeline.inputs, BTreeMap::from([("keep".to_owned(), json!(10))]));
     let world = World::new(pipeline, json!({}));
-    assert_eq!(world.stage("build").config(&world.scope(Phase::Check)).unwrap().unknown, ["/tag", "/environment/RUN"]);
+    assert_eq!(
+        world.stage("build").config(&world.scope(EvaluationPhase::Check)).unwrap().unknown,
+        ["/tag", "/environment/RUN"]
+    );
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn names_with_hyphens_work_as_written() {
         "#,
     );
     let world = World::new(checked(&text).unwrap(), json!({"my-stage": {"task-definition": "web:7"}, "the-build": {}}));
-    let config = world.stage("clean").config(&world.scope(Phase::Run)).unwrap().config;
+    let config = world.stage("clean").config(&world.scope(EvaluationPhase::Run)).unwrap().config;
     assert_eq!(config, json!({"repository": "web:7", "keep": 2}));
 }
 
@@ -315,7 +318,7 @@ fn a_stage_sees_the_place_in_which_it_acts() {
         "#,
     );
     let world = World::new(checked(&text).unwrap(), json!({}));
-    let config = |name: &str| world.stage(name).config(&world.scope(Phase::Run)).unwrap().config;
+    let config = |name: &str| world.stage(name).config(&world.scope(EvaluationPhase::Run)).unwrap().config;
     assert_eq!(
         config("there"),
         json!({"project": "eu", "repository": "222222222222", "tag": "eu-central-1/222222222222"})

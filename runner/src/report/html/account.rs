@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::difference::{Change, Difference, Step, differences};
+use super::difference::{AccountDifference, Change, PathStep, differences};
 use super::page;
-use super::recording::Recording;
+use super::recording::ShownRun;
 use super::value;
 use super::write::Comparison;
 use crate::report::duration::since_start;
@@ -30,9 +30,9 @@ const VALUE_COLUMNS: usize = 320;
 const BOOKKEEPING: [&str; 4] = ["now", "home", "effects", "unknown-operations"];
 
 /// The section, where there is something to compare.
-pub(super) fn account(recording: &Recording, comparison: &Comparison) -> Markup {
+pub(super) fn account(recording: &ShownRun, comparison: &Comparison) -> Markup {
     let all = differences(&comparison.before, &comparison.after);
-    let all: Vec<&Difference<'_>> = all.iter().filter(|found| !is_bookkeeping(found)).collect();
+    let all: Vec<&AccountDifference<'_>> = all.iter().filter(|found| !is_bookkeeping(found)).collect();
     let (added, removed) = (count(&all, Sign::Added), count(&all, Sign::Removed));
     let changed = count(&all, Sign::Changed);
     let instants = Instants::of(recording);
@@ -69,8 +69,8 @@ pub(super) fn account(recording: &Recording, comparison: &Comparison) -> Markup 
     }
 }
 
-fn is_bookkeeping(found: &Difference<'_>) -> bool {
-    matches!(found.path.first(), Some(Step::Field(name)) if BOOKKEEPING.contains(&name.as_str()))
+fn is_bookkeeping(found: &AccountDifference<'_>) -> bool {
+    matches!(found.path.first(), Some(PathStep::Field(name)) if BOOKKEEPING.contains(&name.as_str()))
 }
 
 /// What belongs to one service of AWS.
@@ -82,10 +82,10 @@ struct Service<'a> {
 /// What differs in one thing, such as a service of ECS.
 struct Group<'a> {
     /// The way to it.
-    path: &'a [Step],
-    changed: Vec<(&'a [Step], &'a Value, &'a Value)>,
+    path: &'a [PathStep],
+    changed: Vec<(&'a [PathStep], &'a Value, &'a Value)>,
     /// By their collection.
-    things: Vec<(&'a [Step], Vec<Thing<'a>>)>,
+    things: Vec<(&'a [PathStep], Vec<Thing<'a>>)>,
 }
 
 /// A thing that came or went.
@@ -110,27 +110,27 @@ fn sign(change: &Change<'_>) -> Sign {
     }
 }
 
-fn count(all: &[&Difference<'_>], wanted: Sign) -> usize {
+fn count(all: &[&AccountDifference<'_>], wanted: Sign) -> usize {
     all.iter().filter(|found| sign(&found.change) == wanted).count()
 }
 
 static NOTHING: Value = Value::Null;
 
-fn services<'a>(all: &[&'a Difference<'a>]) -> Vec<Service<'a>> {
+fn services<'a>(all: &[&'a AccountDifference<'a>]) -> Vec<Service<'a>> {
     let mut services: Vec<Service<'a>> = Vec::new();
-    let place = |found: &&'a Difference<'a>| match found.path.as_slice() {
-        [Step::Field(places), Step::Thing(place), ..] if places == "places" => Some(place),
+    let place = |found: &&'a AccountDifference<'a>| match found.path.as_slice() {
+        [PathStep::Field(places), PathStep::Thing(place), ..] if places == "places" => Some(place),
         _ => None,
     };
     let places: HashSet<&String> = all.iter().filter_map(place).collect();
     let several = places.len() > 1;
     for found in all {
         let (place, path) = match found.path.as_slice() {
-            [Step::Field(places), Step::Thing(place), path @ ..] if places == "places" => (Some(place), path),
+            [PathStep::Field(places), PathStep::Thing(place), path @ ..] if places == "places" => (Some(place), path),
             path => (None, path),
         };
         let (name, path) = match path {
-            [Step::Field(service) | Step::Thing(service), path @ ..] => (service.as_str(), path),
+            [PathStep::Field(service) | PathStep::Thing(service), path @ ..] => (service.as_str(), path),
             [] => ("account", path),
         };
         // The same service of another region is another section.
@@ -148,11 +148,11 @@ fn services<'a>(all: &[&'a Difference<'a>]) -> Vec<Service<'a>> {
     services
 }
 
-fn put<'a>(groups: &mut Vec<Group<'a>>, path: &'a [Step], change: &Change<'a>) {
-    let is_thing = |step: &Step| matches!(step, Step::Thing(_));
+fn put<'a>(groups: &mut Vec<Group<'a>>, path: &'a [PathStep], change: &Change<'a>) {
+    let is_thing = |step: &PathStep| matches!(step, PathStep::Thing(_));
     let came_or_went = match (path, change) {
-        ([inner @ .., Step::Thing(name)], Change::Added(value)) => Some((inner, Sign::Added, name, *value)),
-        ([inner @ .., Step::Thing(name)], Change::Removed(value)) => Some((inner, Sign::Removed, name, *value)),
+        ([inner @ .., PathStep::Thing(name)], Change::Added(value)) => Some((inner, Sign::Added, name, *value)),
+        ([inner @ .., PathStep::Thing(name)], Change::Removed(value)) => Some((inner, Sign::Removed, name, *value)),
         _ => None,
     };
     let within = came_or_went.map_or(path, |(inner, ..)| inner);
@@ -234,7 +234,7 @@ fn changes(group: &Group<'_>, instants: &Instants) -> Markup {
     }
 }
 
-fn came_or_went(collection: &[Step], thing: &Thing<'_>, instants: &Instants) -> Markup {
+fn came_or_went(collection: &[PathStep], thing: &Thing<'_>, instants: &Instants) -> Markup {
     html! {
         li {
             details {
@@ -274,13 +274,13 @@ fn scalar(value: &Value, instants: &Instants, gone: bool) -> Markup {
 }
 
 /// `cluster web › service web`.
-fn way(path: &[Step]) -> Markup {
+fn way(path: &[PathStep]) -> Markup {
     let mut parts = Vec::new();
     let mut collection = String::new();
     for step in path {
         match step {
-            Step::Field(field) => collection = singular(field),
-            Step::Thing(thing) => parts.push((std::mem::take(&mut collection), name(thing))),
+            PathStep::Field(field) => collection = singular(field),
+            PathStep::Thing(thing) => parts.push((std::mem::take(&mut collection), name(thing))),
         }
     }
     html! {
@@ -291,19 +291,19 @@ fn way(path: &[Step]) -> Markup {
     }
 }
 
-fn fields(path: &[Step]) -> String {
+fn fields(path: &[PathStep]) -> String {
     let words: Vec<_> = path
         .iter()
         .map(|step| match step {
-            Step::Field(name) | Step::Thing(name) => text::clean(name),
+            PathStep::Field(name) | PathStep::Thing(name) => text::clean(name),
         })
         .collect();
     words.join(".")
 }
 
-fn kind(collection: &[Step]) -> String {
+fn kind(collection: &[PathStep]) -> String {
     match collection.last() {
-        Some(Step::Field(name) | Step::Thing(name)) => text::clean(&singular(name)).into_owned(),
+        Some(PathStep::Field(name) | PathStep::Thing(name)) => text::clean(&singular(name)).into_owned(),
         None => String::new(),
     }
 }
@@ -336,7 +336,7 @@ struct Instants {
 }
 
 impl Instants {
-    fn of(recording: &Recording) -> Self {
+    fn of(recording: &ShownRun) -> Self {
         Self { start: recording.start.as_ref().map_or(0, |start| start.at), span: recording.span() }
     }
 

@@ -5,12 +5,12 @@
 use maud::{Markup, html};
 
 use super::page;
-use super::recording::{Call, Recording};
+use super::recording::{ShownCall, ShownRun};
 use crate::report::duration::{human, since_start};
 use crate::report::text;
 
 /// The section. Its filters are shown by the page's script, without which they would do nothing.
-pub(super) fn calls(recording: &Recording) -> Markup {
+pub(super) fn calls(recording: &ShownRun) -> Markup {
     let shown = recording.calls.len();
     html! {
         section #calls {
@@ -48,7 +48,7 @@ pub(super) fn calls(recording: &Recording) -> Markup {
     }
 }
 
-fn row(recording: &Recording, index: usize, call: &Call) -> Markup {
+fn row(recording: &ShownRun, index: usize, call: &ShownCall) -> Markup {
     let stage = recording.stages.get(call.stage);
     let name = stage.map_or("", |stage| stage.name.as_str());
     html! {
@@ -69,7 +69,7 @@ fn row(recording: &Recording, index: usize, call: &Call) -> Markup {
 }
 
 /// The action, where it may wrap.
-fn action(call: &Call) -> Markup {
+fn action(call: &ShownCall) -> Markup {
     match call.action.split_once(':') {
         Some((service, operation)) => html! { span.prefix { (service) ":" } wbr; (operation) },
         None => html! { (call.action) },
@@ -77,7 +77,7 @@ fn action(call: &Call) -> Markup {
 }
 
 /// A call in one line, as a tick of the timeline says it.
-pub(super) fn in_short(call: &Call) -> String {
+pub(super) fn in_short(call: &ShownCall) -> String {
     let kind = if call.write { ", write" } else { "" };
     let error = call.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     format!("{} at {}{kind}, took {}{error}", call.action, since_start(call.at), human(call.millis))

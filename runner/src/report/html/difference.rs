@@ -16,7 +16,7 @@ const NO_COLLECTIONS: [&str; 11] =
 
 /// A step from a state to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     /// A member of a record.
     Field(String),
     /// A thing of a collection, by its name.
@@ -25,8 +25,8 @@ pub(super) enum Step {
 
 /// A value that differs, and where it is.
 #[derive(Debug, PartialEq)]
-pub(super) struct Difference<'a> {
-    pub(super) path: Vec<Step>,
+pub(super) struct AccountDifference<'a> {
+    pub(super) path: Vec<PathStep>,
     pub(super) change: Change<'a>,
 }
 
@@ -39,18 +39,18 @@ pub(super) enum Change<'a> {
 }
 
 /// All that differs, in the order of the later state; what is gone comes last within its collection.
-pub(super) fn differences<'a>(before: &'a Value, after: &'a Value) -> Vec<Difference<'a>> {
-    let mut walk = Walk { path: Vec::new(), found: Vec::new() };
+pub(super) fn differences<'a>(before: &'a Value, after: &'a Value) -> Vec<AccountDifference<'a>> {
+    let mut walk = DifferenceWalk { path: Vec::new(), found: Vec::new() };
     walk.compare(before, after);
     walk.found
 }
 
-struct Walk<'a> {
-    path: Vec<Step>,
-    found: Vec<Difference<'a>>,
+struct DifferenceWalk<'a> {
+    path: Vec<PathStep>,
+    found: Vec<AccountDifference<'a>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> DifferenceWalk<'a> {
     fn compare(&mut self, before: &'a Value, after: &'a Value) {
         if before == after {
             return;
@@ -68,7 +68,8 @@ impl<'a> Walk<'a> {
 
     fn objects(&mut self, before: &'a Map<String, Value>, after: &'a Map<String, Value>) {
         let collection = self.is_collection(before) && self.is_collection(after);
-        let step = |name: &String| if collection { Step::Thing(name.clone()) } else { Step::Field(name.clone()) };
+        let step =
+            |name: &String| if collection { PathStep::Thing(name.clone()) } else { PathStep::Field(name.clone()) };
         for (name, value) in after {
             self.within(step(name), |walk| match before.get(name) {
                 Some(old) => walk.compare(old, value),
@@ -84,34 +85,34 @@ impl<'a> Walk<'a> {
         let old: HashMap<&str, &'a Value> = before.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let kept: HashSet<&str> = after.iter().map(|(name, _)| name.as_str()).collect();
         for (name, value) in after {
-            self.within(Step::Thing(name.clone()), |walk| match old.get(name.as_str()) {
+            self.within(PathStep::Thing(name.clone()), |walk| match old.get(name.as_str()) {
                 Some(old) => walk.compare(old, value),
                 None => walk.found(Change::Added(value)),
             });
         }
         for (name, value) in before.iter().filter(|(name, _)| !kept.contains(name.as_str())) {
-            self.within(Step::Thing(name.clone()), |walk| walk.found(Change::Removed(value)));
+            self.within(PathStep::Thing(name.clone()), |walk| walk.found(Change::Removed(value)));
         }
     }
 
     /// A record of records under a plural is a collection of things by their names.
     fn is_collection(&self, object: &Map<String, Value>) -> bool {
         match self.path.last() {
-            Some(Step::Field(name)) if name.ends_with('s') && !NO_COLLECTIONS.contains(&name.as_str()) => {
+            Some(PathStep::Field(name)) if name.ends_with('s') && !NO_COLLECTIONS.contains(&name.as_str()) => {
                 object.values().all(Value::is_object)
             }
             _ => false,
         }
     }
 
-    fn within(&mut self, step: Step, look: impl FnOnce(&mut Self)) {
+    fn within(&mut self, step: PathStep, look: impl FnOnce(&mut Self)) {
         self.path.push(step);
         look(self);
         self.path.pop();
     }
 
     fn found(&mut self, change: Change<'a>) {
-        self.found.push(Difference { path: self.path.clone(), change });
+        self.found.push(AccountDifference { path: self.path.clone(), change });
     }
 }
 
@@ -136,11 +137,11 @@ mod tests {
     use super::*;
 
     fn words(before: &Value, after: &Value) -> Vec<String> {
-        let step = |step: &Step| match step {
-            Step::Field(name) => format!(".{name}"),
-            Step::Thing(name) => format!("[{name}]"),
+        let step = |step: &PathStep| match step {
+            PathStep::Field(name) => format!(".{name}"),
+            PathStep::Thing(name) => format!("[{name}]"),
         };
-        let word = |difference: &Difference<'_>| {
+        let word = |difference: &AccountDifference<'_>| {
             let path: String = difference.path.iter().map(step).collect();
             match difference.change {
                 Change::Added(value) => format!("+ {path} {value}"),

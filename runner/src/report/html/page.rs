@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::recording::{End, Recording, Stage, Start, Tally};
+use super::recording::{CallTally, ShownEnd, ShownRun, ShownStage, Start};
 use super::write::{Comparison, Origin};
 use super::{account, calls, stages, timeline};
 use crate::event::{RunOutcome, StageOutcome};
@@ -18,7 +18,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The page of a run.
-pub(super) fn page(recording: &Recording, origin: &Origin, comparison: Option<&Comparison>) -> String {
+pub(super) fn page(recording: &ShownRun, origin: &Origin, comparison: Option<&Comparison>) -> String {
     let title = match (&recording.start, &recording.end) {
         (Some(start), Some(end)) => format!("{} {}", start.pipeline, sentence::word_of_run(end.outcome)),
         (Some(start), None) => format!("{} did not end in order", start.pipeline),
@@ -71,14 +71,14 @@ fn policy() -> String {
     )
 }
 
-fn header(recording: &Recording, start: &Start, origin: &Origin) -> Markup {
+fn header(recording: &ShownRun, start: &Start, origin: &Origin) -> Markup {
     let (class, outcome) = match &recording.end {
-        Some(End { outcome: RunOutcome::Done, .. }) => ("done", "done"),
-        Some(End { outcome: RunOutcome::Failed, .. }) => ("failed", "failed"),
-        Some(End { outcome: RunOutcome::Interrupted, .. }) => ("interrupted", "interrupted"),
-        Some(End { outcome: RunOutcome::Detached, .. }) => ("interrupted", "waits, to be resumed"),
-        Some(End { outcome: RunOutcome::Stuck, .. }) => ("failed", "stuck"),
-        Some(End { outcome: RunOutcome::Undone, .. }) => ("done", "undone"),
+        Some(ShownEnd { outcome: RunOutcome::Done, .. }) => ("done", "done"),
+        Some(ShownEnd { outcome: RunOutcome::Failed, .. }) => ("failed", "failed"),
+        Some(ShownEnd { outcome: RunOutcome::Interrupted, .. }) => ("interrupted", "interrupted"),
+        Some(ShownEnd { outcome: RunOutcome::Detached, .. }) => ("interrupted", "waits, to be resumed"),
+        Some(ShownEnd { outcome: RunOutcome::Stuck, .. }) => ("failed", "stuck"),
+        Some(ShownEnd { outcome: RunOutcome::Undone, .. }) => ("done", "undone"),
         None => ("failed", "did not end in order"),
     };
     let duration = recording.end.as_ref().map_or(recording.span(), |end| end.millis);
@@ -116,7 +116,7 @@ fn header(recording: &Recording, start: &Start, origin: &Origin) -> Markup {
 }
 
 /// `3 stages done, 1 failed, 2 not run`.
-fn counts(recording: &Recording) -> String {
+fn counts(recording: &ShownRun) -> String {
     let of_pipeline = || recording.stages.iter().filter(|stage| stage.is_of_pipeline());
     let count = |outcome: Option<StageOutcome>, word: &str| {
         let number = of_pipeline().filter(|stage| stage.outcome == outcome).count();
@@ -142,7 +142,7 @@ fn counts(recording: &Recording) -> String {
 }
 
 /// How a stage stands: in a word, and as a class of the style.
-pub(super) fn state(stage: &Stage) -> (&'static str, &'static str) {
+pub(super) fn state(stage: &ShownStage) -> (&'static str, &'static str) {
     match (stage.outcome, &stage.undo) {
         (Some(StageOutcome::Done), Some(Ok(_))) => ("done, then undone", "undo"),
         (Some(StageOutcome::Done), Some(Err(_))) => ("done, could not be undone", "failed"),
@@ -160,7 +160,7 @@ pub(super) fn state(stage: &Stage) -> (&'static str, &'static str) {
 }
 
 /// `72 (4 writes, 3 failed)`.
-pub(super) fn tally(tally: Tally) -> String {
+pub(super) fn tally(tally: CallTally) -> String {
     let mut parts = Vec::new();
     if tally.writes > 0 {
         parts.push(text::count(tally.writes, "write"));
@@ -173,7 +173,7 @@ pub(super) fn tally(tally: Tally) -> String {
 }
 
 /// An instant since the start of the run; machines read its date.
-pub(super) fn instant(recording: &Recording, at: u64) -> Markup {
+pub(super) fn instant(recording: &ShownRun, at: u64) -> Markup {
     let start = recording.start.as_ref().map_or(0, |start| start.at);
     html! { time.at datetime=(iso(start.saturating_add(at))) { (since_start(at)) } }
 }

@@ -1,6 +1,6 @@
 //! What the page shows of a run, gathered from its events and bounded in memory.
 //!
-//! The main type is [`Recording`].
+//! The main type is [`ShownRun`].
 
 use std::collections::HashMap;
 
@@ -23,15 +23,15 @@ const COLUMNS: usize = 2_000;
 
 /// A run, as far as the page shows it. Instants are milliseconds since its start.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(super) struct ShownRun {
     pub(super) start: Option<Start>,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<ShownEnd>,
     pub(super) signal: Option<String>,
-    pub(super) stages: Vec<Stage>,
-    pub(super) calls: Bounded<Call>,
+    pub(super) stages: Vec<ShownStage>,
+    pub(super) calls: Bounded<ShownCall>,
     pub(super) lines: Bounded<Line>,
-    pub(super) warnings: Bounded<Warning>,
-    pub(super) tally: Tally,
+    pub(super) warnings: Bounded<ShownWarning>,
+    pub(super) tally: CallTally,
     /// When the last event happened.
     pub(super) until: u64,
     places: HashMap<StageName, usize>,
@@ -51,7 +51,7 @@ pub(super) struct Start {
 
 /// How it ended.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct ShownEnd {
     pub(super) outcome: RunOutcome,
     pub(super) millis: u64,
     pub(super) journal: Option<String>,
@@ -59,13 +59,13 @@ pub(super) struct End {
 
 /// How many calls were made.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Tally {
+pub(super) struct CallTally {
     pub(super) reads: u64,
     pub(super) writes: u64,
     pub(super) failed: u64,
 }
 
-impl Tally {
+impl CallTally {
     pub(super) fn all(self) -> u64 {
         self.reads + self.writes
     }
@@ -73,7 +73,7 @@ impl Tally {
 
 /// A stage.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct ShownStage {
     pub(super) name: StageName,
     /// None for kiln itself, which makes calls that belong to no stage.
     pub(super) plugin: Option<String>,
@@ -88,7 +88,7 @@ pub(super) struct Stage {
     pub(super) failure: Option<Failure>,
     pub(super) undo: Option<Result<String, Failure>>,
     pub(super) millis: u64,
-    pub(super) tally: Tally,
+    pub(super) tally: CallTally,
     /// How many lines it wrote, shown or not.
     pub(super) lines: u64,
 }
@@ -126,7 +126,7 @@ pub(super) enum AttemptEnd {
 
 /// An AWS call that was answered, or one that failed and was sent again.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct ShownCall {
     /// The index of its stage.
     pub(super) stage: usize,
     /// When it was sent.
@@ -159,14 +159,14 @@ pub(super) enum LineKind {
 
 /// What the reader should know although the run went on.
 #[derive(Debug)]
-pub(super) struct Warning {
+pub(super) struct ShownWarning {
     pub(super) stage: Option<StageName>,
     pub(super) at: u64,
     pub(super) message: String,
     pub(super) help: Option<String>,
 }
 
-impl Default for Recording {
+impl Default for ShownRun {
     fn default() -> Self {
         Self {
             start: None,
@@ -176,14 +176,14 @@ impl Default for Recording {
             calls: Bounded::new(CALLS),
             lines: Bounded::new(LINES),
             warnings: Bounded::new(WARNINGS),
-            tally: Tally::default(),
+            tally: CallTally::default(),
             until: 0,
             places: HashMap::new(),
         }
     }
 }
 
-impl Recording {
+impl ShownRun {
     /// Take in the next event.
     pub(super) fn absorb(&mut self, event: &Event) {
         let at = self.start.as_ref().map_or(0, |start| event.at.saturating_sub(start.at));
@@ -199,16 +199,16 @@ impl Recording {
                     at: event.at,
                 });
                 self.places = stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), place)).collect();
-                self.stages = stages.iter().map(Stage::of).collect();
+                self.stages = stages.iter().map(ShownStage::of).collect();
             }
             (EventKind::RunFinished { outcome, millis, calls: _, journal }, _) => {
-                self.end = Some(End { outcome: *outcome, millis: *millis, journal: journal.clone() });
+                self.end = Some(ShownEnd { outcome: *outcome, millis: *millis, journal: journal.clone() });
                 for stage in &mut self.stages {
                     stage.ends(at, String::new(), |kind| kind);
                 }
             }
             (EventKind::Interrupted { signal }, _) => self.signal = Some(signal.clone()),
-            (EventKind::Warning { message, help }, stage) => self.warnings.push(Warning {
+            (EventKind::Warning { message, help }, stage) => self.warnings.push(ShownWarning {
                 stage: stage.cloned(),
                 at,
                 message: cut(message),
@@ -225,7 +225,7 @@ impl Recording {
             None => {
                 // Calls of kiln itself come under a name that is no stage's.
                 let place = self.stages.len();
-                self.stages.push(Stage::itself(name));
+                self.stages.push(ShownStage::itself(name));
                 self.places.insert(name.clone(), place);
                 place
             }
@@ -251,7 +251,7 @@ impl Recording {
                     }
                     tally.failed += u64::from(error.is_some());
                 }
-                self.calls.push(Call {
+                self.calls.push(ShownCall {
                     stage: place,
                     at: at.saturating_sub(*millis),
                     action: cut(action),
@@ -262,7 +262,7 @@ impl Recording {
                     again: None,
                 });
             }
-            EventKind::CallRetrying { action, attempt, delay, error } => self.calls.push(Call {
+            EventKind::CallRetrying { action, attempt, delay, error } => self.calls.push(ShownCall {
                 stage: place,
                 at,
                 action: cut(action),
@@ -339,12 +339,12 @@ impl Recording {
     }
 
     /// A stage by its name.
-    pub(super) fn stage(&self, name: &StageName) -> Option<&Stage> {
+    pub(super) fn stage(&self, name: &StageName) -> Option<&ShownStage> {
         self.places.get(name).and_then(|place| self.stages.get(*place))
     }
 
     /// The stages that `stage` needs and that did not end as they should.
-    pub(super) fn blockers<'a>(&'a self, stage: &'a Stage) -> impl Iterator<Item = &'a StageName> {
+    pub(super) fn blockers<'a>(&'a self, stage: &'a ShownStage) -> impl Iterator<Item = &'a StageName> {
         stage.needs.iter().filter(|name| {
             let outcome = self.stage(name).and_then(|needed| needed.outcome);
             !matches!(outcome, Some(StageOutcome::Done | StageOutcome::Skipped))
@@ -352,7 +352,7 @@ impl Recording {
     }
 }
 
-impl Stage {
+impl ShownStage {
     fn of(outline: &StageOutline) -> Self {
         Self {
             plugin: Some(outline.plugin.clone()),
@@ -376,7 +376,7 @@ impl Stage {
             failure: None,
             undo: None,
             millis: 0,
-            tally: Tally::default(),
+            tally: CallTally::default(),
             lines: 0,
         }
     }

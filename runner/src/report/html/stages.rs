@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::page;
-use super::recording::{Line, LineKind, PeriodKind, Recording, Stage};
+use super::recording::{Line, LineKind, PeriodKind, ShownRun, ShownStage};
 use super::timeline;
 use super::value;
 use crate::event::{Failure, LogLevel, StageOutcome};
@@ -25,21 +25,21 @@ const COLUMNS: usize = 2_000;
 const SHORT_LOG: usize = 12;
 
 /// What went wrong, where anything did.
-pub(super) fn failures(recording: &Recording) -> Markup {
-    let failed: Vec<(&Stage, &Failure)> = recording
+pub(super) fn failures(recording: &ShownRun) -> Markup {
+    let failed: Vec<(&ShownStage, &Failure)> = recording
         .stages
         .iter()
         .filter(|stage| stage.outcome == Some(StageOutcome::Failed))
         .filter_map(|stage| stage.failure.as_ref().map(|failure| (stage, failure)))
         .collect();
-    let stuck: Vec<(&Stage, &Failure)> = recording
+    let stuck: Vec<(&ShownStage, &Failure)> = recording
         .stages
         .iter()
         .filter_map(|stage| stage.undo.as_ref()?.as_ref().err().map(|failure| (stage, failure)))
         .collect();
-    let interrupted: Vec<&Stage> =
+    let interrupted: Vec<&ShownStage> =
         recording.stages.iter().filter(|stage| stage.outcome == Some(StageOutcome::Interrupted)).collect();
-    let undone: Vec<(&Stage, &String)> = recording
+    let undone: Vec<(&ShownStage, &String)> = recording
         .stages
         .iter()
         .filter_map(|stage| stage.undo.as_ref()?.as_ref().ok().map(|what| (stage, what)))
@@ -68,7 +68,7 @@ pub(super) fn failures(recording: &Recording) -> Markup {
     }
 }
 
-fn trouble(stage: &Stage, what: &str, failure: &Failure) -> Markup {
+fn trouble(stage: &ShownStage, what: &str, failure: &Failure) -> Markup {
     html! {
         article.trouble {
             h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) @if failure.kind != "failed" { " " span.tag { (text::clean(&failure.kind)) } } }
@@ -103,7 +103,7 @@ fn story(failure: &Failure) -> Markup {
 }
 
 /// Warnings of the run, where there are any.
-pub(super) fn warnings(recording: &Recording) -> Markup {
+pub(super) fn warnings(recording: &ShownRun) -> Markup {
     if recording.warnings.len() == 0 {
         return html! {};
     }
@@ -128,14 +128,14 @@ pub(super) fn warnings(recording: &Recording) -> Markup {
 }
 
 /// Each stage, folded; those that went wrong are open.
-pub(super) fn stages(recording: &Recording) -> Markup {
+pub(super) fn stages(recording: &ShownRun) -> Markup {
     let mut lines: Vec<Vec<&Line>> = recording.stages.iter().map(|_| Vec::new()).collect();
     for line in recording.lines.iter() {
         if let Some(lines) = lines.get_mut(line.stage) {
             lines.push(line);
         }
     }
-    let stages: Vec<(&Stage, &Vec<&Line>)> =
+    let stages: Vec<(&ShownStage, &Vec<&Line>)> =
         recording.stages.iter().zip(&lines).filter(|(stage, _)| stage.is_of_pipeline()).collect();
     let crowded = stages.len() > SHOWN;
     let mut room = SHOWN;
@@ -158,12 +158,12 @@ pub(super) fn stages(recording: &Recording) -> Markup {
     }
 }
 
-fn is_wrong(stage: &Stage) -> bool {
+fn is_wrong(stage: &ShownStage) -> bool {
     matches!(stage.outcome, Some(StageOutcome::Failed | StageOutcome::Interrupted | StageOutcome::Stuck) | None)
         || stage.undo.is_some()
 }
 
-fn card(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
+fn card(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
     let (_, class) = page::state(stage);
     let word = stage.outcome.map_or("not ended", sentence::word_of_stage);
     let ran = stage.attempts > 0;
@@ -232,7 +232,7 @@ fn cause(what: &str, failure: &Failure) -> Markup {
     html! { p.cause { a href="#failures" { (what) } ": " (text::cut(&message, COLUMNS, Style::UNICODE)) } }
 }
 
-fn retries(stage: &Stage) -> Markup {
+fn retries(stage: &ShownStage) -> Markup {
     let failed: Vec<_> = stage
         .periods
         .iter()
@@ -245,7 +245,7 @@ fn retries(stage: &Stage) -> Markup {
     }
 }
 
-fn log(recording: &Recording, stage: &Stage, lines: &[&Line]) -> Markup {
+fn log(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
     if stage.lines == 0 {
         return html! {};
     }

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::calls;
 use super::page;
-use super::recording::{AttemptEnd, Call, Period, PeriodKind, Recording, Stage};
+use super::recording::{AttemptEnd, Period, PeriodKind, ShownCall, ShownRun, ShownStage};
 use crate::event::StageOutcome;
 use crate::report::duration::{human, since_start};
 use crate::report::text;
@@ -31,7 +31,7 @@ const STEPS: [u64; 24] = [
 ];
 
 /// The section.
-pub(super) fn timeline(recording: &Recording) -> Markup {
+pub(super) fn timeline(recording: &ShownRun) -> Markup {
     let scale = Scale { span: recording.span() };
     let mut ticks: Vec<Ticks<'_>> = recording.stages.iter().map(|_| Ticks::default()).collect();
     for (index, call) in recording.calls.iter().enumerate() {
@@ -39,9 +39,9 @@ pub(super) fn timeline(recording: &Recording) -> Markup {
             ticks.put(&scale, index, call);
         }
     }
-    let wrong = |stage: &Stage| !matches!(stage.outcome, Some(StageOutcome::Done | StageOutcome::Skipped));
+    let wrong = |stage: &ShownStage| !matches!(stage.outcome, Some(StageOutcome::Done | StageOutcome::Skipped));
     let mut room = ROWS;
-    let mut rows: Vec<(&Stage, &Ticks<'_>)> = Vec::new();
+    let mut rows: Vec<(&ShownStage, &Ticks<'_>)> = Vec::new();
     let crowded = recording.stages.len() > ROWS;
     for (stage, ticks) in recording.stages.iter().zip(&ticks) {
         let show = !crowded || wrong(stage) || room > ROWS / 2;
@@ -84,7 +84,7 @@ fn legend() -> Markup {
     }
 }
 
-fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -> Markup {
+fn row(recording: &ShownRun, stage: &ShownStage, ticks: &Ticks<'_>, scale: &Scale) -> Markup {
     let periods: Vec<&Period> = stage.periods.iter().collect();
     let (word, class) = page::state(stage);
     html! {
@@ -117,7 +117,7 @@ fn row(recording: &Recording, stage: &Stage, ticks: &Ticks<'_>, scale: &Scale) -
 }
 
 /// Why nothing is drawn for a stage.
-pub(super) fn why_idle(recording: &Recording, stage: &Stage) -> String {
+pub(super) fn why_idle(recording: &ShownRun, stage: &ShownStage) -> String {
     match stage.outcome {
         Some(StageOutcome::Skipped) => "skipped: its `when` is false".to_owned(),
         Some(StageOutcome::NotRun) => {
@@ -238,10 +238,10 @@ fn percent(millionths: u64) -> String {
 
 /// The ticks of one row: calls that would be drawn over each other are one tick.
 #[derive(Default)]
-struct Ticks<'a>(BTreeMap<u64, Vec<(usize, &'a Call)>>);
+struct Ticks<'a>(BTreeMap<u64, Vec<(usize, &'a ShownCall)>>);
 
 impl<'a> Ticks<'a> {
-    fn put(&mut self, scale: &Scale, index: usize, call: &'a Call) {
+    fn put(&mut self, scale: &Scale, index: usize, call: &'a ShownCall) {
         let grain = scale.of(call.at) * GRAIN / 1_000_000;
         self.0.entry(grain).or_default().push((index, call));
     }
@@ -272,7 +272,7 @@ impl<'a> Ticks<'a> {
     }
 }
 
-fn said(calls: &[(usize, &Call)]) -> String {
+fn said(calls: &[(usize, &ShownCall)]) -> String {
     let mut lines: Vec<String> = calls.iter().take(NAMED).map(|(_, call)| calls::in_short(call)).collect();
     if calls.len() > NAMED {
         lines.push(format!("and {}", text::count((calls.len() - NAMED) as u64, "more call")));

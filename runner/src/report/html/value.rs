@@ -86,24 +86,24 @@ pub(super) fn words(value: &Value) -> String {
 /// before them.
 pub(super) fn in_short(thing: &str, value: &Value, instant: impl Fn(&Value) -> Option<String>) -> Markup {
     let Value::Object(members) = value else { return html! { code { (cut(&words(value))) } } };
-    let mut told: Vec<(&str, String)> = Vec::new();
+    let mut shown: Vec<(&str, String)> = Vec::new();
     let mut room = SHORT;
     let telling = TELLING.iter().filter_map(|name| members.get_key_value(*name));
     let others = members.iter().filter(|(name, _)| !TELLING.contains(&name.as_str()) && !is_identity(name));
     for (name, member) in telling.chain(others) {
         let Some(said) = instant(member).or_else(|| short(member)).filter(|said| said != thing) else { continue };
         let columns = text::width(name) + text::width(&said) + 3;
-        if columns > room && !told.is_empty() {
+        if columns > room && !shown.is_empty() {
             continue;
         }
         room = room.saturating_sub(columns);
-        told.push((name, said));
-        if room < 12 || told.len() == 5 {
+        shown.push((name, said));
+        if room < 12 || shown.len() == 5 {
             break;
         }
     }
     html! {
-        @for (index, (name, said)) in told.iter().enumerate() {
+        @for (index, (name, said)) in shown.iter().enumerate() {
             @if index > 0 { " · " }
             span.key { (text::clean(name)) } " " code { (said) }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::page;
-use super::recording::Recording;
+use super::recording::ShownRun;
 use crate::event::Event;
 use crate::files::{Destination, WriteError};
 use crate::report::sink::Report;
@@ -43,17 +43,17 @@ pub enum Origin {
 pub struct Html {
     destination: Destination,
     origin: Origin,
-    recording: Recording,
+    recording: ShownRun,
     delivery: Delivery,
     finished: bool,
 }
 
 /// What the maker of a report and the report share: the account, for the page, and whether the page was written.
 #[derive(Debug, Clone, Default)]
-pub struct Delivery(Arc<Mutex<Shared>>);
+pub struct Delivery(Arc<Mutex<DeliveryState>>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct DeliveryState {
     comparison: Option<Comparison>,
     failure: Option<WriteError>,
 }
@@ -65,7 +65,7 @@ impl Html {
         if let Some(comparison) = comparison {
             delivery.compare(comparison);
         }
-        Self { destination, origin: Origin::default(), recording: Recording::default(), delivery, finished: false }
+        Self { destination, origin: Origin::default(), recording: ShownRun::default(), delivery, finished: false }
     }
 
     /// Say where the calls went.
@@ -115,7 +115,7 @@ impl Delivery {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, DeliveryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ pub struct Common {
 
 /// Why a leaf is not masked by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plain {
+pub(super) enum PlainReason {
     /// It is shorter than [`MIN_LENGTH`].
     Short,
     /// Everybody knows it.
@@ -124,10 +124,10 @@ impl Common {
     }
 
     /// Why the leaf that is called `name` is not masked by itself, if it is not.
-    pub(super) fn why_plain(&self, name: &str, leaf: &str) -> Option<Plain> {
+    pub(super) fn why_plain(&self, name: &str, leaf: &str) -> Option<PlainReason> {
         let leaf = leaf.trim();
         if leaf.chars().count() < MIN_LENGTH {
-            return Some(Plain::Short);
+            return Some(PlainReason::Short);
         }
         // The last part that is no index.
         let key = name.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
@@ -137,7 +137,7 @@ impl Common {
         }
         let open = OPEN_KEYS.iter().any(|part| key.split(['_', '-', '.']).any(|piece| piece == *part));
         let harmless = open && (is_account(&word) || is_host(&word) || self.given.contains(&word));
-        (self.is_known(leaf) || harmless).then_some(Plain::Common)
+        (self.is_known(leaf) || harmless).then_some(PlainReason::Common)
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
             ("owner", "Team-Checkout"),
             ("environment", "canary-9"),
         ] {
-            assert_eq!(common.why_plain(key, leaf), Some(Plain::Common), "{key} = {leaf}");
+            assert_eq!(common.why_plain(key, leaf), Some(PlainReason::Common), "{key} = {leaf}");
         }
         for (key, leaf) in [
             ("password", "production"),
@@ -208,6 +208,6 @@ mod tests {
         ] {
             assert_eq!(common.why_plain(key, leaf), None, "{key} = {leaf}");
         }
-        assert_eq!(common.why_plain("token", "short"), Some(Plain::Short));
+        assert_eq!(common.why_plain("token", "short"), Some(PlainReason::Short));
     }
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::form::{ENCODED_OPEN_FROM, Edge, Form, How};
 use super::part::{Part, part_of};
-use super::view::{Encoding, Prefix, Span, View};
+use super::view::{Encoding, Prefix, TextSpan, View};
 use crate::types::Digest;
 
 /// Without quotes and backslashes a form may become so short that it would be found everywhere.
@@ -85,7 +85,7 @@ impl Sought {
 
 /// Where in a text a secret is masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct MaskedSpan {
     pub(super) range: Range<usize>,
     /// Its index.
     secret: usize,
@@ -93,12 +93,12 @@ pub(super) struct Found {
 
 /// A piece of a form in a text. None touches another of the same text.
 #[derive(Debug)]
-pub(super) struct Piece<'a> {
+pub(super) struct FormPiece<'a> {
     pub(super) sought: &'a Sought,
     /// Which bytes of the form.
     pub(super) slice: Range<usize>,
     /// For each of them, where it stands in the text.
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<TextSpan>,
     /// How they are encoded, the outermost first.
     pub(super) path: Vec<Encoding>,
     /// Shared digits at its ends, where they stand as themselves.
@@ -108,7 +108,7 @@ pub(super) struct Piece<'a> {
     continues: bool,
 }
 
-impl Piece<'_> {
+impl FormPiece<'_> {
     /// Where in the text it is, without digits that it shares.
     pub(super) fn range(&self) -> Range<usize> {
         let start = self.spans.first().map_or(0, |span| span.0);
@@ -219,8 +219,8 @@ impl Matcher {
     }
 
     /// Where the secrets in `text` are: in order, none overlapping another.
-    pub(super) fn find(&self, text: &str) -> Vec<Found> {
-        let mut found: Vec<Found> = Vec::new();
+    pub(super) fn find(&self, text: &str) -> Vec<MaskedSpan> {
+        let mut found: Vec<MaskedSpan> = Vec::new();
         for piece in self.pieces(text) {
             let Range { start, end } = piece.masked_range();
             let range = text.floor_char_boundary(start)..text.ceil_char_boundary(end);
@@ -228,21 +228,21 @@ impl Matcher {
                 Some(last) if range.start < last.range.end || (piece.continues && range.start == last.range.end) => {
                     last.range.end = last.range.end.max(range.end);
                 }
-                Some(_) | None => found.push(Found { range, secret: piece.sought.secret }),
+                Some(_) | None => found.push(MaskedSpan { range, secret: piece.sought.secret }),
             }
         }
         found
     }
 
     /// What of which forms stands in `text`: in order, none overlapping another.
-    pub(super) fn pieces(&self, text: &str) -> Vec<Piece<'_>> {
+    pub(super) fn pieces(&self, text: &str) -> Vec<FormPiece<'_>> {
         let mut found = Vec::new();
         self.each_view(text, |view, path, automaton| automaton.find(text, view, path, &mut found));
-        found.sort_by_key(|piece: &Piece<'_>| {
+        found.sort_by_key(|piece: &FormPiece<'_>| {
             let range = piece.range();
             (range.start, std::cmp::Reverse(range.end))
         });
-        let mut apart: Vec<Piece<'_>> = Vec::with_capacity(found.len());
+        let mut apart: Vec<FormPiece<'_>> = Vec::with_capacity(found.len());
         for mut piece in found {
             let done = apart.last().map_or(0, |last| last.range().end);
             if piece.range().end > done && piece.cut(done) {
@@ -301,10 +301,10 @@ impl Matcher {
     }
 
     /// `text`, which begins at `offset` of the text that was searched, with what was found in it masked.
-    pub(super) fn mask(&self, text: &str, offset: usize, found: &[Found]) -> String {
+    pub(super) fn mask(&self, text: &str, offset: usize, found: &[MaskedSpan]) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut done = 0;
-        for Found { range, secret } in found {
+        for MaskedSpan { range, secret } in found {
             let start = range.start.saturating_sub(offset).min(text.len());
             let end = range.end.saturating_sub(offset).min(text.len());
             if end <= start {
@@ -340,7 +340,7 @@ impl Automaton {
         Ok(Self { search, sought, longest })
     }
 
-    fn find<'a>(&'a self, text: &str, view: &View, path: &[Encoding], found: &mut Vec<Piece<'a>>) {
+    fn find<'a>(&'a self, text: &str, view: &View, path: &[Encoding], found: &mut Vec<FormPiece<'a>>) {
         for (bytes, from, sought) in self.covered(&view.bytes) {
             let is_part = |at: usize, beside: usize| view.spans(at, at + 1) == view.spans(beside, beside + 1);
             let mut bytes = bytes;
@@ -368,7 +368,7 @@ impl Automaton {
             let before = shared(bytes.start.checked_sub(1), sought.form.fray.before.filter(|_| starts));
             let behind = shared(Some(bytes.end), sought.form.fray.behind.filter(|_| ends));
             let spans = view.spans(bytes.start, bytes.end).to_vec();
-            let piece = Piece { sought, slice, spans, path: path.to_vec(), before, behind, continues: from > 0 };
+            let piece = FormPiece { sought, slice, spans, path: path.to_vec(), before, behind, continues: from > 0 };
             match path {
                 [Encoding::Prefixed] => found.extend(apart(piece)),
                 _ => found.push(piece),
@@ -412,8 +412,8 @@ impl Automaton {
 }
 
 /// What of a piece stands without a gap, each by itself.
-fn apart(piece: Piece<'_>) -> Vec<Piece<'_>> {
-    let mut pieces: Vec<Piece<'_>> = Vec::new();
+fn apart(piece: FormPiece<'_>) -> Vec<FormPiece<'_>> {
+    let mut pieces: Vec<FormPiece<'_>> = Vec::new();
     let last = piece.spans.len();
     for (index, span) in piece.spans.iter().enumerate() {
         let slice = piece.slice.start + index..piece.slice.start + index + 1;
@@ -422,7 +422,7 @@ fn apart(piece: Piece<'_>) -> Vec<Piece<'_>> {
                 one.spans.push(*span);
                 one.slice.end = slice.end;
             }
-            Some(_) | None => pieces.push(Piece {
+            Some(_) | None => pieces.push(FormPiece {
                 sought: piece.sought,
                 slice,
                 spans: vec![*span],

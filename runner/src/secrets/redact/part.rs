@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 use super::sanitise;
 
 /// The way to a part: none for the value itself.
-pub(super) type Part = Vec<Step>;
+pub(super) type Part = Vec<PartStep>;
 
 /// A step from a text to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Step {
+pub(super) enum PartStep {
     /// The leaf of a JSON document that a JSON pointer names.
     Leaf(String),
     /// The value of a name in lines of `NAME=value`.
@@ -43,20 +43,20 @@ const DEPTH: usize = 6;
 const PARTS: usize = 4_096;
 
 /// A part and its text.
-pub(super) struct Found {
+pub(super) struct FoundPart {
     pub(super) part: Part,
     pub(super) text: Zeroizing<String>,
 }
 
 /// All parts of `value`, itself the first. What is known not to be secret is left to the caller.
-pub(super) fn parts(value: &str) -> Vec<Found> {
+pub(super) fn parts(value: &str) -> Vec<FoundPart> {
     let mut found = Vec::new();
     gather(value, &Part::new(), &mut found);
     found
 }
 
 /// The part of `value` that `part` leads to.
-pub(super) fn part_of(value: &str, part: &[Step]) -> Option<Zeroizing<String>> {
+pub(super) fn part_of(value: &str, part: &[PartStep]) -> Option<Zeroizing<String>> {
     let mut text = trimmed(value);
     for step in part {
         text = step.apply(&text)?;
@@ -65,24 +65,24 @@ pub(super) fn part_of(value: &str, part: &[Step]) -> Option<Zeroizing<String>> {
 }
 
 /// What a part is called: the pointer to a leaf, the name of an entry. A line has no name.
-pub(super) fn name(part: &[Step]) -> Option<String> {
+pub(super) fn name(part: &[PartStep]) -> Option<String> {
     let mut named = String::new();
     for step in part {
         match step {
-            Step::Leaf(pointer) => named.push_str(pointer),
-            Step::Entry(name) => {
+            PartStep::Leaf(pointer) => named.push_str(pointer),
+            PartStep::Entry(name) => {
                 named.push('/');
                 named.push_str(name);
             }
-            Step::Password => named.push_str("/password"),
-            Step::Line(_) | Step::Body | Step::Tail => return None,
-            Step::Unescaped | Step::Shown => {}
+            PartStep::Password => named.push_str("/password"),
+            PartStep::Line(_) | PartStep::Body | PartStep::Tail => return None,
+            PartStep::Unescaped | PartStep::Shown => {}
         }
     }
     (!named.is_empty()).then_some(named)
 }
 
-fn gather(text: &str, way: &Part, found: &mut Vec<Found>) {
+fn gather(text: &str, way: &Part, found: &mut Vec<FoundPart>) {
     let text = trimmed(text);
     if found.len() >= PARTS || text.is_empty() {
         return;
@@ -93,11 +93,11 @@ fn gather(text: &str, way: &Part, found: &mut Vec<Found>) {
         gather(&part, &further, found);
     }
     // Behind its parts would be as good; in front of them the whole is the one that a report names.
-    found.push(Found { part: way.clone(), text });
+    found.push(FoundPart { part: way.clone(), text });
 }
 
 /// The parts of a text that are one step away.
-fn parts_within(text: &str) -> Vec<(Step, Zeroizing<String>)> {
+fn parts_within(text: &str) -> Vec<(PartStep, Zeroizing<String>)> {
     if text.starts_with(['{', '['])
         && let Ok(document) = serde_json::from_str::<Value>(text)
     {
@@ -110,33 +110,33 @@ fn parts_within(text: &str) -> Vec<(Step, Zeroizing<String>)> {
 }
 
 /// The steps from a text that is no JSON.
-fn steps(text: &str) -> Vec<Step> {
+fn steps(text: &str) -> Vec<PartStep> {
     let mut steps = Vec::new();
     let names: Vec<String> = entries(text).map(|(name, _)| name.to_owned()).collect();
     if !names.is_empty() {
-        steps.extend(names.into_iter().map(Step::Entry));
+        steps.extend(names.into_iter().map(PartStep::Entry));
         return steps;
     }
     if password(text).is_some() {
-        steps.push(Step::Password);
+        steps.push(PartStep::Password);
     }
     if text.contains('%') {
-        steps.push(Step::Unescaped);
+        steps.push(PartStep::Unescaped);
     }
     let lines = text.lines().count();
     if lines > 1 {
-        steps.extend((0..lines).filter(|at| line(text, *at).is_some()).map(Step::Line));
+        steps.extend((0..lines).filter(|at| line(text, *at).is_some()).map(PartStep::Line));
         if text.contains("-----BEGIN ") {
-            steps.extend([Step::Body, Step::Tail]);
+            steps.extend([PartStep::Body, PartStep::Tail]);
         }
     }
     if sanitise(text) != text {
-        steps.push(Step::Shown);
+        steps.push(PartStep::Shown);
     }
     steps
 }
 
-impl Step {
+impl PartStep {
     /// The part that the step leads to, without white space around it.
     fn apply(&self, text: &str) -> Option<Zeroizing<String>> {
         let part = match self {
@@ -168,11 +168,11 @@ fn trimmed(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.trim().to_owned())
 }
 
-fn leaves(value: &Value, pointer: String, parts: &mut Vec<(Step, Zeroizing<String>)>) {
+fn leaves(value: &Value, pointer: String, parts: &mut Vec<(PartStep, Zeroizing<String>)>) {
     match value {
         Value::Null | Value::Bool(_) => {}
         Value::Number(_) | Value::String(_) => {
-            parts.extend(scalar(value).map(|leaf| (Step::Leaf(pointer), trimmed(&leaf))));
+            parts.extend(scalar(value).map(|leaf| (PartStep::Leaf(pointer), trimmed(&leaf))));
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::form::How;
-use super::matcher::{Matcher, Piece, SecretId, masked_as};
+use super::matcher::{FormPiece, Matcher, SecretId, masked_as};
 use super::part::Part;
 use super::spelling::{Chain, Spelling};
 use super::view::Encoding;
@@ -27,7 +27,7 @@ pub struct Sealed(Value);
 pub struct Shown(Value);
 
 /// The one member of an object that is no object of the value's own. An object of its own with this member is written as a
-/// [`Node::Object`], too.
+/// [`SealedValue::Object`], too.
 const MARK: &str = "$kiln";
 
 /// How deep a sealed value may be: `serde_json` reads 128 levels, and records are around it.
@@ -36,7 +36,7 @@ const DEEPEST: usize = 100;
 /// What stands under [`MARK`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Node {
+enum SealedValue {
     /// A string.
     Text(Vec<Scrap>),
     /// A number, as it is written.
@@ -52,12 +52,12 @@ enum Node {
 #[serde(rename_all = "kebab-case")]
 enum Scrap {
     Text(String),
-    Secret(Box<Reference>),
+    Secret(Box<SecretScrap>),
 }
 
 /// Where in which secret a scrap of text comes from, and how it is spelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Reference {
+struct SecretScrap {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
@@ -179,18 +179,18 @@ fn seal(matcher: &Matcher, value: &Value) -> Result<Value, SecretError> {
     Ok(match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Number(number) => match scraps(matcher, &number.to_string())? {
-            Some(scraps) => node(Node::Number(scraps))?,
+            Some(scraps) => node(SealedValue::Number(scraps))?,
             None => value.clone(),
         },
         Value::String(text) => match scraps(matcher, text)? {
-            Some(scraps) => node(Node::Text(scraps))?,
+            Some(scraps) => node(SealedValue::Text(scraps))?,
             None => value.clone(),
         },
         Value::Array(items) => {
             if are_bytes(items)
                 && let Some(scraps) = scraps(matcher, &value.to_string())?
             {
-                return node(Node::Bytes(scraps));
+                return node(SealedValue::Bytes(scraps));
             }
             Value::Array(items.iter().map(|item| seal(matcher, item)).collect::<Result<_, _>>()?)
         }
@@ -211,10 +211,10 @@ fn seal_object(matcher: &Matcher, members: &Map<String, Value>) -> Result<Value,
     if own {
         return Ok(Value::Object(members.keys().cloned().zip(values).collect()));
     }
-    node(Node::Object { keys, values })
+    node(SealedValue::Object { keys, values })
 }
 
-fn node(node: Node) -> Result<Value, SecretError> {
+fn node(node: SealedValue) -> Result<Value, SecretError> {
     let inner = serde_json::to_value(node).map_err(|_| SecretError::Malformed)?;
     Ok(Value::Object(Map::from_iter([(MARK.to_owned(), inner)])))
 }
@@ -259,9 +259,9 @@ fn refer(
     matcher: &Matcher,
     text: &str,
     done: usize,
-    mut piece: Piece<'_>,
+    mut piece: FormPiece<'_>,
     chain: &Chain,
-) -> Result<Option<(usize, usize, Reference)>, SecretError> {
+) -> Result<Option<(usize, usize, SecretScrap)>, SecretError> {
     while piece.spans.first().is_some_and(|span| !text.is_char_boundary(span.0 as usize)) {
         piece.spans.remove(0);
         piece.slice.start += 1;
@@ -290,7 +290,7 @@ fn refer(
     range.end += usize::from(behind.is_some());
     let id = matcher.id(piece.sought.secret).ok_or(SecretError::Malformed)?;
     let whole = piece.slice == (0..piece.sought.form.bytes.len());
-    let reference = Reference {
+    let reference = SecretScrap {
         name: id.name.clone(),
         version: id.version.clone(),
         part: piece.sought.part.as_ref().clone(),
@@ -313,11 +313,11 @@ fn open(matcher: &Matcher, sealed: &Value) -> Result<Value, SecretError> {
                 let opened = members.iter().map(|(key, member)| Ok((key.clone(), open(matcher, member)?)));
                 Value::Object(opened.collect::<Result<_, SecretError>>()?)
             }
-            Some(Node::Text(scraps)) => Value::from(restored(matcher, &scraps)?.as_str()),
-            Some(Node::Number(scraps) | Node::Bytes(scraps)) => {
+            Some(SealedValue::Text(scraps)) => Value::from(restored(matcher, &scraps)?.as_str()),
+            Some(SealedValue::Number(scraps) | SealedValue::Bytes(scraps)) => {
                 serde_json::from_str(&restored(matcher, &scraps)?).map_err(|_| SecretError::Malformed)?
             }
-            Some(Node::Object { keys, values }) => {
+            Some(SealedValue::Object { keys, values }) => {
                 let mut opened = Map::with_capacity(keys.len());
                 for (key, member) in keys.iter().zip(&values) {
                     opened.insert(restored(matcher, key)?.to_string(), open(matcher, member)?);
@@ -329,7 +329,7 @@ fn open(matcher: &Matcher, sealed: &Value) -> Result<Value, SecretError> {
 }
 
 /// What stands under the mark of an object that is none.
-fn marked(members: &Map<String, Value>) -> Result<Option<Node>, SecretError> {
+fn marked(members: &Map<String, Value>) -> Result<Option<SealedValue>, SecretError> {
     match members.get(MARK) {
         Some(inner) if members.len() == 1 => {
             serde_json::from_value(inner.clone()).map(Some).map_err(|_| SecretError::Malformed)
@@ -351,7 +351,7 @@ fn restored(matcher: &Matcher, scraps: &[Scrap]) -> Result<Zeroizing<String>, Se
     Ok(text)
 }
 
-impl Reference {
+impl SecretScrap {
     /// The text that it stands for.
     fn text(&self, matcher: &Matcher) -> Result<Zeroizing<String>, SecretError> {
         let id = SecretId { name: self.name.clone(), version: self.version.clone() };
@@ -385,8 +385,10 @@ fn show(sealed: &Value) -> Value {
         Value::Array(items) => Value::Array(items.iter().map(show).collect()),
         Value::Object(members) => match marked(members) {
             Ok(None) => Value::Object(members.iter().map(|(key, member)| (key.clone(), show(member))).collect()),
-            Ok(Some(Node::Text(scraps) | Node::Number(scraps) | Node::Bytes(scraps))) => masked(&scraps).into(),
-            Ok(Some(Node::Object { keys, values })) => {
+            Ok(Some(SealedValue::Text(scraps) | SealedValue::Number(scraps) | SealedValue::Bytes(scraps))) => {
+                masked(&scraps).into()
+            }
+            Ok(Some(SealedValue::Object { keys, values })) => {
                 let mut shown = Map::with_capacity(keys.len());
                 for (key, member) in keys.iter().zip(&values) {
                     // Two keys may become one; neither member may be lost.
@@ -444,8 +446,10 @@ fn refer_to(sealed: &Value, found: &mut BTreeSet<SecretId>) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         Value::Array(items) => items.iter().for_each(|item| refer_to(item, found)),
         Value::Object(members) => match marked(members) {
-            Ok(Some(Node::Text(scraps) | Node::Number(scraps) | Node::Bytes(scraps))) => scraps_of(&scraps),
-            Ok(Some(Node::Object { keys, values })) => {
+            Ok(Some(SealedValue::Text(scraps) | SealedValue::Number(scraps) | SealedValue::Bytes(scraps))) => {
+                scraps_of(&scraps)
+            }
+            Ok(Some(SealedValue::Object { keys, values })) => {
                 keys.iter().for_each(|key| scraps_of(key));
                 values.iter().for_each(|value| refer_to(value, found));
             }

@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 pub(super) struct View {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     /// For each byte, where what it was decoded from begins and ends in the text.
-    spans: Vec<Span>,
+    spans: Vec<TextSpan>,
     /// Where in the text an escape begins that the text's end cuts off.
     pub(super) cut: Option<usize>,
 }
 
 /// Where something begins and ends in a text.
-pub(super) type Span = (u32, u32);
+pub(super) type TextSpan = (u32, u32);
 
 /// How a text may be encoded. It is written into journals: none is ever given another meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl View {
         Self { bytes: Zeroizing::new(Vec::with_capacity(capacity)), spans: Vec::with_capacity(capacity), cut: None }
     }
 
-    fn push(&mut self, byte: u8, span: Span) {
+    fn push(&mut self, byte: u8, span: TextSpan) {
         if !is_break(byte) {
             self.bytes.push(byte);
             self.spans.push(span);
@@ -94,7 +94,7 @@ impl View {
     }
 
     /// For each of the bytes `start..end`, where it came from.
-    pub(super) fn spans(&self, start: usize, end: usize) -> &[Span] {
+    pub(super) fn spans(&self, start: usize, end: usize) -> &[TextSpan] {
         self.spans.get(start..end).unwrap_or_default()
     }
 
@@ -167,12 +167,12 @@ pub(super) fn chunks(encoding: Encoding, bytes: &[u8]) -> impl Iterator<Item = C
         };
         let mut decoded = [0; 4];
         let (taken, length, cut) = match step {
-            Step::Bytes(taken, byte) => {
+            Decoded::Bytes(taken, byte) => {
                 decoded[0] = byte.unwrap_or_default();
                 (taken, usize::from(byte.is_some()), false)
             }
-            Step::Char(taken, c) => (taken, c.encode_utf8(&mut decoded).len(), false),
-            Step::Cut => {
+            Decoded::Char(taken, c) => (taken, c.encode_utf8(&mut decoded).len(), false),
+            Decoded::Cut => {
                 decoded[0] = rest.first().copied().unwrap_or_default();
                 (1, 1, true)
             }
@@ -189,7 +189,7 @@ pub(super) fn is_break(byte: u8) -> bool {
 }
 
 /// What the beginning of some bytes decodes to.
-enum Step {
+enum Decoded {
     /// So many bytes are one byte, or none.
     Bytes(usize, Option<u8>),
     /// So many bytes are a character.
@@ -198,86 +198,86 @@ enum Step {
     Cut,
 }
 
-fn literal(rest: &[u8]) -> Step {
-    Step::Bytes(1, rest.first().copied())
+fn literal(rest: &[u8]) -> Decoded {
+    Decoded::Bytes(1, rest.first().copied())
 }
 
-fn percent(rest: &[u8]) -> Step {
+fn percent(rest: &[u8]) -> Decoded {
     match rest {
-        [b'%'] => Step::Cut,
-        [b'%', one] if hex_digit(*one).is_some() => Step::Cut,
+        [b'%'] => Decoded::Cut,
+        [b'%', one] if hex_digit(*one).is_some() => Decoded::Cut,
         [b'%', high, low, ..] => match (hex_digit(*high), hex_digit(*low)) {
-            (Some(high), Some(low)) => Step::Bytes(3, Some(high << 4 | low)),
+            (Some(high), Some(low)) => Decoded::Bytes(3, Some(high << 4 | low)),
             _ => literal(rest),
         },
         _ => literal(rest),
     }
 }
 
-fn form(rest: &[u8]) -> Step {
+fn form(rest: &[u8]) -> Decoded {
     match rest {
-        [b'+', ..] => Step::Bytes(1, Some(b' ')),
+        [b'+', ..] => Decoded::Bytes(1, Some(b' ')),
         _ => percent(rest),
     }
 }
 
-fn backslash(rest: &[u8]) -> Step {
+fn backslash(rest: &[u8]) -> Decoded {
     match rest {
-        [b'\\'] => Step::Cut,
-        [b'\\', b'n' | b'r', ..] => Step::Bytes(2, None),
-        [b'\\', b't', ..] => Step::Bytes(2, Some(b'\t')),
-        [b'\\', b'b', ..] => Step::Bytes(2, Some(8)),
-        [b'\\', b'f', ..] => Step::Bytes(2, Some(12)),
+        [b'\\'] => Decoded::Cut,
+        [b'\\', b'n' | b'r', ..] => Decoded::Bytes(2, None),
+        [b'\\', b't', ..] => Decoded::Bytes(2, Some(b'\t')),
+        [b'\\', b'b', ..] => Decoded::Bytes(2, Some(8)),
+        [b'\\', b'f', ..] => Decoded::Bytes(2, Some(12)),
         [b'\\', b'x', high, low, ..] => match (hex_digit(*high), hex_digit(*low)) {
-            (Some(high), Some(low)) => Step::Bytes(4, Some(high << 4 | low)),
-            _ => Step::Bytes(1, None),
+            (Some(high), Some(low)) => Decoded::Bytes(4, Some(high << 4 | low)),
+            _ => Decoded::Bytes(1, None),
         },
-        [b'\\', b'x'] => Step::Cut,
-        [b'\\', b'x', one] if hex_digit(*one).is_some() => Step::Cut,
+        [b'\\', b'x'] => Decoded::Cut,
+        [b'\\', b'x', one] if hex_digit(*one).is_some() => Decoded::Cut,
         [b'\\', b'u', digits @ ..] => unicode(digits),
         // Also a backslash itself: taken as a pair, or the second would be read as the beginning of another escape.
-        [b'\\', escaped, ..] if escaped.is_ascii() => Step::Bytes(2, Some(*escaped)),
-        [b'\\', ..] => Step::Bytes(1, None),
+        [b'\\', escaped, ..] if escaped.is_ascii() => Decoded::Bytes(2, Some(*escaped)),
+        [b'\\', ..] => Decoded::Bytes(1, None),
         _ => literal(rest),
     }
 }
 
 /// What follows `\u`.
-fn unicode(digits: &[u8]) -> Step {
+fn unicode(digits: &[u8]) -> Decoded {
     let unit = |digits: &[u8]| -> Option<u32> {
         digits.get(..4)?.iter().try_fold(0, |value, digit| Some(value << 4 | u32::from(hex_digit(*digit)?)))
     };
     if digits.len() < 4 && digits.iter().all(|digit| hex_digit(*digit).is_some()) {
-        return Step::Cut;
+        return Decoded::Cut;
     }
     match unit(digits) {
         Some(high @ 0xD800..0xDC00) => {
             let low = digits.get(4..).unwrap_or_default();
             if low.len() < 6 && (b"\\u".starts_with(low) || low.starts_with(b"\\u")) {
-                return Step::Cut;
+                return Decoded::Cut;
             }
             match low.strip_prefix(b"\\u").and_then(unit) {
                 Some(low @ 0xDC00..0xE000) => {
                     match char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)) {
-                        Some(c) => Step::Char(12, c),
-                        None => Step::Bytes(1, None),
+                        Some(c) => Decoded::Char(12, c),
+                        None => Decoded::Bytes(1, None),
                     }
                 }
-                Some(_) | None => Step::Bytes(1, None),
+                Some(_) | None => Decoded::Bytes(1, None),
             }
         }
-        Some(unit) => char::from_u32(unit).map_or(Step::Bytes(1, None), |c| Step::Char(6, c)),
-        None => Step::Bytes(1, None),
+        Some(unit) => char::from_u32(unit).map_or(Decoded::Bytes(1, None), |c| Decoded::Char(6, c)),
+        None => Decoded::Bytes(1, None),
     }
 }
 
 /// `\101`: up to three octal digits.
-fn octal(rest: &[u8]) -> Step {
+fn octal(rest: &[u8]) -> Decoded {
     let Some(digits) = rest.strip_prefix(b"\\") else { return literal(rest) };
     let length = digits.iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
     let value = digits.iter().take(length).fold(0_u32, |value, digit| value << 3 | u32::from(digit - b'0'));
     match u8::try_from(value) {
-        Ok(byte) if length > 0 => Step::Bytes(1 + length, Some(byte)),
+        Ok(byte) if length > 0 => Decoded::Bytes(1 + length, Some(byte)),
         _ => backslash(rest),
     }
 }
@@ -286,20 +286,20 @@ fn octal(rest: &[u8]) -> Step {
 pub(super) const NAMED: [(&[u8], u8); 5] =
     [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
 
-fn xml(rest: &[u8]) -> Step {
+fn xml(rest: &[u8]) -> Decoded {
     /// `&#x10FFFF;`, and a few zeros more.
     const LONGEST: usize = 14;
     if rest.first() != Some(&b'&') {
         return literal(rest);
     }
     if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
-        return Step::Bytes(name.len(), Some(*byte));
+        return Decoded::Bytes(name.len(), Some(*byte));
     }
     let window = rest.get(..LONGEST).unwrap_or(rest);
     let Some(end) = window.iter().position(|byte| *byte == b';') else {
         let open =
             rest.len() < LONGEST && rest.iter().skip(1).all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#');
-        return if open { Step::Cut } else { literal(rest) };
+        return if open { Decoded::Cut } else { literal(rest) };
     };
     let number = window.get(1..end).and_then(|name| std::str::from_utf8(name).ok()).and_then(|name| {
         let digits = name.strip_prefix('#')?;
@@ -312,14 +312,14 @@ fn xml(rest: &[u8]) -> Step {
         u32::from_str_radix(digits, radix).ok().filter(|_| all)
     });
     match number.and_then(char::from_u32) {
-        Some(c) => Step::Char(end + 1, c),
+        Some(c) => Decoded::Char(end + 1, c),
         None => literal(rest),
     }
 }
 
-fn quotes(rest: &[u8]) -> Step {
+fn quotes(rest: &[u8]) -> Decoded {
     match rest {
-        [b'\'' | b'"' | b'\\', ..] => Step::Bytes(1, None),
+        [b'\'' | b'"' | b'\\', ..] => Decoded::Bytes(1, None),
         _ => literal(rest),
     }
 }
@@ -333,7 +333,7 @@ fn separators(rest: &[u8]) -> usize {
     rest.iter().take(8).take_while(|byte| is_separator(**byte)).count()
 }
 
-fn hex(rest: &[u8]) -> Step {
+fn hex(rest: &[u8]) -> Decoded {
     let is_pair = |rest: &[u8]| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
     let mut behind = separators(rest);
     let marked = rest.get(behind..).unwrap_or_default();
@@ -341,26 +341,26 @@ fn hex(rest: &[u8]) -> Step {
         behind += 2;
     }
     if behind > 0 && rest.get(behind..).is_some_and(is_pair) {
-        return Step::Bytes(behind, None);
+        return Decoded::Bytes(behind, None);
     }
-    Step::Bytes(1, rest.first().map(u8::to_ascii_lowercase))
+    Decoded::Bytes(1, rest.first().map(u8::to_ascii_lowercase))
 }
 
 /// A byte as a number by itself, or what is between two of them.
-fn number(before: Option<u8>, rest: &[u8], read: fn(&[u8]) -> Option<u8>) -> Step {
+fn number(before: Option<u8>, rest: &[u8], read: fn(&[u8]) -> Option<u8>) -> Decoded {
     let inside = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
     let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let ends = rest.get(digits).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.');
     if digits > 0 && !inside && ends {
         return match rest.get(..digits).and_then(read) {
-            Some(byte) => Step::Bytes(digits, Some(byte)),
+            Some(byte) => Decoded::Bytes(digits, Some(byte)),
             None => literal(rest),
         };
     }
     let between = separators(rest);
     let follows = rest.get(between).is_some_and(u8::is_ascii_digit);
     if between > 0 && follows && before.is_some_and(|byte| byte.is_ascii_digit()) {
-        return Step::Bytes(between, None);
+        return Decoded::Bytes(between, None);
     }
     literal(rest)
 }
