@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kiln_span::millis;
 use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
-use super::stage::millis;
 use crate::call::gate::Replay;
 use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
 use crate::event::{Event, EventKind, Failure};

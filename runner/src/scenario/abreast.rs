@@ -62,7 +62,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::panic, reason = "a test of panics")]
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "a test of panics")]
 mod tests {
     use std::sync::{Condvar, Mutex, PoisonError};
     use std::time::Duration;
