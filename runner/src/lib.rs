@@ -21,6 +21,7 @@ pub mod contract;
 pub mod diagnostic;
 pub mod event;
 pub mod files;
+pub mod harmless;
 pub mod host;
 pub mod journal;
 mod json;

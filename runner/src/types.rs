@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::harmless::is_unseen;
+
 pub use place::Place;
 pub use retry_class::RetryClass;
 
@@ -339,13 +341,6 @@ impl Arn {
     pub fn resource(&self) -> &str {
         self.part(5)
     }
-}
-
-/// Control characters, and those that take no room or change the order in which others are read.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn check_identifier(text: &str) -> Result<(), String> {

@@ -1,5 +1,5 @@
-//! What keeps the house in order: folders of the runner import in the one direction that ARCHITECTURE.md has, and no two types of a
-//! crate have one name.
+//! What keeps the house in order: folders of the runner import in the one direction that ARCHITECTURE.md has, no two types of a
+//! crate have one name, and what has one place is nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -280,4 +280,32 @@ fn a_type_that_is_declared_twice_is_found() {
     assert!(found.contains("`Event` is declared in ") && found.contains("`State` is declared in "), "{found}");
     let found = shared_names("runner", &sources("runner"), &[Convention { crate_folder: "runner", ..CONVENTIONS[0] }]);
     assert_eq!(found, ["runner: `State` is not declared twice: it needs no convention"]);
+}
+
+/// The code of the runner, but for its tests: each file, and its text.
+fn code() -> Vec<(String, String)> {
+    let root = repository().join("runner/src");
+    let mut all = Vec::new();
+    files(&root, &mut all);
+    let named = |path: PathBuf| {
+        let below = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+        let text = read(&path).split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+        (below, text)
+    };
+    all.into_iter().map(named).filter(|(name, _)| !name.contains("tests")).collect()
+}
+
+#[test]
+fn only_one_room_knows_which_characters_and_words_act() {
+    // Lists of characters, tests of them, and the ways to write one out.
+    let own = Regex::new(r"\\u\{[0-9A-Fa-f]+\}'\s*(\.\.=|\|[^|])|char::is_control|\.is_control\(|\.escape_(unicode|debug|default)\(|##vso|strip_ansi")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (room, others): (Vec<_>, Vec<_>) = code().into_iter().partition(|(name, _)| name.starts_with("harmless/"));
+    assert!(room.iter().any(|(_, text)| own.is_match(text)), "the room itself is found");
+    let found: Vec<String> = others
+        .iter()
+        .flat_map(|(name, text)| own.find_iter(text).map(move |found| format!("{name}: {}", found.as_str())))
+        .filter(|found| !found.starts_with("report/screen.rs") && !found.starts_with("report/story.rs"))
+        .collect();
+    assert!(found.is_empty(), "what is harmless is decided in `harmless`: {}", found.join(", "));
 }

@@ -1,21 +1,23 @@
 //! Rehearsals: the same pipeline, host and SDK, in virtual time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::{EventKind, RunOutcome};
-use kiln_runner::plugin::{Engine, Plugins};
-use kiln_runner::rehearse::{Rehearsal, Rehearsed, START};
+use kiln_runner::rehearse::Rehearsed;
 use kiln_runner::report::Reports;
-use kiln_sim::WorldFile;
-use kiln_tests::{Kiln, Outcome, World, repository};
+use kiln_tests::{Kiln, Outcome, World, plugins, rehearsal, repository, web_service};
 use serde_json::Value;
 
 fn rehearse(arguments: &[&str]) -> Outcome {
     let pipeline = repository().join("pipelines/web-service.toml").display().to_string();
     let command = ["rehearse", &pipeline, "--input", "commit=4f2a9c1", "--output", "json"];
     Kiln::new(command.into_iter().chain(arguments.iter().copied())).run()
+}
+
+/// The same in this process.
+fn rehearsed(source: SourceFile, world: &str, seed: u64) -> Rehearsed {
+    let quiet = Box::new(Reports::new(Vec::new()));
+    let rehearsed = kiln_runner::rehearse::rehearse(rehearsal(source, world, seed), plugins(), quiet);
+    rehearsed.unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -32,7 +34,12 @@ fn twenty_minutes_pass_and_the_events_are_the_same_each_time() {
 
 #[test]
 fn another_seed_is_another_rehearsal() {
-    assert_ne!(rehearse(&["--seed", "1"]).stdout(), rehearse(&["--seed", "2"]).stdout());
+    let events = |seed| {
+        let rehearsed = rehearsed(web_service(), &World::web_service().text(), seed);
+        assert_eq!(rehearsed.outcome, RunOutcome::Done);
+        serde_json::to_string(&rehearsed.events).unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_ne!(events(1), events(2));
 }
 
 #[test]
@@ -44,23 +51,11 @@ fn a_world_that_is_not_there_is_asked_for() {
 
 /// The pipeline of the web service with an alarm that is watched for two hours, in a role whose sessions last one.
 fn watched_for_two_hours(world: World) -> Rehearsed {
-    let path = repository().join("pipelines/web-service.toml");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let source = web_service();
     let longer =
-        text.replace("bake = \"10m\"", "bake = \"2h\"").replace("timeout     = \"30m\"", "timeout     = \"3h\"");
+        source.text.replace("bake = \"10m\"", "bake = \"2h\"").replace("timeout     = \"30m\"", "timeout     = \"3h\"");
     assert!(longer.contains("bake = \"2h\"") && longer.contains("timeout     = \"3h\""), "the pipeline was changed");
-    let rehearsal = Rehearsal {
-        source: SourceFile::new(path.display().to_string(), longer),
-        inputs: BTreeMap::from([("commit".to_owned(), "4f2a9c1".to_owned())]),
-        env: BTreeMap::new(),
-        world: WorldFile::parse(&world.text()).unwrap_or_else(|error| panic!("{error}")),
-        seed: 7,
-        start: START,
-        max_parallel: None,
-    };
-    let plugins = Arc::new(Plugins::new(Engine::new(None).unwrap_or_else(|error| panic!("{error}"))));
-    let quiet = Box::new(Reports::new(Vec::new()));
-    kiln_runner::rehearse::rehearse(rehearsal, plugins, quiet).unwrap_or_else(|error| panic!("{error}"))
+    rehearsed(SourceFile::new(source.name, longer), &world.text(), 7)
 }
 
 fn in_role(max_session: &str) -> World {

@@ -1,8 +1,12 @@
 //! `kiln test`: the scenarios of the README's pipeline pass, each fails where it should, and broken ones are told.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use kiln_tests::{Kiln, Outcome, repository};
+use kiln_runner::pipeline;
+use kiln_runner::scenario::{self, Knowledge, Scenario, Tested};
+use kiln_tests::{Kiln, Outcome, plugins, repository, web_service};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use toml::{Table, Value};
@@ -265,4 +269,55 @@ fn one_seed_gives_one_result() {
         scenario.get("simulated-millis").cloned().unwrap_or_default()
     };
     assert_eq!(run("7"), run("7"));
+}
+
+/// The scenarios of the pipeline whose names contain one of `names`.
+fn loaded(pipeline: &Path, known: &Knowledge, names: &[&str]) -> Vec<Scenario> {
+    let files = scenario::find(&scenario::default_directory(pipeline), None).unwrap_or_else(|error| panic!("{error}"));
+    let wanted = |file: &PathBuf| names.iter().any(|name| file.display().to_string().contains(name));
+    let load = |file: PathBuf| scenario::load(&file, pipeline, known).unwrap_or_else(|problems| panic!("{problems}"));
+    files.into_iter().filter(wanted).map(load).collect()
+}
+
+/// All that a scenario's rehearsal left, but for the time on the wall.
+fn left(tested: &Tested) -> String {
+    let trial = tested.result.as_ref().unwrap_or_else(|error| panic!("{}: {error}", tested.name));
+    let rehearsed = &trial.rehearsed;
+    let events = serde_json::to_string(&rehearsed.events).unwrap_or_else(|error| panic!("{error}"));
+    let (effects, unmet) = (&rehearsed.effects, &trial.unmet);
+    format!(
+        "{} {:?} {} ms\n{events}\n{effects:?}\n{}\n{unmet:?}",
+        tested.name, rehearsed.outcome, rehearsed.millis, rehearsed.after
+    )
+}
+
+#[test]
+fn side_by_side_each_scenario_goes_as_it_goes_alone() {
+    let (source, plugins) = (web_service(), plugins());
+    let checked = pipeline::check(&source, plugins.as_ref()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let known = Knowledge::of(&checked);
+    let names = ["alarm-during", "all-goes-well", "build-faults-once", "scan-finds-c", "tasks-crash-at-half"];
+    let scenarios = loaded(Path::new(&pipeline()), &known, &names);
+    assert_eq!(scenarios.len(), names.len());
+    let mut told = Vec::new();
+    let together = scenario::try_all(&scenarios, &source, &plugins, 8, |one| told.push(one.name.clone()));
+    let names: Vec<&String> = scenarios.iter().map(|scenario| &scenario.name).collect();
+    assert_eq!(told.iter().collect::<Vec<_>>(), names, "they are told in the order of their files");
+    let alone = scenario::try_all(&scenarios, &source, &plugins, 1, |_| ());
+    for (together, alone) in together.iter().zip(&alone) {
+        assert!(together.passed() && left(together) == left(alone), "{} goes otherwise beside others", alone.name);
+    }
+    let outcomes: Vec<String> = alone.iter().map(left).collect();
+    assert!(outcomes.iter().any(|one| one.contains("Failed")) && outcomes.iter().any(|one| one.contains("Done")));
+}
+
+#[test]
+fn a_signal_ends_the_scenarios_that_are_at_work() {
+    let running = Kiln::new(["test", &pipeline()]).start();
+    std::thread::sleep(Duration::from_millis(1500));
+    let process = i32::try_from(running.id()).ok().and_then(Pid::from_raw).unwrap_or_else(|| panic!("no process"));
+    kill_process(process, Signal::TERM).unwrap_or_else(|error| panic!("{error}"));
+    let outcome = running.end_within(Duration::from_secs(10));
+    assert_eq!(outcome.code(), None, "the signal ended it: {}", outcome.all());
+    assert!(!outcome.stdout().contains(" scenarios in "), "not all were tried: {}", outcome.all());
 }

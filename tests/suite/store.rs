@@ -128,7 +128,7 @@ fn a_journal_is_carried_and_fetched_elsewhere() -> Checked {
         journal.append_durable(&record(13, "the last".to_owned())).await?;
 
         let fetched = fetch(table, &run, there.path()).await?;
-        let original = read(&journal.path().to_owned())?;
+        let original = read(journal.path())?;
         assert_eq!(read(&fetched.dir.join("journal"))?, original);
         assert_eq!(fetched.frames, original.entries.len() as u64);
         assert_eq!(std::fs::read(fetched.dir.join("journal"))?, std::fs::read(journal.path())?);

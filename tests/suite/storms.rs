@@ -4,13 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::{EventKind, RunOutcome, StageOutcome};
-use kiln_runner::plugin::{Engine, Plugins};
-use kiln_runner::rehearse::{Rehearsal, Rehearsed, START, rehearse};
+use kiln_runner::plugin::Plugins;
+use kiln_runner::rehearse::{Rehearsed, rehearse};
 use kiln_runner::report::Reports;
-use kiln_sim::WorldFile;
-use kiln_tests::{Chance, World, repository};
+use kiln_tests::{Chance, World, plugins, rehearsal, web_service};
 
 /// How many storms a test run draws unless it is told.
 const STORMS: u64 = 40;
@@ -61,18 +59,7 @@ fn storm(seed: u64) -> World {
 }
 
 fn rehearsed(seed: u64, plugins: &Arc<Plugins>) -> Result<Rehearsed, String> {
-    let path = repository().join("pipelines/web-service.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let world = WorldFile::parse(&storm(seed).text()).map_err(|error| error.to_string())?;
-    let rehearsal = Rehearsal {
-        source: SourceFile::new(path.display().to_string(), text),
-        inputs: BTreeMap::from([("commit".to_owned(), "4f2a9c1".to_owned())]),
-        env: BTreeMap::new(),
-        world,
-        seed,
-        start: START,
-        max_parallel: None,
-    };
+    let rehearsal = rehearsal(web_service(), &storm(seed).text(), seed);
     let quiet = Box::new(Reports::new(Vec::new()));
     rehearse(rehearsal, Arc::clone(plugins), quiet).map_err(|error| error.to_string())
 }
@@ -149,8 +136,7 @@ fn whatever_befalls_a_run_it_ends_as_promised() {
         Some(seed) => seed..seed + 1,
         None => 0..number("KILN_STORMS").unwrap_or(STORMS),
     };
-    let engine = Engine::new(None).unwrap_or_else(|error| panic!("{error}"));
-    let plugins = Arc::new(Plugins::new(engine));
+    let plugins = plugins();
     let mut done = 0;
     let mut wrong = Vec::new();
     for seed in seeds.clone() {

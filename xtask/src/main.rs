@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | test | crash | bench`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | bench`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod error;
 mod layout;
+mod lint;
 mod plugins;
 mod python;
 mod step;
@@ -38,7 +39,10 @@ enum Task {
     },
     /// Build everything and run pipelines/web-service.toml on the simulator.
     Demo,
-    /// Run everything that must pass: formats, builds, native tests of the plugins, the whole test suite.
+    /// What `test` begins with and needs no run: formats, what is said of the crates, clippy.
+    Lint,
+    /// Run everything that must pass: formats, clippy, what is said of the crates, builds, native tests of the plugins, the whole test
+    /// suite.
     Test {
         /// Without the tests that kill, reorder and alter thousands of runs: they take most of the time. CI runs all of them.
         #[arg(long)]
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
     let terminal = Terminal::new();
     let done = Layout::find().and_then(|layout| match arguments.task {
         Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
+        Task::Lint => lint::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Crash { seeds, seed, kiln } => {

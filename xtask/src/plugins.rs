@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::step::{Terminal, cargo, status, succeed, succeeds_quietly};
 
 /// No WASI: a plugin can do nothing but what the contract offers.
-const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Members of the guests' workspace that are no plugins.
 const LIBRARIES: [&str; 1] = ["sdk"];
 

@@ -4,7 +4,7 @@
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
-use crate::{browser, plugins, python};
+use crate::{browser, lint, plugins, python};
 
 /// What a quick run leaves out, as the profile `quick` of nextest does.
 const LONG: [&str; 4] = ["crash::", "schedules::", "altered::", "storms::"];
@@ -13,11 +13,7 @@ const NO_CARGO: &str = "install Rust from https://rustup.rs";
 
 /// Run it all; the first step that fails ends it.
 pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool) -> Result<(), TaskError> {
-    terminal.heading("format");
-    for workspace in [layout.root.clone(), layout.guests()] {
-        succeed(cargo().current_dir(workspace).args(["fmt", "--all", "--check"]), NO_CARGO)?;
-    }
-    plugins::build(layout, terminal, false)?;
+    lint::run(layout, terminal)?;
     plugins::test(layout, terminal)?;
     build_host(layout, terminal)?;
     let python = python::ensure(layout, terminal)?;

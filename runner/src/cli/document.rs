@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Write};
 
 use super::exit::Exit;
 use super::say::complain;
+use crate::harmless;
 
 /// Write to stdout with `render`, then answer `exit`. A reader that closes early (`| head`) is no error.
 pub(super) fn write(exit: Exit, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Exit {
@@ -26,7 +27,7 @@ pub(super) fn write(exit: Exit, render: impl FnOnce(&mut Vec<u8>) -> io::Result<
 /// Write a value as JSON for people and scripts alike.
 pub(super) fn write_json(exit: Exit, value: &impl serde::Serialize) -> Exit {
     write(exit, |out| {
-        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(harmless::json(value, true)?.as_bytes())?;
         out.write_all(b"\n")
     })
 }

@@ -15,8 +15,9 @@ use super::dispatch::Global;
 use super::document::write_json;
 use super::exit::Exit;
 use super::say::{complain, note, say};
-use crate::diagnostic::{self, Diagnostic, SourceFile, visible};
+use crate::diagnostic::{self, Diagnostic, SourceFile};
 use crate::files::{self, Kept};
+use crate::harmless::line;
 use crate::pipeline::{self, Pipeline, PluginSource, Values};
 use crate::plugin::{CacheDir, Engine, Plugins};
 use crate::report::Output;
@@ -170,5 +171,5 @@ pub(super) fn coloured() -> bool {
 
 /// A path as messages show it.
 pub(super) fn shown(path: &Path) -> String {
-    visible(&path.display().to_string())
+    line(&path.display().to_string()).into_owned()
 }

@@ -12,6 +12,7 @@ use super::document::{write, write_json};
 use super::exit::Exit;
 use super::load::open_plugins;
 use super::say::complain;
+use crate::harmless::line;
 use crate::pipeline::PluginSource;
 use crate::plugin::{Plugin, standard_names};
 use crate::report::Output;
@@ -65,7 +66,7 @@ fn list(global: &Global) -> Result<Exit, Exit> {
         }
         for plugin in &plugins {
             let said = &plugin.description;
-            writeln!(out, "{:<16} {:<8} {}", said.name, said.version, said.summary)?;
+            writeln!(out, "{:<16} {:<8} {}", line(&said.name), line(&said.version), line(&said.summary))?;
         }
         Ok(())
     }))
@@ -98,19 +99,20 @@ fn inspect(named: &str, global: &Global) -> Result<Exit, Exit> {
         ));
     }
     Ok(write(Exit::Done, |out| {
-        writeln!(out, "{} {}\n{}\n", said.name, said.version, said.summary)?;
+        writeln!(out, "{} {}\n{}\n", line(&said.name), line(&said.version), line(&said.summary))?;
         writeln!(out, "digest    {}", plugin.digest)?;
         writeln!(out, "undo      {}", if said.undoable { "yes" } else { "there is nothing to undo" })?;
-        writeln!(out, "imports   {}", plugin.imports.join("\n          "))?;
+        let imports: Vec<_> = plugin.imports.iter().map(|import| line(import)).collect();
+        writeln!(out, "imports   {}", imports.join("\n          "))?;
         writeln!(out, "\nwith")?;
         properties(out, &said.config_schema)?;
         writeln!(out, "\noutputs")?;
         properties(out, &said.output_schema)?;
         writeln!(out, "\npermissions")?;
         for asked in &said.permissions {
-            writeln!(out, "  {:<44} {}", asked.action, asked.reason)?;
+            writeln!(out, "  {:<44} {}", asked.action, line(&asked.reason))?;
             for resource in &asked.resources {
-                writeln!(out, "    on {resource}")?;
+                writeln!(out, "    on {}", line(&resource.to_string()))?;
             }
         }
         Ok(())
@@ -130,7 +132,7 @@ fn properties(out: &mut Vec<u8>, schema: &serde_json::Value) -> std::io::Result<
     for (name, property) in properties {
         let described = property.get("description").and_then(|text| text.as_str()).unwrap_or_default();
         let mark = if required.contains(&name.as_str()) { " (required)" } else { "" };
-        writeln!(out, "  {:<28} {}", format!("{name}{mark}"), described.replace('\n', " "))?;
+        writeln!(out, "  {:<28} {}", format!("{}{mark}", line(name)), line(described))?;
     }
     Ok(())
 }

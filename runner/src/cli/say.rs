@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exit::Exit;
-use crate::diagnostic::visible;
+use crate::harmless::lines;
 use crate::report::Courier;
-use crate::secrets::redact::sanitise;
 
 /// Who takes words to stderr, where nobody may wait for it.
 static APART: OnceLock<Courier<Vec<u8>>> = OnceLock::new();
@@ -82,13 +81,15 @@ static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 impl Write for Trace {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let Some(courier) = APART.get() else { return io::stderr().write(event) };
-        if courier.has_room(event.len(), ROOM) {
+        let words = traced(event);
+        let Some(courier) = APART.get() else { return io::stderr().write_all(words.as_bytes()).map(|()| event.len()) };
+        if courier.has_room(words.len(), ROOM) {
             match LEFT_OUT.swap(0, Ordering::Relaxed) {
                 0 => {}
                 more => courier.bring(format!("({more} events of the trace were left out here)\n").into_bytes(), 0),
             }
-            courier.bring(event.to_vec(), event.len());
+            let room = words.len();
+            courier.bring(words.into_bytes(), room);
         } else {
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
         }
@@ -98,6 +99,11 @@ impl Write for Trace {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// An event of the trace, which may hold anything that an error says.
+fn traced(event: &[u8]) -> String {
+    harmless(&String::from_utf8_lossy(event)) + "\n"
 }
 
 /// A message under its label.
@@ -112,19 +118,24 @@ pub(super) fn indented(text: &str) -> String {
 
 /// `text` with what would do something to a terminal written out, and without what a CI service takes for a command.
 pub(super) fn harmless(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(visible).collect();
-    sanitise(&lines.join("\n"))
+    lines(text).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts};
 
     #[test]
     fn what_is_said_cannot_act_on_a_terminal_or_a_ci_service() {
         assert_eq!(paragraph("error", "cannot read a.toml: gone"), "error: cannot read a.toml: gone\n");
-        assert_eq!(paragraph("error", "\u{1b}[2J\u{202e}x\u{7}"), "error: \\u{001B}[2J\\u{202E}x\\u{0007}\n");
+        assert_eq!(paragraph("error", "\u{1b}[2J\u{202e}x\u{7}"), "error: \\u{1b}[2J\\u{202e}x\\u{7}\n");
         assert_eq!(paragraph("note", "a\nerror: b\r\n::error::c"), "note: a\n    error: b\n    : :error::c\n");
         assert_eq!(paragraph("note", "##vso[x]"), "note: # #vso[x]\n");
+        for text in HOSTILE {
+            assert_eq!(acts(&paragraph("error", text)), None);
+            assert_eq!(acts(&indented(text)), None);
+            assert_eq!(acts(&traced(text.as_bytes())), None);
+        }
     }
 }

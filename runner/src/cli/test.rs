@@ -1,11 +1,8 @@
 //! `kiln test`: try the scenarios of a pipeline.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use clap::Args;
@@ -17,11 +14,9 @@ use super::exit::Exit;
 use super::load::{self, PipelineFile, coloured, show};
 use super::page;
 use super::say::{complain, note, say};
-use crate::diagnostic::SourceFile;
 use crate::pipeline;
-use crate::plugin::Plugins;
 use crate::report::{Output, Style};
-use crate::scenario::{self, Knowledge, Problems, Scenario, Tally, Tested};
+use crate::scenario::{self, Knowledge, Problems, Scenario, Tally};
 
 const AFTER_HELP: &str = "\
 A scenario says what happens to the pipeline in a simulated account and what is expected of it. Those of `web.toml` are the
@@ -66,7 +61,8 @@ impl Test {
         let scenarios = self.scenarios(&Knowledge::of(&pipeline), global.output)?;
         let kept = scenarios.iter().fold(load::kept(global, &self.pipeline, &pipeline), |kept, one| one.keep(kept));
         let junit = self.junit.as_deref().map(|path| page::destination("the results", path, kept)).transpose()?;
-        let tested = try_all(&scenarios, &source, &plugins, |tested| {
+        let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let tested = scenario::try_all(&scenarios, &source, &plugins, workers, |tested| {
             if global.output != Output::Json {
                 write(Exit::Done, |out| writeln!(out, "{}", scenario::headline(tested, Style::of_stdout())));
             }
@@ -135,48 +131,4 @@ impl Test {
         say(&problems.render(coloured()));
         Err(Exit::Input)
     }
-}
-
-/// Try all, several at a time; `done` is told of each in the order of the list, as soon as all before it are done.
-fn try_all(
-    scenarios: &[Scenario],
-    source: &SourceFile,
-    plugins: &Arc<Plugins>,
-    mut done: impl FnMut(&Tested),
-) -> Vec<Tested> {
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(scenarios.len());
-    let next = AtomicUsize::new(0);
-    let mut tested = Vec::new();
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..workers {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(scenario) = scenarios.get(index) else { return };
-                    let result = scenario::try_out(scenario, source, plugins).map_err(|error| error.words(source));
-                    let tested = Tested {
-                        name: scenario.name.clone(),
-                        path: scenario.path.clone(),
-                        description: scenario.description.clone(),
-                        result,
-                    };
-                    if sender.send((index, tested)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut waiting = BTreeMap::new();
-        for (index, one) in receiver {
-            waiting.insert(index, one);
-            while let Some(one) = waiting.remove(&tested.len()) {
-                done(&one);
-                tested.push(one);
-            }
-        }
-    });
-    tested
 }

@@ -12,5 +12,4 @@ pub(crate) use list::Diagnostics;
 pub use literal_secret::{LiteralSecret, literal_secrets};
 pub use problem::{Diagnostic, Label, Severity};
 pub use render::{render, to_json};
-pub use source::{SourceFile, visible};
-pub(crate) use source::{escape, is_bidi, is_control, is_invisible};
+pub use source::SourceFile;

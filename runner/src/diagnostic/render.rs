@@ -1,9 +1,10 @@
 //! Writes problems for people and for machines.
 //!
 //! [`render`] draws a [`Diagnostic`] with its source line; [`to_json`] lists the same facts. Both mask literal secrets, and
-//! neither lets a character through that would do something to a terminal.
+//! neither lets anything through that would do something to a terminal or is a command to a CI service.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 use super::list::MORE;
 use super::literal_secret::{literal_secrets, masked};
 use super::problem::{Diagnostic, Label, Severity};
-use super::source::{SourceFile, is_hidden, symbol, visible};
+use super::source::SourceFile;
+use crate::harmless::{breaks, is_hidden, line, symbol};
 
 /// More than this many problems help nobody at once.
 const SHOWN: usize = 100;
@@ -41,7 +43,7 @@ pub fn render(diagnostics: &[Diagnostic], source: &SourceFile, colour: bool) -> 
         out.push_str(&format!("and {} more like these\n", listed.len()));
     }
     for diagnostic in unlisted {
-        out.push_str(&format!("{}\n", diagnostic.message));
+        out.push_str(&format!("{}\n", clean(&diagnostic.message)));
     }
     out
 }
@@ -60,7 +62,7 @@ pub fn to_json(diagnostics: &[Diagnostic], source: &SourceFile) -> Value {
             "code": diagnostic.code,
             "severity": diagnostic.severity.to_string(),
             "message": clean(&diagnostic.message),
-            "file": visible(&source.name),
+            "file": line(&source.name),
             "line": null, "column": null, "end-line": null, "end-column": null,
             "help": diagnostic.help.as_deref().map(clean),
         });
@@ -102,12 +104,12 @@ fn report<'a>(diagnostic: &'a Diagnostic, source: &SourceFile, room: &mut usize)
             });
             let snippet = Snippet::source(window.text.clone())
                 .line_start(window.first_line)
-                .path(visible(&source.name))
+                .path(line(&source.name).into_owned())
                 .annotations(annotations);
             group = group.element(snippet);
         }
         None => {
-            let name = visible(&source.name);
+            let name = line(&source.name).into_owned();
             group = group.element(match diagnostic.span() {
                 None => Origin::path(name),
                 Some(span) => {
@@ -159,7 +161,12 @@ fn window(labels: &[&Label], source: &SourceFile, room: &mut usize) -> Option<Wi
     let (first_line, _) = source.position(start);
     let mut window = Window { text: String::with_capacity(end - start), first_line, offsets: vec![(start, 0)] };
     let raw = source.text.get(start..end)?;
+    let broken = commands(raw);
     for (offset, c) in raw.char_indices() {
+        if broken.contains(&offset) {
+            window.text.push(' ');
+            window.offsets.push((start + offset, window.text.len()));
+        }
         // The end of a Windows line is no surprise to anybody.
         let ends_line = c == '\r' && matches!(raw.as_bytes().get(offset + 1), Some(b'\n') | None);
         if is_hidden(c) {
@@ -172,6 +179,17 @@ fn window(labels: &[&Label], source: &SourceFile, room: &mut usize) -> Option<Wi
     Some(window)
 }
 
+/// Where a space must stand in a text of several lines so that no CI service finds a command in them.
+fn commands(raw: &str) -> BTreeSet<usize> {
+    let mut places = BTreeSet::new();
+    let mut begin = 0;
+    for line in raw.split_inclusive('\n') {
+        places.extend(breaks(line).into_iter().map(|place| begin + place));
+        begin += line.len();
+    }
+    places
+}
+
 fn without_secrets(source: &SourceFile) -> Cow<'_, SourceFile> {
     let secrets = literal_secrets(&source.text);
     if secrets.is_empty() {
@@ -182,10 +200,10 @@ fn without_secrets(source: &SourceFile) -> Cow<'_, SourceFile> {
 
 fn clean(text: &str) -> Cow<'_, str> {
     let secrets = literal_secrets(text);
-    if secrets.is_empty() && !text.chars().any(|c| c == '\n' || is_hidden(c)) {
-        return Cow::Borrowed(text);
+    if secrets.is_empty() {
+        return line(text);
     }
-    Cow::Owned(visible(&masked(text, &secrets)))
+    Cow::Owned(line(&masked(text, &secrets)).into_owned())
 }
 
 #[cfg(test)]
@@ -219,13 +237,25 @@ mod tests {
         let here = source.text.find('y').unwrap_or_default();
         let shown = render(&[Diagnostic::error("c", "bad \x1b[31m name").at(here..here + 1, "this")], &source, false);
         insta::assert_snapshot!(shown, @r#"
-        error[c]: bad \u{001B}[31m name
+        error[c]: bad \u{1b}[31m name
          --> pipelines/web.toml:1:12
           |
         1 | a = "x�␛[2Jy" # end
           |            ^ this
         "#);
         assert!(!shown.contains('\x1b') && !shown.contains('\u{202E}'));
+    }
+
+    #[test]
+    fn a_ci_service_finds_no_command_in_a_line_of_the_source() {
+        let source = source("a = \"##vso[x]\"\n::error::y = 1\n");
+        let here = source.text.find('y').unwrap_or_default();
+        let shown = render(
+            &[Diagnostic::error("c", "##[error]m").at(here..here + 1, "this").note_at(5..6, "t")],
+            &source,
+            false,
+        );
+        insta::assert_snapshot!(shown);
     }
 
     #[test]

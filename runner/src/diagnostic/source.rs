@@ -79,57 +79,6 @@ impl SourceFile {
     }
 }
 
-/// Whether a character must not reach a terminal as it is: it moves the cursor, changes the order in which text is
-/// read, or cannot be seen.
-pub(crate) fn is_hidden(c: char) -> bool {
-    is_control(c) || is_bidi(c) || is_invisible(c)
-}
-
-/// Control characters but newline and tab, and Unicode's own line separators.
-pub(crate) fn is_control(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// Characters that change the order in which text is shown.
-pub(crate) fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Characters that take no room: two texts that differ by them look the same.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00AD}' | '\u{034F}' | '\u{180E}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
-        || matches!(c, '\u{E0000}'..='\u{E007F}')
-}
-
-/// `text` with every character that must not reach a terminal written as `\u{…}`; newlines become spaces.
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out.push(' '),
-            c if is_hidden(c) => out.push_str(&escape(c)),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// How a hidden character is written.
-pub(crate) fn escape(c: char) -> String {
-    format!("\\u{{{:04X}}}", c as u32)
-}
-
-/// What is shown in the place of a hidden character where each must take as much room as it did: Unicode's picture of a
-/// control character, or the sign for "something that cannot be shown".
-pub(crate) fn symbol(c: char) -> char {
-    match u32::from(c) {
-        code @ 0..=0x1F => char::from_u32(0x2400 + code),
-        0x7F => Some('\u{2421}'),
-        _ => None,
-    }
-    .unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,10 +99,5 @@ mod tests {
         let place = refused.map_err(|refused| refused.1.position(refused.0.span().map_or(0, |span| span.start)));
         assert_eq!(place, Err((2, 6)));
         assert_eq!(SourceFile::from_bytes("p.toml", b"a".to_vec()), Ok(SourceFile::new("p.toml", "a")));
-    }
-
-    #[test]
-    fn hidden_characters_are_written_out() {
-        assert_eq!(visible("a\u{202E}b\x1b[31m\nc\t"), "a\\u{202E}b\\u{001B}[31m c\t");
     }
 }

@@ -34,8 +34,8 @@ impl Host for StageHost {
             (call, None) => {
                 let seal = |text: &str| work.run.redactor.seal_text(text).map_err(|error| stop(error.into()));
                 let record = Remember { call, name: seal(&name)?, value: seal(&value)? };
-                let answered = record.name.secrets().into_iter().chain(record.value.secrets());
-                if let Some(answer) = answered.filter(|id| id.is_answer()).last() {
+                let mut answered = record.name.secrets().into_iter().chain(record.value.secrets());
+                if let Some(answer) = answered.rfind(|id| id.is_answer()) {
                     // Whoever undoes it may not be able to ask for it again.
                     return Err(stop(HostStop::Limit(format!(
                         "it remembered what {} answered; remember what to ask for, not what is secret",

@@ -33,7 +33,7 @@ pub use record::{
     Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, Phase, Reconciled, Record,
     Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd, UndoStart, Verdict,
 };
-pub use replica::{Framed, Payload, Pushing, Replica, has_blob, header, payload, split_frames, tears_at};
+pub use replica::{Framed, Payload, Pushing, Replica, Slice, has_blob, header, payload, split_frames, tears_at};
 pub use script::{Mismatch, RecordedCall, Script, Step};
 pub(crate) use script::{asked_aws, asked_host, remembered, waited};
 pub use token::token;

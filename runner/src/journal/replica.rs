@@ -66,9 +66,12 @@ pub(super) fn framed(path: &std::path::Path, bytes: &[u8], offset: u64, seq: u64
     Ok(frames)
 }
 
-/// The frames that the bytes of a journal's frames hold, from the first on, without reading blobs: each one's number, kind and
-/// bytes. What a copy is compared with.
-pub fn split_frames(bytes: &[u8]) -> Result<Vec<(u64, &'static str, &[u8])>, String> {
+/// One frame: its number, its kind and its bytes.
+pub type Slice<'a> = (u64, &'static str, &'a [u8]);
+
+/// The frames that the bytes of a journal's frames hold, from the first on, without reading blobs. What a copy is
+/// compared with.
+pub fn split_frames(bytes: &[u8]) -> Result<Vec<Slice<'_>>, String> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {

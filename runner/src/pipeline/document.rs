@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::text::{hidden_in, hidden_in_key};
+use super::inspect::{hidden_in, hidden_in_key};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 
 /// Syntax errors beyond this number are not told.

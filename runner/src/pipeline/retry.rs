@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use kiln_span::millis;
+
 use super::file::Jitter;
 
 /// How often a stage is tried, and how long it rests between attempts.
@@ -32,10 +34,6 @@ impl Retry {
         };
         Duration::from_millis(rest)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A share of `whole` between nothing and all of it, even where `chance` is evenly spread.

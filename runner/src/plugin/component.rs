@@ -14,11 +14,12 @@ use super::compile::compile;
 use super::engine::Engine;
 use super::error::PluginError;
 use super::notes::Note;
+use super::quote::quoted;
 use super::schema;
-use super::text::{is_odd, quoted};
 use crate::contract::Limits;
 use crate::contract::bindings::StagePre;
 use crate::contract::bindings::exports::kiln::stage::lifecycle;
+use crate::harmless::is_unseen;
 use crate::host::{StageHost, trap_reason};
 use crate::policy::{Declared, Grants};
 use crate::types::{Digest, Place, StageName};
@@ -208,7 +209,7 @@ const MAXIMUM_PERMISSIONS: usize = 100;
 
 fn check_description(said: lifecycle::Description) -> Result<Description, String> {
     let schema = |what: &str, text: &str| schema::read(text).map_err(|reason| format!("its {what} schema {reason}"));
-    let plausible = |text: &str| (1..=600).contains(&text.len()) && !text.chars().any(is_odd);
+    let plausible = |text: &str| (1..=600).contains(&text.len()) && !text.chars().any(is_unseen);
     if said.name.parse::<StageName>().is_err() {
         let name = said.name.chars().take(100).collect::<String>();
         return Err(format!("its name {name:?} is not made of lower-case letters, digits and hyphens"));

@@ -6,9 +6,9 @@ mod component;
 mod engine;
 mod error;
 mod notes;
+mod quote;
 mod registry;
 mod schema;
-mod text;
 
 pub use crate::contract::standard_names;
 pub use cache::{CacheDir, CacheError};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::text::is_odd;
+use crate::harmless::is_unseen;
 
 /// The longest schema, in bytes.
 const MAXIMUM_BYTES: usize = 256 << 10;
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
 }
 
 fn holds_odd_text(value: &Value) -> bool {
-    let odd = |text: &str| text.chars().any(|c| c != '\n' && is_odd(c));
+    let odd = |text: &str| text.chars().any(|c| c != '\n' && is_unseen(c));
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
         Value::String(text) => odd(text),

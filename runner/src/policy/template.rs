@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::pattern::{ArnPattern, PatternPiece, ResourcePattern};
 use super::untied::{Tie, tie};
+use crate::harmless::is_unseen;
 use crate::types::Arn;
 use crate::types::Place;
 
@@ -323,7 +324,7 @@ impl Resolver<'_> {
             "it is empty"
         } else if name.contains(':') {
             "a name must not hold `:`, which would begin another part of the ARN"
-        } else if name.chars().any(is_hidden) {
+        } else if name.chars().any(is_unseen) {
             "a name must not hold control characters or invisible ones"
         } else if name.ends_with('/') {
             "a name must not end with `/`, which would reach to all that is below it"
@@ -385,11 +386,6 @@ fn slash_follows(parts: &[ArnPart]) -> bool {
     false
 }
 
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 fn parse(template: &str) -> Result<Vec<ArnPart>, String> {
     let mut parts = Vec::new();
     let mut text = String::new();
@@ -405,7 +401,7 @@ fn parse(template: &str) -> Result<Vec<ArnPart>, String> {
                 '*' => ArnPart::Run,
                 '?' => ArnPart::One,
                 '$' => return Err("`$` must be followed by `{`".to_owned()),
-                c if is_hidden(c) || c.is_whitespace() => {
+                c if is_unseen(c) || c.is_whitespace() => {
                     return Err(format!("it holds the character U+{:04X}", c as u32));
                 }
                 c => {

@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 
-use super::text;
+use super::fit;
+use crate::harmless;
 
 /// Write rows under a head, each column as wide as its widest cell.
 pub(crate) fn columns<const N: usize>(
@@ -12,16 +13,16 @@ pub(crate) fn columns<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let clean = |cells: [String; N]| cells.map(|cell| text::clean(&cell).into_owned());
+    let clean = |cells: [String; N]| cells.map(|cell| harmless::line(&cell).into_owned());
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows.into_iter().map(clean)).collect();
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = text::width(cell).max(*width);
+            *width = fit::width(cell).max(*width);
         }
     }
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| text::pad(cell, width)).collect();
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fit::pad(cell, width)).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
@@ -30,6 +31,16 @@ pub(crate) fn columns<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts};
+
+    #[test]
+    fn foreign_text_cannot_act() {
+        for text in HOSTILE {
+            let mut out = Vec::new();
+            assert!(columns(["ONE"], [[text.to_owned()]], &mut out).is_ok());
+            assert_eq!(acts(&String::from_utf8_lossy(&out)), None);
+        }
+    }
 
     #[test]
     fn each_column_is_as_wide_as_its_widest_cell() {

@@ -14,7 +14,7 @@ use super::sentence::{self, Weight};
 use super::sink::Report;
 use super::style::{Style, Tone};
 use super::summary::Summary;
-use super::{duration, summary_text, text};
+use super::{fit, summary_text};
 use crate::clock::Clock;
 use crate::event::{Event, EventKind, StageOutcome};
 use crate::types::StageName;
@@ -68,7 +68,7 @@ impl<W: Write + Send> Console<W> {
                 self.live.stage_does(stage, &sentence::status(message, *done, *total));
             }
             EventKind::StageRetrying { delay, .. } => {
-                self.live.stage_does(stage, &format!("waits {} before it tries again", duration::human(*delay)));
+                self.live.stage_does(stage, &format!("waits {} before it tries again", kiln_span::human(*delay)));
             }
             EventKind::UndoStarted => self.live.stage_runs(stage, event.at, "undoing what it did"),
             EventKind::StageFinished { .. } | EventKind::UndoFinished { .. } => self.live.stage_ended(stage),
@@ -96,7 +96,7 @@ impl<W: Write + Send> Console<W> {
         let ending = if self.summary.signal.is_some() { "; the run ends now" } else { "" };
         self.live.totals(&format!(
             "{ended} of {} ended{failed}, {running} at work{ending}",
-            text::count(all as u64, "stage")
+            fit::count(all as u64, "stage")
         ));
     }
 }
@@ -116,7 +116,7 @@ impl<W: Write + Send> Report for Console<W> {
         if let Some(remark) = remark.filter(|remark| self.verbose || remark.weight == Weight::Everyone) {
             let symbol = self.style.symbol(remark.symbol);
             let name = event.stage.as_ref().map_or(String::new(), |stage| {
-                format!("{}  ", self.style.paint(Tone::Strong, &text::pad(stage.as_str(), self.name_columns)))
+                format!("{}  ", self.style.paint(Tone::Strong, &fit::pad(stage.as_str(), self.name_columns)))
             });
             self.live.above(&format!("{symbol} {name}{}", remark.text));
         }
@@ -139,6 +139,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
     use crate::report::screen::Screen;
     use crate::report::story;
 
@@ -185,6 +186,16 @@ mod tests {
             watched.console.finish();
             watched.console.finish();
             watched.screen.text()
+        }
+    }
+
+    #[test]
+    fn foreign_text_cannot_act() {
+        for events in [story::crashing_tasks(), story::undo_fails()] {
+            for text in HOSTILE {
+                let events: Vec<Event> = events.iter().map(|event| poisoned(event, text)).collect();
+                assert_eq!(acts(&Watched::to_the_end(&events)), None);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use super::line_writer::LineWriter;
 use super::sink::Report;
 use crate::event::Event;
+use crate::harmless;
 
 /// Writes each event as one line of JSON and flushes it.
 pub struct Json<W> {
@@ -22,7 +23,7 @@ impl<W: Write + Send> Json<W> {
 
 impl<W: Write + Send> Report for Json<W> {
     fn event(&mut self, event: &Event) {
-        match serde_json::to_string(event) {
+        match harmless::json(event, false) {
             Ok(line) => self.lines.line(&line),
             // INVARIANT: events hold only strings, numbers and JSON values, which always serialise.
             Err(error) => tracing::error!(%error, seq = event.seq, "an event could not be written as JSON"),
@@ -36,8 +37,22 @@ impl<W: Write + Send> Report for Json<W> {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
     use crate::report::screen::Buffer;
     use crate::report::story;
+
+    #[test]
+    fn foreign_text_cannot_act_and_is_still_what_it_was() {
+        for text in HOSTILE {
+            let events: Vec<Event> = story::crashing_tasks().iter().map(|event| poisoned(event, text)).collect();
+            let buffer = Buffer::default();
+            let mut report = Json::new(buffer.clone());
+            events.iter().for_each(|event| report.event(event));
+            assert_eq!(acts(&buffer.text()), None);
+            let read: Vec<Event> = buffer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(read, events);
+        }
+    }
 
     #[test]
     fn each_line_is_one_event_that_reads_back_as_it_was() {

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::duration;
+use super::fit;
 use super::style::{Style, Tone};
-use super::text;
 use crate::types::StageName;
 
 /// Reads the run's clock: milliseconds since the Unix epoch.
@@ -77,9 +76,9 @@ impl Live {
         let now = Arc::clone(&self.now);
         let style = self.style;
         self.totals.set_style(line_style(move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let time = duration::since_start(now().saturating_sub(started));
+            let time = kiln_span::since_start(now().saturating_sub(started));
             // INVARIANT: writing to the buffer of a line does not fail.
-            let _ = out.write_str(&style.paint(Tone::Faint, &text::pad_left(&time, name_columns + 12)));
+            let _ = out.write_str(&style.paint(Tone::Faint, &fit::pad_left(&time, name_columns + 12)));
         }));
         self.totals = self.area.add(self.totals.clone());
         lock(&self.ticking).push((None, self.totals.clone()));
@@ -187,13 +186,13 @@ impl Live {
             let Some(running) = self.running.get_mut(&stage) else { continue };
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
             let (now, turns, style) = (Arc::clone(&self.now), Arc::clone(&self.turns), self.style);
-            let name = text::pad(&text::cut(stage.as_str(), self.name_columns, style), self.name_columns);
+            let name = fit::pad(&fit::cut(stage.as_str(), self.name_columns, style), self.name_columns);
             let since = running.since;
             bar.set_style(line_style(move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
                 let frames = style.spinner();
                 let frame = frames.get(turns.load(Ordering::Relaxed) % frames.len()).copied().unwrap_or_default();
                 let frame = style.paint(Tone::Accent, frame);
-                let time = text::pad_left(&duration::since_start(now().saturating_sub(since)), 8);
+                let time = fit::pad_left(&kiln_span::since_start(now().saturating_sub(since)), 8);
                 // INVARIANT: writing to the buffer of a line does not fail.
                 let _ =
                     write!(out, "{frame} {}  {}", style.paint(Tone::Strong, &name), style.paint(Tone::Faint, &time));

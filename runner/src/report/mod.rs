@@ -14,7 +14,7 @@ mod choice;
 mod columns;
 mod console;
 mod courier;
-mod duration;
+mod fit;
 mod html;
 mod json;
 mod line_writer;
@@ -29,7 +29,6 @@ mod sink;
 mod style;
 mod summary;
 mod summary_text;
-mod text;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -43,9 +42,9 @@ pub use choice::{Output, Settings, reports_of_run};
 pub(crate) use columns::columns;
 pub use console::Console;
 pub(crate) use courier::Courier;
-pub use duration::{duration, human};
 pub use html::{Comparison, Delivery, Html, Origin};
 pub use json::Json;
+pub use kiln_span::{duration, human};
 pub use plain::Plain;
 pub use recorded::view;
 pub(crate) use sentence::word_of_run;

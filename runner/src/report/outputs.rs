@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::fit;
 use super::style::Style;
-use super::text;
+use crate::harmless;
 
 /// How many columns the words may take together.
 const COLUMNS: usize = 96;
@@ -23,8 +24,8 @@ pub(crate) fn in_short(outputs: &Value, style: Style) -> String {
             shown.push(raw);
         }
         let separator = if words.is_empty() { "" } else { ", " };
-        let more = format!("{separator}{} {value}", text::clean(name));
-        if !words.is_empty() && text::width(&words) + text::width(&more) > COLUMNS {
+        let more = format!("{separator}{} {value}", harmless::line(name));
+        if !words.is_empty() && fit::width(&words) + fit::width(&more) > COLUMNS {
             break;
         }
         words.push_str(&more);
@@ -51,7 +52,7 @@ fn value_in_short(value: &Value, shown: &[&str], style: Style) -> Option<String>
         Value::Number(number) => Some(number.to_string()),
         Value::Array(items) => match items.as_slice() {
             [only @ (Value::String(_) | Value::Number(_))] => value_in_short(only, &[], style),
-            _ => Some(text::count(items.len() as u64, "item")),
+            _ => Some(fit::count(items.len() as u64, "item")),
         },
         Value::String(string) if string.is_empty() || shown.iter().any(|earlier| says(earlier, string)) => None,
         Value::String(string) => Some(string_in_short(string, style)),
@@ -78,7 +79,7 @@ fn string_in_short(string: &str, style: Style) -> String {
         _ if string.starts_with("arn:") => last_part(string).to_owned(),
         _ => string.to_owned(),
     };
-    text::cut(&text::clean(&short), VALUE_COLUMNS, style).into_owned()
+    fit::cut(&harmless::line(&short), VALUE_COLUMNS, style).into_owned()
 }
 
 /// `web:43` of `arn:aws:ecs:us-west-2:111111111111:task-definition/web:43`.

@@ -11,7 +11,7 @@ use super::sentence::{self, Weight};
 use super::sink::Report;
 use super::style::Style;
 use super::summary::Summary;
-use super::{duration, summary_text, text};
+use super::{fit, summary_text};
 use crate::event::{Event, EventKind};
 use crate::types::StageName;
 
@@ -50,7 +50,7 @@ impl<W: Write + Send> Plain<W> {
             lines: LineWriter::new(writer),
             style: style.colourless(),
             verbose: settings.verbose,
-            interval: u64::try_from(settings.interval.as_millis()).unwrap_or(u64::MAX),
+            interval: kiln_span::millis(settings.interval),
             summary: Summary::default(),
             statuses: HashMap::new(),
             due: BTreeSet::new(),
@@ -60,12 +60,12 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn line(&mut self, at: u64, stage: Option<&StageName>, words: &str) {
-        let since = text::pad_left(&duration::since_start(self.summary.since_start(at)), 7);
+        let since = fit::pad_left(&kiln_span::since_start(self.summary.since_start(at)), 7);
         let name = stage.map_or("", |stage| stage.as_str());
         // Lines about the run itself need no column for a stage.
-        let name = if name.is_empty() { String::new() } else { format!("{}  ", text::pad(name, self.name_columns)) };
+        let name = if name.is_empty() { String::new() } else { format!("{}  ", fit::pad(name, self.name_columns)) };
         let line = format!("[{since}] {name}{words}");
-        self.lines.line(&text::cut(&line, COLUMNS, self.style));
+        self.lines.line(&fit::cut(&line, COLUMNS, self.style));
     }
 
     /// A stage's first status is written at once, a later one when it differs and the interval has passed.
@@ -152,6 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
     use crate::report::screen::Buffer;
     use crate::report::{Output, story};
 
@@ -165,6 +166,22 @@ mod tests {
         report.finish();
         report.finish();
         buffer.text()
+    }
+
+    #[test]
+    fn foreign_text_cannot_act() {
+        for events in [
+            story::failed_build(),
+            story::crashing_tasks(),
+            story::undo_fails(),
+            story::retried(),
+            story::interrupted(),
+        ] {
+            for text in HOSTILE {
+                let events: Vec<Event> = events.iter().map(|event| poisoned(event, text)).collect();
+                assert_eq!(acts(&written(&events, true, 0)), None);
+            }
+        }
     }
 
     #[test]

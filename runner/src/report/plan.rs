@@ -6,9 +6,10 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::fit;
 use super::style::{Style, Symbol, Tone};
-use super::text;
 use crate::event::Failure;
+use crate::harmless;
 use crate::types::{EnvironmentName, PipelineName, StageName};
 
 /// What a pipeline would do.
@@ -126,7 +127,7 @@ impl PlanView {
 pub fn render(plan: &PlanView, style: Style, writer: &mut impl Write) -> io::Result<()> {
     writeln!(writer, "plan of {}", style.paint(Tone::Strong, plan.pipeline.as_str()))?;
     for warning in &plan.warnings {
-        writeln!(writer, "  {} {}", style.symbol(Symbol::Warning), text::clean(warning))?;
+        writeln!(writer, "  {} {}", style.symbol(Symbol::Warning), harmless::line(warning))?;
     }
     for stage in &plan.stages {
         writeln!(writer)?;
@@ -138,24 +139,24 @@ pub fn render(plan: &PlanView, style: Style, writer: &mut impl Write) -> io::Res
 
 fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io::Result<()> {
     let environment = stage.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
-    let of = style.paint(Tone::Faint, &format!("{}{environment}", text::clean(&stage.plugin)));
+    let of = style.paint(Tone::Faint, &format!("{}{environment}", harmless::line(&stage.plugin)));
     writeln!(writer, "{}  {of}", style.paint(Tone::Strong, stage.name.as_str()))?;
     if let Some(why) = &stage.skipped {
-        writeln!(writer, "  {} skipped: {}", style.symbol(Symbol::Idle), text::clean(why))?;
+        writeln!(writer, "  {} skipped: {}", style.symbol(Symbol::Idle), harmless::line(why))?;
     }
     if !stage.summary.is_empty() {
-        writeln!(writer, "  {}", text::clean(&stage.summary))?;
+        writeln!(writer, "  {}", harmless::line(&stage.summary))?;
     }
     let subjects =
-        stage.changes.iter().map(|change| text::width(&text::clean(&change.subject))).max().unwrap_or_default();
+        stage.changes.iter().map(|change| fit::width(&harmless::line(&change.subject))).max().unwrap_or_default();
     for change in &stage.changes {
         let (sign, tone) = change.action.sign();
         let line = format!(
             "    {} {}  {}  {}",
-            style.paint(tone, &text::pad(sign, 2)),
-            style.paint(tone, &text::pad(change.action.word(), 7)),
-            text::pad(&text::clean(&change.subject), subjects.min(60)),
-            text::clean(&change.detail)
+            style.paint(tone, &fit::pad(sign, 2)),
+            style.paint(tone, &fit::pad(change.action.word(), 7)),
+            fit::pad(&harmless::line(&change.subject), subjects.min(60)),
+            harmless::line(&change.detail)
         );
         writeln!(writer, "{}", line.trim_end())?;
     }
@@ -165,12 +166,12 @@ fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io:
         writeln!(writer, "    {}", style.paint(Tone::Faint, &line))?;
     }
     if let Some(failure) = &stage.failure {
-        writeln!(writer, "  {} cannot be planned: {}", style.symbol(Symbol::Failed), text::clean(&failure.message))?;
-        for line in failure.details.iter().flat_map(|detail| text::lines(detail)) {
+        writeln!(writer, "  {} cannot be planned: {}", style.symbol(Symbol::Failed), harmless::line(&failure.message))?;
+        for line in failure.details.iter().flat_map(|detail| harmless::lines(detail)) {
             writeln!(writer, "    {} {line}", style.margin())?;
         }
         if let Some(help) = &failure.help {
-            writeln!(writer, "    {} {}", style.paint(Tone::Accent, "help:"), text::clean(help))?;
+            writeln!(writer, "    {} {}", style.paint(Tone::Accent, "help:"), harmless::line(help))?;
         }
     }
     Ok(())
@@ -179,7 +180,7 @@ fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io:
 /// `with.environment.TAG` for `/environment/TAG`: as the pipeline file names it.
 fn config_name(pointer: &str) -> String {
     let path = pointer.replace('/', ".").replace("~1", "/").replace("~0", "~");
-    text::clean(&format!("with{path}")).into_owned()
+    harmless::line(&format!("with{path}")).into_owned()
 }
 
 /// `2 to start, 1 to update, 5 to delete; nothing was changed`.
@@ -194,15 +195,16 @@ fn totals(plan: &PlanView) -> String {
     let failed = plan.stages.iter().filter(|stage| stage.failure.is_some()).count();
     let failed = match failed {
         0 => String::new(),
-        number => format!("; {} could not be planned", text::count(number as u64, "stage")),
+        number => format!("; {} could not be planned", fit::count(number as u64, "stage")),
     };
     format!("{changes}{failed}; nothing was changed")
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
 
     fn stage(name: &str, plugin: &str, summary: &str, changes: &[(ChangeAction, &str, &str)]) -> StagePlan {
         StagePlan {
@@ -287,6 +289,21 @@ mod tests {
         let mut text = Vec::new();
         render(plan, style, &mut text).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn foreign_text_cannot_act() {
+        let mut plan = web();
+        plan.stages[0].failure = Some(Failure {
+            kind: String::new(),
+            message: String::new(),
+            help: Some(String::new()),
+            details: vec![String::new()],
+        });
+        plan.warnings.push(String::new());
+        for text in HOSTILE {
+            assert_eq!(acts(&rendered(&poisoned(&plan, text), Style::ASCII)), None);
+        }
     }
 
     #[test]

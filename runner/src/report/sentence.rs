@@ -2,10 +2,12 @@
 //!
 //! The main type is [`Remark`].
 
-use super::duration::human;
+use kiln_span::human;
+
 use super::style::{Style, Symbol};
-use super::{outputs, text};
+use super::{fit, outputs};
 use crate::event::{EventKind, Failure, LogLevel, RunOutcome, StageOutcome};
+use crate::harmless;
 
 /// One line about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,28 +37,29 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
             format!(
                 "run {run} of {pipeline}{}: {} in account {account}, {region}",
                 if resumed.is_some() { " goes on" } else { "" },
-                text::count(stages.len() as u64, "stage")
+                fit::count(stages.len() as u64, "stage")
             ),
         ),
         EventKind::StageResumed { attempt: _, replayed } => (
             Weight::Everyone,
             Symbol::Running,
-            format!("goes on: {} answered from the journal", text::count(*replayed, "AWS call")),
+            format!("goes on: {} answered from the journal", fit::count(*replayed, "AWS call")),
         ),
         EventKind::CallReconciled { action, verdict, evidence } => (
             Weight::Everyone,
             Symbol::Running,
             format!(
-                "{action} was sent, and its answer never came: {} ({})",
+                "{} was sent, and its answer never came: {} ({})",
+                harmless::line(action),
                 verdict_words(verdict),
-                text::clean(evidence)
+                harmless::line(evidence)
             ),
         ),
         EventKind::StageStarted { attempt: 1 } => (Weight::Log, Symbol::Running, "started".to_owned()),
         EventKind::StageStarted { attempt } => (Weight::Log, Symbol::Running, format!("started, attempt {attempt}")),
         EventKind::StageProgress { .. } => return None,
         EventKind::StageLog { level, message } => {
-            let message = text::clean(message);
+            let message = harmless::line(message);
             match level {
                 LogLevel::Debug => (Weight::Verbose, Symbol::Running, format!("debug: {message}")),
                 LogLevel::Info => (Weight::Log, Symbol::Running, message.into_owned()),
@@ -66,23 +69,29 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
         }
         EventKind::Call { action, write, millis, request_id, error } => {
             let kind = if *write { "write" } else { "read" };
-            let request = request_id.as_ref().map(|id| format!(", request {}", text::clean(id))).unwrap_or_default();
-            let error = error.as_ref().map(|error| format!(": {}", text::clean(error))).unwrap_or_default();
+            let request = request_id.as_ref().map(|id| format!(", request {}", harmless::line(id))).unwrap_or_default();
+            let error = error.as_ref().map(|error| format!(": {}", harmless::line(error))).unwrap_or_default();
             let verb = if error.is_empty() { "answered" } else { "failed" };
+            let action = harmless::line(action);
             let line = format!("{action} {verb} in {} ({kind}{request}){error}", human(*millis));
             (Weight::Verbose, Symbol::Running, line)
         }
         EventKind::CallRetrying { action, attempt, delay, error } => (
             Weight::Log,
             Symbol::Again,
-            format!("{action} failed, attempt {attempt}: {}; sent again in {}", text::clean(error), human(*delay)),
+            format!(
+                "{} failed, attempt {attempt}: {}; sent again in {}",
+                harmless::line(action),
+                harmless::line(error),
+                human(*delay)
+            ),
         ),
         EventKind::StageRetrying { attempt, attempts, delay, failure } => (
             Weight::Everyone,
             Symbol::Again,
             format!(
                 "attempt {attempt} of {attempts} failed: {}; trying again in {}",
-                text::clean(&failure.message),
+                harmless::line(&failure.message),
                 human(*delay)
             ),
         ),
@@ -92,14 +101,14 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
         }
         EventKind::UndoStarted => (Weight::Log, Symbol::Undone, "undoing what it did".to_owned()),
         EventKind::UndoFinished { result: Ok(what) } => {
-            (Weight::Everyone, Symbol::Undone, format!("undone: {}", text::clean(what)))
+            (Weight::Everyone, Symbol::Undone, format!("undone: {}", harmless::line(what)))
         }
         EventKind::UndoFinished { result: Err(failure) } => {
-            (Weight::Everyone, Symbol::Failed, format!("could not be undone: {}", text::clean(&failure.message)))
+            (Weight::Everyone, Symbol::Failed, format!("could not be undone: {}", harmless::line(&failure.message)))
         }
         EventKind::Warning { message, help } => {
-            let help = help.as_ref().map(|help| format!(" ({})", text::clean(help))).unwrap_or_default();
-            (Weight::Everyone, Symbol::Warning, format!("warning: {}{help}", text::clean(message)))
+            let help = help.as_ref().map(|help| format!(" ({})", harmless::line(help))).unwrap_or_default();
+            (Weight::Everyone, Symbol::Warning, format!("warning: {}{help}", harmless::line(message)))
         }
         EventKind::LeftOut { events } => (
             Weight::Everyone,
@@ -107,7 +116,7 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
             format!("{events} statuses, log lines and calls were left out here: nobody read them in time"),
         ),
         EventKind::Interrupted { signal } => {
-            (Weight::Everyone, Symbol::Interrupted, format!("{}: the run ends now", text::clean(signal)))
+            (Weight::Everyone, Symbol::Interrupted, format!("{}: the run ends now", harmless::line(signal)))
         }
         EventKind::RunFinished { outcome, .. } => {
             (Weight::Log, symbol_of_run(*outcome), format!("the run {}", word_of_run(*outcome)))
@@ -131,14 +140,14 @@ fn ending(
             words => format!("done in {took}: {words}"),
         },
         StageOutcome::Failed => match failure {
-            Some(failure) => format!("failed after {took}: {}", text::clean(&failure.message)),
+            Some(failure) => format!("failed after {took}: {}", harmless::line(&failure.message)),
             None => format!("failed after {took}"),
         },
         StageOutcome::Skipped => "skipped: its `when` is false".to_owned(),
         StageOutcome::NotRun => "not run".to_owned(),
         StageOutcome::Interrupted => format!("interrupted after {took}"),
         StageOutcome::Stuck => match failure {
-            Some(failure) => format!("stuck after {took}: {}", text::clean(&failure.message)),
+            Some(failure) => format!("stuck after {took}: {}", harmless::line(&failure.message)),
             None => format!("stuck after {took}"),
         },
     };
@@ -199,7 +208,7 @@ pub(crate) fn word_of_run(outcome: RunOutcome) -> &'static str {
 
 /// A status in one line; the count is left out where the message says it already.
 pub(crate) fn status(message: &str, done: Option<u32>, total: Option<u32>) -> String {
-    let message = text::clean(message);
+    let message = harmless::line(message);
     let says = |number: u32| {
         message.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.parse().is_ok_and(|said: u32| said == number))
     };

@@ -4,12 +4,13 @@
 
 use std::io::{self, Write};
 
+use kiln_span::human;
 use serde::{Deserialize, Serialize};
 
-use super::duration::human;
 use super::style::{Style, Symbol, Tone};
-use super::{outputs, sentence, text};
+use super::{fit, outputs, sentence};
 use crate::event::{Failure, RunOutcome, StageOutcome};
+use crate::harmless;
 use crate::types::{AccountId, PipelineName, Region, RunId, StageName};
 
 /// A recorded run.
@@ -117,7 +118,7 @@ pub fn render(view: &RunView, verbose: bool, style: Style, writer: &mut impl Wri
     if !view.warnings.is_empty() {
         writeln!(writer)?;
         for warning in &view.warnings {
-            writeln!(writer, "{} warning: {}", style.symbol(Symbol::Warning), text::clean(warning))?;
+            writeln!(writer, "{} warning: {}", style.symbol(Symbol::Warning), harmless::line(warning))?;
         }
     }
     page.unknown_calls(writer)
@@ -142,7 +143,7 @@ impl RunText<'_> {
         writeln!(writer, "  account {account}, {region}, started {}", instant(*started))?;
         let calls: usize = self.view.stages.iter().map(|stage| stage.calls.len()).sum();
         let writes = self.view.stages.iter().flat_map(|stage| &stage.calls).filter(|call| call.write).count();
-        writeln!(writer, "  {}, {}", text::count(calls as u64, "AWS call"), text::count(writes as u64, "write"))
+        writeln!(writer, "  {}, {}", fit::count(calls as u64, "AWS call"), fit::count(writes as u64, "write"))
     }
 
     fn stage(&self, stage: &StageView, writer: &mut impl Write) -> io::Result<()> {
@@ -156,7 +157,7 @@ impl RunText<'_> {
         let took = took.map(|millis| format!(" after {}", human(millis))).unwrap_or_default();
         let attempts = if stage.attempts > 1 { format!(", {} attempts", stage.attempts) } else { String::new() };
         let name = style.paint(Tone::Strong, stage.name.as_str());
-        let plugin = text::clean(&stage.plugin);
+        let plugin = harmless::line(&stage.plugin);
         writeln!(writer, "{} {name} ({plugin}) {word}{took}{attempts}", style.symbol(symbol))?;
         if let Some(outputs) = &stage.outputs {
             self.outputs(outputs, writer)?;
@@ -180,14 +181,14 @@ impl RunText<'_> {
         }
         for (name, value) in outputs.as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            self.labelled(&format!("output {}", text::clean(name)), &value, writer)?;
+            self.labelled(&format!("output {}", harmless::line(name)), &value, writer)?;
         }
         Ok(())
     }
 
     fn failure(&self, label: &str, failure: &Failure, writer: &mut impl Write) -> io::Result<()> {
         self.labelled(label, &failure.message, writer)?;
-        for line in failure.details.iter().flat_map(|detail| text::lines(detail)) {
+        for line in failure.details.iter().flat_map(|detail| harmless::lines(detail)) {
             self.margin(&line, writer)?;
         }
         match &failure.help {
@@ -197,7 +198,7 @@ impl RunText<'_> {
     }
 
     fn labelled(&self, label: &str, foreign: &str, writer: &mut impl Write) -> io::Result<()> {
-        let mut lines = text::lines(foreign);
+        let mut lines = harmless::lines(foreign);
         let label = self.style.paint(Tone::Accent, &format!("{label}:"));
         writeln!(writer, "    {label} {}", lines.next().unwrap_or_default())?;
         lines.try_for_each(|line| self.margin(&line, writer))
@@ -210,29 +211,28 @@ impl RunText<'_> {
     fn calls(&self, stage: &StageView, writer: &mut impl Write) -> io::Result<()> {
         let listed = |call: &&CallView| self.verbose || call.write || call.outcome != ShownOutcome::Answered;
         let calls: Vec<&CallView> = stage.calls.iter().filter(listed).collect();
-        let actions = calls.iter().map(|call| text::width(&call.action)).max().unwrap_or_default();
+        let actions = calls.iter().map(|call| fit::width(&call.action)).max().unwrap_or_default();
         for call in &calls {
             let (symbol, outcome) = match &call.outcome {
                 ShownOutcome::Answered => (Symbol::Done, "answered".to_owned()),
-                ShownOutcome::Failed(why) => (Symbol::Failed, format!("failed: {}", text::clean(why))),
+                ShownOutcome::Failed(why) => (Symbol::Failed, format!("failed: {}", harmless::line(why))),
                 ShownOutcome::Unknown => (Symbol::Warning, "its end is unknown".to_owned()),
             };
-            let since =
-                call.at.map(|at| format!("+{}", super::duration::since_start(at.saturating_sub(self.view.started))));
+            let since = call.at.map(|at| format!("+{}", kiln_span::since_start(at.saturating_sub(self.view.started))));
             let took = call.millis.map(|millis| format!(" in {}", human(millis))).unwrap_or_default();
             writeln!(
                 writer,
                 "    {:>4} {} {} {} {} {outcome}{took}",
                 call.seq,
-                text::pad_left(&since.unwrap_or_default(), 9),
+                fit::pad_left(&since.unwrap_or_default(), 9),
                 self.style.symbol(symbol),
                 if call.write { "write" } else { "read " },
-                text::pad(&text::clean(&call.action), actions),
+                fit::pad(&harmless::line(&call.action), actions),
             )?;
             if self.verbose || call.outcome == ShownOutcome::Unknown {
                 for (label, id) in [("request", &call.request_id), ("token", &call.token)] {
                     if let Some(id) = id {
-                        let line = format!("{label} {}", text::clean(id));
+                        let line = format!("{label} {}", harmless::line(id));
                         writeln!(writer, "{:28}{}", "", self.style.paint(Tone::Faint, &line))?;
                     }
                 }
@@ -240,7 +240,7 @@ impl RunText<'_> {
         }
         let hidden = stage.calls.len() - calls.len();
         if hidden > 0 {
-            let line = format!("and {} that AWS answered (--verbose lists them)", text::count(hidden as u64, "read"));
+            let line = format!("and {} that AWS answered (--verbose lists them)", fit::count(hidden as u64, "read"));
             writeln!(writer, "         {}", self.style.paint(Tone::Faint, &line))?;
         }
         Ok(())
@@ -264,7 +264,7 @@ impl RunText<'_> {
                 writer,
                 "{} {stage}: {} (call {}) was sent and no answer is recorded: look in AWS whether it had its effect",
                 self.style.symbol(Symbol::Warning),
-                text::clean(&call.action),
+                harmless::line(&call.action),
                 call.seq
             )?;
         }
@@ -287,6 +287,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
     use crate::report::story;
 
     fn call(seq: u64, action: &str, write: bool, outcome: ShownOutcome) -> CallView {
@@ -378,6 +379,15 @@ mod tests {
         let mut text = Vec::new();
         render(view, verbose, style, &mut text).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn foreign_text_cannot_act() {
+        for view in [killed(), failed()] {
+            for text in HOSTILE {
+                assert_eq!(acts(&rendered(&poisoned(&view, text), true, Style::ASCII)), None);
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The end of a report: written so that whoever sees only the last screen of a log knows what happened, where, and what to
 //! do.
 
-use super::duration::human;
+use std::borrow::Cow;
+
+use kiln_span::human;
+
 use super::style::{Style, Symbol, Tone};
 use super::summary::{End, Header, StageSummary, Summary};
-use super::{outputs, sentence, text};
+use super::{fit, outputs, sentence};
 use crate::event::{Failure, RunOutcome, StageOutcome};
+use crate::harmless;
 
 /// More stages than this are not listed each: those that are done are counted.
 const LISTED: usize = 40;
@@ -60,7 +64,7 @@ impl SummaryText<'_> {
             .collect();
         let rows: Vec<[String; 5]> = listed.iter().map(|stage| self.row(stage)).collect();
         let column = |index: usize| {
-            rows.iter().filter_map(|row| row.get(index)).map(|cell| text::width(cell)).max().unwrap_or_default()
+            rows.iter().filter_map(|row| row.get(index)).map(|cell| fit::width(cell)).max().unwrap_or_default()
         };
         let (names, outcomes, times, calls) = (column(0), column(1), column(2), column(3));
         for (stage, [name, outcome, time, call, remark]) in listed.iter().zip(&rows) {
@@ -68,15 +72,15 @@ impl SummaryText<'_> {
             let row = format!(
                 "{} {}  {}  {}  {}  {remark}",
                 self.style.symbol(symbol),
-                text::pad(name, names),
-                text::pad(outcome, outcomes),
-                text::pad_left(time, times),
-                text::pad_left(call, calls),
+                fit::pad(name, names),
+                fit::pad(outcome, outcomes),
+                fit::pad_left(time, times),
+                fit::pad_left(call, calls),
             );
-            self.lines.push(text::cut(row.trim_end(), self.columns, self.style).into_owned());
+            self.lines.push(fit::cut(row.trim_end(), self.columns, self.style).into_owned());
         }
         if listed.len() < all {
-            self.lines.push(format!("  and {} done", text::count((all - listed.len()) as u64, "stage")));
+            self.lines.push(format!("  and {} done", fit::count((all - listed.len()) as u64, "stage")));
         }
     }
 
@@ -86,7 +90,7 @@ impl SummaryText<'_> {
         let ran = stage.attempts > 0;
         let mut remarks = Vec::new();
         if stage.attempts > 1 {
-            remarks.push(text::count(stage.attempts, "attempt"));
+            remarks.push(fit::count(stage.attempts, "attempt"));
         }
         match &stage.undo {
             Some(Ok(_)) => remarks.push("undone".to_owned()),
@@ -99,8 +103,8 @@ impl SummaryText<'_> {
                 remarks.extend(words.filter(|words| !words.is_empty()));
             }
             Some(StageOutcome::Failed | StageOutcome::Stuck) => remarks.extend(stage.failure.as_ref().map(|failure| {
-                let message = text::lines(&failure.message).next().unwrap_or_default();
-                text::cut(&message, REMARK_COLUMNS, self.style).into_owned()
+                let message = harmless::lines(&failure.message).next().unwrap_or_default();
+                fit::cut(&message, REMARK_COLUMNS, self.style).into_owned()
             })),
             Some(StageOutcome::Skipped) => remarks.push("its `when` is false".to_owned()),
             Some(StageOutcome::NotRun) => {
@@ -115,7 +119,7 @@ impl SummaryText<'_> {
             stage.name.to_string(),
             outcome.to_owned(),
             if ran { human(stage.millis) } else { String::new() },
-            if ran { text::count(stage.calls, "call") } else { String::new() },
+            if ran { fit::count(stage.calls, "call") } else { String::new() },
             remarks.join("; "),
         ]
     }
@@ -189,12 +193,12 @@ impl SummaryText<'_> {
         let hidden = all.saturating_sub(EVIDENCE_FIRST + EVIDENCE_LAST);
         for (index, detail) in failure.details.iter().enumerate() {
             if hidden > 0 && index == EVIDENCE_FIRST {
-                let note = format!("{} more {}", self.style.ellipsis(), text::count(hidden as u64, "line"));
+                let note = format!("{} more {}", self.style.ellipsis(), fit::count(hidden as u64, "line"));
                 self.margin(&self.style.paint(Tone::Faint, &note));
             }
             if hidden == 0 || index < EVIDENCE_FIRST || index >= all - EVIDENCE_LAST {
-                for line in text::lines(detail) {
-                    self.margin(&text::cut(&line, COLUMNS, self.style));
+                for line in harmless::lines(detail) {
+                    self.margin(&fit::cut(&line, COLUMNS, self.style));
                 }
             }
         }
@@ -203,12 +207,12 @@ impl SummaryText<'_> {
 
     /// A symbol, a heading of ours, and foreign text behind it.
     fn block(&mut self, symbol: Symbol, heading: &str, foreign: &str) {
-        let mut rest = text::lines(foreign);
+        let mut rest = harmless::lines(foreign);
         let first = rest.next().unwrap_or_default();
         let heading = self.style.paint(Tone::Strong, heading);
-        self.lines.push(format!("{} {heading}{}", self.style.symbol(symbol), text::cut(&first, COLUMNS, self.style)));
+        self.lines.push(format!("{} {heading}{}", self.style.symbol(symbol), fit::cut(&first, COLUMNS, self.style)));
         for line in rest {
-            self.margin(&text::cut(&line, COLUMNS, self.style));
+            self.margin(&fit::cut(&line, COLUMNS, self.style));
         }
     }
 
@@ -219,12 +223,12 @@ impl SummaryText<'_> {
 
     fn labelled(&mut self, label: &str, foreign: Option<&str>) {
         let Some(foreign) = foreign else { return };
-        let mut rest = text::lines(foreign);
+        let mut rest = harmless::lines(foreign);
         let first = rest.next().unwrap_or_default();
         let label = self.style.paint(Tone::Accent, &format!("{label}:"));
-        self.lines.push(format!("    {label} {}", text::cut(&first, COLUMNS, self.style)));
+        self.lines.push(format!("    {label} {}", fit::cut(&first, COLUMNS, self.style)));
         for line in rest {
-            self.margin(&text::cut(&line, COLUMNS, self.style));
+            self.margin(&fit::cut(&line, COLUMNS, self.style));
         }
     }
 
@@ -247,10 +251,10 @@ impl SummaryText<'_> {
         }
         self.blank();
         for (service, image) in served {
-            self.lines.push(format!("serving  {} runs {}", text::clean(service), text::clean(image)));
+            self.lines.push(format!("serving  {} runs {}", harmless::line(service), harmless::line(image)));
         }
         for image in others.into_iter().take(LISTED) {
-            self.lines.push(format!("image    {}", text::clean(image)));
+            self.lines.push(format!("image    {}", harmless::line(image)));
         }
     }
 
@@ -258,7 +262,7 @@ impl SummaryText<'_> {
         let Some(end) = &self.summary.end else { return };
         self.blank();
         let Some(journal) = &end.journal else { return };
-        self.lines.push(format!("journal  {}", text::clean(journal)));
+        self.lines.push(format!("journal  {}", harmless::line(journal)));
         self.lines.push(format!("look     kiln show {} (each AWS call: --verbose)", header.run));
         match end.outcome {
             RunOutcome::Interrupted | RunOutcome::Detached => {
@@ -296,7 +300,7 @@ impl SummaryText<'_> {
             count(StageOutcome::NotRun, "not run"),
             (undone > 0).then(|| format!("{undone} undone")),
             (stuck > 0).then(|| format!("{stuck} could not be undone")),
-            Some(text::count(*calls, "AWS call")),
+            Some(fit::count(*calls, "AWS call")),
         ]
         .into_iter()
         .flatten()
@@ -331,21 +335,22 @@ impl SummaryText<'_> {
 }
 
 /// The kind of a failure in words that need no manual, where they say more than that it failed.
-fn kind(failure: &Failure) -> Option<&str> {
-    match failure.kind.as_str() {
-        "failed" | "interrupted" => None,
-        "config" => Some("its config cannot work"),
-        "denied" => Some("a permission is missing"),
-        "not-found" => Some("something does not exist"),
-        "conflict" => Some("somebody else changed it"),
-        "rejected" => Some("the gate is closed"),
-        "timed-out" => Some("it took too long"),
-        "unavailable" => Some("AWS could not serve it"),
-        "internal" => Some("a defect of the plugin"),
-        "sandbox" => Some("the plugin broke a rule of the sandbox"),
+fn kind(failure: &Failure) -> Option<Cow<'_, str>> {
+    let word = match failure.kind.as_str() {
+        "failed" | "interrupted" => return None,
+        "config" => "its config cannot work",
+        "denied" => "a permission is missing",
+        "not-found" => "something does not exist",
+        "conflict" => "somebody else changed it",
+        "rejected" => "the gate is closed",
+        "timed-out" => "it took too long",
+        "unavailable" => "AWS could not serve it",
+        "internal" => "a defect of the plugin",
+        "sandbox" => "the plugin broke a rule of the sandbox",
         // Plugins of a later contract may know more kinds.
-        other => Some(other),
-    }
+        other => return Some(harmless::line(other)),
+    };
+    Some(word.into())
 }
 
 #[cfg(test)]

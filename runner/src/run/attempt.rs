@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kiln_span::millis;
 use serde_json::Value;
 use wasmtime::Store;
 
-use super::stage::millis;
 use crate::call::context::RunContext;
 use crate::call::gate::Replay;
 use crate::call::shown;

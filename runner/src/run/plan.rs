@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kiln_span::millis;
 use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
-use super::stage::{millis, standing_of};
+use super::stage::standing_of;
 use crate::call::Actor;
 use crate::call::gate::Replay;
 use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};

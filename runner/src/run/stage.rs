@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use kiln_span::millis;
 use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
@@ -391,11 +391,6 @@ async fn rested(prepared: &Prepared, until: u64) -> Result<Rested, HostStop> {
 fn seed(run: &str, stage: &str) -> u64 {
     let digest = crate::types::Digest::of(format!("{run}/{stage}").as_bytes());
     digest.as_str().get(7..23).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
-}
-
-/// A duration in milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

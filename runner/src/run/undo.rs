@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use super::attempt::{Answer, Ask, AttemptError};
 use super::setup::Prepared;
-use super::stage::{Worked, millis};
+use super::stage::Worked;
 use crate::call::gate::Replay;
 use crate::call::stop::HostStop;
 use crate::event::{EventKind, Failure};
 use crate::journal::{Record, Stuck, UndoEnd, UndoPast, UndoStart};
 use crate::pipeline::Stage;
 use crate::types::StageName;
+use kiln_span::millis;
 
 /// What came of undoing.
 #[derive(Debug, Default)]

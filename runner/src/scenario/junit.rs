@@ -2,11 +2,13 @@
 //!
 //! The main function is [`junit`]. CodeBuild's limits are kept: 500 cases a report, 5,000 characters a message.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::{Tested, told};
+use crate::harmless::{line, lines};
 
 /// How many cases CodeBuild takes in one report.
 const CASES: usize = 500;
@@ -28,7 +30,7 @@ pub fn junit(pipeline: &str, tested: &[Tested], wall: Duration) -> Result<(Strin
         kept.sort_by_key(|one| one.passed());
         kept.truncate(CASES);
     }
-    let mut suite = TestSuite::new(pipeline);
+    let mut suite = TestSuite::new(&*line(pipeline));
     suite.set_time(wall);
     for one in &kept {
         suite.add_test_case(case(pipeline, one));
@@ -48,12 +50,12 @@ fn case(pipeline: &str, tested: &Tested) -> TestCase {
     };
     if !tested.passed() {
         let text = told(tested);
-        let first = text.lines().next().unwrap_or_default();
-        status.set_message(short(first));
-        status.set_description(short(&text));
+        let lines: Vec<Cow<'_, str>> = lines(&text).collect();
+        status.set_message(short(lines.first().map_or("", |first| first)));
+        status.set_description(short(&lines.join("\n")));
     }
-    let mut case = TestCase::new(tested.name.as_str(), status);
-    case.set_classname(pipeline);
+    let mut case = TestCase::new(&*line(&tested.name), status);
+    case.set_classname(&*line(pipeline));
     if let Ok(trial) = &tested.result {
         case.set_time(trial.wall);
     }

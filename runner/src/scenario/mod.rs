@@ -7,9 +7,10 @@
 //! - `outcomes`: the short forms (a build that fails, tasks that crash) as changes of the world; `world`: the changes merged
 //!   into the base world, and who is to blame where they make no world.
 //! - `expectation`: what is expected; `verdict`: what of it was not met by a rehearsal, and what happened instead.
-//! - `try_out`: a scenario is rehearsed and judged; `find`: the scenarios beside a pipeline.
+//! - `try_out`: a scenario is rehearsed and judged; `abreast`: several side by side; `find`: the scenarios beside a pipeline.
 //! - `results`: what came of several, as text and JSON; `junit`: the same for CI services.
 
+mod abreast;
 mod expectation;
 mod file;
 mod find;
@@ -30,5 +31,5 @@ pub use junit::{JunitError, junit};
 pub use load::{Knowledge, Problems, Scenario, load};
 pub use results::{Tally, Tested, json};
 pub(crate) use results::{failure, headline, summary};
-pub use try_out::{Trial, TryError, try_out};
+pub use try_out::{Trial, TryError, try_all, try_out};
 pub use verdict::{Unmet, judge};

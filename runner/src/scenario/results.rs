@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kiln_span::millis;
 use serde_json::{Value, json};
 
 use super::try_out::Trial;
-use crate::diagnostic::visible;
+use crate::harmless::{line, lines};
 use crate::report::{Plain, Report, Settings, Style, Tone, human};
 
 /// Of what happened last, so many lines are shown of a scenario that failed.
@@ -68,7 +69,7 @@ pub(crate) fn headline(tested: &Tested, style: Style) -> String {
         Err(_) => style.paint(Tone::Bad, "ERROR"),
     };
     let pad = if tested.result.is_err() { "" } else { " " };
-    let name = visible(&tested.name);
+    let name = line(&tested.name);
     match &tested.result {
         Ok(trial) => {
             let wall = trial.wall.as_secs_f64();
@@ -105,13 +106,13 @@ pub(super) fn told(tested: &Tested) -> String {
 
 /// The block of a scenario that failed.
 pub(crate) fn failure(tested: &Tested, style: Style) -> String {
-    let mut text = format!("{} {}\n", style.paint(Tone::Bad, "---"), visible(&tested.name));
+    let mut text = format!("{} {}\n", style.paint(Tone::Bad, "---"), line(&tested.name));
     if !tested.description.is_empty() {
-        text.push_str(&format!("    {}\n", visible(&tested.description)));
+        text.push_str(&format!("    {}\n", line(&tested.description)));
     }
-    for line in told(tested).lines() {
-        // Foreign text comes with the events: what would do something to a terminal is shown instead.
-        text.push_str(&format!("    {}\n", visible(line)));
+    // Foreign text comes with the events.
+    for line in lines(&told(tested)) {
+        text.push_str(&format!("    {line}\n"));
     }
     text
 }
@@ -178,10 +179,6 @@ pub fn json(pipeline: &str, tested: &[Tested], wall: Duration) -> Value {
         "wall-millis": millis(wall),
         "scenarios": scenarios,
     })
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The last lines that a CI log of the run would have.

@@ -1,6 +1,6 @@
-//! A scenario is rehearsed, and what came of it is judged.
+//! Scenarios are rehearsed, and what came of them is judged.
 //!
-//! The main function is [`try_out`].
+//! The main function is [`try_out`]; [`try_all`] does it for several, side by side.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use kiln_sim::WorldError;
 use serde_json::{Value, json};
 
+use super::abreast::abreast;
 use super::load::Scenario;
 use super::outcomes::AtShare;
+use super::results::Tested;
 use super::verdict::{Unmet, judge};
 use super::world::Piece;
 use crate::diagnostic::SourceFile;
@@ -68,6 +70,30 @@ pub fn try_out(scenario: &Scenario, source: &SourceFile, plugins: &Arc<Plugins>)
     };
     let unmet = judge(scenario, &rehearsed, refused.as_deref());
     Ok(Trial { rehearsed, refused, unmet, wall: begin.elapsed() })
+}
+
+/// Rehearse scenarios of the pipeline `source` and judge them, at most `workers` at a time. Each has its own thread, runtime, clock and
+/// account, so that nothing of one comes into another. `done` is told of each in the order of the list, as soon as all before it are
+/// done; one that cannot be tried, or in which kiln itself fails, stops no other.
+pub fn try_all(
+    scenarios: &[Scenario],
+    source: &SourceFile,
+    plugins: &Arc<Plugins>,
+    workers: usize,
+    done: impl FnMut(&Tested),
+) -> Vec<Tested> {
+    let tested = |scenario: &Scenario, result| Tested {
+        name: scenario.name.clone(),
+        path: scenario.path.clone(),
+        description: scenario.description.clone(),
+        result,
+    };
+    let work =
+        |scenario: &Scenario| tested(scenario, try_out(scenario, source, plugins).map_err(|error| error.words(source)));
+    let broken = |scenario: &Scenario, panic: String| {
+        tested(scenario, Err(format!("kiln itself failed, which is a fault of kiln: {panic}")))
+    };
+    abreast(scenarios, workers, work, broken, done)
 }
 
 /// What comes of a run that does not begin.

@@ -9,7 +9,6 @@ mod common;
 mod form;
 mod matcher;
 mod part;
-mod sanitise;
 mod seal;
 mod spelling;
 mod stream;
@@ -27,9 +26,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+pub use crate::harmless::sanitise;
 pub use common::Common;
 pub use matcher::SecretId;
-pub use sanitise::sanitise;
 pub use seal::{Sealed, Shown};
 pub use stream::StreamRedactor;
 
@@ -118,6 +117,9 @@ pub struct Redactor {
     common: Arc<Common>,
 }
 
+/// A part of a secret that is looked for by itself, and its bytes.
+type Chosen = (Part, Zeroizing<Vec<u8>>);
+
 impl Redactor {
     /// A redactor of (name, value) pairs.
     pub fn new<N: Into<String>, V: Into<String>>(
@@ -185,7 +187,7 @@ impl Redactor {
     }
 
     /// What of a value is looked for by itself, and what is not.
-    fn choose(&self, text: &str, key: Option<&str>) -> (Vec<(Part, Zeroizing<Vec<u8>>)>, Unmasked) {
+    fn choose(&self, text: &str, key: Option<&str>) -> (Vec<Chosen>, Unmasked) {
         let used = key.map(|key| PartStep::Leaf(format!("/{}", key.replace('~', "~0").replace('/', "~1"))));
         let mut chosen = Vec::new();
         let mut unmasked = Unmasked::default();

@@ -73,7 +73,9 @@ fn calls(bench: &Workbench, extent: Extent, figures: &mut Vec<Figure>) -> Result
     let simulator = bench.simulator(&world, 0)?;
     let pipeline = "[pipeline]\nname = \"calls\"\nregion = \"us-west-2\"\n[plugins.probe]\npath = \"probe.wasm\"\n[stages.one]\nplugin = \"probe\"\n";
     let pipeline = bench.write("calls.toml", pipeline)?;
-    let kinds: [(&str, Option<&str>, u32, fn(u32) -> Guest); 3] = [
+    /// What it is, what its journal is called, how many of them there are, and the guest that makes them.
+    type Row = (&'static str, Option<&'static str>, u32, fn(u32) -> Guest);
+    let kinds: [Row; 3] = [
         ("a host call that is not journaled (`memory.recall`)", None, 100_000, Guest::Recall),
         ("a host call that is journaled (`timer.now`)", Some("journal of such a call"), 20_000, Guest::Now),
         (

@@ -14,8 +14,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use crate::pipeline::catalog::{Catalog, Contracts};
 use crate::pipeline::config::{EvaluationPhase, Scope};
 use crate::pipeline::document::{Document, Node};
+use crate::pipeline::inspect::inspect;
 use crate::pipeline::model::Pipeline;
-use crate::pipeline::text::inspect;
 use crate::types::Digest;
 
 /// What a run is given.

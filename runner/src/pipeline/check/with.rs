@@ -125,7 +125,7 @@ impl<'a> Config<'a> {
             wanted == kind || (number(wanted) && number(kind))
         };
         // A known value is checked as it is.
-        if kind == Kind::Any || expected.iter().any(|name| fits(name)) || !unknown.contains(pointer) {
+        if kind == Kind::Any || expected.iter().any(fits) || !unknown.contains(pointer) {
             return;
         }
         let path = path(self.stage, pointer);

@@ -76,10 +76,12 @@ impl Kind {
     }
 }
 
+/// Tells the type of what a reference leads to: of its root, the root's names, and the names behind them.
+pub(crate) type KindOf<'a> = dyn Fn(Root, &[&str], &[&str]) -> Kind + 'a;
+
 impl Expression {
-    /// The type of the expression, and what in it cannot be right. `of` tells the type of what a reference leads to:
-    /// of its root, the root's names, and the names behind them.
-    pub(crate) fn kind(&self, of: &dyn Fn(Root, &[&str], &[&str]) -> Kind) -> (Kind, Vec<String>) {
+    /// The type of the expression, and what in it cannot be right. `of` tells the types of references.
+    pub(crate) fn kind(&self, of: &KindOf<'_>) -> (Kind, Vec<String>) {
         let mut typing = Typing { of, locals: Vec::new(), problems: Vec::new() };
         let kind = typing.kind(self.tree());
         (kind, typing.problems)
@@ -87,7 +89,7 @@ impl Expression {
 }
 
 struct Typing<'a> {
-    of: &'a dyn Fn(Root, &[&str], &[&str]) -> Kind,
+    of: &'a KindOf<'a>,
     locals: Vec<(&'a str, Kind)>,
     problems: Vec<String>,
 }

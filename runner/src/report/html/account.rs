@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use kiln_span::since_start;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -12,9 +13,9 @@ use super::page;
 use super::recording::ShownRun;
 use super::value;
 use super::write::Comparison;
-use crate::report::duration::since_start;
+use crate::harmless;
+use crate::report::fit;
 use crate::report::style::Style;
-use crate::report::text;
 
 /// Of more differences, the first are shown.
 const SHOWN: usize = 2_000;
@@ -45,12 +46,12 @@ pub(super) fn account(recording: &ShownRun, comparison: &Comparison) -> Markup {
             } @else {
                 p.note {
                     span.plus { (added) " added" } ", " span.minus { (removed) " removed" } ", "
-                    span.delta { (text::count(changed as u64, "value") + " changed") }
+                    span.delta { (fit::count(changed as u64, "value") + " changed") }
                     @if all.len() > SHOWN { "; the first " (SHOWN) " are shown" }
                 }
                 @for service in &services {
                     section.of-service {
-                        h3 { (text::clean(&service.name)) }
+                        h3 { (harmless::line(&service.name)) }
                         @let (many, few): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
                             service.groups.iter().partition(|group| is_one_of_many(group, &service.groups));
                         @for group in few {
@@ -195,9 +196,9 @@ fn gist(group: &Group<'_>) -> Markup {
         span.note {
             @if let Some((field, before, after)) = telling {
                 (fields(field)) " " (value::words(before)) " → " (value::words(after))
-                @if values > 1 { ", and " (text::count((values - 1) as u64, "more value")) }
+                @if values > 1 { ", and " (fit::count((values - 1) as u64, "more value")) }
             } @else {
-                (text::count(values as u64, "value"))
+                (fit::count(values as u64, "value"))
             }
         }
     }
@@ -268,7 +269,7 @@ fn word(sign: Sign) -> &'static str {
 fn scalar(value: &Value, instants: &Instants, gone: bool) -> Markup {
     let words = instants.of_value(value).unwrap_or_else(|| match value {
         Value::Null => "none".to_owned(),
-        other => text::cut(&value::words(other), VALUE_COLUMNS, Style::UNICODE).into_owned(),
+        other => fit::cut(&value::words(other), VALUE_COLUMNS, Style::UNICODE).into_owned(),
     });
     html! { @if gone { del { (words) } } @else { ins { (words) } } }
 }
@@ -286,7 +287,7 @@ fn way(path: &[PathStep]) -> Markup {
     html! {
         @for (index, (kind, name)) in parts.iter().enumerate() {
             @if index > 0 { span.arrow { " › " } }
-            span.what { (text::clean(kind)) } " " (name)
+            span.what { (harmless::line(kind)) } " " (name)
         }
     }
 }
@@ -295,7 +296,7 @@ fn fields(path: &[PathStep]) -> String {
     let words: Vec<_> = path
         .iter()
         .map(|step| match step {
-            PathStep::Field(name) | PathStep::Thing(name) => text::clean(name),
+            PathStep::Field(name) | PathStep::Thing(name) => harmless::line(name),
         })
         .collect();
     words.join(".")
@@ -303,7 +304,7 @@ fn fields(path: &[PathStep]) -> String {
 
 fn kind(collection: &[PathStep]) -> String {
     match collection.last() {
-        Some(PathStep::Field(name) | PathStep::Thing(name)) => text::clean(&singular(name)).into_owned(),
+        Some(PathStep::Field(name) | PathStep::Thing(name)) => harmless::line(&singular(name)).into_owned(),
         None => String::new(),
     }
 }
@@ -326,7 +327,7 @@ fn name(name: &str) -> String {
         None if name.starts_with("arn:") => name.rsplit('/').next().unwrap_or(name),
         None => name,
     };
-    text::clean(short).into_owned()
+    harmless::line(short).into_owned()
 }
 
 /// Numbers that are instants, in words.

@@ -2,12 +2,12 @@
 //!
 //! The main function is [`calls`].
 
+use kiln_span::{human, since_start};
 use maud::{Markup, html};
 
 use super::page;
 use super::recording::{ShownCall, ShownRun};
-use crate::report::duration::{human, since_start};
-use crate::report::text;
+use crate::report::fit;
 
 /// The section. Its filters are shown by the page's script, without which they would do nothing.
 pub(super) fn calls(recording: &ShownRun) -> Markup {
@@ -34,7 +34,7 @@ pub(super) fn calls(recording: &ShownRun) -> Markup {
                     output #matching for="of-stage of-text only-writes only-failed" aria-live="polite" {}
                 }
                 @if recording.calls.dropped() > 0 {
-                    p.note { (text::count(recording.calls.dropped(), "call")) " between the first and the last are left out here." }
+                    p.note { (fit::count(recording.calls.dropped(), "call")) " between the first and the last are left out here." }
                 }
                 table.calls {
                     caption.sr { "Each AWS call with its time since the start of the run" }

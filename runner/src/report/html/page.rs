@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use kiln_span::{human, since_start};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
@@ -11,8 +12,8 @@ use super::recording::{CallTally, ShownEnd, ShownRun, ShownStage, Start};
 use super::write::{Comparison, Origin};
 use super::{account, calls, stages, timeline};
 use crate::event::{RunOutcome, StageOutcome};
-use crate::report::duration::{human, since_start};
-use crate::report::{sentence, text};
+use crate::harmless;
+use crate::report::{fit, sentence};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -102,13 +103,13 @@ fn header(recording: &ShownRun, start: &Start, origin: &Origin) -> Markup {
                 div { dt { "AWS calls" } dd { a href="#calls" { (tally(recording.tally)) } } }
                 @match origin {
                     Origin::Aws => {}
-                    Origin::Endpoint { url } => { div { dt { "Sent to" } dd { code { (text::clean(url)) } ", not to AWS" } } }
+                    Origin::Endpoint { url } => { div { dt { "Sent to" } dd { code { (harmless::line(url)) } ", not to AWS" } } }
                     Origin::Simulated { seed } => { div { dt { "Sent to" } dd { "a simulated account, seed " (seed) } } }
                 }
-                div { dt { "Pipeline" } dd { code { (text::clean(&start.file)) } } }
+                div { dt { "Pipeline" } dd { code { (harmless::line(&start.file)) } } }
                 div { dt { "Run" } dd { code { (start.run) } } }
                 @if let Some(journal) = recording.end.as_ref().and_then(|end| end.journal.as_ref()) {
-                    div { dt { "Journal" } dd { code { (text::clean(journal)) } } }
+                    div { dt { "Journal" } dd { code { (harmless::line(journal)) } } }
                 }
             }
         }
@@ -138,7 +139,7 @@ fn counts(recording: &ShownRun) -> String {
     .into_iter()
     .flatten()
     .collect();
-    format!("{}: {}", text::count(of_pipeline().count() as u64, "stage"), parts.join(", "))
+    format!("{}: {}", fit::count(of_pipeline().count() as u64, "stage"), parts.join(", "))
 }
 
 /// How a stage stands: in a word, and as a class of the style.
@@ -163,7 +164,7 @@ pub(super) fn state(stage: &ShownStage) -> (&'static str, &'static str) {
 pub(super) fn tally(tally: CallTally) -> String {
     let mut parts = Vec::new();
     if tally.writes > 0 {
-        parts.push(text::count(tally.writes, "write"));
+        parts.push(fit::count(tally.writes, "write"));
     }
     if tally.failed > 0 {
         parts.push(format!("{} failed", tally.failed));

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 
 use super::bounded::Bounded;
 use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, StageOutcome, StageOutline};
+use crate::harmless;
 use crate::report::style::Style;
-use crate::report::{sentence, text};
+use crate::report::{fit, sentence};
 use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
 
 /// Of more calls, the first and the last are shown.
@@ -273,7 +274,7 @@ impl ShownRun {
                 again: Some((*attempt, *delay)),
             }),
             EventKind::StageRetrying { attempt, attempts, delay: _, failure } => {
-                let remark = format!("attempt {attempt} of {attempts} failed: {}", text::clean(&failure.message));
+                let remark = format!("attempt {attempt} of {attempts} failed: {}", harmless::line(&failure.message));
                 stage.ends(at, remark, |_| PeriodKind::Attempt(*attempt, AttemptEnd::Failed));
                 stage.begins(at, PeriodKind::Wait);
             }
@@ -284,7 +285,7 @@ impl ShownRun {
                     StageOutcome::Interrupted => AttemptEnd::Interrupted,
                     StageOutcome::Skipped | StageOutcome::NotRun => AttemptEnd::Open,
                 };
-                let remark = failure.as_ref().map(|failure| text::clean(&failure.message).into_owned());
+                let remark = failure.as_ref().map(|failure| harmless::line(&failure.message).into_owned());
                 stage.ends(at, remark.unwrap_or_default(), |kind| match kind {
                     PeriodKind::Attempt(attempt, _) => PeriodKind::Attempt(attempt, end),
                     other => other,
@@ -300,8 +301,8 @@ impl ShownRun {
             }
             EventKind::UndoFinished { result } => {
                 let remark = match result {
-                    Ok(what) => text::clean(what).into_owned(),
-                    Err(failure) => text::clean(&failure.message).into_owned(),
+                    Ok(what) => harmless::line(what).into_owned(),
+                    Err(failure) => harmless::line(&failure.message).into_owned(),
                 };
                 stage.ends(at, remark, |_| PeriodKind::Undo(Some(result.is_ok())));
                 stage.undo = Some(result.clone());
@@ -399,5 +400,5 @@ impl ShownStage {
 
 /// One line, with nothing in it that acts, and no longer than what is shown.
 fn cut(text: &str) -> String {
-    text::cut(&text::clean(text), COLUMNS, Style::UNICODE).into_owned()
+    fit::cut(&harmless::line(text), COLUMNS, Style::UNICODE).into_owned()
 }

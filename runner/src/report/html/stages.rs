@@ -2,6 +2,7 @@
 //!
 //! The main functions are [`failures`] and [`stages`].
 
+use kiln_span::{human, since_start};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -10,9 +11,9 @@ use super::recording::{Line, LineKind, PeriodKind, ShownRun, ShownStage};
 use super::timeline;
 use super::value;
 use crate::event::{Failure, LogLevel, StageOutcome};
-use crate::report::duration::{human, since_start};
+use crate::harmless;
 use crate::report::style::Style;
-use crate::report::{outputs, sentence, text};
+use crate::report::{fit, outputs, sentence};
 
 /// Of more stages, those that went wrong and the first others are shown.
 const SHOWN: usize = 500;
@@ -55,13 +56,13 @@ pub(super) fn failures(recording: &ShownRun) -> Markup {
             @for (stage, failure) in stuck.iter().take(SHOWN) { (trouble(stage, "could not be undone", failure)) }
             @for stage in interrupted.iter().take(SHOWN) {
                 article.trouble.caution {
-                    h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " was interrupted (" (text::clean(signal)) ")" }
+                    h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " was interrupted (" (harmless::line(signal)) ")" }
                     p.help { "What AWS was already told to do goes on: look at the writes of this stage." }
                 }
             }
             @if !undone.is_empty() {
                 ul.undone { @for (stage, what) in undone.iter().take(SHOWN) {
-                    li { span.dot.undo aria-hidden="true" {} a href={ "#stage-" (stage.name) } { (stage.name) } " undone: " (text::clean(what)) }
+                    li { span.dot.undo aria-hidden="true" {} a href={ "#stage-" (stage.name) } { (stage.name) } " undone: " (harmless::line(what)) }
                 } }
             }
         }
@@ -71,7 +72,7 @@ pub(super) fn failures(recording: &ShownRun) -> Markup {
 fn trouble(stage: &ShownStage, what: &str, failure: &Failure) -> Markup {
     html! {
         article.trouble {
-            h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) @if failure.kind != "failed" { " " span.tag { (text::clean(&failure.kind)) } } }
+            h3 { a href={ "#stage-" (stage.name) } { (stage.name) } " " (what) @if failure.kind != "failed" { " " span.tag { (harmless::line(&failure.kind)) } } }
             (story(failure))
         }
     }
@@ -84,19 +85,19 @@ fn story(failure: &Failure) -> Markup {
     let mut evidence = String::new();
     for (index, detail) in failure.details.iter().enumerate() {
         if hidden > 0 && index == EVIDENCE_FIRST {
-            evidence.push_str(&format!("… {}\n", text::count(hidden as u64, "more line")));
+            evidence.push_str(&format!("… {}\n", fit::count(hidden as u64, "more line")));
         }
         if hidden == 0 || index < EVIDENCE_FIRST || index >= all - EVIDENCE_LAST {
-            for line in text::lines(detail) {
-                evidence.push_str(&text::cut(&line, COLUMNS, Style::UNICODE));
+            for line in harmless::lines(detail) {
+                evidence.push_str(&fit::cut(&line, COLUMNS, Style::UNICODE));
                 evidence.push('\n');
             }
         }
     }
     html! {
-        @for line in text::lines(&failure.message) { p.message { (text::cut(&line, COLUMNS, Style::UNICODE)) } }
+        @for line in harmless::lines(&failure.message) { p.message { (fit::cut(&line, COLUMNS, Style::UNICODE)) } }
         @if let Some(help) = &failure.help {
-            p.help { @for line in text::lines(help) { (text::cut(&line, COLUMNS, Style::UNICODE)) " " } }
+            p.help { @for line in harmless::lines(help) { (fit::cut(&line, COLUMNS, Style::UNICODE)) " " } }
         }
         @if !evidence.is_empty() { pre.evidence tabindex="0" { (evidence.trim_end()) } }
     }
@@ -121,7 +122,7 @@ pub(super) fn warnings(recording: &ShownRun) -> Markup {
                 }
             }
             @if recording.warnings.dropped() > 0 {
-                p.note { "and " (text::count(recording.warnings.dropped(), "more warning")) }
+                p.note { "and " (fit::count(recording.warnings.dropped(), "more warning")) }
             }
         }
     }
@@ -152,7 +153,7 @@ pub(super) fn stages(recording: &ShownRun) -> Markup {
             h2 { "Stages" }
             @for (stage, lines) in &shown { (card(recording, stage, lines)) }
             @if shown.len() < stages.len() {
-                p.note { (text::count((stages.len() - shown.len()) as u64, "more stage")) " not shown here" }
+                p.note { (fit::count((stages.len() - shown.len()) as u64, "more stage")) " not shown here" }
             }
         }
     }
@@ -172,7 +173,7 @@ fn card(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
             summary {
                 span class={ "dot " (class) } aria-hidden="true" {}
                 span.name { (stage.name) }
-                span.plugin { (text::clean(stage.plugin.as_deref().unwrap_or_default())) }
+                span.plugin { (harmless::line(stage.plugin.as_deref().unwrap_or_default())) }
                 span.state {
                     (word) @if ran { " in " (human(stage.millis)) }
                     @match &stage.undo {
@@ -208,7 +209,7 @@ fn card(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
                 (retries(stage))
                 @if let Some(failure) = &stage.failure { (cause("failed", failure)) }
                 @match &stage.undo {
-                    Some(Ok(what)) => { p.undone { "undone: " (text::clean(what)) } }
+                    Some(Ok(what)) => { p.undone { "undone: " (harmless::line(what)) } }
                     Some(Err(failure)) => (cause("could not be undone", failure)),
                     None => {}
                 }
@@ -216,7 +217,7 @@ fn card(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
                     @if !outputs.is_empty() {
                         h4 { "Outputs" }
                         dl.outputs {
-                            @for (name, output) in outputs { div { dt { (text::clean(name)) } dd { (value::value(output)) } } }
+                            @for (name, output) in outputs { div { dt { (harmless::line(name)) } dd { (value::value(output)) } } }
                         }
                     }
                 }
@@ -228,8 +229,8 @@ fn card(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
 
 /// The message of a failure whose evidence and help stand at the top of the page.
 fn cause(what: &str, failure: &Failure) -> Markup {
-    let message = text::lines(&failure.message).next().unwrap_or_default();
-    html! { p.cause { a href="#failures" { (what) } ": " (text::cut(&message, COLUMNS, Style::UNICODE)) } }
+    let message = harmless::lines(&failure.message).next().unwrap_or_default();
+    html! { p.cause { a href="#failures" { (what) } ": " (fit::cut(&message, COLUMNS, Style::UNICODE)) } }
 }
 
 fn retries(stage: &ShownStage) -> Markup {
@@ -252,7 +253,7 @@ fn log(recording: &ShownRun, stage: &ShownStage, lines: &[&Line]) -> Markup {
     let hidden = stage.lines.saturating_sub(lines.len() as u64);
     html! {
         details.log open[lines.len() <= SHORT_LOG] {
-            summary { "Log " span.note { (text::count(stage.lines, "line")) @if hidden > 0 { ", of which " (hidden) " are left out here" } } }
+            summary { "Log " span.note { (fit::count(stage.lines, "line")) @if hidden > 0 { ", of which " (hidden) " are left out here" } } }
             ol {
                 @for line in lines {
                     li class=(class(line.kind)) {

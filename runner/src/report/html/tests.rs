@@ -9,6 +9,7 @@ use super::recording::{CALLS, LINES};
 use super::{Comparison, Html, Origin};
 use crate::event::{Event, EventKind, LogLevel, RunOutcome, StageOutcome};
 use crate::files::{Destination, Kept};
+use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
 use crate::report::Report;
 use crate::report::story::{self, Story};
 
@@ -38,6 +39,19 @@ fn page(events: &[Event]) -> String {
 
 fn count(page: &str, part: &str) -> usize {
     page.matches(part).count()
+}
+
+#[test]
+fn foreign_text_cannot_act() {
+    for text in HOSTILE {
+        let events: Vec<Event> = story::crashing_tasks().iter().map(|event| poisoned(event, text)).collect();
+        let account = serde_json::json!({ "places": { "p": { text: { "things": { text: { "name": text } } } } } });
+        let comparison = Comparison { before: serde_json::json!({}), after: account };
+        let page = page_of(&events, Origin::Endpoint { url: text.to_owned() }, Some(comparison));
+        let body = page.split_once("<main").map_or(page.as_str(), |(_, body)| body);
+        let body = body.split_once("<script").map_or(body, |(body, _)| body);
+        assert_eq!(acts(body), None);
+    }
 }
 
 #[test]
@@ -133,49 +147,49 @@ fn where_the_calls_went_is_said() {
 }
 
 /// Text that would break out of every place in which foreign text stands.
-const HOSTILE: &str = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>\u{202e}\u{1b}[2J&";
+const MARKUP: &str = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>\u{202e}\u{1b}[2J&";
 
 #[test]
 fn foreign_text_stays_text() {
-    let mut story = Story::of(&[("a", HOSTILE, Some("production"), &[]), ("b", "x", None, &["a"])]);
-    story.at(10).start("a").progress("a", HOSTILE, None).log("a", LogLevel::Error, HOSTILE);
-    story.at(20).call("a", HOSTILE, true);
+    let mut story = Story::of(&[("a", MARKUP, Some("production"), &[]), ("b", "x", None, &["a"])]);
+    story.at(10).start("a").progress("a", MARKUP, None).log("a", LogLevel::Error, MARKUP);
+    story.at(20).call("a", MARKUP, true);
     story.tell(
         Some("a"),
         EventKind::Call {
             action: "ecs:Run".to_owned(),
             write: true,
             millis: 3,
-            request_id: Some(HOSTILE.to_owned()),
-            error: Some(HOSTILE.to_owned()),
+            request_id: Some(MARKUP.to_owned()),
+            error: Some(MARKUP.to_owned()),
         },
     );
     story.tell(
         Some("a"),
-        EventKind::CallRetrying { action: HOSTILE.to_owned(), attempt: 1, delay: 5, error: HOSTILE.to_owned() },
+        EventKind::CallRetrying { action: MARKUP.to_owned(), attempt: 1, delay: 5, error: MARKUP.to_owned() },
     );
     let failure = crate::event::Failure {
-        kind: HOSTILE.to_owned(),
-        message: HOSTILE.to_owned(),
-        help: Some(HOSTILE.to_owned()),
-        details: vec![HOSTILE.to_owned()],
+        kind: MARKUP.to_owned(),
+        message: MARKUP.to_owned(),
+        help: Some(MARKUP.to_owned()),
+        details: vec![MARKUP.to_owned()],
     };
     let retrying = EventKind::StageRetrying { attempt: 1, attempts: 2, delay: 1, failure: failure.clone() };
     story.tell(Some("a"), retrying);
     story.tell(Some("a"), EventKind::StageStarted { attempt: 2 });
-    story.tell(None, EventKind::Warning { message: HOSTILE.to_owned(), help: Some(HOSTILE.to_owned()) });
-    story.tell(None, EventKind::Interrupted { signal: HOSTILE.to_owned() });
-    story.start("b").finish("b", json!({ HOSTILE: HOSTILE, "list": [HOSTILE, { HOSTILE: [HOSTILE] }] }), 1);
+    story.tell(None, EventKind::Warning { message: MARKUP.to_owned(), help: Some(MARKUP.to_owned()) });
+    story.tell(None, EventKind::Interrupted { signal: MARKUP.to_owned() });
+    story.start("b").finish("b", json!({ MARKUP: MARKUP, "list": [MARKUP, { MARKUP: [MARKUP] }] }), 1);
     story.tell(Some("b"), EventKind::UndoStarted);
-    story.tell(Some("b"), EventKind::UndoFinished { result: Ok(HOSTILE.to_owned()) });
+    story.tell(Some("b"), EventKind::UndoFinished { result: Ok(MARKUP.to_owned()) });
     story.tell(Some("a"), EventKind::UndoFinished { result: Err(failure.clone()) });
     story.fail("a", failure, 3);
     let comparison = Comparison {
-        before: json!({ HOSTILE: { "things": { HOSTILE: { HOSTILE: HOSTILE } } }, "gone": { "x": HOSTILE } }),
-        after: json!({ HOSTILE: { "things": { HOSTILE: { HOSTILE: [HOSTILE] }, "new": { HOSTILE: HOSTILE } } } }),
+        before: json!({ MARKUP: { "things": { MARKUP: { MARKUP: MARKUP } } }, "gone": { "x": MARKUP } }),
+        after: json!({ MARKUP: { "things": { MARKUP: { MARKUP: [MARKUP] }, "new": { MARKUP: MARKUP } } } }),
     };
     let events = story.over(RunOutcome::Failed, 3);
-    let page = page_of(&events, Origin::Endpoint { url: HOSTILE.to_owned() }, Some(comparison));
+    let page = page_of(&events, Origin::Endpoint { url: MARKUP.to_owned() }, Some(comparison));
     assert_eq!(count(&page, "<script>"), 1);
     assert_eq!(count(&page, "</script>"), 1);
     assert_eq!(count(&page, "</style>"), 1);

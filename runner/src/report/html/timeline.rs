@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use kiln_span::{human, since_start};
 use maud::{Markup, html};
 
 use super::calls;
 use super::page;
 use super::recording::{AttemptEnd, Period, PeriodKind, ShownCall, ShownRun, ShownStage};
 use crate::event::StageOutcome;
-use crate::report::duration::{human, since_start};
-use crate::report::text;
+use crate::report::fit;
 
 /// Of more stages, those that went wrong and the first others are shown.
 const ROWS: usize = 500;
@@ -62,7 +62,7 @@ pub(super) fn timeline(recording: &ShownRun) -> Markup {
                 }
             } } }
             ol.rows { @for (stage, ticks) in rows { (row(recording, stage, ticks, &scale)) } }
-            @if left_out > 0 { p.note { (text::count(left_out as u64, "more stage")) " not shown here" } }
+            @if left_out > 0 { p.note { (fit::count(left_out as u64, "more stage")) " not shown here" } }
             (legend())
         }
     }
@@ -218,18 +218,8 @@ impl Scale {
 
 /// `0`, `250ms`, `30s`, `5m`, `1h 30m`.
 fn mark(millis: u64) -> String {
-    let (days, hours) = (millis / 86_400_000, millis / 3_600_000 % 24);
-    let (minutes, seconds) = (millis / 60_000 % 60, millis / 1_000 % 60);
-    if millis == 0 {
-        return "0".to_owned();
-    }
-    if millis < 1_000 {
-        return format!("{millis}ms");
-    }
-    let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")];
-    let words: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number}{unit}")).collect();
-    words.join(" ")
+    // Beyond the first second marks stand at whole ones.
+    kiln_span::exact(if millis < 1_000 { millis } else { millis - millis % 1_000 }, " ")
 }
 
 fn percent(millionths: u64) -> String {
@@ -275,7 +265,7 @@ impl<'a> Ticks<'a> {
 fn said(calls: &[(usize, &ShownCall)]) -> String {
     let mut lines: Vec<String> = calls.iter().take(NAMED).map(|(_, call)| calls::in_short(call)).collect();
     if calls.len() > NAMED {
-        lines.push(format!("and {}", text::count((calls.len() - NAMED) as u64, "more call")));
+        lines.push(format!("and {}", fit::count((calls.len() - NAMED) as u64, "more call")));
     }
     lines.join("\n")
 }

@@ -5,8 +5,9 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use crate::harmless;
+use crate::report::fit;
 use crate::report::style::Style;
-use crate::report::text;
 
 /// Of more items, the first are shown.
 const ITEMS: usize = 100;
@@ -43,16 +44,16 @@ pub(super) fn value(value: &Value) -> Markup {
         Value::Array(items) => html! {
             ul.values {
                 @for item in items.iter().take(ITEMS) { li { (line(item)) } }
-                @if items.len() > ITEMS { li.none { (text::count((items.len() - ITEMS) as u64, "more item")) } }
+                @if items.len() > ITEMS { li.none { (fit::count((items.len() - ITEMS) as u64, "more item")) } }
             }
         },
         Value::Object(members) if members.is_empty() => html! { span.none { "none" } },
         Value::Object(members) => html! {
             ul.values {
                 @for (name, member) in members.iter().take(ITEMS) {
-                    li { span.key { (text::clean(name)) } " " (line(member)) }
+                    li { span.key { (harmless::line(name)) } " " (line(member)) }
                 }
-                @if members.len() > ITEMS { li.none { (text::count((members.len() - ITEMS) as u64, "more member")) } }
+                @if members.len() > ITEMS { li.none { (fit::count((members.len() - ITEMS) as u64, "more member")) } }
             }
         },
         scalar => line(scalar),
@@ -66,7 +67,7 @@ pub(super) fn line(value: &Value) -> Markup {
         Value::Object(members) => html! {
             @for (index, (name, member)) in members.iter().take(ITEMS).enumerate() {
                 @if index > 0 { ", " }
-                span.key { (text::clean(name)) } " " code { (words(member)) }
+                span.key { (harmless::line(name)) } " " code { (words(member)) }
             }
         },
         other => html! { code { (words(other)) } },
@@ -79,7 +80,7 @@ pub(super) fn words(value: &Value) -> String {
         Value::String(string) => string.clone(),
         other => other.to_string(),
     };
-    text::cut(&text::clean(&words), COLUMNS, Style::UNICODE).into_owned()
+    fit::cut(&harmless::line(&words), COLUMNS, Style::UNICODE).into_owned()
 }
 
 /// A thing in a few words: of its members those that tell most, then the others, as far as there is room. Its name stands
@@ -92,7 +93,7 @@ pub(super) fn in_short(thing: &str, value: &Value, instant: impl Fn(&Value) -> O
     let others = members.iter().filter(|(name, _)| !TELLING.contains(&name.as_str()) && !is_identity(name));
     for (name, member) in telling.chain(others) {
         let Some(said) = instant(member).or_else(|| short(member)).filter(|said| said != thing) else { continue };
-        let columns = text::width(name) + text::width(&said) + 3;
+        let columns = fit::width(name) + fit::width(&said) + 3;
         if columns > room && !shown.is_empty() {
             continue;
         }
@@ -105,7 +106,7 @@ pub(super) fn in_short(thing: &str, value: &Value, instant: impl Fn(&Value) -> O
     html! {
         @for (index, (name, said)) in shown.iter().enumerate() {
             @if index > 0 { " · " }
-            span.key { (text::clean(name)) } " " code { (said) }
+            span.key { (harmless::line(name)) } " " code { (said) }
         }
     }
 }
@@ -114,10 +115,10 @@ pub(super) fn in_short(thing: &str, value: &Value, instant: impl Fn(&Value) -> O
 pub(super) fn json(value: &Value) -> String {
     let json = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("it cannot be written: {error}"));
     let mut lines: Vec<String> =
-        text::lines(&json).take(LINES).map(|line| text::cut(&line, COLUMNS, Style::UNICODE).into_owned()).collect();
+        harmless::lines(&json).take(LINES).map(|line| fit::cut(&line, COLUMNS, Style::UNICODE).into_owned()).collect();
     let all = json.lines().count();
     if all > lines.len() {
-        lines.push(format!("… {} more", text::count((all - lines.len()) as u64, "line")));
+        lines.push(format!("… {} more", fit::count((all - lines.len()) as u64, "line")));
     }
     lines.join("\n")
 }
@@ -154,5 +155,5 @@ fn cut(string: &str) -> String {
         _ if string.starts_with("arn:") => string.rsplit('/').next().unwrap_or(string).to_owned(),
         _ => string.to_owned(),
     };
-    text::cut(&string, SHORT, Style::UNICODE).into_owned()
+    fit::cut(&string, SHORT, Style::UNICODE).into_owned()
 }

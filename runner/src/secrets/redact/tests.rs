@@ -279,34 +279,7 @@ fn a_stream_holds_back_only_what_may_be_a_beginning() {
 }
 
 #[test]
-fn untrusted_lines_are_made_harmless() {
-    for (text, expected) in [
-        ("plain \tüñí 🔥", "plain \tüñí 🔥"),
-        ("\u{1b}[31mred\u{1b}[0m", "red"),
-        ("\u{1b}]0;title\u{7}text\u{1b}]8;;http://x\u{1b}\\link", "textlink"),
-        ("\u{1b}P1$r\u{1b}\\a\u{1b}(Bb\u{1b}c", "ab"),
-        ("\u{9b}31mred\u{9d}0;t\u{9c}x", "redx"),
-        ("\u{1b}]never ended\nnext", "\nnext"),
-        ("\u{1b}[12\u{e9}x", "éx"),
-        ("\u{1b}\u{1b}[31mx\u{1b}", "x"),
-        ("progress 1\rprogress 2\r\n", "progress 1progress 2\n"),
-        ("a\u{0}b\u{8}c\u{7f}d\u{85}e\u{2028}f", "abcd\ne\nf"),
-        ("user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}", "usergpj.exe"),
-        ("::set-output name=x::y", ": :set-output name=x::y"),
-        ("  ::add-mask::x", "  : :add-mask::x"),
-        ("\u{1b}[0m:\u{200b}:error::x", ": :error::x"),
-        ("std::vec and a::b", "std::vec and a::b"),
-        ("ok\n::error::x", "ok\n: :error::x"),
-        ("ok\u{b}::error::x", "ok\n: :error::x"),
-        ("##[error]x", "# #[error]x"),
-        ("x ##vso[task.setvariable variable=a]b", "x # #vso[task.setvariable variable=a]b"),
-        ("##teamcity[buildStop]", "# #teamcity[buildStop]"),
-        ("#\u{1b}[0m##[x]", "# # #[x]"),
-        ("## heading ###", "## heading ###"),
-    ] {
-        assert_eq!(sanitise(text), expected, "{text:?}");
-        assert_eq!(sanitise(&sanitise(text)), expected, "{text:?}: twice is as once");
-    }
+fn what_would_hide_a_secret_is_taken_away_before_it_is_masked() {
     let redactor = redactor("hunter2-HUNTER3");
     assert_eq!(redactor.untrusted("hun\u{1b}[0mter2\u{200b}-HUN\u{0}TER3"), MASK);
     assert_eq!(redactor.untrusted("plain\u{7}"), "plain");

@@ -15,6 +15,7 @@ const MORE: usize = 2;
 
 /// How a value is compared with the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::enum_variant_names, reason = "the names are CloudWatch's")]
 pub(super) enum Comparison {
     GreaterThanOrEqualToThreshold,
     GreaterThanThreshold,

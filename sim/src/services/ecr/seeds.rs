@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for Ago {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let span = text.strip_prefix('-').ok_or_else(|| format!("{text:?} is not a time ago such as `-20d`"));
-        let span: Result<Span, String> = span.and_then(str::parse);
+        let span = span.and_then(|span| span.parse::<Span>().map_err(|error| error.to_string()));
         span.map(|span| Ago(span.duration())).map_err(de::Error::custom)
     }
 }

@@ -1,10 +1,32 @@
-//! Durations as people read them. Every duration that kiln shows is worded here.
+//! Lengths of time in words. Every one that kiln shows is worded here.
+//!
+//! The main function is [`human`].
 
 use std::time::Duration;
 
+use super::UNITS;
+
+/// In whole milliseconds, as far as there is a number for them.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Each unit that is there, the largest first, with `between` them: `1h30m`, `1h 30m`. Nothing at all is `0`.
+pub fn exact(millis: u64, between: &str) -> String {
+    let mut left = millis;
+    let mut parts = Vec::new();
+    for (unit, worth) in UNITS {
+        if left >= worth {
+            parts.push(format!("{}{unit}", left / worth));
+            left %= worth;
+        }
+    }
+    if parts.is_empty() { "0".to_owned() } else { parts.join(between) }
+}
+
 /// A duration, as [`human`] has it.
 pub fn duration(duration: Duration) -> String {
-    human(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    human(millis(duration))
 }
 
 /// `850ms`, `12.3s`, `4m 05s`, `1h 02m 05s`, `3d 04h 12m`.
@@ -13,7 +35,7 @@ pub fn human(millis: u64) -> String {
 }
 
 /// As [`human`], but in tenths of a second from the beginning, so that a column of instants is even.
-pub(crate) fn since_start(millis: u64) -> String {
+pub fn since_start(millis: u64) -> String {
     // Rounded first: 59.96 s is a minute, not `60.0s`.
     let tenths = millis.saturating_add(50) / 100;
     if tenths < 600 {
@@ -52,6 +74,13 @@ mod tests {
             assert_eq!(human(millis), expected, "{millis} ms");
         }
         assert_eq!(since_start(850), "0.9s");
+    }
+
+    #[test]
+    fn what_is_exact_leaves_nothing_out() {
+        assert_eq!(exact(0, ""), "0");
+        assert_eq!(exact(5_400_000, ""), "1h30m");
+        assert_eq!(exact(90_061_001, " "), "1d 1h 1m 1s 1ms");
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! Lengths of time as people write them: `"500ms"`, `"90s"`, `"1h30m"`, `"30d"`.
+//! Lengths of time, as people write and read them: what the host and the simulator both read and show.
 //!
-//! The main type is [`Span`].
+//! The main type is [`Span`], which pipelines and scenarios hold; [`parse`] is what reads every length of time. [`human`] is how people
+//! read one, and [`exact`] how it can be read again.
+
+mod shown;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+pub use shown::{duration, exact, human, millis, since_start};
 
 /// A length of time: more than nothing, at most 366 days, in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,13 +28,15 @@ pub struct InvalidDuration {
 }
 
 /// From the largest to the smallest, with their milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [("d", DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-const LONGEST: u64 = 366 * 86_400_000;
+const LONGEST: u64 = 366 * DAY;
+
+const DAY: u64 = 86_400_000;
 
 impl Span {
     /// Whole seconds; for defaults. Nothing becomes a millisecond, and more than the longest becomes the longest.
-    pub(crate) const fn from_secs(seconds: u64) -> Self {
+    pub const fn from_secs(seconds: u64) -> Self {
         let milliseconds = seconds.saturating_mul(1000);
         Self(Duration::from_millis(match milliseconds {
             0 => 1,
@@ -49,13 +55,26 @@ impl FromStr for Span {
     type Err = InvalidDuration;
 
     fn from_str(text: &str) -> Result<Self, InvalidDuration> {
-        milliseconds(text)
-            .map(|total| Self(Duration::from_millis(total)))
-            .map_err(|reason| InvalidDuration { text: text.to_owned(), reason })
+        match parse(text, Duration::from_millis(LONGEST))? {
+            Duration::ZERO => Err(invalid(text, "it is zero; a duration must be longer than nothing".to_owned())),
+            duration => Ok(Self(duration)),
+        }
     }
 }
 
-fn milliseconds(text: &str) -> Result<u64, String> {
+/// Read a length of time of whole milliseconds, which may be none at all and is at most `longest`.
+///
+/// # Errors
+/// It is no length of time, or a longer one.
+pub fn parse(text: &str, longest: Duration) -> Result<Duration, InvalidDuration> {
+    milliseconds(text, millis(longest)).map(Duration::from_millis).map_err(|reason| invalid(text, reason))
+}
+
+fn invalid(text: &str, reason: String) -> InvalidDuration {
+    InvalidDuration { text: text.to_owned(), reason }
+}
+
+fn milliseconds(text: &str, longest: u64) -> Result<u64, String> {
     const FORM: &str = "write numbers with the units d, h, m, s and ms, such as \"30s\", \"10m\" or \"1h30m\"";
     if text.is_empty() {
         return Err(format!("it is empty; {FORM}"));
@@ -94,29 +113,24 @@ fn milliseconds(text: &str) -> Result<u64, String> {
             .ok()
             .and_then(|number| number.checked_mul(worth))
             .and_then(|part| total.checked_add(part))
-            .filter(|total| *total <= LONGEST)
-            .ok_or("it is longer than 366 days")?;
+            .filter(|total| *total <= longest)
+            .ok_or_else(|| format!("it is longer than {}", in_days(longest)))?;
         rest = behind;
     }
-    match total {
-        0 => Err("it is zero; a duration must be longer than nothing".to_owned()),
-        total => Ok(total),
+    Ok(total)
+}
+
+/// Whole days as such, and everything else exactly.
+fn in_days(milliseconds: u64) -> String {
+    match milliseconds % DAY {
+        0 => format!("{} days", milliseconds / DAY),
+        _ => exact(milliseconds, ""),
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // INVARIANT: at most LONGEST, which fits.
-        let mut left = u64::try_from(self.0.as_millis()).unwrap_or(LONGEST);
-        let mut out = String::new();
-        for (unit, worth) in UNITS {
-            let count = left / worth;
-            left %= worth;
-            if count > 0 {
-                out.push_str(&format!("{count}{unit}"));
-            }
-        }
-        f.pad(&out)
+        f.pad(&exact(millis(self.0), ""))
     }
 }
 
@@ -173,6 +187,19 @@ mod tests {
             .map(|text| format!("{text:24}{}", why(text)))
             .join("\n"),
         );
+    }
+
+    #[test]
+    fn whoever_allows_nothing_at_all_or_more_than_a_year_reads_it_with_the_same_words() {
+        let ever = Duration::from_millis(u64::MAX);
+        assert_eq!(parse("0s", ever), Ok(Duration::ZERO));
+        assert_eq!(parse("400d", ever), Ok(Duration::from_secs(400 * 86_400)));
+        for wrong in ["", "10", "s", "-1s", "1 s", "1y", "1m1h"] {
+            assert_eq!(parse(wrong, ever).err(), wrong.parse::<Span>().err(), "{wrong}");
+        }
+        let told = parse("11m", Duration::from_secs(600)).map_err(|error| error.to_string());
+        assert_eq!(told, Err("\"11m\" is not a duration: it is longer than 10m".to_owned()));
+        assert!(parse("99999999999999999999s", ever).is_err());
     }
 
     proptest! {

@@ -1,9 +1,12 @@
-//! Makes untrusted text harmless for terminals and CI logs.
+//! Foreign text without what would act in it.
 //!
 //! The main function is [`sanitise`].
 
 use std::iter::Peekable;
 use std::str::Chars;
+
+use super::character::is_hidden;
+use super::command::break_up;
 
 /// `text` without terminal escapes, control characters but tab and line feed, and characters that reorder or hide text;
 /// and with what CI systems take for commands broken up by a space: `::error::` becomes `: :error::`, `##[` `# #[`.
@@ -14,7 +17,7 @@ pub fn sanitise(text: &str) -> String {
         if index > 0 {
             safe.push('\n');
         }
-        neutralise(line, &mut safe);
+        safe.push_str(&break_up(line));
     }
     safe
 }
@@ -30,7 +33,7 @@ fn strip(text: &str) -> String {
             '\u{1b}' => escape(&mut rest),
             '\u{9b}' => control_sequence(&mut rest),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => control_string(&mut rest),
-            c if c.is_control() || is_invisible(c) => {}
+            c if is_hidden(c) => {}
             c => plain.push(c),
         }
     }
@@ -93,39 +96,38 @@ fn control_string(rest: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// Characters that show nothing but change how others are shown or compared.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn neutralise(line: &str, safe: &mut String) {
-    // GitHub takes `::name` at the beginning of a line, behind any white space.
-    let body = line.trim_start();
-    let indent = line.len() - body.len();
-    safe.push_str(line.get(..indent).unwrap_or_default());
-    let mut rest = match body.strip_prefix("::") {
-        Some(command) => {
-            safe.push_str(": :");
-            command
+    #[test]
+    fn untrusted_lines_are_made_harmless() {
+        for (text, expected) in [
+            ("plain \tüñí 🔥", "plain \tüñí 🔥"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}text\u{1b}]8;;http://x\u{1b}\\link", "textlink"),
+            ("\u{1b}P1$r\u{1b}\\a\u{1b}(Bb\u{1b}c", "ab"),
+            ("\u{9b}31mred\u{9d}0;t\u{9c}x", "redx"),
+            ("\u{1b}]never ended\nnext", "\nnext"),
+            ("\u{1b}[12\u{e9}x", "éx"),
+            ("\u{1b}\u{1b}[31mx\u{1b}", "x"),
+            ("progress 1\rprogress 2\r\n", "progress 1progress 2\n"),
+            ("a\u{0}b\u{8}c\u{7f}d\u{85}e\u{2028}f", "abcd\ne\nf"),
+            ("user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}", "usergpj.exe"),
+            ("::set-output name=x::y", ": :set-output name=x::y"),
+            ("  ::add-mask::x", "  : :add-mask::x"),
+            ("\u{1b}[0m:\u{200b}:error::x", ": :error::x"),
+            ("std::vec and a::b", "std::vec and a::b"),
+            ("ok\n::error::x", "ok\n: :error::x"),
+            ("ok\u{b}::error::x", "ok\n: :error::x"),
+            ("##[error]x", "# #[error]x"),
+            ("x ##vso[task.setvariable variable=a]b", "x # #vso[task.setvariable variable=a]b"),
+            ("##teamcity[buildStop]", "# #teamcity[buildStop]"),
+            ("#\u{1b}[0m##[x]", "# # #[x]"),
+            ("## heading ###", "## heading ###"),
+        ] {
+            assert_eq!(sanitise(text), expected, "{text:?}");
+            assert_eq!(sanitise(&sanitise(text)), expected, "{text:?}: twice is as once");
         }
-        None => body,
-    };
-    // GitHub and Azure take `##[name]` and `##vso[`, TeamCity `##teamcity[`, anywhere in a line.
-    while let Some(at) = rest.find("##") {
-        let (before, marked) = rest.split_at(at);
-        safe.push_str(before);
-        let behind = marked.trim_start_matches('#');
-        let hashes = marked.len() - behind.len();
-        let word = behind.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        if word.starts_with('[') {
-            safe.extend(std::iter::repeat_n("# ", hashes - 1));
-            safe.push('#');
-        } else {
-            safe.push_str(marked.get(..hashes).unwrap_or_default());
-        }
-        rest = behind;
     }
-    safe.push_str(rest);
 }

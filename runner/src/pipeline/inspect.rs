@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, literal_secrets};
-use crate::diagnostic::{escape, is_bidi, is_control, is_invisible};
+use crate::harmless::{escape, is_bidi, is_control, is_unseen};
 
 /// The largest pipeline file.
 const LARGEST: usize = 1 << 20;
@@ -143,13 +143,16 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 /// Hidden characters that came in through an escape such as `\u202E`: what they are, where there are any.
 pub(crate) fn hidden_in(decoded: &str) -> Option<String> {
-    decoded.chars().find(|c| (is_control(*c) && *c != '\r') || is_bidi(*c)).map(escape)
+    decoded.chars().find(|c| (is_control(*c) && *c != '\r') || is_bidi(*c)).map(spelled)
 }
 
 /// Hidden characters of a key: two keys that look the same must be the same.
 pub(crate) fn hidden_in_key(decoded: &str) -> Option<String> {
-    let hidden = |c: &char| c.is_control() || is_control(*c) || is_bidi(*c) || is_invisible(*c);
-    decoded.chars().find(hidden).map(escape)
+    decoded.chars().find(|c| is_unseen(*c)).map(spelled)
+}
+
+fn spelled(c: char) -> String {
+    escape(c).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! Text that is fitted into columns of a terminal: cut, padded, measured. Foreign text is made [harmless](crate::harmless) before.
+
+use std::borrow::Cow;
+
+use super::style::Style;
+
+/// `text` cut to at most `columns`, with an ellipsis where something is missing.
+pub(crate) fn cut(text: &str, columns: usize, style: Style) -> Cow<'_, str> {
+    console::truncate_str(text, columns, style.ellipsis())
+}
+
+/// How many columns of a terminal `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    console::measure_text_width(text)
+}
+
+/// `text` and as many spaces behind it as fill `columns`.
+pub(crate) fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` and as many spaces before it as fill `columns`.
+pub(crate) fn pad_left(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `1 stage`, `5 stages`.
+pub(crate) fn count(number: impl Into<u64>, singular: &str) -> String {
+    let number = number.into();
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {singular}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_columns_not_characters() {
+        assert_eq!(pad("漢字", 6), "漢字  ");
+        assert_eq!(pad_left("12", 4), "  12");
+        assert_eq!(cut("漢字漢字", 5, Style::UNICODE), "漢字…");
+        assert_eq!(cut("abcdefgh", 6, Style::ASCII), "abc...");
+        assert_eq!(count(1_u32, "call"), "1 call");
+        assert_eq!(count(0_u32, "call"), "0 calls");
+    }
+}
