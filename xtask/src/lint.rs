@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::plugins;
-use crate::step::{Terminal, cargo, status, succeed, succeeds_quietly};
+use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
 
 const NO_CARGO: &str = "install Rust from https://rustup.rs";
 
@@ -77,14 +77,10 @@ fn crates(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError> {
         let help = "with a network, `cargo fetch --locked` must work in both workspaces";
         succeed(checks(&deny, layout, workspace).args(["check", "bans", "licenses", "sources"]), help)?;
     }
-    // Only CI asks the network for what is new: whoever works elsewhere is told what was not looked at.
-    let fetched = in_ci && status(checks(&deny, layout, &layout.root).args(["fetch", "db"]), NO_CARGO)?.success();
-    let database = databases().is_some_and(|folder| holds_something(&folder));
-    let advisories = Advisories::choose(database, in_ci, fetched);
-    if let Some(note) = advisories.note() {
-        terminal.line(note);
-    }
-    if advisories.can_be_checked() {
+    // Nothing is fetched here but from the registry: a database that is there is used as it is.
+    let advisories = Advisories::of(databases().as_deref());
+    terminal.line(advisories.note());
+    if advisories == Advisories::Old {
         for workspace in &workspaces {
             succeed(checks(&deny, layout, workspace).args(["--offline", "check", "advisories"]), NO_CARGO)?;
         }
@@ -125,42 +121,22 @@ impl Tool {
 /// What is known of advisories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Advisories {
-    /// All until now.
-    Fresh,
-    /// All until the database was fetched last; `asked` says whether it was tried to fetch it now.
-    Old { asked: bool },
+    /// All until their database was fetched last.
+    Old,
     /// Nothing.
-    None { asked: bool },
+    None,
 }
 
 impl Advisories {
-    fn choose(database: bool, asked: bool, fetched: bool) -> Self {
-        match (fetched, database) {
-            (true, _) => Self::Fresh,
-            (false, true) => Self::Old { asked },
-            (false, false) => Self::None { asked },
-        }
-    }
-
-    /// Whether there is anything to check by.
-    fn can_be_checked(self) -> bool {
-        !matches!(self, Self::None { .. })
+    fn of(folder: Option<&Path>) -> Self {
+        if folder.is_some_and(holds_something) { Self::Old } else { Self::None }
     }
 
     /// What whoever reads the end of this should know.
-    fn note(self) -> Option<&'static str> {
+    fn note(self) -> &'static str {
         match self {
-            Self::Fresh => None,
-            Self::Old { asked: false } => {
-                Some("advisories: as they were when the database was fetched last (`cargo deny fetch`)")
-            }
-            Self::Old { asked: true } => {
-                Some("advisories: the database cannot be fetched, and is as it was when it last could be")
-            }
-            Self::None { asked: false } => {
-                Some("advisories: NOT CHECKED, there is no database of them (`cargo deny fetch`)")
-            }
-            Self::None { asked: true } => Some("advisories: NOT CHECKED, their database cannot be fetched"),
+            Self::Old => "advisories: as they were when their database was fetched last (`cargo deny fetch`)",
+            Self::None => "advisories: NOT CHECKED, there is no database of them (`cargo deny fetch`)",
         }
     }
 }
@@ -193,18 +169,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_advisories_is_said() {
-        for (database, asked, fetched, checked, said) in [
-            (true, true, true, true, None),
-            (true, true, false, true, Some("cannot be fetched")),
-            (true, false, false, true, Some("fetched last")),
-            (false, true, false, false, Some("NOT CHECKED")),
-            (false, false, false, false, Some("NOT CHECKED")),
-        ] {
-            let advisories = Advisories::choose(database, asked, fetched);
-            assert_eq!(advisories.can_be_checked(), checked, "{advisories:?}");
-            assert_eq!(advisories.note().is_some(), said.is_some(), "{advisories:?}");
-            assert!(said.is_none_or(|said| advisories.note().unwrap().contains(said)), "{advisories:?}");
-        }
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Advisories::of(None), Advisories::None);
+        assert_eq!(Advisories::of(Some(folder.path())), Advisories::None);
+        assert!(Advisories::None.note().contains("NOT CHECKED"));
+        std::fs::create_dir(folder.path().join("advisory-db")).unwrap();
+        assert_eq!(Advisories::of(Some(folder.path())), Advisories::Old);
+        assert!(Advisories::Old.note().contains("fetched last"));
     }
 
     #[test]
