@@ -205,7 +205,9 @@ impl Drawing {
         let takes = 5 + self.chance.below(50);
         let secret = match (self.answers, self.chance.below(3)) {
             (Answers::HoldNone, 0) => String::new(),
-            (Answers::HoldNone | Answers::HoldSecrets, _) => ", environment = { TOKEN = \"${secrets.registry}\" }".to_owned(),
+            (Answers::HoldNone | Answers::HoldSecrets, _) => {
+                ", environment = { TOKEN = \"${secrets.registry}\" }".to_owned()
+            }
         };
         let with = format!(
             "project = \"p{number}\", repository = \"r{number}\", tag = \"${{inputs.commit}}\", \

@@ -1,12 +1,11 @@
 //! An AWS that answers what a test tells it to, and remembers what it was asked.
 //!
-//! The main type is [`Canned`]; [`hermetic`] gives a test credentials that mean nothing.
+//! The main type is [`Canned`]; [`hermetic`] runs a test that asks it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a fixture that fails is a failed test")]
 
 use std::collections::VecDeque;
 use std::io;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,9 +24,6 @@ use crate::aws::operation::{Fate, Operation, Read, Token, Unanswered, Write};
 use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::types::{Arn, Place};
 
-/// The access key by which a test knows that it runs in its own process.
-const KEY: &str = "AKIAKILNTESTS0000000";
-
 /// The client token of every operation that [`Canned::send`] sends.
 pub(crate) const TOKEN: &str = "00000000-1111-2222-3333-444444444444";
 
@@ -43,28 +39,9 @@ pub(crate) fn here() -> Place {
     }
 }
 
-/// Run `test` with dummy credentials and nothing of the developer's own AWS configuration. The SDK reads both from the
-/// environment, which a process cannot change safely: the calling test is run once more, in a process of its own.
+/// Run `test` on a runtime of its own. Nothing of the developer's own AWS configuration is read: see [`Canned::with`].
 pub(crate) fn hermetic(test: impl Future<Output = ()>) {
-    if std::env::var("AWS_ACCESS_KEY_ID").is_ok_and(|key| key == KEY) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-        return;
-    }
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or_default();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
-        command.env_remove(variable);
-    }
-    let output = command
-        .args([name, "--exact", "--nocapture"])
-        .envs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "none"), ("AWS_EC2_METADATA_DISABLED", "true")])
-        .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let passed = output.status.success() && stdout.contains("test result: ok. 1 passed");
-    assert!(passed, "in its own process, {name} failed:\n{stdout}{stderr}");
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
 /// One answer.
@@ -228,7 +205,7 @@ impl Canned {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(accept(listener, answers, asked.clone()));
         let Place { region, .. } = here();
-        let clients = Connection::load(&region, Some(&endpoint)).await.clients(&region, None).await;
+        let clients = Connection::to_simulator(&region, &endpoint).clients(&region, None).await;
         Self { clients: Arc::new(clients), asked }
     }
 
