@@ -361,7 +361,9 @@ impl Drawing {
     }
 
     fn course(mut self, seed: u64) -> Course {
-        let key = if self.one_in(2) { "key = \"token\"\n" } else { "" };
+        // Where a key is named, its value alone is secret.
+        let named = if self.answers == Answers::HoldSecrets { 5 } else { 2 };
+        let key = if self.one_in(named) { "key = \"token\"\n" } else { "" };
         let limit =
             if self.one_in(3) { format!("max-parallel = {}\n", 1 + self.chance.below(2)) } else { String::new() };
         let mut pipeline = format!("[pipeline]\nname = \"shape\"\nregion = \"us-west-2\"\n{limit}[inputs.commit]\n");
