@@ -79,7 +79,8 @@ impl Actor {
                 .allows(action, &resources)
                 .map_err(|denied| refusal::<O>(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;
         }
-        for reference in operation.secret_references().into_iter().filter(|given| !self.names(given, vault)) {
+        let foreign = operation.secret_references().into_iter().find(|given| !self.names(given, vault));
+        if let Some(reference) = foreign {
             let message = format!(
                 "{} refers to the secret `{reference}`, which the stage's config does not name; name it there as \
                  `${{secrets.NAME}}`",
