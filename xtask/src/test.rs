@@ -7,7 +7,7 @@ use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
 use crate::{browser, lint, plugins, python};
 
 /// What a quick run leaves out, as the profile `quick` of nextest does.
-const LONG: [&str; 4] = ["crash::", "schedules::", "altered::", "storms::"];
+const LONG: [&str; 6] = ["crash::", "schedules::", "altered::", "storms::", "scenarios::every_", "store::a_run_"];
 
 const NO_CARGO: &str = "install Rust from https://rustup.rs";
 
