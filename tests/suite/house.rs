@@ -282,30 +282,41 @@ fn a_type_that_is_declared_twice_is_found() {
     assert_eq!(found, ["runner: `State` is not declared twice: it needs no convention"]);
 }
 
-/// The code of the runner, but for its tests: each file, and its text.
-fn code() -> Vec<(String, String)> {
-    let root = repository().join("runner/src");
-    let mut all = Vec::new();
-    files(&root, &mut all);
-    let named = |path: PathBuf| {
-        let below = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
-        let text = read(&path).split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
-        (below, text)
-    };
-    all.into_iter().map(named).filter(|(name, _)| !name.contains("tests")).collect()
-}
-
 #[test]
 fn only_one_room_knows_which_characters_and_words_act() {
     // Lists of characters, tests of them, and the ways to write one out.
     let own = Regex::new(r"\\u\{[0-9A-Fa-f]+\}'\s*(\.\.=|\|[^|])|char::is_control|\.is_control\(|\.escape_(unicode|debug|default)\(|##vso|strip_ansi")
         .unwrap_or_else(|error| panic!("{error}"));
-    let (room, others): (Vec<_>, Vec<_>) = code().into_iter().partition(|(name, _)| name.starts_with("harmless/"));
+    let (room, others): (Vec<_>, Vec<_>) =
+        sources("runner").into_iter().partition(|(path, _)| path.starts_with("harmless"));
     assert!(room.iter().any(|(_, text)| own.is_match(text)), "the room itself is found");
     let found: Vec<String> = others
         .iter()
-        .flat_map(|(name, text)| own.find_iter(text).map(move |found| format!("{name}: {}", found.as_str())))
+        .flat_map(|(path, text)| {
+            own.find_iter(text).map(move |found| format!("{}: {}", path.display(), found.as_str()))
+        })
         .filter(|found| !found.starts_with("report/screen.rs") && !found.starts_with("report/story.rs"))
         .collect();
     assert!(found.is_empty(), "what is harmless is decided in `harmless`: {}", found.join(", "));
+}
+
+/// Where the traits are in sight by which an operation is sent.
+fn senders(all: &[Source]) -> BTreeSet<String> {
+    let traits = Regex::new(
+        r"aws::operation::(\*|\{[^}]*\b(Read|Write)\b|Read\b|Write\b)|super::operation::(\*|\{[^}]*\b(Read|Write)\b)",
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    all.iter().filter(|(_, text)| traits.is_match(text)).map(|(path, _)| room(path)).collect()
+}
+
+#[test]
+fn only_the_call_path_can_send_an_operation() {
+    let all = sources("runner");
+    // `aws` implements them and looks by them; `host` hands them on to `call`.
+    assert_eq!(senders(&all), ["aws", "call", "host"].map(str::to_owned).into());
+    let handed_on = all.iter().filter(|(path, _)| path.starts_with("host")).all(|(_, text)| !text.contains(".send("));
+    assert!(handed_on, "`host` sends by itself");
+    let mut turned = all;
+    turned.push((PathBuf::from("run/added.rs"), "use crate::aws::operation::{Operation, Write};".to_owned()));
+    assert!(senders(&turned).contains("run"));
 }

@@ -47,3 +47,16 @@ pub(crate) fn build_host(layout: &Layout, terminal: &Terminal) -> Result<(), Tas
     terminal.heading("host: build");
     succeed(cargo().current_dir(&layout.root).args(["build", "--workspace", "--all-targets"]), NO_CARGO)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_run_leaves_out_the_same_with_nextest_and_without() {
+        let profiles = std::fs::read_to_string(Layout::find().unwrap().root.join(".config/nextest.toml")).unwrap();
+        let filter = format!("default-filter = 'not test(/^({})/)'", LONG.join("|"));
+        assert!(profiles.lines().any(|line| line == filter), "the profile `quick` is not {filter}");
+    }
+}

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use kiln_span::millis;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::actor::Actor;
@@ -38,7 +39,7 @@ pub(crate) struct Caller {
     arrival: Option<Arrival>,
     seq: u64,
     used: Used,
-    bounds: AttemptLimits,
+    limits: Limits,
 }
 
 /// How much an attempt has used.
@@ -47,14 +48,6 @@ struct Used {
     calls: u32,
     refused: u32,
     /// Bytes of records.
-    noted: u64,
-}
-
-/// How much an attempt may use.
-#[derive(Debug)]
-struct AttemptLimits {
-    calls: u32,
-    refused: u32,
     noted: u64,
 }
 
@@ -93,14 +86,13 @@ impl Caller {
     /// Makes the calls of `actor`, which does again what `replay` holds: as many as it likes.
     pub(crate) fn new(run: Arc<RunContext>, actor: Actor, replay: Replay) -> Self {
         let Replay { script, arrival } = replay;
-        let bounds = AttemptLimits { calls: u32::MAX, refused: u32::MAX, noted: u64::MAX };
-        Self { run, actor, script, arrival, seq: 0, used: Used::default(), bounds }
+        let limits = Limits { calls: u32::MAX, refused_calls: u32::MAX, journal_bytes: u64::MAX, ..Limits::default() };
+        Self { run, actor, script, arrival, seq: 0, used: Used::default(), limits }
     }
 
     /// The caller for a guest: it may call and be refused only so often, and fill only so much of the journal.
-    pub(crate) fn bounded(self, limits: &Limits) -> Self {
-        let bounds = AttemptLimits { calls: limits.calls, refused: limits.refused_calls, noted: limits.journal_bytes };
-        Self { bounds, ..self }
+    pub(crate) fn bounded(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The run that it makes calls for.
@@ -154,10 +146,10 @@ impl Caller {
     /// The key of the next thing that the journal holds of this attempt.
     pub(crate) fn next_key(&mut self) -> Result<CallKey, HostStop> {
         check_stop(&self.run)?;
-        if self.used.noted > self.bounds.noted {
+        if self.used.noted > self.limits.journal_bytes {
             return Err(HostStop::Limit(format!(
                 "what it asked for fills more than {} MiB, the journal of one attempt",
-                self.bounds.noted >> 20
+                self.limits.journal_bytes >> 20
             )));
         }
         let key = self.actor.key(self.seq);
@@ -182,8 +174,8 @@ impl Caller {
     /// A guest asks for `operation`: what it asks with, and what the journal holds of it already.
     pub(super) async fn ask<O: Operation>(&mut self, operation: &O) -> Result<(Asked, Option<Step>), HostStop> {
         let (call, recorded) = self.step().await?;
-        if self.used.calls >= self.bounds.calls {
-            return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.bounds.calls)));
+        if self.used.calls >= self.limits.calls {
+            return Err(HostStop::Limit(format!("it made more than {} AWS calls", self.limits.calls)));
         }
         self.used.calls += 1;
         self.run.calls.fetch_add(1, Ordering::Relaxed);
@@ -252,7 +244,7 @@ impl Caller {
     /// Count that kiln itself refused a call.
     pub(super) fn count_refused(&mut self, refused: &AwsError) -> Result<(), HostStop> {
         self.used.refused += 1;
-        if self.used.refused > self.bounds.refused {
+        if self.used.refused > self.limits.refused_calls {
             return Err(HostStop::Limit(format!(
                 "it was refused {} AWS calls, the last with: {}",
                 self.used.refused,
@@ -288,15 +280,20 @@ impl Caller {
         }
     }
 
-    /// Tell of a call that was answered as `result` says. The text of `error` is fit to be told.
-    pub(super) fn tell_of(&self, result: CallResult, write: bool, error: Option<&AwsError>) {
+    /// What is told of a call that was answered as `result` says. The text of `error` is fit to be told.
+    pub(super) fn event_of(result: &CallResult, write: bool, error: Option<&AwsError>) -> EventKind {
         let cut = |error: &AwsError| {
             let mut text = format!("{}: {}", error.code, error.message);
             text.truncate(text.floor_char_boundary(ERROR_BYTES));
             text
         };
-        let CallResult { action, millis, request_id, .. } = result;
-        self.emit(EventKind::Call { action, write, millis, request_id, error: error.map(cut) });
+        EventKind::Call {
+            action: result.action.clone(),
+            write,
+            millis: result.millis,
+            request_id: result.request_id.clone(),
+            error: error.map(cut),
+        }
     }
 
     /// An error as it may travel on: AWS repeats parts of requests in its messages, and a secret may be among them.
@@ -320,7 +317,7 @@ impl Caller {
         self.emit(EventKind::CallRetrying {
             action: O::ACTION.to_owned(),
             attempt: tries.failed(),
-            delay: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            delay: millis(pause),
             error: error.message.clone(),
         });
         // Nothing is lost by stopping here: an intent is written, and a resumed run takes it up again.

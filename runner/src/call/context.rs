@@ -106,7 +106,7 @@ impl RunContext {
 
     /// Wait until the run has come no further for `duration` of its clock.
     pub(crate) async fn stalled_for(&self, duration: std::time::Duration) {
-        let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let duration = kiln_span::millis(duration);
         loop {
             let until = self.progress.load(Ordering::Relaxed).saturating_add(duration);
             if self.clock.now() >= until {
@@ -128,7 +128,7 @@ impl RunContext {
 
     /// Wait for `duration` of the run's clock, or until the run is told to end.
     pub(crate) async fn pause(&self, duration: std::time::Duration) -> Result<(), HostStop> {
-        self.sleep_until(self.clock.now().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))).await
+        self.sleep_until(self.clock.now().saturating_add(kiln_span::millis(duration))).await
     }
 
     /// Images by digest among the outputs of finished stages.

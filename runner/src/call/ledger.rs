@@ -3,6 +3,7 @@
 //!
 //! The main type is [`Ledger`].
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use super::stop::HostStop;
@@ -63,7 +64,7 @@ impl Ledger {
         let bytes = encoded.bytes();
         match &mut *self.state() {
             LedgerState::Nowhere => {}
-            LedgerState::Ahead(records) => records.push(record),
+            LedgerState::Ahead(records) => records.push(record.into_owned()),
             LedgerState::Begun(journal) => {
                 journal.write(&encoded)?;
             }
@@ -109,23 +110,38 @@ impl Ledger {
     }
 }
 
-/// The record with what it tells people masked. What a resume goes on with is sealed already.
-fn masked(record: &Record, redactor: &Redactor) -> Record {
+/// The record with what it tells people masked. What a resume goes on with is sealed already, and stays as it is.
+fn masked<'a>(record: &'a Record, redactor: &Redactor) -> Cow<'a, Record> {
     let text = |text: &mut String| *text = redactor.text(text).into_owned();
     let failure = |failure: &mut Failure| {
         text(&mut failure.message);
         failure.help.iter_mut().for_each(text);
         failure.details.iter_mut().for_each(text);
     };
-    let mut record = record.clone();
-    match &mut record {
-        Record::StageEnd(end) => end.failure.iter_mut().for_each(failure),
-        Record::UndoEnd(end) => match &mut end.result {
-            Ok(sentence) => text(sentence),
-            Err(why) => failure(why),
-        },
-        Record::Stuck(stuck) => failure(&mut stuck.failure),
-        Record::Reconciled(reconciled) => text(&mut reconciled.evidence),
+    Cow::Owned(match record {
+        Record::StageEnd(end) => {
+            let mut end = end.clone();
+            end.failure.iter_mut().for_each(failure);
+            Record::StageEnd(end)
+        }
+        Record::UndoEnd(end) => {
+            let mut end = end.clone();
+            match &mut end.result {
+                Ok(sentence) => text(sentence),
+                Err(why) => failure(why),
+            }
+            Record::UndoEnd(end)
+        }
+        Record::Stuck(stuck) => {
+            let mut stuck = stuck.clone();
+            failure(&mut stuck.failure);
+            Record::Stuck(stuck)
+        }
+        Record::Reconciled(reconciled) => {
+            let mut reconciled = reconciled.clone();
+            text(&mut reconciled.evidence);
+            Record::Reconciled(reconciled)
+        }
         Record::RunStart(_)
         | Record::RunResume(_)
         | Record::StageStart(_)
@@ -136,7 +152,6 @@ fn masked(record: &Record, redactor: &Redactor) -> Record {
         | Record::Remember(_)
         | Record::Fence(_)
         | Record::UndoStart(_)
-        | Record::RunEnd(_) => {}
-    }
-    record
+        | Record::RunEnd(_) => return Cow::Borrowed(record),
+    })
 }

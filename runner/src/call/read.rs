@@ -131,8 +131,9 @@ impl Caller {
             Err(error) => self.failed(error)?,
         };
         let result = self.result::<R>(asked, Some(Body::Sealed(asked.sealed.clone())), outcome, request_id);
-        self.note(&Record::Result(result.clone()))?;
-        self.tell_of(result, false, answer.as_ref().err());
+        let event = Self::event_of(&result, false, answer.as_ref().err());
+        self.note(&Record::Result(result))?;
+        self.emit(event);
         Ok(())
     }
 

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_span::millis;
+
 use super::caller::Caller;
 use super::flight::on_own_task;
 use super::stop::HostStop;
@@ -279,10 +281,6 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::NotHappened => "not-happened",
         Verdict::SendAgain => "send-again",
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

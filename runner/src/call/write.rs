@@ -215,8 +215,9 @@ impl Caller {
             Err(error) => self.failed(error)?,
         };
         let result = self.result::<W>(asked, request, outcome, request_id);
-        self.note_durable(&Record::Result(result.clone())).await?;
-        self.tell_of(result, true, answer.as_ref().err());
+        let event = Self::event_of(&result, true, answer.as_ref().err());
+        self.note_durable(&Record::Result(result)).await?;
+        self.emit(event);
         Ok(())
     }
 }

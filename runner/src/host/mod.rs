@@ -11,5 +11,4 @@ mod state;
 mod timer;
 
 pub(crate) use bind::link;
-pub(crate) use state::WorkParts;
 pub use state::{StageHost, trap_reason};

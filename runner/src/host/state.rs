@@ -49,23 +49,21 @@ pub(crate) struct Work {
     pub(super) statuses_dropped: u64,
 }
 
-/// What [`Work`] is made of.
-pub(crate) struct WorkParts {
-    pub(crate) info: Info,
-    pub(crate) unknown: Vec<String>,
-    pub(crate) caller: Caller,
-    pub(crate) memory: BTreeMap<String, String>,
-}
-
 impl StageHost {
     /// A host that answers nothing.
     pub(crate) fn describing(bounds: Limits) -> Self {
         Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: None }
     }
 
-    /// A host that does a stage's work.
-    pub(crate) fn working(bounds: Limits, parts: WorkParts) -> Self {
-        let WorkParts { info, unknown, caller, memory } = parts;
+    /// A host that does a stage's work: what the guest may know (`info`, and which of its config is `unknown`), who calls AWS for it,
+    /// and what earlier attempts remembered.
+    pub(crate) fn working(
+        bounds: Limits,
+        info: Info,
+        unknown: Vec<String>,
+        caller: Caller,
+        memory: BTreeMap<String, String>,
+    ) -> Self {
         let run = Arc::clone(caller.run());
         let log = run.redactor.stream();
         let work = Work {

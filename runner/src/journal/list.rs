@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::JournalError;
 use super::reader::{Scan, bytes_of, decode};
-use super::record::Record;
+use super::record::{Record, RunStart};
 use crate::event::RunOutcome;
 use crate::types::{PipelineName, RunId};
 
@@ -36,7 +36,7 @@ pub struct ListedRun {
 }
 
 /// How a run stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RunState {
     /// A process is at it.
     Running,
@@ -45,6 +45,7 @@ pub enum RunState {
     /// A person must decide.
     Stuck,
     /// No process is at it and it has not ended: it can be resumed.
+    #[default]
     Unfinished,
     /// The journal cannot be read.
     Unreadable(String),
@@ -70,6 +71,40 @@ impl RunState {
             | Record::UndoEnd(_)
             | Record::StageEnd(_) => self,
         }
+    }
+}
+
+/// What a list says of a run, made of its records.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunOutline {
+    /// How it began.
+    pub(crate) start: Option<RunStart>,
+    /// How it stands, unless a process is at it.
+    pub(crate) state: RunState,
+    /// When it ended.
+    pub(crate) ended: Option<u64>,
+}
+
+impl RunOutline {
+    /// Take in the next record.
+    pub(crate) fn absorb(&mut self, record: &Record) {
+        match record {
+            Record::RunStart(start) => self.start = Some(start.clone()),
+            Record::RunEnd(end) => self.ended = Some(end.at),
+            Record::RunResume(_) | Record::Reconciled(_) => self.ended = None,
+            Record::StageStart(_)
+            | Record::Intent(_)
+            | Record::Result(_)
+            | Record::LocalRead(_)
+            | Record::Timer(_)
+            | Record::Remember(_)
+            | Record::Fence(_)
+            | Record::UndoStart(_)
+            | Record::UndoEnd(_)
+            | Record::StageEnd(_)
+            | Record::Stuck(_) => {}
+        }
+        self.state = std::mem::take(&mut self.state).after(record);
     }
 }
 
@@ -119,33 +154,19 @@ fn fill(summary: &mut ListedRun) -> Result<(), JournalError> {
     let bytes = bytes_of(&path)?;
     summary.bytes = bytes.len() as u64;
     let (frames, _) = Scan::new(&path, &bytes)?.frames()?;
-    for (offset, frame) in frames {
-        if !Record::tells_state(frame.kind) {
-            continue;
-        }
-        let record = decode(&path, offset, &frame)?;
-        summary.state = summary.state.clone().after(&record);
-        match record {
-            Record::RunStart(start) => {
-                summary.pipeline = Some(start.pipeline);
-                summary.file = Some(start.file);
-                summary.started = Some(start.at);
-            }
-            Record::RunEnd(end) => summary.ended = Some(end.at),
-            Record::RunResume(_) | Record::Reconciled(_) => summary.ended = None,
-            Record::StageStart(_)
-            | Record::Intent(_)
-            | Record::Result(_)
-            | Record::LocalRead(_)
-            | Record::Timer(_)
-            | Record::Remember(_)
-            | Record::Fence(_)
-            | Record::UndoStart(_)
-            | Record::UndoEnd(_)
-            | Record::StageEnd(_)
-            | Record::Stuck(_) => {}
-        }
+    let mut outline = RunOutline::default();
+    let telling = frames.into_iter().filter(|(_, frame)| Record::tells_state(frame.kind));
+    let read = telling.map(|(offset, frame)| decode(&path, offset, &frame)).try_for_each(|record| {
+        outline.absorb(&record?);
+        Ok(())
+    });
+    // What came before a record that cannot be read is told all the same.
+    let RunOutline { start, state, ended } = outline;
+    (summary.state, summary.ended) = (state, ended);
+    if let Some(start) = start {
+        (summary.pipeline, summary.file, summary.started) = (Some(start.pipeline), Some(start.file), Some(start.at));
     }
+    read?;
     if is_locked(&path)? {
         summary.state = RunState::Running;
     }

@@ -26,8 +26,8 @@ pub use canonical::{canonical_json, request_hash};
 pub use component::{keep_component, kept_component};
 pub use error::JournalError;
 pub use history::{AttemptPast, History, HistoryError, StagePast, UndoPast};
-pub(crate) use list::is_locked;
 pub use list::{ListedRun, RunState, list_runs, run_dir};
+pub(crate) use list::{RunOutline, is_locked};
 pub use reader::{Entry, Recording, Tail, read};
 pub use record::{
     Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, Phase, Reconciled, Record,

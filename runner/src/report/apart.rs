@@ -66,9 +66,10 @@ impl Apart {
 
 impl Report for Apart {
     fn event(&mut self, event: &Event) {
-        let weight = WEIGHT + text_of(&event.kind);
-        match room_for(&event.kind) {
-            Some(room) if !self.courier.has_room(weight, room) => {
+        let droppable = droppable(&event.kind);
+        let weight = WEIGHT + droppable.as_ref().map_or(0, |event| event.text);
+        match droppable {
+            Some(Droppable { room, .. }) if !self.courier.has_room(weight, room) => {
                 let events = self.left_out.map_or(0, |before| before.events) + 1;
                 self.left_out = Some(LeftOut { events, seq: event.seq, at: event.at });
             }
@@ -93,36 +94,23 @@ impl Backlog {
     }
 }
 
-/// How much may be waiting for an event to wait, too; none where it must.
-fn room_for(kind: &EventKind) -> Option<usize> {
-    match kind {
-        EventKind::StageProgress { .. }
-        | EventKind::StageLog { level: LogLevel::Debug | LogLevel::Info, .. }
-        | EventKind::Call { error: None, .. }
-        | EventKind::CallRetrying { .. } => Some(ROOM),
-        EventKind::StageLog { level: LogLevel::Warn | LogLevel::Error, .. }
-        | EventKind::Call { error: Some(_), .. } => Some(MORE_ROOM),
-        EventKind::RunStarted { .. }
-        | EventKind::StageResumed { .. }
-        | EventKind::CallReconciled { .. }
-        | EventKind::StageStarted { .. }
-        | EventKind::StageRetrying { .. }
-        | EventKind::StageFinished { .. }
-        | EventKind::UndoStarted
-        | EventKind::UndoFinished { .. }
-        | EventKind::Warning { .. }
-        | EventKind::LeftOut { .. }
-        | EventKind::Interrupted { .. }
-        | EventKind::RunFinished { .. } => None,
-    }
+/// An event that may be left out.
+struct Droppable {
+    /// How much may be waiting for it to wait, too.
+    room: usize,
+    /// How long its texts are.
+    text: usize,
 }
 
-/// How long the texts are of an event that may be left out.
-fn text_of(kind: &EventKind) -> usize {
-    match kind {
-        EventKind::StageProgress { message, .. } | EventKind::StageLog { message, .. } => message.len(),
-        EventKind::Call { error, .. } => error.as_ref().map_or(0, String::len),
-        EventKind::CallRetrying { error, .. } => error.len(),
+/// Whether an event may be left out where nobody reads.
+fn droppable(kind: &EventKind) -> Option<Droppable> {
+    let (room, text) = match kind {
+        EventKind::StageProgress { message, .. }
+        | EventKind::StageLog { level: LogLevel::Debug | LogLevel::Info, message } => (ROOM, message.len()),
+        EventKind::StageLog { level: LogLevel::Warn | LogLevel::Error, message } => (MORE_ROOM, message.len()),
+        EventKind::Call { error: None, .. } => (ROOM, 0),
+        EventKind::Call { error: Some(error), .. } => (MORE_ROOM, error.len()),
+        EventKind::CallRetrying { error, .. } => (ROOM, error.len()),
         EventKind::RunStarted { .. }
         | EventKind::StageResumed { .. }
         | EventKind::CallReconciled { .. }
@@ -134,8 +122,9 @@ fn text_of(kind: &EventKind) -> usize {
         | EventKind::Warning { .. }
         | EventKind::LeftOut { .. }
         | EventKind::Interrupted { .. }
-        | EventKind::RunFinished { .. } => 0,
-    }
+        | EventKind::RunFinished { .. } => return None,
+    };
+    Some(Droppable { room, text })
 }
 
 #[cfg(test)]
@@ -235,11 +224,11 @@ mod tests {
         assert!(missing > 50_000, "{missing}");
         let matter = |events: &[Event]| -> Vec<Event> {
             let matters =
-                |event: &&Event| room_for(&event.kind).is_none() && !matches!(event.kind, EventKind::LeftOut { .. });
+                |event: &&Event| droppable(&event.kind).is_none() && !matches!(event.kind, EventKind::LeftOut { .. });
             events.iter().filter(matters).cloned().collect()
         };
         assert_eq!(matter(&read), matter(&events), "what matters is there, in its order");
-        let kept: usize = read.iter().map(|event| text_of(&event.kind)).sum();
+        let kept: usize = read.iter().filter_map(|event| droppable(&event.kind)).map(|event| event.text).sum();
         assert!(kept <= ROOM, "{kept} bytes were kept");
     }
 

@@ -20,7 +20,7 @@ use crate::contract::bindings::exports::kiln::stage::lifecycle;
 use crate::contract::bindings::kiln::stage::context::Info;
 use crate::contract::bindings::kiln::stage::types::{self, Change, StagePlan};
 use crate::event::Failure;
-use crate::host::{StageHost, WorkParts, trap_reason};
+use crate::host::{StageHost, trap_reason};
 use crate::journal::{JournalError, Phase};
 use crate::json;
 use crate::pipeline::{Stage, Unfit};
@@ -109,7 +109,7 @@ impl Attempt<'_> {
     pub(crate) async fn perform(mut self) -> Attempted {
         let remembered = self.memory.clone();
         let replay = std::mem::take(&mut self.replay);
-        let host = StageHost::working(self.limits, self.parts(replay));
+        let host = self.host(replay);
         let mut store = Store::new(&self.engine.wasmtime, host);
         if let Err(error) = StageHost::limit(&mut store, &self.limits) {
             let stop = HostStop::Defect(error.to_string());
@@ -147,7 +147,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn parts(&self, replay: Replay) -> WorkParts {
+    /// What is behind the guest.
+    fn host(&self, replay: Replay) -> StageHost {
         let place = &self.actor.standing.place;
         let info = Info {
             run_id: self.run.id.to_string(),
@@ -159,8 +160,8 @@ impl Attempt<'_> {
             region: place.region.to_string(),
             partition: place.partition.clone(),
         };
-        let caller = Caller::new(Arc::clone(self.run), self.actor.clone(), replay).bounded(&self.limits);
-        WorkParts { info, unknown: self.unknown.clone(), caller, memory: self.memory.clone() }
+        let caller = Caller::new(Arc::clone(self.run), self.actor.clone(), replay).bounded(self.limits);
+        StageHost::working(self.limits, info, self.unknown.clone(), caller, self.memory.clone())
     }
 
     async fn invoke(&self, store: &mut Store<StageHost>) -> Result<Invoked, AttemptError> {

@@ -363,7 +363,7 @@ impl Leases {
             heartbeat: 0,
             state: Holding::Held,
             since: wall_millis(),
-            ttl: u64::try_from(self.0.terms.ttl().as_millis()).unwrap_or(u64::MAX),
+            ttl: kiln_span::millis(self.0.terms.ttl()),
             reason: None,
         }
     }
@@ -473,5 +473,5 @@ impl RunLeases {
 }
 
 pub(super) fn wall_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, kiln_span::millis)
 }

@@ -11,7 +11,7 @@ use super::leases::Leases;
 use super::runs;
 use super::shared;
 use super::table::{Condition, Item, Key, Table, Transacted, TransactionPart, Written, token};
-use crate::journal::{Framed, JournalError, Pushing, Record, Replica, attached};
+use crate::journal::{Framed, JournalError, Pushing, Record, Replica, RunOutline, attached};
 use crate::types::{Digest, RunId};
 
 /// An item has at most 400 KB, names included.
@@ -26,7 +26,7 @@ pub struct Carrier {
     dir: PathBuf,
     leases: Leases,
     /// How the run stands by what was carried so far.
-    summary: Mutex<runs::RunItem>,
+    summary: Mutex<RunOutline>,
     /// Blobs that are known to be there.
     carried: Mutex<std::collections::BTreeSet<Digest>>,
 }
@@ -54,7 +54,7 @@ impl Carrier {
         leases: Leases,
         so_far: impl IntoIterator<Item = &'a Record>,
     ) -> Self {
-        let mut summary = runs::RunItem::default();
+        let mut summary = RunOutline::default();
         so_far.into_iter().for_each(|record| summary.absorb(record));
         Self { table, run, dir, leases, summary: Mutex::new(summary), carried: Mutex::default() }
     }
@@ -113,7 +113,7 @@ impl Carrier {
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         let before = summary.clone();
         frames.iter().for_each(|frame| summary.absorb(&frame.record));
-        (*summary != before).then(|| summary.item())
+        (*summary != before).then(|| runs::item(&summary))
     }
 
     async fn taken_over(

@@ -5,7 +5,7 @@
 use super::error::StoreError;
 use super::table::{Item, Key, Table};
 use crate::event::RunOutcome;
-use crate::journal::{Record, RunStart, RunState};
+use crate::journal::{RunOutline, RunState};
 use crate::types::{PipelineName, RunId};
 
 /// The partition of the list.
@@ -28,47 +28,16 @@ pub struct SharedRun {
     pub state: RunState,
 }
 
-/// What the list says of a run, made of its records.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct RunItem {
-    start: Option<RunStart>,
-    state: Option<RunState>,
-    ended: Option<u64>,
-}
-
-impl RunItem {
-    /// Take in the next record.
-    pub(super) fn absorb(&mut self, record: &Record) {
-        match record {
-            Record::RunStart(start) => self.start = Some(start.clone()),
-            Record::RunEnd(end) => self.ended = Some(end.at),
-            Record::RunResume(_) | Record::Reconciled(_) => self.ended = None,
-            Record::StageStart(_)
-            | Record::Intent(_)
-            | Record::Result(_)
-            | Record::LocalRead(_)
-            | Record::Timer(_)
-            | Record::Remember(_)
-            | Record::Fence(_)
-            | Record::UndoStart(_)
-            | Record::UndoEnd(_)
-            | Record::StageEnd(_)
-            | Record::Stuck(_) => {}
-        }
-        self.state = Some(self.state.take().unwrap_or(RunState::Unfinished).after(record));
+/// A run's entry, as it lies in the table.
+pub(super) fn item(run: &RunOutline) -> Item {
+    let mut item = Item::default().text("state", word(&run.state));
+    if let Some(start) = &run.start {
+        item = item.text("pipeline", start.pipeline.as_str()).text("file", start.file.as_str());
+        item = item.number("started", start.at);
     }
-
-    /// As it lies in the table.
-    pub(super) fn item(&self) -> Item {
-        let mut item = Item::default().text("state", word(self.state.as_ref().unwrap_or(&RunState::Unfinished)));
-        if let Some(start) = &self.start {
-            item = item.text("pipeline", start.pipeline.as_str()).text("file", start.file.as_str());
-            item = item.number("started", start.at);
-        }
-        match self.ended {
-            Some(ended) => item.number("ended", ended),
-            None => item,
-        }
+    match run.ended {
+        Some(ended) => item.number("ended", ended),
+        None => item,
     }
 }
 

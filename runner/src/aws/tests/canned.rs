@@ -283,7 +283,7 @@ async fn fate_of<O: Write>(
     let expected = answers.len();
     let aws = Canned::with(answers).await;
     let token = Token::new(TOKEN.to_owned());
-    let unanswered = Unanswered { token: &token, before, sent: SENT * 1000, age, given_up };
+    let unanswered = Unanswered { age, given_up, ..unanswered(&token, before) };
     let fate = operation.fate(&aws.look::<O>(), &unanswered).await;
     only_reads(&aws, expected);
     fate.unwrap_or_else(|error| panic!("{error:?}"))
