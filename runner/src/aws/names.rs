@@ -114,14 +114,6 @@ pub(crate) fn check(what: &str, given: &str, punctuation: &str) -> Result<(), Aw
     }
 }
 
-/// Refuse what is not the ARN of a resource of `kind` (what stands before the first `/`).
-pub(crate) fn check_arn(kind: &str, given: &str) -> Result<(), AwsError> {
-    match Given::from(given) {
-        Given::Arn(arn) if arn.resource().split('/').next() == Some(kind) => Ok(()),
-        _ => Err(invalid(format_args!("{given:?} is not the ARN of a {kind}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,8 +163,9 @@ mod tests {
             Some("\"arn:aws:ecs:us-west-2:1:cluster/web\" looks like the ARN of a cluster but is malformed")
         );
         assert!(refusal("web\u{0}").is_some());
-        assert!(check_arn("service-revision", "arn:aws:ecs:us-west-2:111111111111:service-revision/a/b/1").is_ok());
-        assert!(check_arn("service-revision", "arn:aws:ecs:us-west-2:111111111111:service/a/b").is_err());
-        assert!(check_arn("service-revision", "b/1").is_err());
+        let revision = ResourceKind::new("ecs", "a service-revision", "service-revision/", "");
+        assert!(revision.check_arn("arn:aws:ecs:us-west-2:111111111111:service-revision/a/b/1").is_ok());
+        assert!(revision.check_arn("arn:aws:ecs:us-west-2:111111111111:service/a/b").is_err());
+        assert!(revision.check_arn("b/1").is_err());
     }
 }

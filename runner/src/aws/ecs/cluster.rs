@@ -5,7 +5,7 @@
 use aws_sdk_ecs::types as sdk;
 
 use crate::aws::error::{AwsError, invalid};
-use crate::aws::names::{self, Given};
+use crate::aws::names::{self, Given, ResourceKind};
 use crate::aws::values::list;
 use crate::contract::bindings::kiln::aws_ecs::ecs::Failure;
 use crate::types::Arn;
@@ -14,39 +14,41 @@ use crate::types::Place;
 /// What names in ECS may hold besides letters and digits.
 pub(super) const NAME: &str = "-_";
 
+const CLUSTER: ResourceKind = ResourceKind::new("ecs", "a cluster", "cluster/", NAME);
+
+// What is in a cluster: its ARNs have the cluster's name before its own, which [`arn`] and [`check`] see to.
+pub(super) const SERVICE: ResourceKind = ResourceKind::new("ecs", "a service", "service/", NAME);
+pub(super) const TASK: ResourceKind = ResourceKind::new("ecs", "a task", "task/", NAME);
+pub(super) const INSTANCE: ResourceKind = ResourceKind::new("ecs", "a container-instance", "container-instance/", NAME);
+
 /// The ARN of a thing of `kind` in a cluster: `KIND/CLUSTER/NAME`, in the cluster's account and region.
-pub(super) fn arn(at: &Place, kind: &str, cluster: &str, given: &str) -> Arn {
+pub(super) fn arn(at: &Place, kind: &ResourceKind, cluster: &str, given: &str) -> Arn {
     let name = match Given::from(given) {
         Given::Arn(arn) => return arn,
         Given::Name(name) => name,
     };
     match Given::from(cluster) {
-        Given::Name(cluster) => names::here(at, "ecs", &format!("{kind}/{cluster}/{name}")),
-        Given::Arn(arn) => names::beside(&arn, &format!("{kind}/{}/{name}", cluster_name(&arn))),
+        Given::Name(cluster) => names::here(at, "ecs", &format!("{}{cluster}/{name}", kind.before)),
+        Given::Arn(arn) => names::beside(&arn, &format!("{}{}/{name}", kind.before, cluster_name(&arn))),
     }
 }
 
 /// The name in a cluster's ARN.
 fn cluster_name(arn: &Arn) -> &str {
-    arn.resource().strip_prefix("cluster/").unwrap_or(arn.resource())
+    arn.resource().strip_prefix(CLUSTER.before).unwrap_or(arn.resource())
 }
 
 /// Refuse what is no cluster.
 pub(super) fn check_cluster(cluster: &str) -> Result<(), AwsError> {
-    names::check("a cluster", cluster, NAME)?;
-    match Given::from(cluster) {
-        Given::Arn(_) => names::check_arn("cluster", cluster),
-        Given::Name(_) => Ok(()),
-    }
+    CLUSTER.check(cluster)
 }
 
 /// Refuse what is no `kind`, or one of another cluster: the permission was checked against its ARN, while ECS might look
 /// for its name in `cluster`.
-pub(super) fn check(kind: &str, cluster: &str, given: &str) -> Result<(), AwsError> {
+pub(super) fn check(kind: &ResourceKind, cluster: &str, given: &str) -> Result<(), AwsError> {
     check_cluster(cluster)?;
-    names::check(&format!("a {kind}"), given, NAME)?;
+    kind.check(given)?;
     let Given::Arn(arn) = Given::from(given) else { return Ok(()) };
-    names::check_arn(kind, given)?;
     let cluster_arn = Given::from(cluster);
     let expected = match &cluster_arn {
         Given::Name(name) => name,
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_name_is_in_its_clusters_account_and_region() {
-        let arn = |cluster: &str, given: &str| arn(&here(), "task", cluster, given).to_string();
+        let arn = |cluster: &str, given: &str| arn(&here(), &TASK, cluster, given).to_string();
         assert_eq!(arn("web", "0a1b"), "arn:aws:ecs:us-west-2:111111111111:task/web/0a1b");
         assert_eq!(arn(CLUSTER, "0a1b"), "arn:aws:ecs:eu-west-1:222222222222:task/prod/0a1b");
         let other = "arn:aws:ecs:us-east-1:333333333333:task/x/y";
@@ -90,8 +92,7 @@ mod tests {
 
     #[test]
     fn an_arn_of_another_cluster_or_kind_is_refused() {
-        let refusal =
-            |cluster: &str, given: &str| check("service", cluster, given).map_err(|error| error.message).err();
+        let refusal = |cluster: &str, given: &str| check(&SERVICE, cluster, given).map_err(|error| error.message).err();
         let service = |resource: &str| format!("arn:aws:ecs:us-west-2:111111111111:{resource}");
         assert_eq!(refusal("web", "web"), None);
         assert_eq!(refusal("web", &service("service/web/api")), None);

@@ -4,7 +4,7 @@
 
 use aws_sdk_ecs::types as sdk;
 
-use super::cluster::{self, check, failures};
+use super::cluster::{self, SERVICE, check, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
@@ -28,7 +28,7 @@ const REVISION: ResourceKind = ResourceKind::new("ecs", "a service-revision", "s
 
 heads! {
     ListServiceDeploymentsRequest => ListServiceDeploymentsResponse:
-        "ecs:ListServiceDeployments" on |it, at| [cluster::arn(at, "service", &it.cluster, &it.service)];
+        "ecs:ListServiceDeployments" on |it, at| [cluster::arn(at, &SERVICE, &it.cluster, &it.service)];
     DescribeServiceDeploymentsRequest => DescribeServiceDeploymentsResponse:
         "ecs:DescribeServiceDeployments" on |it, at| DEPLOYMENT.arns(at, &it.arns);
     DescribeServiceRevisionsRequest => DescribeServiceRevisionsResponse:
@@ -39,7 +39,7 @@ heads! {
 
 impl Read for ListServiceDeploymentsRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        check("service", &self.cluster, &self.service)?;
+        check(&SERVICE, &self.cluster, &self.service)?;
         // One page holds as many as may be asked for.
         let limit = i32::try_from(self.limit).ok().filter(|limit| (1..=100).contains(limit));
         let Some(limit) = limit else {

@@ -5,7 +5,7 @@
 use aws_sdk_ecs::types as sdk;
 use serde_json::{Value, json};
 
-use super::cluster::{self, check, check_cluster, failures};
+use super::cluster::{self, SERVICE, check, check_cluster, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
@@ -20,16 +20,16 @@ use crate::contract::bindings::kiln::aws_ecs::ecs::{
 
 heads! {
     DescribeServicesRequest => DescribeServicesResponse:
-        "ecs:DescribeServices" on |it, at| it.services.iter().map(|given| cluster::arn(at, "service", &it.cluster, given));
+        "ecs:DescribeServices" on |it, at| it.services.iter().map(|given| cluster::arn(at, &SERVICE, &it.cluster, given));
     ListServicesRequest => ListServicesResponse: "ecs:ListServices" on |_, _| [];
     UpdateServiceRequest => UpdateServiceResponse:
-        "ecs:UpdateService" on |it, at| [cluster::arn(at, "service", &it.cluster, &it.service)];
+        "ecs:UpdateService" on |it, at| [cluster::arn(at, &SERVICE, &it.cluster, &it.service)];
 }
 
 impl Read for DescribeServicesRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("services", &self.services, 10)?;
-        self.services.iter().try_for_each(|given| check("service", &self.cluster, given))?;
+        self.services.iter().try_for_each(|given| check(&SERVICE, &self.cluster, given))?;
         let request = aws.ecs().describe_services().cluster(&self.cluster).set_services(Some(self.services.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(DescribeServicesResponse { services: list(output.services, service), failures: failures(output.failures) })
@@ -98,7 +98,7 @@ impl Write for UpdateServiceRequest {
         &["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:DescribeServiceRevisions"];
 
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
-        check("service", &self.cluster, &self.service)?;
+        check(&SERVICE, &self.cluster, &self.service)?;
         super::task_definitions::check_revision(&self.task_definition)?;
         let output = aws
             .ecs()

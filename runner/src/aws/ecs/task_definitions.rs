@@ -9,7 +9,7 @@ use super::cluster::NAME;
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
 use crate::aws::look::Look;
-use crate::aws::names::{self, Given};
+use crate::aws::names::{self, Given, ResourceKind};
 use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write, heads};
 use crate::aws::raw_json::RawJson;
 use crate::aws::values::{count, incomplete, list, unreadable, word};
@@ -39,18 +39,12 @@ const DESCRIPTIVE: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
-/// Refuse what is no task definition.
-fn check(given: &str) -> Result<(), AwsError> {
-    names::check("a task definition", given, "-_:")?;
-    match Given::from(given) {
-        Given::Arn(_) => names::check_arn("task-definition", given),
-        Given::Name(_) => Ok(()),
-    }
-}
+/// A family, or one revision of it.
+const DEFINITION: ResourceKind = ResourceKind::new("ecs", "a task definition", "task-definition/", "-_:");
 
 /// Refuse what is not one revision of a task definition: a family alone means whichever is newest.
 pub(super) fn check_revision(given: &str) -> Result<(), AwsError> {
-    check(given)?;
+    DEFINITION.check(given)?;
     let arn = Given::from(given);
     let name = match &arn {
         Given::Name(name) => name,
@@ -98,7 +92,7 @@ heads! {
 
 impl Read for DescribeTaskDefinitionRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
-        check(&self.task_definition)?;
+        DEFINITION.check(&self.task_definition)?;
         let json = RawJson::received();
         let output = aws
             .ecs()
@@ -171,7 +165,7 @@ impl Operation for RegisterTaskDefinitionRequest {
     fn resources(&self, at: &Place) -> Vec<Arn> {
         // A document without a family is refused before it is sent; no permission is meant to match this one.
         let family = registrable(&self.document).map_or_else(|_| String::new(), |(_, family)| family);
-        vec![names::here(at, "ecs", &format!("task-definition/{family}:*"))]
+        vec![DEFINITION.arn(at, &format!("{family}:*"))]
     }
 
     fn requires(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {

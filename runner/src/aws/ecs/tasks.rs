@@ -4,7 +4,7 @@
 
 use aws_sdk_ecs::types as sdk;
 
-use super::cluster::{self, NAME, check, check_cluster, failures};
+use super::cluster::{self, INSTANCE, NAME, SERVICE, TASK, check, check_cluster, failures};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk};
 use crate::aws::limits::{batch, gather};
@@ -18,16 +18,16 @@ use crate::contract::bindings::kiln::aws_ecs::ecs::{
 heads! {
     // IAM ties the listing of tasks to the container instances that they run on: all of the cluster's.
     ListTasksRequest => ListTasksResponse:
-        "ecs:ListTasks" on |it, at| [cluster::arn(at, "container-instance", &it.cluster, "*")];
+        "ecs:ListTasks" on |it, at| [cluster::arn(at, &INSTANCE, &it.cluster, "*")];
     DescribeTasksRequest => DescribeTasksResponse:
-        "ecs:DescribeTasks" on |it, at| it.tasks.iter().map(|given| cluster::arn(at, "task", &it.cluster, given));
+        "ecs:DescribeTasks" on |it, at| it.tasks.iter().map(|given| cluster::arn(at, &TASK, &it.cluster, given));
 }
 
 impl Read for ListTasksRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         check_cluster(&self.cluster)?;
         if let Some(service) = &self.service {
-            check("service", &self.cluster, service)?;
+            check(&SERVICE, &self.cluster, service)?;
         }
         if let Some(family) = &self.family {
             names::check("a family", family, NAME)?;
@@ -50,7 +50,7 @@ impl Read for ListTasksRequest {
 impl Read for DescribeTasksRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("tasks", &self.tasks, 100)?;
-        self.tasks.iter().try_for_each(|given| check("task", &self.cluster, given))?;
+        self.tasks.iter().try_for_each(|given| check(&TASK, &self.cluster, given))?;
         let request = aws.ecs().describe_tasks().cluster(&self.cluster).set_tasks(Some(self.tasks.clone()));
         let output = request.send().await.map_err(from_sdk)?;
         Ok(DescribeTasksResponse { tasks: list(output.tasks, task), failures: failures(output.failures) })
