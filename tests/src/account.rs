@@ -2,7 +2,8 @@
 //!
 //! The main type is [`Account`].
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kiln_sim::{Clock, Effect, Server, Simulator, WorldFile};
@@ -63,6 +64,59 @@ impl Account {
     /// How often `action` had an effect.
     pub fn count(&self, action: &str) -> usize {
         self.effects().iter().filter(|effect| effect.action == action).count()
+    }
+
+    /// Ask the account as another tool would, by AWS's JSON protocol: `("ecs", "AmazonEC2ContainerServiceV20141113.DescribeServices")`.
+    ///
+    /// # Panics
+    /// It answers with an error.
+    pub fn ask(&self, service: &str, target: &str, input: &serde_json::Value) -> serde_json::Value {
+        let headers = format!("content-type: application/x-amz-json-1.1\r\nx-amz-target: {target}\r\n");
+        let answer = self.post(service, &headers, &input.to_string());
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{target}: {error} in {answer}"))
+    }
+
+    /// Credentials of a session of the role, as environment variables.
+    ///
+    /// # Panics
+    /// It cannot be assumed.
+    pub fn session_of(&self, role: &str) -> [(&'static str, String); 3] {
+        let form = format!(
+            "Action=AssumeRole&Version=2011-06-15&RoleSessionName=test&RoleArn=arn:aws:iam::111111111111:role/{role}"
+        );
+        let answer = self.post("sts", "content-type: application/x-www-form-urlencoded\r\n", &form);
+        let member = |name: &str| {
+            let value = answer.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once("</"));
+            value.map(|(value, _)| value.to_owned()).unwrap_or_else(|| panic!("no {name} in {answer}"))
+        };
+        [
+            ("AWS_ACCESS_KEY_ID", member("AccessKeyId")),
+            ("AWS_SECRET_ACCESS_KEY", member("SecretAccessKey")),
+            ("AWS_SESSION_TOKEN", member("SessionToken")),
+        ]
+    }
+
+    fn post(&self, service: &str, headers: &str, body: &str) -> String {
+        let url = self.url();
+        let host = url.trim_start_matches("http://");
+        let credential = format!("AKIDOTHERTOOL/20260101/us-west-2/{service}/aws4_request");
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}x-amz-date: 20260101T000000Z\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let exchange = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(host)?;
+            stream.write_all(request.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = exchange().unwrap_or_else(|error| panic!("{error}"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        assert!(head.starts_with("HTTP/1.1 200"), "{headers} {body}: {answer}");
+        body.to_owned()
     }
 
     /// What the account holds now.

@@ -38,6 +38,14 @@ const IMPORTS: [(&str, &str, &str, &str); 26] = [
     ("describe-alarms", "kiln:aws-cloudwatch/cloudwatch", "describe-alarms", "(param i32 i32 i32)"),
 ];
 
+/// The version of the package that an interface is in.
+fn version(interface: &str) -> &'static str {
+    match interface {
+        "kiln:aws-ecs/ecs" => "0.2.0",
+        _ => "0.1.0",
+    }
+}
+
 /// A schema that every config and all outputs satisfy.
 pub const ANYTHING: &str = r#"{"type":"object"}"#;
 
@@ -135,7 +143,8 @@ impl Guest {
         let mut imports = String::new();
         for (name, interface, function, signature) in IMPORTS {
             if calls(&all, name) {
-                imports += &format!("(import \"{interface}@0.1.0\" \"{function}\" (func ${name} {signature}))\n");
+                let version = version(interface);
+                imports += &format!("(import \"{interface}@{version}\" \"{function}\" (func ${name} {signature}))\n");
             }
         }
         let heap = (DATA as usize + data.0.len()).next_multiple_of(16);

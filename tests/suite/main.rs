@@ -7,6 +7,7 @@ mod browser;
 mod commands;
 mod contracts;
 mod crash;
+mod deployments;
 mod destinations;
 mod emulators;
 mod failures;

@@ -1,6 +1,7 @@
 //! What this stage asks of ECS and ECR, a question a function.
 //! The main functions are [`service`] and [`deployment`].
 
+use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::ecr::{BatchGetImageRequest, ImageId, batch_get_image};
 use kiln_plugin::aws::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceRevisionsRequest, DescribeServicesRequest,
@@ -38,6 +39,17 @@ pub(crate) fn task_definition(arn: &str) -> Result<TaskDefinition, Failure> {
     Ok(response.task_definition)
 }
 
+/// The newest active revision of a family, if it has one.
+pub(crate) fn newest(family: &str) -> Result<Option<TaskDefinition>, Failure> {
+    let request = DescribeTaskDefinitionRequest { task_definition: family.to_owned() };
+    match describe_task_definition(&request) {
+        Ok(response) => Ok(Some(response.task_definition)),
+        // ECS calls a family without an active revision a mistake of the client.
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+        Err(error) => Err(error).during(format!("reading the newest revision of {family}")),
+    }
+}
+
 /// A service deployment; none where it cannot be seen (yet).
 pub(crate) fn deployment(arn: &str) -> Result<Option<ServiceDeployment>, Failure> {
     let request = DescribeServiceDeploymentsRequest { arns: vec![arn.to_owned()] };
@@ -45,7 +57,7 @@ pub(crate) fn deployment(arn: &str) -> Result<Option<ServiceDeployment>, Failure
     Ok(response.deployments.into_iter().next())
 }
 
-fn newest(config: &Config) -> Result<Vec<ServiceDeploymentBrief>, Failure> {
+fn recent(config: &Config) -> Result<Vec<ServiceDeploymentBrief>, Failure> {
     let request = ListServiceDeploymentsRequest {
         cluster: config.cluster.clone(),
         service: config.service.clone(),
@@ -58,7 +70,7 @@ fn newest(config: &Config) -> Result<Vec<ServiceDeploymentBrief>, Failure> {
 
 /// The ARNs of the newest service deployments.
 pub(crate) fn deployments(config: &Config) -> Result<Vec<String>, Failure> {
-    Ok(newest(config)?.into_iter().map(|deployment| deployment.arn).collect())
+    Ok(recent(config)?.into_iter().map(|deployment| deployment.arn).collect())
 }
 
 /// The service deployment, none of `earlier`, that brings a task definition; none where it cannot be seen yet.
@@ -67,7 +79,7 @@ pub(crate) fn deployment_of(
     task_definition: &str,
     earlier: &[String],
 ) -> Result<Option<String>, Failure> {
-    for candidate in newest(config)?.into_iter().filter(|candidate| !earlier.contains(&candidate.arn)) {
+    for candidate in recent(config)?.into_iter().filter(|candidate| !earlier.contains(&candidate.arn)) {
         let Some(revision) = candidate.target_revision else { continue };
         let request = DescribeServiceRevisionsRequest { arns: vec![revision] };
         let response = describe_service_revisions(&request).during("reading the service revision of a deployment")?;

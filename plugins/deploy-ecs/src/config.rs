@@ -1,7 +1,6 @@
 //! What a pipeline says to the stage, and what the stage answers.
 //! The main types are [`Config`] and [`Outputs`].
 
-use kiln_plugin::aws::ecs::RollingConfiguration;
 use kiln_plugin::{Duration, JsonSchema, Known, PinnedImage};
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +16,18 @@ pub struct Config {
     pub service: String,
     /// The image by digest, in ECR.
     pub image: Known<PinnedImage>,
-    /// The container that gets the image. Needed only where more or fewer than one container of the task definition uses
-    /// the image's repository.
+    /// The container that gets the image. Without it and `containers`, each container whose image is of the same repository
+    /// gets it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"))]
     pub container: Option<String>,
+    /// The containers that get the image, all in one revision: the application, its worker, its migration.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$")))]
+    pub containers: Vec<String>,
+    /// Which revision of the task definition is copied: the one that serves, or the newest active one of its family (where
+    /// another tool registers revisions with other variables or sizes, and leaves it to this stage to deploy them).
+    #[serde(default)]
+    pub base: Base,
     /// How tasks are replaced.
     #[serde(default)]
     pub strategy: Strategy,
@@ -29,13 +37,26 @@ pub struct Config {
     /// The upper limit of running tasks, percent of those desired; without it, as the service has it.
     #[schemars(range(min = 100, max = 200))]
     pub maximum_percent: Option<u32>,
-    /// CloudWatch alarms that fail the deployment while it goes on. They replace those that the service has.
-    #[serde(default)]
-    pub alarms: Vec<String>,
+    /// ECS's circuit breaker; without it, as the service has it. `{}` switches it on, and lets it go back.
+    pub circuit_breaker: Option<Breaker>,
+    /// CloudWatch alarms that fail the deployment while it goes on, in the place of those that the service has; without it,
+    /// as the service has them. `[]` switches them off.
+    pub alarms: Option<Vec<String>>,
     /// Names (with their paths) of the roles that the task definition names: its task role and its execution role. IAM asks
     /// who registers a revision for the permission to pass exactly these.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// Log groups of the service's containers: the end of what a crashed container logged is shown with the failure.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_/.#-]{1,512}$")))]
+    pub log_groups: Vec<String>,
+    /// Deploy to a service whose desired count is 0, although no task will run then that could show whether it works.
+    #[serde(default)]
+    pub allow_zero: bool,
+    /// Replace a deployment in progress that has failed tasks. One that is the service's only one, and of which every task
+    /// failed, is replaced without it: it can never settle.
+    #[serde(default)]
+    pub replace_failed: bool,
     /// How often to look.
     #[serde(default = "default_poll")]
     pub poll: Duration,
@@ -54,26 +75,73 @@ pub enum Strategy {
     Rolling,
 }
 
+/// Which revision of the task definition is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// The one that serves.
+    #[default]
+    Serving,
+    /// The newest active one of the family.
+    Latest,
+}
+
+/// ECS's circuit breaker: it ends a deployment whose tasks do not come up. What is not named stays as the service has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Breaker {
+    /// Whether it is on.
+    #[serde(default = "yes")]
+    pub enable: bool,
+    /// Whether ECS goes back by itself to what served before. Where the circuit breaker was off, it does.
+    pub rollback: Option<bool>,
+    /// How many failed tasks end a deployment: half of the tasks, at least 3 and at most 200, unless told.
+    pub threshold: Option<Threshold>,
+    /// Whether a task that becomes healthy resets the count of failures, as it does unless told. `false` ends a deployment
+    /// of tasks that come up and crash later.
+    pub reset_on_healthy_task: Option<bool>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How many failed tasks end a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Threshold {
+    /// How `value` counts.
+    #[serde(rename = "type")]
+    pub kind: ThresholdKind,
+    /// Tasks, or percent of the tasks desired.
+    #[schemars(range(min = 1, max = 10000))]
+    pub value: u32,
+}
+
+/// How a threshold counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThresholdKind {
+    /// So many tasks.
+    Count,
+    /// So many percent of the tasks desired, at least 3 and at most 200 tasks.
+    BoundedPercent,
+    /// So many percent of the tasks desired.
+    UnboundedPercent,
+}
+
 impl Config {
     /// `CLUSTER/SERVICE`, for people.
     pub(crate) fn subject(&self) -> String {
         format!("{}/{}", self.cluster, self.service)
     }
 
-    /// The circuit breaker is always on, and goes back by itself: what serves is never left half replaced.
-    pub(crate) fn rolling(&self) -> RollingConfiguration {
-        RollingConfiguration {
-            minimum_healthy_percent: self.minimum_healthy_percent,
-            maximum_percent: self.maximum_percent,
-            circuit_breaker: true,
-            rollback: true,
-            alarms: self.alarms.clone(),
-        }
-    }
-
-    /// For the way back: there is nothing behind it to go back to, and the alarms may still ring for what is being undone.
-    pub(crate) fn rolling_back(&self) -> RollingConfiguration {
-        RollingConfiguration { rollback: false, alarms: Vec::new(), ..self.rolling() }
+    /// The containers that the config names; none where the repository decides.
+    pub(crate) fn named(&self) -> Vec<&str> {
+        let mut named: Vec<&str> = self.container.iter().chain(&self.containers).map(String::as_str).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 }
 
@@ -96,4 +164,7 @@ pub struct Outputs {
     pub previous_image: Option<String>,
     /// The service's name.
     pub service: String,
+    /// Whether the service is to have no tasks (`allow-zero`), so that nothing runs the image; left out where it has some.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub idle: bool,
 }

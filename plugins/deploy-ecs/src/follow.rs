@@ -1,11 +1,12 @@
 //! Follows a deployment until its target serves.
 //! The main function is [`until_served`].
 
-use kiln_plugin::aws::ecs::{Service, ServiceDeployment};
-use kiln_plugin::{Failure, Look, PinnedImage, log, poll};
+use kiln_plugin::aws::ecs::{Service, ServiceDeployment, Task};
+use kiln_plugin::{Failure, FailureKind, Look, PinnedImage, log, poll};
 
 use crate::cluster;
 use crate::config::Config;
+use crate::logs;
 use crate::revision::short;
 use crate::rollout::{self, Ending, Stand};
 use crate::tasks::{self, Running};
@@ -15,8 +16,8 @@ use crate::why::{self, Evidence};
 pub(crate) struct Goal {
     /// The ARN of its task definition.
     pub(crate) target: String,
-    /// The container whose image counts.
-    pub(crate) container: String,
+    /// The containers whose image counts.
+    pub(crate) containers: Vec<String>,
     /// The image that its tasks must run; none where only the revision counts.
     pub(crate) image: Option<PinnedImage>,
     /// The ARN of the one before.
@@ -52,27 +53,32 @@ pub(crate) fn until_served(config: &Config, goal: &Goal) -> Result<Option<String
             Stand::Replaced(other) => Err(replaced(&subject, &goal.target, &other)),
             Stand::Settled => {
                 let running = cluster::running(config)?;
-                match tasks::look(&running, &goal.target, &goal.container, digests.as_deref()) {
+                match tasks::look(&running, &goal.target, &goal.containers, digests.as_deref()) {
                     Running::Ours => Ok(Look::Done(End::Served)),
-                    Running::NotYet { ours, all } => Ok(Look::counted(
-                        format!("{ours} of {all} running tasks run {}", short(&goal.target)),
-                        ours,
-                        all,
-                    )),
+                    Running::NotYet { ours, all, untold } => {
+                        let mut message = format!("{ours} of {all} running tasks run {}", short(&goal.target));
+                        if let Some((task, container)) = untold {
+                            message.push_str(&format!(
+                                "; of the container {container} of task {} ECS does not tell which image it runs",
+                                short(&task)
+                            ));
+                        }
+                        Ok(Look::counted(message, ours, all))
+                    }
                     Running::Other(task, digest) => Err(other_digest(&goal.target, &task, &digest)),
                 }
             }
         }
-    })?;
+    });
+    let end = match end {
+        Err(failure) if failure.kind == FailureKind::TimedOut => return Err(why_not_yet(config, goal, failure)),
+        end => end?,
+    };
     match end {
         End::Served => Ok(followed),
         End::Failed(service, deployment, ending) => {
-            // Evidence that cannot be had must not hide the failure.
-            let stopped = cluster::stopped(config).unwrap_or_else(|failure| {
-                log::warn(format!("why tasks stopped cannot be told: {}", failure.message));
-                Vec::new()
-            });
-            Err(why::explain(&Evidence {
+            let stopped = stopped(config);
+            let failure = why::explain(&Evidence {
                 subject: &subject,
                 target: &goal.target,
                 ending,
@@ -80,8 +86,34 @@ pub(crate) fn until_served(config: &Config, goal: &Goal) -> Result<Option<String
                 service: &service,
                 stopped: &stopped,
                 last_event: goal.last_event,
-            }))
+            });
+            Err(failure.details(logs::of_crashed(config, &goal.target, &stopped)))
         }
+    }
+}
+
+/// Stopped tasks of the service. Evidence that cannot be had must not hide the failure.
+fn stopped(config: &Config) -> Vec<Task> {
+    cluster::stopped(config).unwrap_or_else(|failure| {
+        log::warn(format!("why tasks stopped cannot be told: {}", failure.message));
+        Vec::new()
+    })
+}
+
+/// The stage's time ran out: what is known of why, like of any other deployment that did not come to its end.
+fn why_not_yet(config: &Config, goal: &Goal, failure: Failure) -> Failure {
+    let stopped = stopped(config);
+    let service = cluster::service(config).ok();
+    let lines = why::evidence(service.as_ref(), &stopped, &goal.target, goal.last_event);
+    failure.details(lines).details(logs::of_crashed(config, &goal.target, &stopped))
+}
+
+/// Tell why tasks of `target` stopped and what they logged, before they are gone.
+pub(crate) fn keep_evidence(config: &Config, target: &str) {
+    let stopped = stopped(config);
+    let lines = why::reasons_of(&stopped, target);
+    for line in lines.into_iter().chain(logs::of_crashed(config, target, &stopped)) {
+        log::info(line);
     }
 }
 

@@ -9,12 +9,30 @@ use serde_json::Value;
 /// The next revision.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Revision {
-    /// The container that gets the image.
-    pub(crate) container: String,
-    /// The image that it has now.
-    pub(crate) before: String,
-    /// What to register; none where the container has the image already.
+    /// The containers that get the image, in the order of the task definition.
+    pub(crate) containers: Vec<String>,
+    /// The images that they have now.
+    pub(crate) before: Vec<String>,
+    /// What to register; none where each of them has the image already.
     pub(crate) document: Option<String>,
+}
+
+impl Revision {
+    /// The containers, for people: `the container app`.
+    pub(crate) fn subject(&self) -> String {
+        match self.containers.as_slice() {
+            [one] => format!("the container {one}"),
+            more => format!("the containers {}", more.join(", ")),
+        }
+    }
+
+    /// The images that they have now, for people.
+    pub(crate) fn from(&self) -> String {
+        let mut images = self.before.clone();
+        images.sort_unstable();
+        images.dedup();
+        images.join(" and ")
+    }
 }
 
 /// `FAMILY:REVISION` of a task definition's ARN, for people.
@@ -22,57 +40,73 @@ pub(crate) fn short(arn: &str) -> &str {
     arn.rsplit_once('/').map_or(arn, |(_, short)| short)
 }
 
-/// The task definition with `image` in the container that is named, or else in the one that uses the image's repository.
+/// The task definition with `image` in the containers that are named, or else in each that uses the image's repository.
 pub(crate) fn with_image(
     definition: &TaskDefinition,
-    container: Option<&str>,
+    named: &[&str],
     image: &PinnedImage,
 ) -> Result<Revision, Failure> {
-    let chosen = choose(definition, container, &image.repository)?;
-    let before = chosen.image.clone();
-    if digest(&before).as_ref() == Some(&image.digest) {
-        return Ok(Revision { container: chosen.name.clone(), before, document: None });
+    let chosen = choose(definition, named, &image.repository)?;
+    let containers = chosen.iter().map(|container| container.name.clone()).collect();
+    let before = chosen.iter().map(|container| container.image.clone()).collect();
+    if chosen.iter().all(|container| digest(&container.image).as_ref() == Some(&image.digest)) {
+        return Ok(Revision { containers, before, document: None });
     }
     let mut document: Value = serde_json::from_str(&definition.document)
         .map_err(|error| Failure::internal(format!("the document of {} is not JSON: {error}", definition.arn)))?;
-    let containers = document.get_mut("containerDefinitions").and_then(Value::as_array_mut);
-    let described = containers
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
-        .find(|other| other.get("name").and_then(Value::as_str) == Some(&chosen.name))
-        .ok_or_else(|| {
-            Failure::internal(format!("the document of {} lacks the container {}", definition.arn, chosen.name))
-        })?;
-    described.insert("image".to_owned(), Value::String(image.to_string()));
-    Ok(Revision { container: chosen.name.clone(), before, document: Some(document.to_string()) })
+    for container in chosen {
+        let described = document.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+        let described = described
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+            .find(|other| other.get("name").and_then(Value::as_str) == Some(&container.name))
+            .ok_or_else(|| {
+                Failure::internal(format!("the document of {} lacks the container {}", definition.arn, container.name))
+            })?;
+        described.insert("image".to_owned(), Value::String(image.to_string()));
+    }
+    Ok(Revision { containers, before, document: Some(document.to_string()) })
 }
 
-/// The container that gets the image.
-pub(crate) fn choose<'a>(
+/// The containers that get the image.
+fn choose<'a>(
     definition: &'a TaskDefinition,
-    container: Option<&str>,
+    named: &[&str],
     repository: &EcrRepository,
-) -> Result<&'a Container, Failure> {
+) -> Result<Vec<&'a Container>, Failure> {
     let containers = &definition.containers;
     let names = || containers.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
     let short = short(&definition.arn);
-    if let Some(wanted) = container {
-        return containers.iter().find(|container| container.name == wanted).ok_or_else(|| {
-            Failure::config(format!("{short} has no container {wanted}")).help(format!("It has these: {}.", names()))
-        });
+    if let Some(missing) = named.iter().find(|name| !containers.iter().any(|container| container.name == **name)) {
+        return Err(
+            Failure::config(format!("{short} has no container {missing}")).help(format!("It has these: {}.", names()))
+        );
+    }
+    if !named.is_empty() {
+        return Ok(containers.iter().filter(|container| named.contains(&container.name.as_str())).collect());
     }
     let users: Vec<&Container> =
         containers.iter().filter(|container| in_repository(&container.image).as_ref() == Some(repository)).collect();
-    match users.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Failure::config(format!("no container of {short} uses the repository {}", repository.name))
-            .help(format!("Say which container gets the image: `container = \"…\"`, one of {}.", names()))),
-        more => {
-            Err(Failure::config(format!("{} containers of {short} use the repository {}", more.len(), repository.name))
-                .help(format!("Say which of them gets the image: `container = \"…\"`, one of {}.", names())))
-        }
+    if users.is_empty() {
+        return Err(Failure::config(format!("no container of {short} uses the repository {}", repository.name))
+            .help(format!("Say which containers get the image: `containers = [\"…\"]`, of {}.", names())));
     }
+    Ok(users)
+}
+
+/// Roles that the task definition names and the config does not list. Without the permission to pass them no revision of it
+/// can be registered.
+pub(crate) fn unlisted_roles(definition: &TaskDefinition, listed: &[String]) -> Vec<String> {
+    let document: Value = serde_json::from_str(&definition.document).unwrap_or_default();
+    let given = ["taskRoleArn", "executionRoleArn"].iter().filter_map(|field| document.get(*field)?.as_str());
+    // `arn:…:role/PATH/NAME`, or a name by itself.
+    let name = |given: &str| given.split_once(":role/").map_or(given, |(_, name)| name).to_owned();
+    let mut missing: Vec<String> = given.filter(|given| !given.is_empty()).map(name).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing.retain(|name| !listed.contains(name));
+    missing
 }
 
 fn in_repository(image: &str) -> Option<EcrRepository> {
@@ -135,38 +169,57 @@ pub(crate) mod tests {
     #[test]
     fn only_the_image_changes() {
         let before = definition(&[("proxy", &repository("proxy")), ("app", &format!("{}@{OLD}", repository("web")))]);
-        let revision = with_image(&before, None, &image(NEW));
+        let revision = with_image(&before, &[], &image(NEW));
         let document = revision.as_ref().ok().and_then(|revision| revision.document.clone()).unwrap_or_default();
         let expected = before.document.replace(OLD, NEW);
         let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
         assert!(parse(&document).is_some());
         assert_eq!(parse(&document), parse(&expected), "fields that nobody knows stay");
-        assert_eq!(revision.map(|revision| revision.container), Ok("app".to_owned()));
+        assert_eq!(revision.map(|revision| revision.containers), Ok(vec!["app".to_owned()]));
     }
 
     #[test]
     fn the_same_digest_needs_no_revision() {
         let before = definition(&[("app", &format!("{}:v1@{OLD}", repository("web")))]);
-        assert_eq!(with_image(&before, None, &image(OLD)).map(|revision| revision.document), Ok(None));
+        assert_eq!(with_image(&before, &[], &image(OLD)).map(|revision| revision.document), Ok(None));
         let tagged = definition(&[("app", &format!("{}:v1", repository("web")))]);
         assert!(
-            with_image(&tagged, None, &image(OLD)).is_ok_and(|revision| revision.document.is_some()),
+            with_image(&tagged, &[], &image(OLD)).is_ok_and(|revision| revision.document.is_some()),
             "a tag can move"
         );
     }
 
     #[test]
-    fn the_container_must_be_certain() {
+    fn all_containers_of_the_repository_get_the_image_unless_some_are_named() {
         let web = repository("web");
-        let two = definition(&[("app", &web), ("worker", &web)]);
-        let failure = with_image(&two, None, &image(NEW)).unwrap_err();
+        let two = definition(&[("app", &web), ("proxy", &repository("proxy")), ("worker", &web)]);
+        let chosen = |named: &[&str]| with_image(&two, named, &image(NEW)).map(|revision| revision.containers);
+        assert_eq!(chosen(&[]), Ok(vec!["app".to_owned(), "worker".to_owned()]));
+        assert_eq!(chosen(&["worker"]), Ok(vec!["worker".to_owned()]));
+        let document = with_image(&two, &[], &image(NEW)).ok().and_then(|revision| revision.document);
+        assert_eq!(document.unwrap_or_default().matches(NEW).count(), 2, "in one revision");
+        let failure = chosen(&["worker", "wroker"]).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Config);
-        assert!(failure.help.is_some_and(|help| help.contains("app, worker")));
-        assert!(with_image(&two, Some("worker"), &image(NEW)).is_ok_and(|revision| revision.container == "worker"));
-        assert!(with_image(&two, Some("wroker"), &image(NEW)).is_err());
+        assert!(failure.help.is_some_and(|help| help.contains("app, proxy, worker")));
 
         let other_account = definition(&[("app", "222222222222.dkr.ecr.us-west-2.amazonaws.com/web:1")]);
-        assert!(with_image(&other_account, None, &image(NEW)).is_err(), "a repository of the same name elsewhere");
+        assert!(with_image(&other_account, &[], &image(NEW)).is_err(), "a repository of the same name elsewhere");
+        // One that has it already, and one that has not.
+        let mixed = definition(&[("app", &format!("{web}@{NEW}")), ("worker", &web)]);
+        assert!(with_image(&mixed, &[], &image(NEW)).is_ok_and(|revision| revision.document.is_some()));
+    }
+
+    #[test]
+    fn roles_that_are_not_listed_are_found() {
+        let mut definition = definition(&[]);
+        definition.document = serde_json::json!({
+            "taskRoleArn": "arn:aws:iam::111111111111:role/teams/web/task", "executionRoleArn": "web-execution",
+        })
+        .to_string();
+        assert_eq!(unlisted_roles(&definition, &[]), ["teams/web/task", "web-execution"]);
+        assert_eq!(unlisted_roles(&definition, &["web-execution".to_owned()]), ["teams/web/task"]);
+        definition.document = serde_json::json!({ "taskRoleArn": "" }).to_string();
+        assert!(unlisted_roles(&definition, &[]).is_empty());
     }
 
     #[test]

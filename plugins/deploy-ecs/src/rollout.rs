@@ -135,6 +135,14 @@ pub(crate) fn is_busy(service: &Service, current: Option<&ServiceDeployment>) ->
     in_progress || primary(service).is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
 }
 
+/// Whether the deployment in progress may be replaced: it has failed tasks, and either it is the service's only one and nothing
+/// of it runs, so that it can never settle, or `told` says so.
+pub(crate) fn is_hopeless(service: &Service, told: bool) -> bool {
+    let Some(primary) = primary(service) else { return false };
+    let only = service.deployments.len() == 1;
+    primary.failed > 0 && (told || (only && primary.running == 0))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -173,6 +181,8 @@ pub(crate) mod tests {
             current_service_deployment: None,
             deployment_controller: "ECS".to_owned(),
             strategy: "ROLLING".to_owned(),
+            deployment_configuration: "{}".to_owned(),
+            tags: Vec::new(),
         }
     }
 
@@ -271,6 +281,26 @@ pub(crate) mod tests {
         assert!(!is_busy(&still, Some(&service_deployment("SUCCESSFUL"))));
         assert!(is_busy(&still, Some(&service_deployment("PENDING"))));
         assert!(is_busy(&service(vec![deployment("PRIMARY", BEFORE, "IN_PROGRESS", 1)]), None));
+    }
+
+    #[test]
+    fn a_deployment_that_can_never_settle_may_be_replaced() {
+        let failed = |failed, running| Deployment { failed, ..deployment("PRIMARY", BEFORE, "IN_PROGRESS", running) };
+        let older = || deployment("ACTIVE", THEIRS, "COMPLETED", 4);
+        assert!(is_hopeless(&service(vec![failed(3, 0)]), false));
+        assert!(!is_hopeless(&service(vec![failed(0, 0)]), false), "its tasks have not come so far");
+        assert!(!is_hopeless(&service(vec![failed(3, 1)]), false), "something of it runs");
+        assert!(!is_hopeless(&service(vec![failed(3, 0), older()]), false), "what serves is another's");
+        assert!(is_hopeless(&service(vec![failed(3, 0), older()]), true));
+        assert!(!is_hopeless(&service(vec![failed(0, 0)]), true), "nothing of it failed");
+    }
+
+    #[test]
+    fn success_with_old_tasks_left_is_not_the_end() {
+        // With early success criteria ECS calls it a success while the rest still comes up.
+        let early =
+            service(vec![deployment("PRIMARY", OURS, "COMPLETED", 3), deployment("ACTIVE", BEFORE, "COMPLETED", 1)]);
+        assert!(matches!(judge(&early, Some(&service_deployment("SUCCESSFUL")), BEFORE, OURS), Stand::Rolling(_)));
     }
 
     #[test]

@@ -70,15 +70,32 @@ pub(crate) fn explain(evidence: &Evidence<'_>) -> Failure {
             details.push(format!("failed tasks: {}, circuit breaker {breaker}", deployment.failed_tasks));
         }
     }
-    details.extend(reasons.iter().take(SHOWN).map(Reason::line));
-    if reasons.is_empty() {
-        details.push(format!("no stopped task of {target_name} is left to ask; ECS forgets them after an hour"));
+    details.extend(self::evidence(Some(service), stopped, target, *last_event));
+    Failure::new(kind, format!("{outcome}{headline}")).help(help).details(details)
+}
+
+/// Why tasks of `target` stopped, and what the service told since `last_event`, a line each.
+pub(crate) fn evidence(
+    service: Option<&Service>,
+    stopped: &[Task],
+    target: &str,
+    last_event: Option<u64>,
+) -> Vec<String> {
+    let mut lines = reasons_of(stopped, target);
+    if lines.is_empty() {
+        lines.push(format!("no stopped task of {} is left to ask; ECS forgets them after an hour", short(target)));
     }
-    let events = service.events.iter().filter(|event| last_event.is_none_or(|last| event.timestamp > last));
-    details.extend(
+    let events = service.into_iter().flat_map(|service| &service.events);
+    let events = events.filter(|event| last_event.is_none_or(|last| event.timestamp > last));
+    lines.extend(
         events.take(SHOWN).map(|event| format!("event {}: {}", Instant(event.timestamp), event.message.trim_end())),
     );
-    Failure::new(kind, format!("{outcome}{headline}")).help(help).details(details)
+    lines
+}
+
+/// Why tasks of `target` stopped, a line each.
+pub(crate) fn reasons_of(stopped: &[Task], target: &str) -> Vec<String> {
+    reasons(stopped, target).iter().take(SHOWN).map(Reason::line).collect()
 }
 
 /// Why tasks stopped, and how many did for that reason.

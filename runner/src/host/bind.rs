@@ -67,11 +67,11 @@ pub(crate) use {bind, bind_interface};
 pub(crate) fn link(linker: &mut Linker<StageHost>) -> wasmtime::Result<()> {
     crate::contract::bindings::Stage::add_to_linker::<_, HasSelf<_>>(linker, |host: &mut StageHost| host)?;
     crate::aws::services!(link_as_before[linker]);
-    Ok(())
+    super::before::link(linker)
 }
 
-/// `kiln:aws@0.1.0` held all services in one package. Its records are those of each service's own version 0.1.0; when a service gets
-/// another version, what a guest of the old one is handed is made from the new one's, here.
+/// `kiln:aws@0.1.0` held all services in one package. Its records are those of each service's own package; where a service has others
+/// since, what a guest of then is handed is made from them in [`super::before`].
 macro_rules! link_as_before {
     (
         [$linker:ident]

@@ -1,5 +1,6 @@
 //! What a stage's guest sees of the host: one file an interface of `kiln:stage`; those of AWS are bound in `bind`.
 
+mod before;
 pub mod bind;
 mod context;
 mod limiter;

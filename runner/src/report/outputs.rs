@@ -33,10 +33,14 @@ pub(crate) fn in_short(outputs: &Value, style: Style) -> String {
     words
 }
 
-/// The output `image`, where the stage also names a `service`: such a stage says that the service runs the image.
+/// The output `image`, where the stage also names a `service` that is not `idle`: such a stage says that the service runs the image.
 pub(crate) fn served(outputs: &Value) -> Option<(&str, &str)> {
     let member = |name: &str| outputs.get(name).and_then(Value::as_str);
     let image = member("image").filter(|image| is_image(image))?;
+    let idle = outputs.get("idle").and_then(Value::as_bool).unwrap_or(false);
+    if idle {
+        return None;
+    }
     Some((last_part(member("service")?), image))
 }
 
@@ -117,6 +121,7 @@ mod tests {
         assert_eq!(in_short(&deploy, Style::ASCII), "image web@sha256:3f1c9a2b7d10, task-definition web:43");
         assert_eq!(served(&deploy), Some(("web", image.as_str())));
         assert_eq!(served(&build), None);
+        assert_eq!(served(&json!({ "image": image, "service": "web", "idle": true })), None, "nothing runs it");
         assert_eq!(images(&build).collect::<Vec<_>>(), [image.as_str()]);
     }
 

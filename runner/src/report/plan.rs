@@ -37,6 +37,9 @@ pub struct StagePlan {
     pub summary: String,
     /// In the order in which it would happen.
     pub changes: Vec<ChangeLine>,
+    /// What whoever reads it should know besides: the stage's own warnings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What is not known before the run: JSON pointers into the config.
     pub unknown: Vec<String>,
     /// Why the stage could not be planned.
@@ -160,6 +163,9 @@ fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io:
         );
         writeln!(writer, "{}", line.trim_end())?;
     }
+    for note in &stage.notes {
+        writeln!(writer, "    {} {}", style.symbol(Symbol::Warning), harmless::line(note))?;
+    }
     if !stage.unknown.is_empty() {
         let names: Vec<String> = stage.unknown.iter().map(|pointer| config_name(pointer)).collect();
         let line = format!("not known before the run: {}", names.join(", "));
@@ -220,6 +226,7 @@ mod tests {
                     detail: (*detail).to_owned(),
                 })
                 .collect(),
+            notes: Vec::new(),
             unknown: Vec::new(),
             failure: None,
             skipped: None,
@@ -252,6 +259,7 @@ mod tests {
                 },
                 StagePlan {
                     environment: Some("production".parse().unwrap()),
+                    notes: vec!["web:14 is newer than web:12, which serves".to_owned()],
                     unknown: vec!["/image".to_owned()],
                     ..stage(
                         "deploy",

@@ -16,38 +16,57 @@ use super::stage::standing_of;
 use crate::call::Actor;
 use crate::call::gate::Replay;
 use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
-use crate::event::{Event, EventKind, Failure};
+use crate::event::{Event, EventKind, Failure, LogLevel};
 use crate::pipeline::{Evaluated, Pipeline, Stage};
 use crate::plugin::Plugins;
 use crate::policy::Grants;
 use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
 use crate::report::{Report, Reports};
+use crate::types::StageName;
 
 /// Ask every stage of `pipeline` what it would do.
 ///
 /// # Errors
 /// The run could not begin. That a stage cannot be planned is no error: see [`StagePlan::failure`].
 pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOptions) -> Result<PlanView, RunError> {
-    let warnings = Warnings::default();
-    let report: Box<dyn Report> = Box::new(Reports::new(vec![options.report, Box::new(warnings.clone())]));
+    let notices = Notices::default();
+    let report: Box<dyn Report> = Box::new(Reports::new(vec![options.report, Box::new(notices.clone())]));
     let prepared = prepare(pipeline, plugins, Beginning::Plan, RunOptions { report, ..options }).await?;
     let mut stages = Vec::new();
     for stage in &prepared.pipeline.stages {
         stages.push(plan_stage(&prepared, stage).await?);
     }
-    let warnings = warnings.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), warnings, stages })
+    let mut notices = notices.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for stage in &mut stages {
+        stage.notes = notices.stages.remove(&stage.name).unwrap_or_default();
+    }
+    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), warnings: notices.run, stages })
 }
 
-/// Gathers what a run would warn of.
+/// Gathers what should be known before a run.
 #[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
+struct Notices(Arc<Mutex<Sentences>>);
 
-impl Report for Warnings {
+#[derive(Clone, Default)]
+struct Sentences {
+    /// What the run would warn of.
+    run: Vec<String>,
+    /// What each stage warns of.
+    stages: BTreeMap<StageName, Vec<String>>,
+}
+
+impl Report for Notices {
     fn event(&mut self, event: &Event) {
-        if let EventKind::Warning { message, help } = &event.kind {
-            let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{message}{help}"));
+        let mut notices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&event.kind, &event.stage) {
+            (EventKind::Warning { message, help }, _) => {
+                let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+                notices.run.push(format!("{message}{help}"));
+            }
+            (EventKind::StageLog { level: LogLevel::Warn | LogLevel::Error, message }, Some(stage)) => {
+                notices.stages.entry(stage.clone()).or_default().push(message.clone());
+            }
+            _ => {}
         }
     }
 
@@ -61,6 +80,7 @@ async fn plan_stage(prepared: &Prepared, stage: &Stage) -> Result<StagePlan, Run
         environment: stage.environment.clone(),
         summary: String::new(),
         changes: Vec::new(),
+        notes: Vec::new(),
         unknown: Vec::new(),
         failure: None,
         skipped: None,

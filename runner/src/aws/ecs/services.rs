@@ -3,7 +3,7 @@
 //! Every request record about services is an [`Operation`]; [`UpdateServiceRequest`] is the one that deploys.
 
 use aws_sdk_ecs::types as sdk;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cluster::{self, SERVICE, check, check_cluster, failures};
 use crate::aws::clients::Clients;
@@ -11,12 +11,15 @@ use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::{batch, gather};
 use crate::aws::look::Look;
 use crate::aws::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
-use crate::aws::values::{count, incomplete, is_since, list, millis, optional_word, signed};
+use crate::aws::raw_json::RawJson;
+use crate::aws::values::{count, incomplete, is_since, list, millis, optional_word, unreadable};
+use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     Deployment, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeServicesResponse,
-    ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, RollingConfiguration, Service,
-    ServiceDeploymentBrief, ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
+    ListServiceDeploymentsRequest, ListServicesRequest, ListServicesResponse, Service, ServiceDeploymentBrief,
+    ServiceEvent, UpdateServiceRequest, UpdateServiceResponse,
 };
+use crate::json;
 
 heads! {
     DescribeServicesRequest => DescribeServicesResponse:
@@ -30,13 +33,36 @@ impl Read for DescribeServicesRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("services", &self.services, 10)?;
         self.services.iter().try_for_each(|given| check(&SERVICE, &self.cluster, given))?;
-        let request = aws.ecs().describe_services().cluster(&self.cluster).set_services(Some(self.services.clone()));
-        let output = request.send().await.map_err(from_sdk)?;
-        Ok(DescribeServicesResponse { services: list(output.services, service), failures: failures(output.failures) })
+        let json = RawJson::received();
+        let output = aws
+            .ecs()
+            .describe_services()
+            .cluster(&self.cluster)
+            .set_services(Some(self.services.clone()))
+            .include(sdk::ServiceField::Tags)
+            .customize()
+            .interceptor(json.clone())
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        let mut raw = answer(&json, "services")?;
+        let mut described = raw.as_array_mut().into_iter().flatten();
+        let services = list(output.services, |one| service(one, described.next().map(Value::take)));
+        Ok(DescribeServicesResponse { services, failures: failures(output.failures) })
     }
 }
 
-fn service(service: sdk::Service) -> Service {
+/// A member of AWS's own answer.
+fn answer(json: &RawJson, member: &str) -> Result<Value, AwsError> {
+    let answer = json.answer().transpose().map_err(|why| unreadable("the services", &why))?;
+    Ok(answer.and_then(|mut answer| answer.get_mut(member).map(Value::take)).unwrap_or_default())
+}
+
+/// A service, with what AWS's own JSON says of how it is deployed.
+fn service(service: sdk::Service, raw: Option<Value>) -> Service {
+    let configured = raw.and_then(|mut raw| raw.get_mut("deploymentConfiguration").map(Value::take));
+    let mut configured = configured.unwrap_or_else(|| json!({}));
+    configured.sort_all_objects();
     // Both are left out of answers where they are the default.
     let controller = service.deployment_controller.as_ref().map_or("ECS", |controller| controller.r#type.as_str());
     let configuration = service.deployment_configuration.as_ref();
@@ -58,7 +84,13 @@ fn service(service: sdk::Service) -> Service {
         deployments: deployments(service.deployments.unwrap_or_default()),
         events: list(service.events, event),
         current_service_deployment: service.current_service_deployment,
+        deployment_configuration: configured.to_string(),
+        tags: list(service.tags, tag),
     }
+}
+
+fn tag(tag: sdk::Tag) -> Pair {
+    Pair { name: tag.key.unwrap_or_default(), value: tag.value.unwrap_or_default() }
 }
 
 /// The primary deployment first; the others in AWS's order.
@@ -100,19 +132,18 @@ impl Write for UpdateServiceRequest {
     async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
         check(&SERVICE, &self.cluster, &self.service)?;
         super::task_definitions::check_revision(&self.task_definition)?;
+        let json = RawJson::sending(self.body()?);
         let output = aws
             .ecs()
             .update_service()
-            .cluster(&self.cluster)
             .service(&self.service)
-            .task_definition(&self.task_definition)
-            .set_desired_count(self.desired_count.map(|count| signed("the number of tasks", count)).transpose()?)
-            .set_deployment_configuration(self.rolling.as_ref().map(rolling).transpose()?)
-            .force_new_deployment(self.force_new_deployment)
+            .customize()
+            .interceptor(json.clone())
             .send()
             .await
             .map_err(from_sdk)?;
-        let service = output.service.map(service).ok_or_else(|| incomplete("the service"))?;
+        let updated = output.service.ok_or_else(|| incomplete("the service"))?;
+        let service = service(updated, Some(answer(&json, "service")?));
         Ok(UpdateServiceResponse { service })
     }
 
@@ -174,6 +205,31 @@ impl Write for UpdateServiceRequest {
 }
 
 impl UpdateServiceRequest {
+    /// The call's input. The deployment configuration goes as it was given, with members that this version of the SDK does not know.
+    fn body(&self) -> Result<String, AwsError> {
+        let mut body = Map::new();
+        let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+        put("cluster", json!(self.cluster));
+        put("service", json!(self.service));
+        put("taskDefinition", json!(self.task_definition));
+        put("forceNewDeployment", json!(self.force_new_deployment));
+        if let Some(desired) = self.desired_count {
+            let desired = i32::try_from(desired).map_err(|_| invalid(format_args!("{desired} tasks are too many")))?;
+            put("desiredCount", json!(desired));
+        }
+        if let Some(given) = &self.deployment_configuration {
+            let what = "the deployment configuration of the service";
+            let value = json::read(given.as_bytes()).map_err(|why| invalid(format_args!("{what} is {why}")))?;
+            if !value.is_object() {
+                return Err(invalid(format_args!("{what} is not a JSON object")));
+            }
+            put("deploymentConfiguration", value);
+        }
+        let mut body = Value::Object(body);
+        body.sort_all_objects();
+        Ok(body.to_string())
+    }
+
     /// The service as it is.
     async fn now(&self, look: &Look) -> Result<Service, AwsError> {
         let request = DescribeServicesRequest { cluster: self.cluster.clone(), services: vec![self.service.clone()] };
@@ -208,35 +264,13 @@ fn revision(given: &str) -> &str {
     given.rsplit_once('/').map_or(given, |(_, revision)| revision)
 }
 
-fn rolling(rolling: &RollingConfiguration) -> Result<sdk::DeploymentConfiguration, AwsError> {
-    let percent = |what, percent: Option<u32>| percent.map(|percent| signed(what, percent)).transpose();
-    let has_alarms = !rolling.alarms.is_empty();
-    let alarms = sdk::DeploymentAlarms::builder()
-        .set_alarm_names(Some(rolling.alarms.clone()))
-        .enable(has_alarms)
-        .rollback(has_alarms && rolling.rollback)
-        .build()
-        .map_err(invalid)?;
-    let breaker = sdk::DeploymentCircuitBreaker::builder()
-        .enable(rolling.circuit_breaker)
-        .rollback(rolling.circuit_breaker && rolling.rollback)
-        .build();
-    Ok(sdk::DeploymentConfiguration::builder()
-        .strategy(sdk::DeploymentStrategy::Rolling)
-        .set_minimum_healthy_percent(percent("the lower limit of running tasks", rolling.minimum_healthy_percent)?)
-        .set_maximum_percent(percent("the upper limit of running tasks", rolling.maximum_percent)?)
-        .deployment_circuit_breaker(breaker)
-        .alarms(alarms)
-        .build())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_service_with_next_to_nothing_is_still_one() {
-        let service = service(sdk::Service::builder().running_count(-1).build());
+        let service = service(sdk::Service::builder().running_count(-1).build(), None);
         assert_eq!((service.name.as_str(), service.running), ("", 0));
         assert_eq!((service.deployment_controller.as_str(), service.strategy.as_str()), ("ECS", "ROLLING"));
     }
@@ -250,7 +284,9 @@ mod tests {
                 .deployments(sdk::Deployment::builder().status("ACTIVE").rollout_state("PONDERING".into()).build())
                 .deployments(sdk::Deployment::builder().status("PRIMARY").build())
                 .build(),
+            Some(json!({ "deploymentConfiguration": { "strategy": "SIDEWAYS", "pauses": [1] } })),
         );
+        assert_eq!(service.deployment_configuration, r#"{"pauses":[1],"strategy":"SIDEWAYS"}"#);
         assert_eq!(service.strategy, "SIDEWAYS");
         let states: Vec<_> =
             service.deployments.iter().map(|d| (d.status.as_str(), d.rollout_state.as_deref())).collect();
@@ -258,25 +294,22 @@ mod tests {
     }
 
     #[test]
-    fn no_rollback_without_something_that_fails_a_deployment() {
-        let configuration = |circuit_breaker, alarms: &[&str]| {
-            let alarms = alarms.iter().map(ToString::to_string).collect();
-            rolling(&RollingConfiguration {
-                minimum_healthy_percent: Some(100),
-                maximum_percent: None,
-                circuit_breaker,
-                rollback: true,
-                alarms,
-            })
-            .map(|c| {
-                let breaker = c.deployment_circuit_breaker.map(|breaker| (breaker.enable, breaker.rollback));
-                let alarms = c.alarms.map(|alarms| (alarms.alarm_names, alarms.enable, alarms.rollback));
-                (c.minimum_healthy_percent, c.maximum_percent, breaker, alarms)
-            })
+    fn what_is_not_given_is_not_sent() {
+        let mut request = UpdateServiceRequest {
+            cluster: "web".to_owned(),
+            service: "web".to_owned(),
+            task_definition: "web:2".to_owned(),
+            desired_count: None,
+            deployment_configuration: None,
+            force_new_deployment: false,
         };
-        let quiet = (Some(100), None, Some((false, false)), Some((vec![], false, false)));
-        assert_eq!(configuration(false, &[]), Ok(quiet));
-        let loud = (Some(100), None, Some((true, true)), Some((vec!["web-5xx".to_owned()], true, true)));
-        assert_eq!(configuration(true, &["web-5xx"]), Ok(loud));
+        let bare = r#"{"cluster":"web","forceNewDeployment":false,"service":"web","taskDefinition":"web:2"}"#;
+        assert_eq!(request.body().as_deref(), Ok(bare));
+        request.deployment_configuration = Some(r#"{"pauses":[1]}"#.to_owned());
+        assert!(request.body().is_ok_and(|body| body.contains(r#""deploymentConfiguration":{"pauses":[1]}"#)));
+        for wrong in ["[]", "nonsense", ""] {
+            request.deployment_configuration = Some(wrong.to_owned());
+            assert!(request.body().is_err(), "{wrong}");
+        }
     }
 }

@@ -135,7 +135,7 @@ fn all() -> Vec<Declared> {
             service: text("web"),
             task_definition: text("web:1"),
             desired_count: None,
-            rolling: None,
+            deployment_configuration: None,
             force_new_deployment: false,
         }),
         declared(ecs::ListTasksRequest {

@@ -6,8 +6,8 @@ use super::canned::{Answer, hermetic, refused, sent};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeServiceDeploymentsRequest, DescribeServiceRevisionsRequest, DescribeServicesRequest, DescribeTasksRequest,
-    Failure, ListServiceDeploymentsRequest, ListTasksRequest, RollingConfiguration, ServiceEvent,
-    StopServiceDeploymentRequest, UpdateServiceRequest,
+    Failure, ListServiceDeploymentsRequest, ListTasksRequest, ServiceEvent, StopServiceDeploymentRequest,
+    UpdateServiceRequest,
 };
 
 const REVISION: &str = "arn:aws:ecs:us-west-2:111111111111:service-revision/web/web/1";
@@ -33,7 +33,7 @@ fn services_tell_deployments_events_and_what_is_missing() {
             "failures": [{ "arn": "arn:gone", "reason": "MISSING", "detail": "never seen" }],
         });
         let (output, asked) = sent(&request, [Answer::ok(answer)]).await;
-        assert_eq!(asked[0].json(), json!({ "cluster": "web", "services": ["web", "gone"] }));
+        assert_eq!(asked[0].json(), json!({ "cluster": "web", "services": ["web", "gone"], "include": ["TAGS"] }));
         let service = &output.services[0];
         assert_eq!((service.desired, service.running, service.pending), (4, 3, 1));
         assert_eq!((service.deployment_controller.as_str(), service.strategy.as_str()), ("EXTERNAL", "CANARY"));
@@ -55,7 +55,7 @@ fn a_service_is_updated_to_a_revision_with_all_that_was_asked_for() {
             service: web(),
             task_definition: "web:8".to_owned(),
             desired_count: None,
-            rolling: None,
+            deployment_configuration: None,
             force_new_deployment: false,
         };
         let answer = || [Answer::ok(json!({ "service": { "serviceName": "web" } }))];
@@ -64,20 +64,10 @@ fn a_service_is_updated_to_a_revision_with_all_that_was_asked_for() {
             json!({ "cluster": "web", "service": "web", "taskDefinition": "web:8", "forceNewDeployment": false });
         assert_eq!(asked[0].json(), plain);
 
-        let rolling = RollingConfiguration {
-            minimum_healthy_percent: Some(50),
-            maximum_percent: Some(200),
-            circuit_breaker: true,
-            rollback: true,
-            alarms: vec!["web-5xx".to_owned()],
-        };
-        let full = UpdateServiceRequest { desired_count: Some(3), rolling: Some(rolling), ..request.clone() };
+        let configuration = json!({ "deploymentCircuitBreaker": { "enable": true, "rollback": true }, "newer": [1] });
+        let given = Some(configuration.to_string());
+        let full = UpdateServiceRequest { desired_count: Some(3), deployment_configuration: given, ..request.clone() };
         let (_, asked) = sent(&full, answer()).await;
-        let configuration = json!({
-            "strategy": "ROLLING", "minimumHealthyPercent": 50, "maximumPercent": 200,
-            "deploymentCircuitBreaker": { "enable": true, "rollback": true },
-            "alarms": { "alarmNames": ["web-5xx"], "enable": true, "rollback": true },
-        });
         assert_eq!(asked[0].json()["deploymentConfiguration"], configuration);
         assert_eq!(asked[0].json()["desiredCount"], 3);
 

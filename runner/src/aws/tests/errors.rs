@@ -73,13 +73,13 @@ async fn attempts<O: Sendable>(operation: &O, answer: Answer) -> (usize, Option<
 fn the_sdk_sends_nothing_again_by_itself() {
     hermetic(async {
         let (cluster, service, task_definition) = ("web".to_owned(), "web".to_owned(), "web:8".to_owned());
-        let (desired_count, rolling, force_new_deployment) = (None, None, false);
+        let (desired_count, deployment_configuration, force_new_deployment) = (None, None, false);
         let update = ecs::UpdateServiceRequest {
             cluster,
             service,
             task_definition,
             desired_count,
-            rolling,
+            deployment_configuration,
             force_new_deployment,
         };
         let document = r#"{"family": "web", "containerDefinitions": [{"name": "app"}]}"#.to_owned();

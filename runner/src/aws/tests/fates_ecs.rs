@@ -19,7 +19,7 @@ fn update() -> UpdateServiceRequest {
         service: "web".to_owned(),
         task_definition: "web:13".to_owned(),
         desired_count: None,
-        rolling: None,
+        deployment_configuration: None,
         force_new_deployment: false,
     }
 }
