@@ -19,6 +19,7 @@ mod journals;
 mod leaks;
 mod losses;
 mod pacing;
+mod permissions;
 mod rehearsals;
 mod resuming;
 mod running;

@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::Exit;
 use super::say::{self, complain, harmless, indented, say};
 use super::{
-    check, completions, lease, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim, test, trace,
+    check, completions, lease, permissions, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim,
+    test, trace,
 };
 use crate::pipeline::Span;
 use crate::report::Output;
@@ -87,6 +88,8 @@ enum Command {
     Check(check::Check),
     /// Show what a run would do: reads are real, every write is refused
     Plan(plan::Plan),
+    /// Show what AWS must allow to the roles that a pipeline is run with, as a table or as IAM policies, without asking AWS
+    Permissions(permissions::Permissions),
     /// Run a pipeline
     Run(run::Run),
     /// Go on with a run that was killed, interrupted, detached or stuck: nothing happens twice
@@ -137,6 +140,7 @@ fn execute(command: Command, global: &Global) -> Exit {
     match command {
         Command::Check(command) => command.execute(global),
         Command::Plan(command) => on_runtime(command.execute(global)),
+        Command::Permissions(command) => command.execute(global),
         Command::Run(command) => on_runtime(command.execute(global)),
         Command::Resume(command) => on_runtime(command.execute(global)),
         Command::Undo(command) => on_runtime(command.execute(global)),

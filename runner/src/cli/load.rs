@@ -84,8 +84,15 @@ impl PipelineFile {
 
     /// Read and check the file without values for its inputs.
     pub(super) fn check(&self, global: &Global) -> Result<Pipeline, Exit> {
+        self.check_with_plugins(global).map(|(pipeline, _)| pipeline)
+    }
+
+    /// As [`Self::check`], with the plugins that it names.
+    pub(super) fn check_with_plugins(&self, global: &Global) -> Result<(Pipeline, Arc<Plugins>), Exit> {
         let (source, plugins) = self.read(global)?;
-        pipeline::check(&source, plugins.as_ref()).map_err(|problems| show(&problems, &source, global.output))
+        let pipeline =
+            pipeline::check(&source, plugins.as_ref()).map_err(|problems| show(&problems, &source, global.output))?;
+        Ok((pipeline, plugins))
     }
 
     /// Read the file, and open the plugins.

@@ -11,6 +11,7 @@ mod find;
 mod lease;
 mod load;
 mod page;
+mod permissions;
 mod plan;
 mod plugin;
 mod rehearse;

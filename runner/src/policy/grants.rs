@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::denied::{Denied, DeniedReason};
 use super::pattern::ResourcePattern;
-use super::template::{self, MAX_BYTES, PolicyError};
+use super::template::{self, MAX_BYTES, OfUnknown, PolicyError};
 use crate::types::{Arn, Place};
 
 /// A permission as a plugin declares it.
@@ -45,6 +45,26 @@ pub struct Grants {
 impl Grants {
     /// What `declared` grants a stage with this config in this place.
     pub fn resolve(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
+        Self::with_unknown(declared, config, place, OfUnknown::Nothing)
+    }
+
+    /// What a role must allow, so that a stage of this config can be run whatever those of its values turn out to be that are
+    /// not known yet.
+    pub fn of_role(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
+        Self::with_unknown(declared, config, place, OfUnknown::Anything)
+    }
+
+    /// Each action that is granted on something.
+    pub fn each(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.values().filter(|grant| !grant.resources.is_empty())
+    }
+
+    fn with_unknown(
+        declared: &[Declared],
+        config: &Value,
+        place: &Place,
+        unknown: OfUnknown,
+    ) -> Result<Self, PolicyError> {
         let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
         let mut bytes = 0;
         for permission in declared {
@@ -62,7 +82,7 @@ impl Grants {
                 reasons: Vec::new(),
             });
             for resource in &permission.resources {
-                let patterns = template::resolve(&permission.action, resource, config, place)?;
+                let patterns = template::resolve(&permission.action, resource, config, place, unknown)?;
                 bytes += patterns.iter().map(ResourcePattern::size).sum::<usize>();
                 if bytes > MAX_BYTES {
                     return Err(PolicyError::TooMany { action: permission.action.clone() });

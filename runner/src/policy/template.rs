@@ -19,8 +19,8 @@ pub(super) const MAX_BYTES: usize = 1 << 20;
 const LONGEST_NAME: usize = 2_048;
 /// How much of a value a message repeats, in bytes.
 const SHOWN: usize = 200;
-/// How a plan writes a config value that depends on a stage that has not run.
-const UNKNOWN: &str = "(known after ";
+/// How a config value begins that is not known before the run: `(known after STAGE)`, `(known when the run starts)`.
+const UNKNOWN: &str = "(known ";
 
 /// Why a plugin's permissions cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,14 +87,24 @@ enum ArnPart {
     ImageRepository(String),
 }
 
+/// What a value grants that is not known before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfUnknown {
+    /// Nothing: nothing is done with it yet.
+    Nothing,
+    /// Every name: a role must be able to do what the run will turn out to need.
+    Anything,
+}
+
 /// What `template` of `action` grants.
 pub(super) fn resolve(
     action: &str,
     template: &str,
     config: &Value,
     place: &Place,
+    unknown: OfUnknown,
 ) -> Result<Vec<ResourcePattern>, PolicyError> {
-    let resolver = Resolver { action, template, config, place };
+    let resolver = Resolver { action, template, config, place, unknown };
     if template == "*" {
         return match tie(action) {
             Tie::Never | Tie::Sometimes => Ok(vec![ResourcePattern::Everything]),
@@ -121,6 +131,7 @@ struct Resolver<'a> {
     template: &'a str,
     config: &'a Value,
     place: &'a Place,
+    unknown: OfUnknown,
 }
 
 impl Resolver<'_> {
@@ -216,16 +227,16 @@ impl Resolver<'_> {
                 ArnPart::Account => vec![PatternPiece::Text(self.place.account.as_str().to_owned())],
                 ArnPart::With(path) => {
                     let slash = !slash_follows(parts.get(index + 1..).unwrap_or_default());
-                    self.values(path)?
-                        .into_iter()
-                        .map(|value| self.name(path, &value, slash).map(PatternPiece::Text))
-                        .collect::<Result<_, _>>()?
+                    let names = self.values(path)?.into_iter();
+                    let names = names.map(|value| self.name(path, &value, slash).map(PatternPiece::Text));
+                    names.chain(self.anything(path).map(Ok)).collect::<Result<_, _>>()?
                 }
                 ArnPart::ImageRepository(path) => {
                     let mut repositories = Vec::new();
                     for value in self.values(path)? {
                         repositories.extend(self.image_repository(path, &value)?.map(PatternPiece::Text));
                     }
+                    repositories.extend(self.anything(path));
                     repositories
                 }
             };
@@ -277,21 +288,27 @@ impl Resolver<'_> {
         }
     }
 
+    /// What the config holds at `path`: nothing where it is absent.
+    fn items(&self, path: &str) -> &[Value] {
+        let found = path.split('.').try_fold(self.config, |value, key| value.get(key));
+        match found {
+            None => &[],
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(value) => std::slice::from_ref(value),
+        }
+    }
+
+    /// Every name, where a value at `path` is not known yet and may turn out to be any.
+    fn anything(&self, path: &str) -> Option<PatternPiece> {
+        let is_unknown = |item: &Value| item.as_str().is_some_and(|text| text.starts_with(UNKNOWN));
+        let reaches = self.unknown == OfUnknown::Anything && self.items(path).iter().any(is_unknown);
+        reaches.then_some(PatternPiece::Run)
+    }
+
     /// The strings that the config holds at `path`: none where it is absent or not known yet.
     fn values(&self, path: &str) -> Result<Vec<String>, PolicyError> {
-        let mut value = self.config;
-        for key in path.split('.') {
-            match value.get(key) {
-                Some(inner) => value = inner,
-                None => return Ok(Vec::new()),
-            }
-        }
-        let items = match value {
-            Value::Array(items) => items.as_slice(),
-            value => std::slice::from_ref(value),
-        };
         let mut values = Vec::new();
-        for item in items {
+        for item in self.items(path) {
             match item {
                 Value::Null => {}
                 Value::String(text) if text.starts_with(UNKNOWN) => {}

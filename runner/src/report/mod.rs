@@ -20,6 +20,7 @@ mod json;
 mod line_writer;
 mod live;
 mod outputs;
+pub mod permissions;
 mod plain;
 pub mod plan;
 mod recorded;

@@ -5,6 +5,7 @@ mod early;
 mod error;
 mod executor;
 mod identity;
+mod permissions;
 mod plan;
 mod resume;
 pub mod schedule;
@@ -16,6 +17,7 @@ mod undo;
 
 pub use error::RunError;
 pub use executor::{RunSummary, resume, run, undo};
+pub use permissions::{NeedsError, RunnerIs, permissions};
 pub use plan::plan;
 pub use resume::{Resumable, ResumeError};
 pub use secrets::ResolveError;

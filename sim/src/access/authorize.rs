@@ -28,15 +28,17 @@ pub(crate) fn authorize(
         None => false,
     };
     let resources = operation.target.resources(&mut ctx.scope, service.name, input);
-    let mut asked: Vec<(&str, String)> = resources.into_iter().map(|arn| (operation.action.as_str(), arn)).collect();
+    let mut asked: Vec<(&str, String, Option<&str>)> =
+        resources.into_iter().map(|arn| (operation.action.as_str(), arn, None)).collect();
     for Further { member, action, template } in operation.further.iter().filter(|further| given(further.member)) {
         let of = action.split(':').next().unwrap_or_default();
-        asked.extend(named(&ctx.at, of, template, input).into_iter().map(|arn| (*action, arn)));
+        let passed_to = (*action == "iam:PassRole").then(|| passed_to(service.name, member));
+        asked.extend(named(&ctx.at, of, template, input).into_iter().map(|arn| (*action, arn, passed_to)));
         tracing::trace!(member, action, "a further permission is needed");
     }
-    for (action, resource) in asked {
+    for (action, resource, passed_to) in asked {
         for (kind, policy) in &policies {
-            let because = match policy.verdict(action, &resource) {
+            let because = match policy.verdict(action, &resource, passed_to) {
                 Verdict::Allowed => continue,
                 Verdict::Denied => format!("with an explicit deny in {} {kind} policy", article(kind)),
                 Verdict::Silent => format!("because no {kind} policy allows the {action} action"),
@@ -52,6 +54,16 @@ pub(crate) fn authorize(
         }
     }
     Ok(())
+}
+
+/// Whom a role is passed to: the service itself, but for the roles of tasks.
+fn passed_to(service: &str, member: &str) -> &'static str {
+    match (service, member) {
+        ("ecs", "taskRoleArn" | "executionRoleArn") => "ecs-tasks.amazonaws.com",
+        ("ecs", _) => "ecs.amazonaws.com",
+        ("codebuild", _) => "codebuild.amazonaws.com",
+        _ => "",
+    }
 }
 
 fn article(kind: &str) -> &'static str {

@@ -1,8 +1,8 @@
 //! IAM policies: what a document allows and denies.
 //!
 //! The main type is [`Policy`]. Actions match without regard to case; a wildcard in an ARN does not reach beyond its
-//! segment. What the simulator cannot evaluate (conditions, principals, policy variables) is refused when the policy is
-//! read, so that no statement is ever passed over.
+//! segment. What the simulator cannot evaluate (conditions but for `iam:PassedToService`, principals, policy variables) is refused
+//! when the policy is read, so that no statement is ever passed over.
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
@@ -36,6 +36,8 @@ struct Statement {
     allow: bool,
     actions: Set,
     resources: Set,
+    /// The services that a role may be passed to, where the statement has a condition on it.
+    passed_to: Option<Vec<String>>,
 }
 
 /// The matching ones, or all but those.
@@ -74,12 +76,12 @@ impl Policy {
         if statements.is_empty() { Err(syntax("there is no Statement")) } else { Ok(Self(statements)) }
     }
 
-    /// What it says about `action` on `resource`.
-    pub(super) fn verdict(&self, action: &str, resource: &str) -> Verdict {
+    /// What it says about `action` on `resource`; where a role is passed, to the service `passed_to`.
+    pub(super) fn verdict(&self, action: &str, resource: &str, passed_to: Option<&str>) -> Verdict {
         let action = action.to_ascii_lowercase();
         let mut verdict = Verdict::Silent;
         for statement in &self.0 {
-            if statement.actions.holds(&action) && statement.resources.holds(resource) {
+            if statement.actions.holds(&action) && statement.resources.holds(resource) && statement.applies(passed_to) {
                 if !statement.allow {
                     return Verdict::Denied;
                 }
@@ -106,8 +108,8 @@ impl Statement {
         let Value::Object(members) = value else { return Err(syntax("a statement is an object".to_owned())) };
         for key in members.keys() {
             match key.as_str() {
-                "Sid" | "Effect" | "Action" | "NotAction" | "Resource" | "NotResource" => {}
-                "Condition" | "Principal" | "NotPrincipal" => {
+                "Sid" | "Effect" | "Action" | "NotAction" | "Resource" | "NotResource" | "Condition" => {}
+                "Principal" | "NotPrincipal" => {
                     return Err(syntax(format!("the simulator does not evaluate {key}")));
                 }
                 unknown => return Err(syntax(format!("unknown element {unknown}"))),
@@ -120,8 +122,27 @@ impl Statement {
         };
         let actions = Set::read(members, "Action", "NotAction", |text| Pattern::whole(&text.to_ascii_lowercase()))?;
         let resources = Set::read(members, "Resource", "NotResource", Pattern::arn)?;
-        Ok(Self { allow, actions, resources })
+        let passed_to = members.get("Condition").map(passed_to).transpose()?;
+        Ok(Self { allow, actions, resources, passed_to })
     }
+
+    /// Whether its condition holds. A key that the call does not have equals nothing.
+    fn applies(&self, service: Option<&str>) -> bool {
+        self.passed_to.as_ref().is_none_or(|services| services.iter().any(|one| Some(one.as_str()) == service))
+    }
+}
+
+/// The one condition that is evaluated: `{"StringEquals": {"iam:PassedToService": …}}`.
+fn passed_to(condition: &Value) -> Result<Vec<String>, Malformed> {
+    let only = |value: &Value, name: &str| match value.as_object() {
+        Some(members) if members.len() == 1 => members.get(name).cloned(),
+        Some(_) | None => None,
+    };
+    let services = only(condition, "StringEquals").and_then(|keys| only(&keys, "iam:PassedToService"));
+    let unknown =
+        || Malformed::Syntax("the simulator evaluates no Condition but StringEquals of iam:PassedToService".to_owned());
+    let services = services.ok_or_else(unknown)?;
+    one_or_many(&services).into_iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(unknown)).collect()
 }
 
 impl Set {
@@ -236,7 +257,7 @@ mod tests {
 
     fn verdict(statements: &str, action: &str, resource: &str) -> Result<Verdict, Malformed> {
         let policy = Policy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#))?;
-        Ok(policy.verdict(action, resource))
+        Ok(policy.verdict(action, resource, None))
     }
 
     #[test]
@@ -264,6 +285,22 @@ mod tests {
         assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:*b*", WEB), Ok(Verdict::Allowed));
         assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:repository/w${*}b", WEB), Ok(Verdict::Silent));
         assert_eq!(on("arn:aws:ecr:us-west-2:111111111111:repository/web*e", WEB), Ok(Verdict::Silent));
+    }
+
+    #[test]
+    fn a_role_is_passed_to_the_services_of_the_condition_alone() {
+        let on = |services: &str, passed_to: Option<&str>| {
+            let condition = format!(r#"{{"StringEquals":{{"iam:PassedToService":{services}}}}}"#);
+            let statement =
+                format!(r#"{{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{condition}}}"#);
+            let policy = Policy::parse(&format!(r#"{{"Statement":{statement}}}"#));
+            policy.map(|policy| policy.verdict("iam:PassRole", "arn:aws:iam::111111111111:role/web", passed_to))
+        };
+        assert_eq!(on(r#""ecs-tasks.amazonaws.com""#, Some("ecs-tasks.amazonaws.com")), Ok(Verdict::Allowed));
+        assert_eq!(on(r#"["a.amazonaws.com","b.amazonaws.com"]"#, Some("b.amazonaws.com")), Ok(Verdict::Allowed));
+        assert_eq!(on(r#""ecs-tasks.amazonaws.com""#, Some("ec2.amazonaws.com")), Ok(Verdict::Silent));
+        assert_eq!(on(r#""ecs-tasks.amazonaws.com""#, None), Ok(Verdict::Silent));
+        assert!(on("1", None).is_err());
     }
 
     #[test]
