@@ -28,9 +28,14 @@ pub struct Config {
     /// that no cluster does.
     #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$")))]
     pub clusters: Vec<String>,
-    /// Whether images without a tag may go. Parts of an image for several platforms have none; they share its fate.
+    /// Whether images without a tag may go. Parts of an image for several platforms have none, and signatures and the like may have
+    /// none; they share the fate of their image.
     #[serde(default)]
     pub delete_untagged: bool,
+    /// Whether signatures and the like may go whose image is not in this repository. Switch it on only where no image elsewhere is
+    /// signed here.
+    #[serde(default)]
+    pub delete_orphans: bool,
 }
 
 fn default_keep() -> u32 {
@@ -41,8 +46,10 @@ fn default_keep() -> u32 {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outputs {
-    /// The digests of the images that were deleted.
-    pub deleted: Vec<String>,
+    /// How many images were deleted. What belongs to an image counts as one, too.
+    pub deleted: u64,
     /// How many images are left.
     pub kept: u64,
+    /// The first and the last of the images that were deleted.
+    pub images: String,
 }

@@ -1,14 +1,14 @@
 //! Finds out which images of the repository are in use.
-//! The main function is [`find`]. Where it cannot find out, it fails, and then nothing is deleted.
+//! The main type is [`Search`]. Where it cannot find out, it fails, and then nothing is deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_plugin::aws::ecs::{
     DescribeServicesRequest, DescribeTaskDefinitionRequest, DescribeTasksRequest, Failure as EcsFailure,
     ListServicesRequest, ListTasksRequest, Task, describe_services, describe_task_definition, describe_tasks,
     list_services, list_tasks,
 };
-use kiln_plugin::{During, Failure, ImageReference};
+use kiln_plugin::{During, Failure, ImageReference, context};
 
 use crate::config::Config;
 use crate::registry::{Contents, Uses};
@@ -17,32 +17,68 @@ use crate::registry::{Contents, Uses};
 const SERVICES: usize = 10;
 const TASKS: usize = 100;
 
-/// The images that tasks and task definitions of services in the config's clusters use.
-pub(crate) fn find(config: &Config, contents: &Contents) -> Result<Uses, Failure> {
-    let mut uses = Uses::new();
-    let mut definitions = BTreeSet::new();
-    for cluster in &config.clusters {
-        let tasks = tasks(cluster)?;
-        for task in &tasks {
-            of_task(contents, task, &mut uses);
-        }
-        definitions.extend(tasks.into_iter().map(|task| task.task_definition));
-        definitions.extend(definitions_of_services(cluster)?);
+/// A search for what is in use, which may be made again.
+pub(crate) struct Search<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) contents: &'a Contents,
+    /// The task definitions that were read: none of them ever changes.
+    definitions: BTreeMap<String, Definition>,
+}
+
+/// What matters of a task definition.
+struct Definition {
+    /// `FAMILY:REVISION`.
+    name: String,
+    images: Vec<String>,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(config: &'a Config, contents: &'a Contents) -> Self {
+        Self { config, contents, definitions: BTreeMap::new() }
     }
-    for arn in definitions {
-        let request = DescribeTaskDefinitionRequest { task_definition: arn.clone() };
-        let definition =
-            describe_task_definition(&request).during(format!("reading the task definition {arn}"))?.task_definition;
-        for container in &definition.containers {
-            let reason = format!("task definition {}:{} uses it", definition.family, definition.revision);
-            of_image(contents, &container.image, &reason, &mut uses);
+
+    /// The images that this run, and tasks and task definitions of services in the config's clusters use, as it is now.
+    pub(crate) fn find(&mut self) -> Result<Uses, Failure> {
+        let contents = self.contents;
+        let mut uses = references(&context::images_of_this_run(), contents);
+        let mut definitions = BTreeSet::new();
+        for cluster in &self.config.clusters {
+            let tasks = tasks(cluster)?;
+            for task in &tasks {
+                of_task(contents, task, &mut uses);
+            }
+            definitions.extend(tasks.into_iter().map(|task| task.task_definition));
+            definitions.extend(definitions_of_services(cluster)?);
         }
+        for arn in definitions {
+            let definition = self.definition(&arn)?;
+            let reason = format!("task definition {} uses it", definition.name);
+            for image in &definition.images {
+                of_image(contents, image, &reason, &mut uses);
+            }
+        }
+        Ok(uses)
     }
-    Ok(uses)
+
+    fn definition(&mut self, arn: &str) -> Result<&Definition, Failure> {
+        if !self.definitions.contains_key(arn) {
+            let request = DescribeTaskDefinitionRequest { task_definition: arn.to_owned() };
+            let read = describe_task_definition(&request)
+                .during(format!("reading the task definition {arn}"))?
+                .task_definition;
+            let definition = Definition {
+                name: format!("{}:{}", read.family, read.revision),
+                images: read.containers.into_iter().map(|container| container.image).collect(),
+            };
+            self.definitions.insert(arn.to_owned(), definition);
+        }
+        let known = self.definitions.get(arn);
+        known.ok_or_else(|| Failure::internal(format!("the task definition {arn} was read and is not there")))
+    }
 }
 
 /// Images that are named by reference.
-pub(crate) fn references(images: &[String], contents: &Contents) -> Uses {
+fn references(images: &[String], contents: &Contents) -> Uses {
     let mut uses = Uses::new();
     for image in images {
         of_image(contents, image, "this run uses it", &mut uses);

@@ -1,23 +1,25 @@
 //! Deletes ECR images that nothing needs any more.
-//! The main type is [`CleanupImages`]; what goes and what stays is decided in `verdict`, what is in use found in `in_use`.
+//! The main type is [`CleanupImages`]; what goes and what stays is decided in `verdict`, what is in use
+//! found in `in_use`.
 
 mod config;
 mod glob;
 mod in_use;
+mod kin;
 mod registry;
+mod removal;
 mod verdict;
 
-use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, context, log, progress, timer};
+use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, log};
 
 pub use crate::config::{Config, Outputs};
+use crate::in_use::Search;
 use crate::registry::Contents;
+use crate::removal::{FEW, Removal, few, grouped, span, unfinished};
 use crate::verdict::{Decision, Verdict};
 
 /// The plugin.
 pub struct CleanupImages;
-
-/// How many images one call may delete.
-const BATCH: usize = 100;
 
 impl Stage for CleanupImages {
     const NAME: &'static str = "cleanup-images";
@@ -31,7 +33,11 @@ impl Stage for CleanupImages {
         vec![
             Permission::new("ecr:DescribeRepositories", "to find the repository").on("ecr", repository),
             Permission::new("ecr:DescribeImages", "to see which images there are").on("ecr", repository),
-            Permission::new("ecr:BatchGetImage", "to see which images are parts of others").on("ecr", repository),
+            Permission::new(
+                "ecr:BatchGetImage",
+                "to see which images are parts of others, and what a deletion came to",
+            )
+            .on("ecr", repository),
             Permission::new("ecr:BatchDeleteImage", "to delete what nothing needs").on("ecr", repository),
             Permission::new("ecs:ListServices", "to find the services whose images must stay").on_any(),
             Permission::new("ecs:DescribeServices", "to see which task definitions they use")
@@ -45,19 +51,14 @@ impl Stage for CleanupImages {
 
     fn plan(config: Config) -> Result<Plan, Failure> {
         let contents = Contents::read(&config.repository)?;
-        let decisions = decide(&config, &contents)?;
-        let doomed = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).count();
+        let decisions = decide(&mut Search::new(&config, &contents), Instant::now())?;
+        let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
         let summary = format!(
-            "deletes {doomed} of {} images of {}, {}",
-            decisions.len(),
+            "deletes {} of {} images of {}, {}",
+            grouped(doomed.len() as u64),
+            grouped(decisions.len() as u64),
             config.repository,
-            size(
-                decisions
-                    .iter()
-                    .filter(|decision| decision.verdict == Verdict::Delete)
-                    .map(|decision| decision.size)
-                    .sum()
-            )
+            size(doomed.iter().map(|decision| decision.size).sum())
         );
         Ok(decisions.iter().fold(Plan::new(summary), |plan, decision| {
             let action = match decision.verdict {
@@ -73,61 +74,24 @@ impl Stage for CleanupImages {
             log::warn("`clusters` is empty: only images of this run are known to be in use");
         }
         let contents = Contents::read(&config.repository)?;
-        let decisions = decide(&config, &contents)?;
-        let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
-        let mut deleted = Vec::new();
-        let mut failures = Vec::new();
-        // Wholes in calls before those of their parts: ECR deletes no part of what is still there.
-        let is_whole = |decision: &Decision| contents.parts.contains_key(&decision.digest);
-        let batches = doomed.chunk_by(|a, b| is_whole(a) == is_whole(b)).flat_map(|group| group.chunks(BATCH));
-        for batch in batches {
-            progress::report(&progress::Status {
-                message: format!("deleting images of {}", config.repository),
-                done: u32::try_from(deleted.len()).ok(),
-                total: u32::try_from(doomed.len()).ok(),
-            });
-            // The world may have changed since the decision: look again right before each deletion.
-            let now = Contents::read(&config.repository).map_err(|failure| unfinished(failure, deleted.len()))?;
-            let in_use = in_use::find(&config, &now).map_err(|failure| unfinished(failure, deleted.len()))?;
-            let mut still_doomed = Vec::new();
-            for decision in batch {
-                match verdict::spared(decision, &now, &in_use) {
-                    Some(reason) => log::warn(format!("{} is kept: {reason}", decision.name(&config.repository))),
-                    None => still_doomed.push(*decision),
-                }
-            }
-            let outcome = registry::delete(&config.repository, &still_doomed)
-                .map_err(|failure| unfinished(failure, deleted.len()))?;
-            for decision in still_doomed.iter().filter(|decision| outcome.deleted.contains(&decision.digest)) {
-                log::info(format!("deleted {}: {}", decision.name(&config.repository), decision.reason));
-            }
-            deleted.extend(outcome.deleted);
-            failures.extend(outcome.failures);
+        let mut search = Search::new(&config, &contents);
+        let looked = Instant::now();
+        let mut decisions = decide(&mut search, looked)?;
+        decisions.retain(|decision| decision.verdict == Verdict::Delete);
+        let done = Removal::new(search, looked, &decisions).run()?;
+        let deleted = done.deleted.len() as u64;
+        if decisions.len() > FEW {
+            log::info(format!("deleted {} images of {}: {}", grouped(deleted), config.repository, few(&done.deleted)));
         }
-        if !failures.is_empty() {
-            let of_all = format!("{} of {} images of {}", failures.len(), doomed.len(), config.repository);
-            return Err(Failure::failed(format!("{of_all} could not be deleted; {} were", deleted.len()))
-                .help("See why below. Running the stage again deletes what is left.")
-                .details(failures));
-        }
-        let kept = contents.images.len().saturating_sub(deleted.len()) as u64;
-        Ok(Outputs { deleted, kept })
+        let kept = contents.images.len().saturating_sub(done.gone) as u64;
+        Ok(Outputs { deleted, kept, images: span(&done.deleted) })
     }
 }
 
 /// Find out what is in use, and decide.
-fn decide(config: &Config, contents: &Contents) -> Result<Vec<Decision>, Failure> {
-    let in_use = in_use::find(config, contents).map_err(|failure| unfinished(failure, 0))?;
-    let of_this_run = in_use::references(&context::images_of_this_run(), contents);
-    Ok(verdict::decide(config, contents, &in_use, &of_this_run, Instant(timer::now())))
-}
-
-/// A failure that ends the stage before it was through: it says how far it came.
-fn unfinished(failure: Failure, deleted: usize) -> Failure {
-    failure.detail(match deleted {
-        0 => "nothing was deleted: kiln deletes only while it knows what is in use".to_owned(),
-        deleted => format!("{deleted} images were deleted before; the rest was left alone"),
-    })
+fn decide(search: &mut Search<'_>, now: Instant) -> Result<Vec<Decision>, Failure> {
+    let in_use = search.find().map_err(|failure| unfinished(failure, &[], 0))?;
+    Ok(verdict::decide(search.config, search.contents, &in_use, now))
 }
 
 /// A size for people.

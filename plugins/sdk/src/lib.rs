@@ -65,6 +65,7 @@ pub mod aws {
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
     pub use crate::bindings::kiln::aws_ecr::ecr;
+    pub use crate::bindings::kiln::aws_ecr_storage::ecr_storage;
     pub use crate::bindings::kiln::aws_ecs::ecs;
     pub use crate::bindings::kiln::aws_kms::kms;
     pub use crate::bindings::kiln::aws_logs::logs;

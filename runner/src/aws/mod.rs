@@ -15,6 +15,7 @@ mod values;
 pub mod cloudwatch;
 pub mod codebuild;
 pub mod ecr;
+pub mod ecr_storage;
 pub mod ecs;
 pub mod kms;
 pub mod logs;
@@ -55,6 +56,10 @@ macro_rules! services {
                 write start_image_scan(StartImageScanRequest),
                 read describe_image_scan_findings(DescribeImageScanFindingsRequest),
                 read batch_get_repository_scanning_configuration(BatchGetRepositoryScanningConfigurationRequest),
+            }
+            /// Elastic Container Registry, for how images are stored.
+            ecr_storage in aws_ecr_storage by aws_sdk_ecr {
+                read describe_stored_images(DescribeStoredImagesRequest),
             }
             /// CodeBuild.
             codebuild in aws_codebuild by aws_sdk_codebuild {

@@ -99,7 +99,15 @@ def images(aws, ecr):
     expected = {(digest(one), "v1"), (digest(one), "latest"), (digest(two), None), (digest(lists), "multi")}
     assert len(ids) == 4 and set(ids) == expected, ids
 
+    referrer = json.dumps({**json.loads(one), "subject": {"mediaType": DOCKER, "digest": digest(two), "size": 1}})
+    ecr.put_image(**web, imageManifest=referrer)
+    found = ecr.describe_images(**web, filter={"imageStatus": "ANY"})["imageDetails"]
+    subjects = {image["imageDigest"]: image.get("subjectManifestDigest") for image in found}
+    assert {image for image, subject in subjects.items() if subject} == {digest(referrer)}, subjects
+    assert subjects[digest(referrer)] == digest(two), subjects
+
     delete = lambda *ids: ecr.batch_delete_image(**web, imageIds=list(ids))
+    delete({"imageDigest": digest(referrer)})
     held = delete({"imageDigest": digest(two)})
     assert held["failures"][0]["failureCode"] == "ImageReferencedByManifestList" and not held["imageIds"], held
     effects = len(aws.effects("ecr:BatchDeleteImage"))

@@ -7,6 +7,7 @@ use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
 use crate::contract::bindings::kiln::aws_codebuild::codebuild;
 use crate::contract::bindings::kiln::aws_ecr::ecr;
+use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage;
 use crate::contract::bindings::kiln::aws_ecs::ecs;
 use crate::contract::bindings::kiln::aws_kms::kms;
 use crate::contract::bindings::kiln::aws_logs::logs;
@@ -109,6 +110,7 @@ fn all() -> Vec<Declared> {
         declared(ecr::StartImageScanRequest { repository: text("web"), image: image() }),
         declared(ecr::DescribeImageScanFindingsRequest { repository: text("web"), image: image() }),
         declared(ecr::BatchGetRepositoryScanningConfigurationRequest { repositories: texts(&["web", "api"]) }),
+        declared(ecr_storage::DescribeStoredImagesRequest { repository: text("web"), digests: vec![] }),
         declared(codebuild::StartBuildRequest {
             project: text("web-image"),
             source_version: None,
@@ -180,6 +182,7 @@ fn operations_declare_what_iam_ties_them_to() {
         "ecr:StartImageScan write Natural ~repository/web",
         "ecr:DescribeImageScanFindings read ~repository/web",
         "ecr:BatchGetRepositoryScanningConfiguration read ~repository/web ~repository/api",
+        "ecr:DescribeImages read ~repository/web",
         "codebuild:StartBuild write Token ~project/web-image",
         "codebuild:BatchGetBuilds read ~project/web-image arn:aws:codebuild:eu-west-1:222222222222:project/other \
          ~project/no-id",

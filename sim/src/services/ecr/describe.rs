@@ -85,6 +85,7 @@ struct ImageDetail {
     image_manifest_media_type: String,
     artifact_media_type: Option<String>,
     last_recorded_pull_time: Option<Timestamp>,
+    subject_manifest_digest: Option<String>,
     image_status: &'static str,
 }
 
@@ -123,6 +124,7 @@ impl ImageDetail {
             image_manifest_media_type: image.media_type.clone(),
             artifact_media_type: image.artifact_media_type.clone(),
             last_recorded_pull_time: image.pulled,
+            subject_manifest_digest: image.subject.clone(),
             image_status: "ACTIVE",
         }
     }

@@ -99,6 +99,7 @@ pub(super) fn put(
         media_type: facts.media_type,
         artifact_media_type: facts.artifact_media_type,
         lists: facts.lists,
+        subject: facts.subject,
         size,
         pushed: now,
         pulled: None,

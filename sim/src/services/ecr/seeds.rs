@@ -11,7 +11,7 @@ use super::manifest;
 use super::push::{Origin, put};
 use super::repositories::is_name;
 use super::state::{
-    Encryption, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
+    Encryption, ImageId, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
     ScanningRule,
 };
 use crate::ctx::Scope;
@@ -37,6 +37,9 @@ pub(crate) struct RepositorySeed {
     #[serde(default)]
     images: Vec<ImageSeed>,
     history: Option<History>,
+    /// Signatures and the like.
+    #[serde(default)]
+    referrers: Vec<ReferrerSeed>,
     #[serde(default)]
     tags: Tags,
     account: Option<String>,
@@ -73,6 +76,19 @@ struct ImageSeed {
     pulled: Option<Ago>,
     #[serde(default = "usual_size")]
     size: u64,
+}
+
+/// Something that says something about an image that is there at the start: a signature, an attestation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ReferrerSeed {
+    /// A tag of the image that it is about.
+    of: String,
+    /// `sig`: it is found by the tag `sha256-….sig`, as cosign makes them. Without it, by its `subject`, and it has no tag.
+    tag: Option<String>,
+    /// How long ago, such as `-20d`.
+    #[serde(default)]
+    pushed: Ago,
 }
 
 /// Images of numbered releases, one after the other.
@@ -244,5 +260,31 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
         {
             held.pulled = Some(now.before(pulled.0));
         }
+    }
+    for (index, referrer) in seed.referrers.iter().enumerate() {
+        scope.world.now = now.before(referrer.pushed.0);
+        plant_referrer(scope, &seed.name, referrer, index, at, problems);
+    }
+}
+
+fn plant_referrer(
+    scope: &mut Scope<'_>,
+    repository: &str,
+    seed: &ReferrerSeed,
+    index: usize,
+    at: &str,
+    problems: &mut Problems,
+) {
+    let id = ImageId { image_digest: None, image_tag: Some(seed.of.clone()) };
+    let held = scope.place().ecr.repositories.get(repository);
+    let Some(subject) = held.and_then(|held| held.image(&id)).map(|image| image.digest.clone()) else {
+        problems.add(at, format!("`referrers`: the repository has no image with the tag {:?}", seed.of));
+        return;
+    };
+    let tag = seed.tag.as_ref().map(|tag| format!("{}.{tag}", subject.replace(':', "-")));
+    let about = seed.tag.is_none().then_some(subject.as_str());
+    let manifest = manifest::referrer(&format!("{repository} about {subject} {index}"), about);
+    if let Err(error) = put(scope, repository, &manifest, None, tag.as_deref(), Origin::Caller) {
+        problems.add(at, error.message);
     }
 }

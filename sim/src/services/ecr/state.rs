@@ -165,6 +165,8 @@ pub(super) struct Image {
     pub(super) artifact_media_type: Option<String>,
     /// Digests of the images that this one lists, where it is an index.
     pub(super) lists: BTreeSet<String>,
+    /// The digest of the image that it says something about.
+    pub(super) subject: Option<String>,
     pub(super) size: u64,
     pub(super) pushed: Timestamp,
     pub(super) pulled: Option<Timestamp>,
