@@ -228,3 +228,163 @@ fn a_plan_of_thousands_can_be_read() {
     assert!(text.contains("1,276 to delete; nothing was changed"), "{text}");
     assert!(text.lines().count() < 120, "{text}");
 }
+
+/// Five releases, of which none serves, beside what `more` says.
+fn releases(more: &str) -> World {
+    World::of(&format!(
+        "[[repositories]]\nname = \"web\"\nhistory = {{ count = 5, prefix = \"release-\", from = 1, every = \"4d\", last = \"-2d\" }}\n\
+         [[clusters]]\nname = \"web\"\n[[clusters]]\nname = \"batch\"\n{more}"
+    ))
+}
+
+/// A task definition that no service runs.
+fn job(release: u8) -> String {
+    format!(
+        "[[task-definitions]]\nfamily = \"nightly-report\"\ncontainers = [{{ name = \"job\", image = \"web:release-{release}\" }}]\n"
+    )
+}
+
+fn left(world: &World, with: &str) -> Vec<String> {
+    let cleaned = Cleaned::up(world, with);
+    assert!(cleaned.failure().is_none(), "{:?}", cleaned.failure());
+    cleaned.left()
+}
+
+#[test]
+fn an_image_of_a_job_without_a_service_stays() {
+    let world = releases(&format!("{}{}", job(1), job(2)));
+    assert_eq!(left(&world, "keep = 1"), ["release-1", "release-2", "release-5"]);
+    assert_eq!(left(&world, "keep = 1, revisions = \"newest\""), ["release-2", "release-5"]);
+    let protected = "keep = 1, revisions = \"newest\", families = [\"nightly-*\"]";
+    assert_eq!(left(&world, protected), ["release-1", "release-2", "release-5"]);
+    assert_eq!(left(&world, "keep = 1, not-looked-at = [\"task-definitions\"]"), ["release-5"]);
+}
+
+#[test]
+fn an_image_of_a_task_that_a_rule_or_a_schedule_starts_stays() {
+    let jobs = format!("{}{}{}{}", job(1), job(2), job(3), job(4));
+    let starts = |list: &str, number: u8, more: &str| {
+        format!(
+            "[[{list}]]\nname = \"s{number}\"\ncluster = \"batch\"\ntask-definition = \"nightly-report:{number}\"\n{more}\n"
+        )
+    };
+    let world = releases(&format!(
+        "{jobs}{}{}{}",
+        starts("rules", 1, "bus = \"orders\""),
+        starts("schedules", 2, "enabled = false"),
+        starts("schedules", 3, "universal = true")
+    ));
+    let newest = "keep = 1, revisions = \"newest\"";
+    assert_eq!(left(&world, newest), ["release-1", "release-2", "release-3", "release-4", "release-5"]);
+    assert_eq!(
+        left(&world, &format!("{newest}, not-looked-at = [\"rules\"]")),
+        ["release-2", "release-3", "release-4", "release-5"]
+    );
+    assert_eq!(
+        left(&world, &format!("{newest}, not-looked-at = [\"schedules\"]")),
+        ["release-1", "release-4", "release-5"]
+    );
+}
+
+#[test]
+fn an_image_of_a_lambda_function_stays_in_each_version() {
+    let function = "[[functions]]\nname = \"resize\"\nimage = \"web:release-2\"\nversions = [\"web:release-1\"]\n[[functions]]\nname = \"zip\"\n";
+    let world = releases(function);
+    assert_eq!(left(&world, "keep = 1"), ["release-1", "release-2", "release-5"]);
+    assert_eq!(left(&world, "keep = 1, not-looked-at = [\"functions\"]"), ["release-5"]);
+}
+
+fn refused(action: &str) -> String {
+    format!(
+        "operation = \"{action}\"\nkind = \"error\"\ncode = \"AccessDeniedException\"\nmessage = \"not authorized to perform: {action}\"\n\
+         status = 403\ntimes = 1000"
+    )
+}
+
+#[test]
+fn what_may_not_be_looked_at_stops_the_clean_up_with_the_way_out() {
+    let looks = [
+        ("task-definitions", "ecs:ListTaskDefinitions"),
+        ("rules", "events:ListRules"),
+        ("schedules", "scheduler:ListSchedules"),
+        ("functions", "lambda:ListFunctions"),
+    ];
+    let blind = looks.iter().fold(releases(""), |world, (_, action)| world.add("faults", &refused(action)));
+    let cleaned = Cleaned::up(&blind, "keep = 1");
+    let failure = cleaned.failure().unwrap_or_else(|| panic!("it cleaned up"));
+    assert_eq!((failure.kind.as_str(), cleaned.calls("ecr:BatchDeleteImage")), ("denied", 0), "{failure:?}");
+    for (word, action) in looks {
+        assert!(failure.details.iter().any(|line| line.starts_with(word) && line.contains(action)), "{failure:?}");
+        assert!(failure.help.as_deref().is_some_and(|help| help.contains(&format!("\"{word}\""))), "{failure:?}");
+    }
+    let not = "keep = 1, not-looked-at = [\"task-definitions\", \"rules\", \"schedules\", \"functions\"]";
+    assert_eq!(left(&blind, not), ["release-5"]);
+
+    let account = Account::of(&blind);
+    let plan = account.kiln(["plan", "cleanup.toml"]).file("cleanup.toml", pipeline("keep = 1")).run();
+    assert_ne!(plan.code(), Some(0), "what a run refuses, a plan says: {}", plan.all());
+    assert!(plan.stdout().contains("functions: ") && plan.stdout().contains("not-looked-at"), "{}", plan.all());
+}
+
+#[test]
+fn a_plan_says_what_was_looked_at_and_what_was_not() {
+    let rule = "[[rules]]\nname = \"nightly\"\ncluster = \"batch\"\ntask-definition = \"nightly-report:1\"\n";
+    let account = Account::of(&serving(releases(&format!("{}{rule}", job(1))), "release-3"));
+    let plan = account.kiln(["plan", "cleanup.toml"]).file("cleanup.toml", pipeline("keep = 1")).run();
+    assert_eq!(plan.code(), Some(0), "{}", plan.all());
+    let text = plan.stdout();
+    for line in [
+        "cluster web       1 service, 1 task",
+        "task definitions  2 of 2 active revisions of 2 families",
+        "rules             1 rule on the default event bus, by which 1 task is started",
+        "schedules         0 schedules, of which 0 start tasks",
+        "functions         0 of 0 functions and versions are made of images",
+        "tasks and services of batch, which `clusters` does not name",
+        "other accounts and regions",
+        "task definition nightly-report:1 names it",
+    ] {
+        assert!(
+            text.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .contains(&line.split_whitespace().collect::<Vec<_>>().join(" ")),
+            "{line}: {text}"
+        );
+    }
+}
+
+#[test]
+fn what_would_be_deleted_is_archived_first_where_the_config_says_so() {
+    let images = "[[repositories]]\nname = \"web\"\nimages = [\n\
+        { tags = [\"long\"], pushed = \"-400d\", archived = \"-100d\" },\n\
+        { tags = [\"short\"], pushed = \"-300d\", archived = \"-10d\" },\n\
+        { tags = [\"old\"], pushed = \"-200d\" },\n\
+        { tags = [\"served\"], pushed = \"-150d\" },\n\
+        { tags = [\"new\"], pushed = \"-1d\" },\n]\n[[clusters]]\nname = \"web\"\n";
+    let world = serving(World::of(images), "served");
+    assert_eq!(left(&world, "keep = 1"), ["long", "new", "served", "short"], "nobody said what becomes of the archive");
+
+    let cleaned = Cleaned::up(&world, "keep = 1, archive-for = \"90d\"");
+    assert_eq!(cleaned.left(), ["new", "old", "served", "short"]);
+    let outputs = cleaned.outputs();
+    let number = |name: &str| outputs.get(name).and_then(Value::as_u64);
+    assert_eq!((number("archived"), number("deleted"), number("kept")), (Some(1), Some(1), Some(4)), "{outputs}");
+    assert_eq!(cleaned.calls("ecr:UpdateImageStorageClass"), 1);
+    let archived =
+        find(&cleaned.rehearsed.after, "repositories").map(|all| all.to_string().matches("\"ARCHIVED\"").count());
+    assert_eq!(archived, Some(2));
+    // What is lost of an answer is looked up, not done twice or forgotten.
+    let lost = "operation = \"ecr:UpdateImageStorageClass\"\nkind = \"reset-after\"";
+    let cleaned = Cleaned::up(&world.add("faults", lost), "keep = 1, archive-for = \"90d\"");
+    assert_eq!(cleaned.outputs().get("archived"), Some(&Value::from(1)));
+}
+
+#[test]
+fn what_was_pulled_lately_is_kept() {
+    let images = "[[repositories]]\nname = \"web\"\nimages = [\n\
+        { tags = [\"pulled\"], pushed = \"-400d\", pulled = \"-20d\" },\n\
+        { tags = [\"forgotten\"], pushed = \"-400d\", pulled = \"-50d\" },\n\
+        { tags = [\"new\"], pushed = \"-1d\" },\n]\n[[clusters]]\nname = \"web\"\n";
+    assert_eq!(left(&World::of(images), "keep = 1, keep-pulled-within = \"30d\""), ["new", "pulled"]);
+    assert_eq!(left(&World::of(images), "keep = 1"), ["new"]);
+}

@@ -90,6 +90,20 @@ impl Kinship {
         self.belongings.get(digest).map_or(&[], Vec::as_slice)
     }
 
+    /// The parts of an image for several platforms, and theirs.
+    pub(crate) fn parts(&self, whole: &str) -> BTreeSet<&str> {
+        let mut parts = BTreeSet::new();
+        let mut queue: VecDeque<&str> = VecDeque::from([whole]);
+        while let Some(whole) = queue.pop_front() {
+            for part in self.belongings(whole).iter().filter(|part| part.tie == Tie::Part) {
+                if parts.insert(part.digest.as_str()) {
+                    queue.push_back(&part.digest);
+                }
+            }
+        }
+        parts
+    }
+
     /// Whether it says something about an image, be that in the repository or not.
     pub(crate) fn is_referrer(&self, digest: &str) -> bool {
         self.referrers.contains(digest)

@@ -72,6 +72,20 @@ impl Contents {
         self.by_tag.get(tag).map(String::as_str)
     }
 
+    /// When an image was last pulled, as far as ECR tells. Of an image for several platforms its parts count: whoever pulls it pulls one
+    /// of them, while ECR counts also who only reads what it lists, as a clean-up does.
+    pub(crate) fn pulled(&self, image: &StoredImage) -> Option<u64> {
+        if !image.index {
+            return image.last_pulled;
+        }
+        let parts: BTreeSet<&str> = self.kin.parts(&image.digest);
+        self.images
+            .iter()
+            .filter(|image| parts.contains(image.digest.as_str()))
+            .filter_map(|part| part.last_pulled)
+            .max()
+    }
+
     /// Why it cannot be told what becomes of an image: an image for several platforms cannot be read, and this is it or may be part of it.
     pub(crate) fn doubt(&self, image: &StoredImage) -> Option<String> {
         let unread = self.unread.first()?;

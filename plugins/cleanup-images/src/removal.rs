@@ -10,7 +10,8 @@ use crate::in_use::Search;
 use crate::registry::{self, BATCH, Contents, Uses};
 use crate::verdict::{self, Decision};
 
-/// What was found to be in use counts for so long, in milliseconds: then it is looked again before anything more is deleted.
+/// What was found to be in use counts for so long, in milliseconds, or four times as long as it took to look: then it is looked again
+/// before anything more is deleted.
 const FRESH: u64 = 10_000;
 /// So long before the stage's time is over nothing more is begun, in milliseconds: a tenth of what there was, but no longer than this, or
 /// twice as long as the slowest batch took.
@@ -27,10 +28,18 @@ pub(crate) struct Removal<'a> {
     /// All that stays because something is in use, and when it was looked.
     bound: Uses,
     looked: Instant,
+    /// How long that counts, in milliseconds.
+    fresh: u64,
     /// So long before the stage's time is over nothing more is begun, in milliseconds.
     in_time: u64,
     total: usize,
     done: Done,
+}
+
+/// When nothing more is begun, so that the stage ends in time, in milliseconds since the Unix epoch.
+pub(crate) fn in_time() -> u64 {
+    let (now, deadline) = (timer::now(), timer::deadline());
+    deadline.saturating_sub((deadline.saturating_sub(now) / 10).min(IN_TIME))
 }
 
 /// What a deletion came to.
@@ -47,7 +56,7 @@ impl<'a> Removal<'a> {
     /// `doomed` is in the order in which it is to go, by what `search` found at `looked`.
     pub(crate) fn new(search: Search<'a>, looked: Instant, doomed: &'a [Decision]) -> Self {
         let Search { config, contents, .. } = search;
-        let in_time = (timer::deadline().saturating_sub(timer::now()) / 10).min(IN_TIME);
+        let in_time = timer::deadline().saturating_sub(in_time());
         let queue = Queue::new(contents, doomed);
         Self {
             config,
@@ -56,6 +65,7 @@ impl<'a> Removal<'a> {
             queue,
             bound: Uses::new(),
             looked,
+            fresh: FRESH,
             in_time,
             total: doomed.len(),
             done: Done::default(),
@@ -95,9 +105,10 @@ impl<'a> Removal<'a> {
         let repository = self.config.repository.as_str();
         // The world may have changed since the decision.
         let now = Instant(timer::now());
-        if now.millis_since(self.looked) > FRESH {
+        if now.millis_since(self.looked) > self.fresh {
             self.bound = self.contents.kin.bound(self.search.find()?);
-            self.looked = now;
+            self.looked = Instant(timer::now());
+            self.fresh = FRESH.max(self.looked.millis_since(now).saturating_mul(4));
         }
         let digests: Vec<String> = batch.iter().map(|decision| decision.digest.clone()).collect();
         let found = registry::look_again(repository, &digests)?;
@@ -109,7 +120,7 @@ impl<'a> Removal<'a> {
                 None => {
                     gone.insert(decision.digest.clone());
                 }
-                Some(image) => match verdict::spared(decision, image, &self.bound) {
+                Some(image) => match verdict::spared(self.config, decision, image, &self.bound) {
                     Some(reason) => log::warn(format!("{} is kept: {reason}", decision.name(repository))),
                     None => doomed.push(decision.digest.clone()),
                 },
@@ -151,6 +162,9 @@ impl<'a> Removal<'a> {
     }
 
     fn report(&self) {
+        if self.total == 0 {
+            return;
+        }
         progress::report(&progress::Status {
             message: format!("deleting images of {}", self.config.repository),
             done: u32::try_from(self.done.gone).ok(),
@@ -197,6 +211,12 @@ pub(crate) fn span(names: &[String]) -> String {
         [only] => short(only),
         [first, .., last] => format!("{} … {}", short(first), short(last)),
     }
+}
+
+/// `1 task`, `2,776 tasks`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number as u64))
 }
 
 /// `2,776`.
@@ -266,6 +286,7 @@ mod tests {
     fn numbers_are_grouped_and_names_are_few() {
         let shown: Vec<String> = [0, 12, 999, 1000, 2776, 1_234_567].map(grouped).into();
         assert_eq!(shown, ["0", "12", "999", "1,000", "2,776", "1,234,567"]);
+        assert_eq!((count(1, "task").as_str(), count(1_200, "task").as_str()), ("1 task", "1,200 tasks"));
         let names: Vec<String> = (1..=5).map(|number| number.to_string()).collect();
         assert_eq!(few(&names), "1, 2, 3, … 5");
         assert_eq!(few(&names[..4]), "1, 2, 3, 4");

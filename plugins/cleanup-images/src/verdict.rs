@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use kiln_plugin::aws::ecr_storage::StoredImage;
 use kiln_plugin::{Duration, Instant};
 
+use crate::archive;
 use crate::config::Config;
 use crate::glob;
 use crate::kin::{brief, own_tags};
@@ -17,6 +18,8 @@ use crate::registry::{Contents, Uses};
 pub(crate) enum Verdict {
     /// It goes.
     Delete,
+    /// It is moved to the archive, from which it goes later.
+    Archive,
     /// It stays.
     Keep,
 }
@@ -29,6 +32,8 @@ pub(crate) struct Decision {
     pub(crate) tags: Vec<String>,
     pub(crate) size: u64,
     pub(crate) pushed: Option<u64>,
+    /// When it was last pulled, where that counts.
+    pub(crate) pulled: Option<u64>,
     pub(crate) verdict: Verdict,
     pub(crate) reason: String,
 }
@@ -65,6 +70,9 @@ pub(crate) fn decide(config: &Config, contents: &Contents, in_use: &Uses, now: I
     going.retain(|digest, _| !kept.contains_key(digest));
     let order = take_along(contents, &kept, &mut going);
     let mut decisions: Vec<Decision> = contents.images.iter().map(|image| decision(image, &kept, &going)).collect();
+    if let Some(least) = config.archive_for {
+        archive::first(contents, &mut decisions, least, now);
+    }
     decisions.sort_by_cached_key(|decision| {
         let newest_first = Reverse(decision.pushed.unwrap_or(u64::MAX));
         (decision.verdict, order.get(&decision.digest).copied(), newest_first, decision.digest.clone())
@@ -80,7 +88,8 @@ fn decision(image: &StoredImage, kept: &Uses, going: &BTreeMap<String, String>) 
         (None, None) => (Verdict::Keep, "it belongs to no image that could be judged".to_owned()),
     };
     let tags = own_tags(image).cloned().collect();
-    Decision { digest: image.digest.clone(), tags, size: image.size, pushed: image.pushed, verdict, reason }
+    let (digest, pulled) = (image.digest.clone(), image.last_pulled);
+    Decision { digest, tags, size: image.size, pushed: image.pushed, pulled, verdict, reason }
 }
 
 /// What stays whatever its age, together with all that it belongs to: what is in use, and what says something about an image and was
@@ -144,9 +153,13 @@ fn take_along(contents: &Contents, kept: &Uses, going: &mut BTreeMap<String, Str
 
 /// Why an image that was to go stays after all, given what it is and what is in use right before its deletion. `bound` is all that
 /// stays because something is in use.
-pub(crate) fn spared(decision: &Decision, now: &StoredImage, bound: &Uses) -> Option<String> {
+pub(crate) fn spared(config: &Config, decision: &Decision, now: &StoredImage, bound: &Uses) -> Option<String> {
     if let Some(reason) = bound.get(&decision.digest) {
         return Some(format!("since a moment ago, {reason}"));
+    }
+    // That the index was read for what it lists counts as a pull.
+    if config.keep_pulled_within.is_some() && !now.index && now.last_pulled > decision.pulled {
+        return Some("it was pulled a moment ago".to_owned());
     }
     // Somebody who gives it another tag means to use it.
     let fresh: Vec<&String> = own_tags(now).filter(|tag| !decision.tags.contains(tag)).collect();
@@ -157,6 +170,7 @@ pub(crate) fn spared(decision: &Decision, now: &StoredImage, bound: &Uses) -> Op
 fn newest<'a>(config: &Config, contents: &'a Contents) -> BTreeMap<&'a str, String> {
     let could_go = |image: &&StoredImage| {
         is_alone(contents, image)
+            && image.status == ACTIVE
             && !contents.kin.is_referrer(&image.digest)
             && contents.doubt(image).is_none()
             && reason_by_tags(config, image).is_none()
@@ -204,10 +218,36 @@ fn reason_to_keep(config: &Config, contents: &Contents, image: &StoredImage, now
     let Some(pushed) = image.pushed else {
         return Some("nobody knows when it was pushed".to_owned());
     };
+    if image.status != ACTIVE && config.archive_for.is_none() {
+        return Some(format!("its status is {}, and no `archive-for` says how long that lasts", image.status));
+    }
+    if let Some(reason) = pulled_lately(config, contents, image, pushed, now) {
+        return Some(reason);
+    }
     // What an orphan belongs to may be on its way.
     let limit = config.older_than.or_else(|| orphaned_by.map(|_| ORPHAN))?;
     (now.millis_since(Instant(pushed)) < limit.as_millis())
         .then(|| format!("pushed {}, not yet {limit} ago", Instant(pushed).date()))
+}
+
+/// The status of an image that can be pulled.
+pub(crate) const ACTIVE: &str = "ACTIVE";
+
+/// Why an image stays by its last pull.
+fn pulled_lately(
+    config: &Config,
+    contents: &Contents,
+    image: &StoredImage,
+    pushed: u64,
+    now: Instant,
+) -> Option<String> {
+    let within = config.keep_pulled_within?;
+    let pulled = contents.pulled(image);
+    let last = Instant(pulled.unwrap_or(pushed));
+    // ECR writes down one pull a day.
+    let limit = within.as_millis().saturating_add(ORPHAN.as_millis());
+    let words = if pulled.is_some() { "last pulled" } else { "never pulled, and pushed" };
+    (now.millis_since(last) < limit).then(|| format!("{words} {}, not yet {within} ago", last.date()))
 }
 
 /// How old what belongs to no image must be to go, where the config does not say.
@@ -226,6 +266,7 @@ fn reason_to_delete(config: &Config, contents: &Contents, image: &StoredImage, n
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::config::Revisions;
     use kiln_plugin::EcrRepository;
 
     const DAY: u64 = 86_400_000;
@@ -272,16 +313,21 @@ pub(crate) mod tests {
         decisions
     }
 
-    fn config() -> Config {
+    pub(crate) fn config() -> Config {
         Config {
             repository: "web".to_owned(),
             keep: 0,
             older_than: None,
+            keep_pulled_within: None,
+            archive_for: None,
             tags: Vec::new(),
             keep_tags: Vec::new(),
             clusters: Vec::new(),
             delete_untagged: false,
             delete_orphans: false,
+            families: Vec::new(),
+            revisions: Revisions::Active,
+            not_looked_at: Vec::new(),
         }
     }
 
@@ -315,6 +361,32 @@ pub(crate) mod tests {
         let contents = contents(vec![image("a", &["1"], 40), image("b", &["2"], 20)]);
         let older_than = "30d".parse().ok();
         assert_eq!(doomed(&Config { older_than, ..config() }, &contents, &Uses::new()), ["a"]);
+    }
+
+    #[test]
+    fn what_was_pulled_lately_stays() {
+        let pulled = |digest: &str, pushed: u64, ago: u64| StoredImage {
+            last_pulled: Some((1000 - ago) * DAY),
+            ..image(digest, &["v"], pushed)
+        };
+        let all =
+            contents(vec![pulled("a", 90, 20), pulled("b", 90, 40), image("c", &["v"], 90), image("d", &["v"], 20)]);
+        let keep_pulled_within = "30d".parse().ok();
+        let config = Config { keep_pulled_within, ..config() };
+        assert_eq!(doomed(&config, &all, &Uses::new()), ["b", "c"]);
+        let late = contents(vec![pulled("a", 90, 30), pulled("b", 90, 31)]);
+        assert_eq!(doomed(&config, &late, &Uses::new()), ["b"], "ECR may tell a day late");
+
+        // The index was read a moment ago, by whoever wanted to know what it lists.
+        let index = |digest: &str| StoredImage { index: true, ..pulled(digest, 90, 0) };
+        let part = |digest: &str, ago: u64| StoredImage { tags: Vec::new(), ..pulled(digest, 90, ago) };
+        let images = vec![index("i"), part("x", 20), part("y", 80), index("j"), part("z", 80)];
+        let several = contents_with(images, &[("i", &["x", "y"]), ("j", &["z"])]);
+        assert_eq!(doomed(&config, &several, &Uses::new()), ["j", "z"]);
+
+        let decisions = decide(&config, &late, &Uses::new(), Instant(1000 * DAY));
+        let spared = |image: &StoredImage| decisions.first().and_then(|d| spared(&config, d, image, &Uses::new()));
+        assert!(spared(&pulled("b", 90, 31)).is_none() && spared(&pulled("b", 90, 0)).is_some());
     }
 
     #[test]
@@ -471,7 +543,8 @@ pub(crate) mod tests {
     fn what_came_into_use_or_was_tagged_anew_is_spared() {
         let before = contents(vec![image("a", &["v1"], 9)]);
         let decisions = decide(&config(), &before, &Uses::new(), Instant(1000 * DAY));
-        let spared = |image: &StoredImage, uses: &Uses| decisions.first().and_then(|d| spared(d, image, uses));
+        let spared =
+            |image: &StoredImage, uses: &Uses| decisions.first().and_then(|d| spared(&config(), d, image, uses));
         assert_eq!(spared(&image("a", &["v1"], 9), &Uses::new()), None);
         assert!(spared(&image("a", &["v1"], 9), &uses(&["a"])).is_some());
         assert!(spared(&image("a", &["v1", "live"], 9), &Uses::new()).is_some());

@@ -7,17 +7,71 @@ use aws_sdk_ecr::types as sdk;
 
 use super::clients::Clients;
 use super::ecr::{MOST, REPOSITORY, repository};
-use super::error::AwsError;
+use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
-use super::operation::{Read, heads};
+use super::look::Look;
+use super::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
 use super::values::{list, millis, size, word};
 use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage::{
-    DescribeStoredImagesRequest, DescribeStoredImagesResponse, StoredImage,
+    DescribeStoredImagesRequest, DescribeStoredImagesResponse, StoredImage, UpdateImageStorageClassRequest,
+    UpdateImageStorageClassResponse,
 };
 
 heads! {
     DescribeStoredImagesRequest => DescribeStoredImagesResponse:
         "ecr:DescribeImages" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+    UpdateImageStorageClassRequest => UpdateImageStorageClassResponse:
+        "ecr:UpdateImageStorageClass" on |it, at| [REPOSITORY.arn(at, &it.repository)];
+}
+
+impl Write for UpdateImageStorageClassRequest {
+    const RETRY: RetryClass = RetryClass::Natural;
+    const LOOKS: &'static [&'static str] = &["ecr:DescribeImages"];
+
+    async fn send(&self, aws: &Clients, _: &Token) -> Result<Self::Output, AwsError> {
+        let class = match self.storage_class.as_str() {
+            "ARCHIVE" => sdk::TargetStorageClass::Archive,
+            "STANDARD" => sdk::TargetStorageClass::Standard,
+            other => return Err(invalid(format_args!("{other:?} is no storage class"))),
+        };
+        let (registry, name) = repository(aws, &self.repository)?;
+        let image = sdk::ImageIdentifier::builder().image_digest(&self.digest).build();
+        let output = aws
+            .ecr()
+            .update_image_storage_class()
+            .set_registry_id(registry)
+            .repository_name(name)
+            .image_id(image)
+            .target_storage_class(class)
+            .send()
+            .await
+            .map_err(from_sdk)?;
+        Ok(UpdateImageStorageClassResponse { status: word(output.image_status) })
+    }
+
+    /// Somebody may have brought the image back meanwhile.
+    fn means_the_same_later(&self) -> bool {
+        false
+    }
+
+    async fn fate(&self, look: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+        let (repository, digests) = (self.repository.clone(), vec![self.digest.clone()]);
+        let seen = match look.read(&DescribeStoredImagesRequest { repository, digests }).await {
+            Ok(seen) => seen.images,
+            Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let Some(image) = seen.into_iter().next() else {
+            // AWS says so in its own words.
+            return Ok(Fate::SendAgain);
+        };
+        let is_archived = image.status == "ARCHIVED";
+        let evidence = format!("the image's status is {}", image.status);
+        Ok(match is_archived == (self.storage_class == "ARCHIVE") {
+            true => Fate::Happened { output: UpdateImageStorageClassResponse { status: image.status }, evidence },
+            false => Fate::NotHappened { evidence },
+        })
+    }
 }
 
 impl Read for DescribeStoredImagesRequest {

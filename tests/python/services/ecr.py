@@ -106,6 +106,28 @@ def images(aws, ecr):
     assert {image for image, subject in subjects.items() if subject} == {digest(referrer)}, subjects
     assert subjects[digest(referrer)] == digest(two), subjects
 
+    status = lambda: {
+        image["imageDigest"]: (image["imageStatus"], "lastArchivedAt" in image)
+        for image in ecr.describe_images(**web, filter={"imageStatus": "ANY"})["imageDetails"]
+    }
+    moved = ecr.update_image_storage_class(**web, imageId={"imageDigest": digest(one)}, targetStorageClass="ARCHIVE")
+    assert moved["imageStatus"] == "ARCHIVED" and status()[digest(one)] == ("ARCHIVED", True), moved
+    active = [image["imageDigest"] for image in ecr.describe_images(**web)["imageDetails"]]
+    assert digest(one) not in active, "archived images are listed on request only"
+    got = ecr.batch_get_image(**web, imageIds=[{"imageDigest": digest(one)}])
+    assert [failure["failureCode"] for failure in got["failures"]] == ["ImageInaccessible"], got
+    moved = ecr.update_image_storage_class(**web, imageId={"imageTag": "v1"}, targetStorageClass="STANDARD")
+    assert moved["imageStatus"] == "ACTIVATING", moved
+    aws.until(lambda: status()[digest(one)][0] == "ACTIVE")
+    aws.refused(
+        "ImageNotFoundException", ecr.update_image_storage_class,
+        **web, imageId={"imageDigest": gone}, targetStorageClass="ARCHIVE",
+    )
+    aws.refused(
+        "ValidationException", ecr.update_image_storage_class,
+        **web, imageId={"imageDigest": digest(one)}, targetStorageClass="COLD",
+    )
+
     delete = lambda *ids: ecr.batch_delete_image(**web, imageIds=list(ids))
     delete({"imageDigest": digest(referrer)})
     held = delete({"imageDigest": digest(two)})

@@ -8,7 +8,9 @@ use crate::contract::bindings::kiln::aws_ecr::ecr::{
     DescribeImageScanFindingsRequest, DescribeImagesRequest, DescribeRepositoriesRequest, Finding, ImageDetail,
     ImageId, PutImageRequest,
 };
-use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage::{DescribeStoredImagesRequest, StoredImage};
+use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage::{
+    DescribeStoredImagesRequest, StoredImage, UpdateImageStorageClassRequest,
+};
 use crate::types::Digest;
 
 fn tagged(tag: &str) -> ImageId {
@@ -107,6 +109,24 @@ fn stored_images_are_listed_in_every_storage_class() {
         assert_eq!(asked[0].json(), json!({ "repositoryName": "web", "imageIds": ids }));
         let many = DescribeStoredImagesRequest { digests: vec!["sha256:0a".to_owned(); 101], ..named };
         assert_eq!(refused(&many).await, "the list of digests has 101 entries; it takes 1 to 100");
+    });
+}
+
+#[test]
+fn an_image_is_moved_to_another_storage_class() {
+    hermetic(async {
+        let request = UpdateImageStorageClassRequest {
+            repository: "web".to_owned(),
+            digest: "sha256:0a".to_owned(),
+            storage_class: "ARCHIVE".to_owned(),
+        };
+        let (output, asked) = sent(&request, [Answer::ok(json!({ "imageStatus": "ARCHIVED" }))]).await;
+        assert_eq!(output.status, "ARCHIVED");
+        let id = json!({ "imageDigest": "sha256:0a" });
+        let expected = json!({ "repositoryName": "web", "imageId": id, "targetStorageClass": "ARCHIVE" });
+        assert_eq!(asked[0].json(), expected);
+        let cold = UpdateImageStorageClassRequest { storage_class: "COLD".to_owned(), ..request };
+        assert_eq!(refused(&cold).await, "\"COLD\" is no storage class");
     });
 }
 

@@ -11,8 +11,8 @@ use super::manifest;
 use super::push::{Origin, put};
 use super::repositories::is_name;
 use super::state::{
-    Encryption, ImageId, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
-    ScanningRule,
+    Encryption, ImageId, ImageStatus, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType,
+    ScanningFilter, ScanningRule,
 };
 use crate::ctx::Scope;
 use crate::tags::Tags;
@@ -74,6 +74,9 @@ struct ImageSeed {
     pushed: Ago,
     #[serde(default)]
     pulled: Option<Ago>,
+    /// Since when it lies in the archive.
+    #[serde(default)]
+    archived: Option<Ago>,
     #[serde(default = "usual_size")]
     size: u64,
 }
@@ -216,6 +219,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 tags: vec![format!("{}{}", history.prefix, history.from + index)],
                 pushed: Ago(ago.saturating_add(history.last.0)),
                 pulled: None,
+                archived: None,
                 size: history.size,
             }
         }));
@@ -254,11 +258,15 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 problems.add(at, error.message);
             }
         }
-        if let Some(pulled) = image.pulled
+        if (image.pulled.is_some() || image.archived.is_some())
             && let Some(held) = scope.place().ecr.repositories.get_mut(&seed.name)
             && let Some(held) = held.images.get_mut(&manifest::digest(&manifest))
         {
-            held.pulled = Some(now.before(pulled.0));
+            held.pulled = image.pulled.map(|pulled| now.before(pulled.0));
+            if let Some(archived) = image.archived {
+                held.storage.status = ImageStatus::Archived;
+                held.storage.archived = Some(now.before(archived.0));
+            }
         }
     }
     for (index, referrer) in seed.referrers.iter().enumerate() {

@@ -170,9 +170,31 @@ pub(super) struct Image {
     pub(super) size: u64,
     pub(super) pushed: Timestamp,
     pub(super) pulled: Option<Timestamp>,
+    pub(super) storage: Storage,
     /// Whether a build of this world pushed it.
     pub(super) built: bool,
     pub(super) scan: Option<Scan>,
+}
+
+/// Whether an image is in the archive.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Storage {
+    pub(super) status: ImageStatus,
+    /// When it was last archived, and when it last came back.
+    pub(super) archived: Option<Timestamp>,
+    pub(super) activated: Option<Timestamp>,
+}
+
+/// What can be done with an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ImageStatus {
+    #[default]
+    Active,
+    Archived,
+    /// It comes back from the archive.
+    Activating,
 }
 
 #[derive(Debug, Clone, Serialize)]
