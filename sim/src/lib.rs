@@ -7,7 +7,7 @@
 //!
 //! # The way of a request
 //! `wire::http` reads service, region and access key off the signature's scope, the operation and the input off the
-//! protocol (JSON, Query or CBOR) → `access` verifies signature and credentials → `throttle` and `faults` may answer in the
+//! protocol (JSON, REST, Query or CBOR) → `access` verifies signature and credentials → `throttle` and `faults` may answer in the
 //! service's place → `access` asks the caller's policies → the operation's handler runs on the world, or on a recent past of
 //! it (`consistency`) → the effect is written down → `wire::http` writes the answer in the caller's protocol. Services know
 //! nothing of protocols.
@@ -21,7 +21,8 @@
 //! 1. In the service's folder, beside its like: an input and an output struct with serde (`rename_all` as the service model
 //!    spells its members; [`Timestamp`] for instants, `Blob` for bytes; absent options are left out by the wire layer), and a
 //!    handler `fn name(ctx: &mut Ctx, input: Input) -> Result<Output, AwsError>`.
-//! 2. In its `operations.rs`: `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`, followed by
+//! 2. In its `operations.rs`: `.read("DescribeThing", describe_thing)` or `.write("CreateThing", create_thing)`, for REST with
+//!    `.at("GET", "/things/{Name}")`, followed by
 //!    `.on("thing/{name}")`: what IAM checks it against (see `access::Target`; without it that is `*`).
 //! 3. In `tests/python/services/<service>.py`: the coverage test fails until boto3 has driven it.
 //!

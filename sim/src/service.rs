@@ -12,6 +12,7 @@ use crate::error::AwsError;
 use crate::services::ServiceId;
 use crate::tags::{self, Tagged};
 use crate::wire::http::Body;
+use crate::wire::rest::Route;
 
 type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
 
@@ -36,6 +37,8 @@ pub(crate) struct Operation {
     pub(crate) target: Target,
     /// What else it needs a permission for.
     pub(crate) further: Vec<Further>,
+    /// Where it is found, if its service speaks REST.
+    pub(crate) route: Option<Route>,
     pub(crate) handler: Handler,
 }
 
@@ -134,7 +137,7 @@ impl Service {
             })
         });
         let (action, target) = (format!("{}:{name}", self.name), Target::Everything);
-        self.operations.push(Operation { name, action, access, target, further: Vec::new(), handler });
+        self.operations.push(Operation { name, action, access, target, further: Vec::new(), route: None, handler });
         self
     }
 
@@ -157,6 +160,30 @@ impl Service {
     pub(crate) fn needs(mut self, member: &'static str, action: &'static str, template: &'static str) -> Self {
         if let Some(operation) = self.operations.last_mut() {
             operation.further.push(Further { member, action, template });
+        }
+        self
+    }
+
+    /// The last operation is found at this method and path, in which `{Member}` stands for a member of the input.
+    pub(crate) fn at(mut self, method: &'static str, path: &'static str) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.route = Some(Route { method, path, query: &[], status: 200 });
+        }
+        self
+    }
+
+    /// What the query calls members of the last operation's input that have other names there.
+    pub(crate) fn named_in_query(mut self, names: &'static [(&'static str, &'static str)]) -> Self {
+        if let Some(route) = self.operations.last_mut().and_then(|operation| operation.route.as_mut()) {
+            route.query = names;
+        }
+        self
+    }
+
+    /// The status of the last operation's answer.
+    pub(crate) fn answers(mut self, status: u16) -> Self {
+        if let Some(route) = self.operations.last_mut().and_then(|operation| operation.route.as_mut()) {
+            route.status = status;
         }
         self
     }

@@ -191,7 +191,7 @@ impl Simulator {
         world.unknown_operations.insert(action);
         let error = match call.protocol {
             Protocol::Json { .. } => AwsError::new("UnknownOperationException", message),
-            Protocol::Cbor => AwsError::new("UnknownOperationException", message).status(404),
+            Protocol::Cbor | Protocol::Rest { .. } => AwsError::new("UnknownOperationException", message).status(404),
             Protocol::Query => AwsError::new("InvalidAction", message),
         };
         respond(call, &request_id, Err(error))

@@ -18,7 +18,7 @@ from botocore.parsers import BaseCBORParser, ResponseParserError
 
 import declared
 
-CONTENT = {"smithy-rpc-v2-cbor": "application/cbor", "query": "text/xml"}
+CONTENT = {"smithy-rpc-v2-cbor": "application/cbor", "query": "text/xml", "rest-json": "application/json"}
 BITS = {"integer": 31, "long": 63}
 LATEST = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc).timestamp()
 
@@ -34,12 +34,13 @@ def differences(operation, status, headers, body):
     if walker is None:
         return [f"{protocol} is not compared: add how it is read to tests/python/model.py"]
     walk = walker()
-    expected = CONTENT.get(protocol) or f"application/x-amz-json-{operation.service_model.metadata['jsonVersion']}"
+    expected = CONTENT.get(protocol)
+    expected = expected or f"application/x-amz-json-{operation.service_model.metadata['jsonVersion']}"
     if body and headers.get("content-type") != expected:
         walk.say("", f"is {headers.get('content-type')}, and the protocol's content is {expected}")
     try:
         if status < 300:
-            walk.answer(operation, body)
+            walk.answer(operation, body, *([status] if protocol == "rest-json" else []))
         else:
             walk.error(operation, status, headers, body)
     except Unreadable as reason:
@@ -209,6 +210,39 @@ class Json(Tree):
             self.wrong(path, shape, value)
 
 
+class RestJson(Json):
+    """REST JSON: the status is the operation's own, and an error's code stands in a header."""
+
+    def answer(self, operation, body, status):
+        expected = operation.http.get("responseCode", 200)
+        if status != expected:
+            self.say("", f"has the status {status}, and the operation {expected}")
+        if operation.output_shape is None:
+            return super().answer(operation, body)
+        members = operation.output_shape.members.values()
+        placed = [member.serialization["location"] for member in members if "location" in member.serialization]
+        assert not {"header", "headers"} & set(placed), "members in headers are not compared yet"
+        super().answer(operation, body)
+
+    def error(self, operation, status, headers, body):
+        tree = self.read(body)
+        code = headers.get("x-amzn-errortype", "").split(":")[0]
+        if not code:
+            return self.say("x-amzn-errortype", "is not there, and an error has one")
+        shape = self.code(operation, status, code)
+        members = dict(tree)
+        if shape is None or not {"message", "Message"} & set(shape.members):
+            members.pop("message", None) or members.pop("Message", None)
+        if shape is not None:
+            self.visit(shape, members, "")
+        elif members:
+            self.say("", f"has {', '.join(members)}, and {code} has a message only")
+
+    def instant(self, shape, value):
+        form = shape.serialization.get("timestampFormat", "unixTimestamp")
+        return super().instant(shape, value) if form.lower() == "unixtimestamp" else written(value, form)
+
+
 class Instant(float):
     """What CBOR tags as an instant."""
 
@@ -372,7 +406,7 @@ class Xml(Walk):
             self.wrong(path, shape, element.text)
 
 
-WALKERS = {"json": Json, "smithy-rpc-v2-cbor": Cbor, "query": Xml}
+WALKERS = {"json": Json, "rest-json": RestJson, "smithy-rpc-v2-cbor": Cbor, "query": Xml}
 
 
 def below(path, name):

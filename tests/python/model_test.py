@@ -114,6 +114,49 @@ class Planted(unittest.TestCase):
                 self.assertEqual(len(differences(aws)), 1, aws.differences)
 
 
+class Rest(unittest.TestCase):
+    """REST JSON, of which CloudWatch knows nothing."""
+
+    SCHEDULE = {"Name": "nightly", "State": "ENABLED", "CreationDate": AT, "Target": {"Arn": "a", "RoleArn": "r"}}
+
+    def found(self, status, answer, headers={}):
+        aws = Aws("http://127.0.0.1:9")
+        client = aws.client("scheduler")
+        body = json.dumps(answer).encode()
+        raw = type("Raw", (), {"stream": lambda self, **_: [body], "read": lambda self, *_: body})()
+        said = {"content-type": "application/json", **headers}
+        client.meta.events.register("before-send", lambda request, **_: AWSResponse(request.url, status, said, raw))
+        try:
+            client.get_schedule(Name="nightly")
+        except Exception:
+            pass
+        return differences(aws)
+
+    def test_an_answer_as_aws_gives_it_has_no_differences(self):
+        self.assertEqual(self.found(200, self.SCHEDULE), [])
+        error = {"x-amzn-errortype": "ResourceNotFoundException"}
+        self.assertEqual(self.found(404, {"Message": "no"}, error), [])
+
+    def test_each_deviation_is_found(self):
+        for answer, expected in (
+            ({"Colour": "red"}, "Colour is no member of the model"),
+            ({"CreationDate": "2026-01-05"}, "CreationDate is '2026-01-05', and the model has a timestamp"),
+            ({"State": "FINE"}, "which is none of the model's ENABLED, DISABLED"),
+            ({"Target": {"Arn": "a"}}, "Target.RoleArn is not there, and the model requires it"),
+        ):
+            with self.subTest(expected):
+                self.assertIn(expected, " ".join(self.found(200, {**self.SCHEDULE, **answer})))
+        for status, headers, expected in (
+            (201, {}, "has the status 201, and the operation 200"),
+            (404, {}, "x-amzn-errortype is not there"),
+            (400, {"x-amzn-errortype": "ResourceNotFoundException"}, "has the status 400"),
+            (400, {"x-amzn-errortype": "NoSuchError"}, "which the operation does not declare"),
+        ):
+            with self.subTest(expected):
+                answer = self.SCHEDULE if status == 201 else {"Message": "no"}
+                self.assertIn(expected, " ".join(self.found(status, answer, headers)))
+
+
 def differences(aws):
     """What was found, without the operation in front."""
     return [said.partition("): ")[2] for said in aws.differences]

@@ -24,6 +24,15 @@ for _action in ("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "ecs
 for _path, _reason in zip(DEFINITION, (PLAIN, REFERENCE)):
     EXCEPTIONS[("ecs:RegisterTaskDefinition", "request", _path)] = _reason
 
+# What the contract's answers leave out: neither the variables of functions nor what is passed to targets is ever told.
+NOT_TOLD = "the contract's answer has no such member"
+_FUNCTION = ("Environment/Variables", "Environment/Error/Message", "ImageConfigResponse/Error/Message", "RuntimeVersionConfig/Error/Message")
+for _path in _FUNCTION:
+    EXCEPTIONS[("lambda:ListFunctions", "answer", f"Functions/{_path}")] = NOT_TOLD
+    EXCEPTIONS[("lambda:GetFunction", "answer", f"Configuration/{_path}")] = NOT_TOLD
+for _path in ("AppSyncParameters/GraphQLOperation", "RedshiftDataParameters/Sql", "RedshiftDataParameters/Sqls"):
+    EXCEPTIONS[("events:ListTargetsByRule", "answer", f"Targets/{_path}")] = NOT_TOLD
+
 # What is secret although the model does not mark it: IAM action → members of the answer.
 UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
 

@@ -4,6 +4,7 @@ mod altered;
 mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
+mod cleanup;
 mod commands;
 mod contracts;
 mod crash;

@@ -1,48 +1,123 @@
 //! Finds out which images of the repository are in use.
-//! The main function is [`find`]. Where it cannot find out, it fails, and then nothing is deleted.
+//! The main type is [`Search`]. Where it cannot find out, it fails, and then nothing is deleted.
 
 use std::collections::BTreeSet;
 
 use kiln_plugin::aws::ecs::{
-    DescribeServicesRequest, DescribeTaskDefinitionRequest, DescribeTasksRequest, Failure as EcsFailure,
-    ListServicesRequest, ListTasksRequest, Task, describe_services, describe_task_definition, describe_tasks,
-    list_services, list_tasks,
+    DescribeServicesRequest, DescribeTasksRequest, Failure as EcsFailure, ListServicesRequest, ListTasksRequest, Task,
+    describe_services, describe_tasks, list_services, list_tasks,
 };
-use kiln_plugin::{During, Failure, ImageReference};
+use kiln_plugin::{During, Failure, FailureKind, ImageReference, context};
 
-use crate::config::Config;
+use crate::config::{Config, Look};
+use crate::definitions::Definitions;
+use crate::functions::Functions;
 use crate::registry::{Contents, Uses};
+use crate::removal::count;
+use crate::starts;
 
 /// How many services, and how many tasks, one call may describe.
 const SERVICES: usize = 10;
 const TASKS: usize = 100;
 
-/// The images that tasks and task definitions of services in the config's clusters use.
-pub(crate) fn find(config: &Config, contents: &Contents) -> Result<Uses, Failure> {
-    let mut uses = Uses::new();
-    let mut definitions = BTreeSet::new();
-    for cluster in &config.clusters {
-        let tasks = tasks(cluster)?;
-        for task in &tasks {
-            of_task(contents, task, &mut uses);
-        }
-        definitions.extend(tasks.into_iter().map(|task| task.task_definition));
-        definitions.extend(definitions_of_services(cluster)?);
+/// A search for what is in use, which may be made again.
+pub(crate) struct Search<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) contents: &'a Contents,
+    definitions: Definitions,
+    functions: Functions,
+    /// What was looked at the last time, and what was found there.
+    pub(crate) looked: Vec<(String, String)>,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(config: &'a Config, contents: &'a Contents) -> Self {
+        let (definitions, functions, looked) = (Definitions::default(), Functions::default(), Vec::new());
+        Self { config, contents, definitions, functions, looked }
     }
-    for arn in definitions {
-        let request = DescribeTaskDefinitionRequest { task_definition: arn.clone() };
-        let definition =
-            describe_task_definition(&request).during(format!("reading the task definition {arn}"))?.task_definition;
-        for container in &definition.containers {
-            let reason = format!("task definition {}:{} uses it", definition.family, definition.revision);
-            of_image(contents, &container.image, &reason, &mut uses);
+
+    /// The images that are in use now, each with who uses it.
+    pub(crate) fn find(&mut self) -> Result<Uses, Failure> {
+        let mut uses = references(&context::images_of_this_run(), self.contents);
+        self.looked.clear();
+        let served = self.in_clusters(&mut uses)?;
+        let mut refused = Vec::new();
+        for look in Look::ALL.into_iter().filter(|look| !self.config.not_looked_at.contains(look)) {
+            match self.at(look, &served, &mut uses) {
+                Ok(found) => self.looked.push((look.word().replace('-', " "), found)),
+                Err(failure) if failure.kind == FailureKind::Denied => refused.push((look, failure)),
+                Err(failure) => return Err(failure),
+            }
         }
+        if refused.is_empty() { Ok(uses) } else { Err(not_seen(refused)) }
     }
-    Ok(uses)
+
+    /// What tasks and services of the config's clusters use. Answers the families of the services.
+    fn in_clusters(&mut self, uses: &mut Uses) -> Result<BTreeSet<String>, Failure> {
+        let (mut definitions, mut served) = (BTreeSet::new(), BTreeSet::new());
+        for cluster in &self.config.clusters {
+            let tasks = tasks(cluster)?;
+            for task in &tasks {
+                of_task(self.contents, task, uses);
+            }
+            let (services, of_services) = definitions_of_services(cluster)?;
+            self.looked.push((
+                format!("cluster {cluster}"),
+                format!("{}, {}", count(services, "service"), count(tasks.len(), "task")),
+            ));
+            definitions.extend(tasks.into_iter().map(|task| task.task_definition));
+            served.extend(of_services.iter().map(|arn| family(arn).to_owned()));
+            definitions.extend(of_services);
+        }
+        for arn in definitions {
+            let Some(definition) = self.definitions.read(&arn)? else { continue };
+            let reason = format!("task definition {} uses it", definition.name);
+            for image in &definition.images {
+                of_image(self.contents, image, &reason, uses);
+            }
+        }
+        Ok(served)
+    }
+
+    /// Look at one kind of users, and say what was found.
+    fn at(&mut self, look: Look, served: &BTreeSet<String>, uses: &mut Uses) -> Result<String, Failure> {
+        let (config, contents) = (self.config, self.contents);
+        let (found, used) = match look {
+            Look::TaskDefinitions => self.definitions.active(config, served)?,
+            Look::Rules => starts::of_rules(&mut self.definitions)?,
+            Look::Schedules => starts::of_schedules(&mut self.definitions)?,
+            Look::Functions => self.functions.all()?,
+        };
+        for (image, reason) in used {
+            of_image(contents, &image, &reason, uses);
+        }
+        Ok(found)
+    }
+}
+
+/// Images, each with who uses it, and what was looked at, for people.
+pub(crate) type Found = (String, Vec<(String, String)>);
+
+/// The family of a task definition's ARN.
+pub(crate) fn family(arn: &str) -> &str {
+    let name = arn.rsplit_once('/').map_or(arn, |(_, name)| name);
+    name.rsplit_once(':').map_or(name, |(family, _)| family)
+}
+
+/// What may not be looked at may use anything.
+fn not_seen(refused: Vec<(Look, Failure)>) -> Failure {
+    let words: Vec<String> = refused.iter().map(|(look, _)| format!("\"{}\"", look.word())).collect();
+    let mut help = "Allow it to the role that this stage acts as.".to_owned();
+    help.push_str(" Where none of it uses this repository's images, say so: `not-looked-at = [");
+    help.push_str(&words.join(", "));
+    help.push_str("]`.");
+    Failure::denied("what uses the repository's images may not all be looked at, and what is not seen is kept")
+        .help(help)
+        .details(refused.into_iter().map(|(look, failure)| format!("{}: {}", look.word(), failure.message)))
 }
 
 /// Images that are named by reference.
-pub(crate) fn references(images: &[String], contents: &Contents) -> Uses {
+fn references(images: &[String], contents: &Contents) -> Uses {
     let mut uses = Uses::new();
     for image in images {
         of_image(contents, image, "this run uses it", &mut uses);
@@ -70,11 +145,11 @@ fn tasks(cluster: &str) -> Result<Vec<Task>, Failure> {
     Ok(tasks)
 }
 
-/// The task definitions of a cluster's services and of their deployments in progress.
-fn definitions_of_services(cluster: &str) -> Result<Vec<String>, Failure> {
+/// How many services a cluster has, and their task definitions and those of their deployments in progress.
+fn definitions_of_services(cluster: &str) -> Result<(usize, Vec<String>), Failure> {
     let request = ListServicesRequest { cluster: cluster.to_owned() };
     let arns = list_services(&request).during(format!("listing the services of cluster {cluster}"))?.arns;
-    let mut definitions = Vec::new();
+    let (services, mut definitions) = (arns.len(), Vec::new());
     for arns in arns.chunks(SERVICES) {
         let request = DescribeServicesRequest { cluster: cluster.to_owned(), services: arns.to_vec() };
         let response = describe_services(&request).during(format!("reading the services of cluster {cluster}"))?;
@@ -86,7 +161,7 @@ fn definitions_of_services(cluster: &str) -> Result<Vec<String>, Failure> {
     }
     // A service of another deployment controller names none.
     definitions.retain(|definition| !definition.is_empty());
-    Ok(definitions)
+    Ok((services, definitions))
 }
 
 /// What was listed a moment ago and is gone uses nothing; what cannot be described for another reason may use anything.
@@ -198,6 +273,27 @@ mod tests {
         );
         assert!(references.is_empty());
         assert_eq!(digests(&super::references(&[format!("{REGISTRY}/web@{DIGEST}")], &contents)), [DIGEST]);
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_told_with_the_way_out() {
+        let failure = not_seen(vec![
+            (Look::Rules, Failure::denied("AWS refused events:ListRules")),
+            (Look::Functions, Failure::denied("AWS refused lambda:ListFunctions")),
+        ]);
+        assert_eq!(failure.kind, FailureKind::Denied);
+        assert!(failure.help.is_some_and(|help| help.contains("`not-looked-at = [\"rules\", \"functions\"]`")));
+        assert_eq!(
+            failure.details,
+            ["rules: AWS refused events:ListRules", "functions: AWS refused lambda:ListFunctions"]
+        );
+    }
+
+    #[test]
+    fn a_family_is_read_off_an_arn() {
+        assert_eq!(family("arn:aws:ecs:us-west-2:111111111111:task-definition/nightly-report:12"), "nightly-report");
+        assert_eq!(family("web:1"), "web");
+        assert_eq!(family("web"), "web");
     }
 
     #[test]

@@ -1,28 +1,36 @@
 //! Deletes ECR images that nothing needs any more.
-//! The main type is [`CleanupImages`]; what goes and what stays is decided in `verdict`, what is in use found in `in_use`.
+//! The main type is [`CleanupImages`]; what goes and what stays is decided in `verdict`, what is in use
+//! found in `in_use`.
 
+mod archive;
 mod config;
+mod definitions;
+mod functions;
 mod glob;
 mod in_use;
+mod kin;
 mod registry;
+mod removal;
+mod starts;
+mod unseen;
 mod verdict;
 
-use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, context, log, progress, timer};
+use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, log};
 
+use crate::archive::Archiving;
 pub use crate::config::{Config, Outputs};
+use crate::in_use::Search;
 use crate::registry::Contents;
+use crate::removal::{FEW, Removal, few, grouped, span, unfinished};
 use crate::verdict::{Decision, Verdict};
 
 /// The plugin.
 pub struct CleanupImages;
 
-/// How many images one call may delete.
-const BATCH: usize = 100;
-
 impl Stage for CleanupImages {
     const NAME: &'static str = "cleanup-images";
     const SUMMARY: &'static str =
-        "Deletes old ECR images, never one that a running task, a service's task definition or this run uses";
+        "Deletes old ECR images, never one that a task, a task definition, a Lambda function or this run uses";
     type Config = Config;
     type Outputs = Outputs;
 
@@ -31,12 +39,29 @@ impl Stage for CleanupImages {
         vec![
             Permission::new("ecr:DescribeRepositories", "to find the repository").on("ecr", repository),
             Permission::new("ecr:DescribeImages", "to see which images there are").on("ecr", repository),
-            Permission::new("ecr:BatchGetImage", "to see which images are parts of others").on("ecr", repository),
+            Permission::new(
+                "ecr:BatchGetImage",
+                "to see which images are parts of others, and what a deletion came to",
+            )
+            .on("ecr", repository),
             Permission::new("ecr:BatchDeleteImage", "to delete what nothing needs").on("ecr", repository),
+            Permission::new("ecr:UpdateImageStorageClass", "to archive what nothing needs, where the config says so")
+                .on("ecr", repository),
             Permission::new("ecs:ListServices", "to find the services whose images must stay").on_any(),
             Permission::new("ecs:DescribeServices", "to see which task definitions they use")
                 .on("ecs", "service/${with.clusters}/*"),
             Permission::new("ecs:DescribeTaskDefinition", "to see which images those use").on_any(),
+            Permission::new("ecs:ListTaskDefinitions", "to find the task definitions of jobs").on_any(),
+            Permission::new("ecs:ListClusters", "to say in the plan which clusters are not looked at").on_any(),
+            Permission::new("events:ListEventBuses", "to find the rules that start tasks").on_any(),
+            Permission::new("events:ListRules", "to find the rules that start tasks").on_any(),
+            Permission::new("events:ListTargetsByRule", "to see which task definitions they start")
+                .on("events", "rule/*"),
+            Permission::new("scheduler:ListSchedules", "to find the schedules that start tasks").on_any(),
+            Permission::new("scheduler:GetSchedule", "to see which task definitions they start")
+                .on("scheduler", "schedule/*"),
+            Permission::new("lambda:ListFunctions", "to find the functions that are made of images").on_any(),
+            Permission::new("lambda:GetFunction", "to see which images they are made of").on("lambda", "function:*"),
             Permission::new("ecs:ListTasks", "to find the tasks whose images must stay")
                 .on("ecs", "container-instance/${with.clusters}/*"),
             Permission::new("ecs:DescribeTasks", "to see which images they run").on("ecs", "task/${with.clusters}/*"),
@@ -45,89 +70,67 @@ impl Stage for CleanupImages {
 
     fn plan(config: Config) -> Result<Plan, Failure> {
         let contents = Contents::read(&config.repository)?;
-        let decisions = decide(&config, &contents)?;
-        let doomed = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).count();
+        let mut search = Search::new(&config, &contents);
+        let decisions = decide(&mut search, Instant::now())?;
+        let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
         let summary = format!(
-            "deletes {doomed} of {} images of {}, {}",
-            decisions.len(),
+            "deletes {} of {} images of {}, {}",
+            grouped(doomed.len() as u64),
+            grouped(decisions.len() as u64),
             config.repository,
-            size(
-                decisions
-                    .iter()
-                    .filter(|decision| decision.verdict == Verdict::Delete)
-                    .map(|decision| decision.size)
-                    .sum()
-            )
+            size(doomed.iter().map(|decision| decision.size).sum())
         );
-        Ok(decisions.iter().fold(Plan::new(summary), |plan, decision| {
+        let summary = match decisions.iter().filter(|decision| decision.verdict == Verdict::Archive).count() {
+            0 => summary,
+            archived => format!("archives {} and {summary}", grouped(archived as u64)),
+        };
+        let looked = search.looked.into_iter().chain(unseen::told(&config)?);
+        let plan = looked.fold(Plan::new(summary), |plan, (what, found)| plan.change(ChangeAction::Read, what, found));
+        Ok(decisions.iter().fold(plan, |plan, decision| {
             let action = match decision.verdict {
                 Verdict::Delete => ChangeAction::Delete,
+                Verdict::Archive => ChangeAction::Update,
                 Verdict::Keep => ChangeAction::Keep,
             };
-            plan.change(action, decision.name(&config.repository), decision.reason.clone())
+            let reason = match decision.verdict {
+                Verdict::Archive => format!("to the archive: {}", decision.reason),
+                Verdict::Delete | Verdict::Keep => decision.reason.clone(),
+            };
+            plan.change(action, decision.name(&config.repository), reason)
         }))
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
         if config.clusters.is_empty() {
-            log::warn("`clusters` is empty: only images of this run are known to be in use");
+            log::warn("`clusters` is empty: what runs in clusters is not looked at");
         }
         let contents = Contents::read(&config.repository)?;
-        let decisions = decide(&config, &contents)?;
-        let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
-        let mut deleted = Vec::new();
-        let mut failures = Vec::new();
-        // Wholes in calls before those of their parts: ECR deletes no part of what is still there.
-        let is_whole = |decision: &Decision| contents.parts.contains_key(&decision.digest);
-        let batches = doomed.chunk_by(|a, b| is_whole(a) == is_whole(b)).flat_map(|group| group.chunks(BATCH));
-        for batch in batches {
-            progress::report(&progress::Status {
-                message: format!("deleting images of {}", config.repository),
-                done: u32::try_from(deleted.len()).ok(),
-                total: u32::try_from(doomed.len()).ok(),
-            });
-            // The world may have changed since the decision: look again right before each deletion.
-            let now = Contents::read(&config.repository).map_err(|failure| unfinished(failure, deleted.len()))?;
-            let in_use = in_use::find(&config, &now).map_err(|failure| unfinished(failure, deleted.len()))?;
-            let mut still_doomed = Vec::new();
-            for decision in batch {
-                match verdict::spared(decision, &now, &in_use) {
-                    Some(reason) => log::warn(format!("{} is kept: {reason}", decision.name(&config.repository))),
-                    None => still_doomed.push(*decision),
-                }
-            }
-            let outcome = registry::delete(&config.repository, &still_doomed)
-                .map_err(|failure| unfinished(failure, deleted.len()))?;
-            for decision in still_doomed.iter().filter(|decision| outcome.deleted.contains(&decision.digest)) {
-                log::info(format!("deleted {}: {}", decision.name(&config.repository), decision.reason));
-            }
-            deleted.extend(outcome.deleted);
-            failures.extend(outcome.failures);
+        let mut search = Search::new(&config, &contents);
+        let looked = Instant::now();
+        let mut decisions = decide(&mut search, looked)?;
+        let to_archive: Vec<Decision> =
+            decisions.extract_if(.., |decision| decision.verdict == Verdict::Archive).collect();
+        decisions.retain(|decision| decision.verdict == Verdict::Delete);
+        let archived = if to_archive.is_empty() {
+            0
+        } else {
+            let bound = contents.kin.bound(search.find()?);
+            Archiving { config: &config, bound: &bound }.run(&to_archive)?
+        };
+        let done = Removal::new(search, looked, &decisions).run()?;
+        let deleted = done.deleted.len() as u64;
+        if decisions.len() > FEW {
+            log::info(format!("deleted {} images of {}: {}", grouped(deleted), config.repository, few(&done.deleted)));
         }
-        if !failures.is_empty() {
-            let of_all = format!("{} of {} images of {}", failures.len(), doomed.len(), config.repository);
-            return Err(Failure::failed(format!("{of_all} could not be deleted; {} were", deleted.len()))
-                .help("See why below. Running the stage again deletes what is left.")
-                .details(failures));
-        }
-        let kept = contents.images.len().saturating_sub(deleted.len()) as u64;
-        Ok(Outputs { deleted, kept })
+        let kept = contents.images.len().saturating_sub(done.gone) as u64;
+        Ok(Outputs { deleted, kept, archived, images: span(&done.deleted) })
     }
 }
 
 /// Find out what is in use, and decide.
-fn decide(config: &Config, contents: &Contents) -> Result<Vec<Decision>, Failure> {
-    let in_use = in_use::find(config, contents).map_err(|failure| unfinished(failure, 0))?;
-    let of_this_run = in_use::references(&context::images_of_this_run(), contents);
-    Ok(verdict::decide(config, contents, &in_use, &of_this_run, Instant(timer::now())))
-}
-
-/// A failure that ends the stage before it was through: it says how far it came.
-fn unfinished(failure: Failure, deleted: usize) -> Failure {
-    failure.detail(match deleted {
-        0 => "nothing was deleted: kiln deletes only while it knows what is in use".to_owned(),
-        deleted => format!("{deleted} images were deleted before; the rest was left alone"),
-    })
+fn decide(search: &mut Search<'_>, now: Instant) -> Result<Vec<Decision>, Failure> {
+    let in_use = search.find().map_err(|failure| unfinished(failure, &[], 0))?;
+    Ok(verdict::decide(search.config, search.contents, &in_use, now))
 }
 
 /// A size for people.

@@ -3,17 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::ecr::{
-    BatchDeleteImageRequest, BatchGetImageRequest, DescribeImagesRequest, DescribeRepositoriesRequest, ImageDetail,
-    ImageFailure, ImageId, batch_delete_image, batch_get_image, describe_images, describe_repositories,
+    BatchDeleteImageRequest, BatchGetImageRequest, DescribeRepositoriesRequest, ImageFailure, ImageId,
+    batch_delete_image, batch_get_image, describe_repositories,
 };
+use kiln_plugin::aws::ecr_storage::{DescribeStoredImagesRequest, StoredImage, describe_stored_images};
 use kiln_plugin::{During, EcrRepository, Failure, ImageReference};
 use serde_json::Value;
 
-use crate::verdict::Decision;
+use crate::kin::{Kinship, brief, own_tags};
 
-/// How many manifests one call may read.
-const BATCH: usize = 100;
+/// How many images one call may name, whatever it does with them.
+pub(crate) const BATCH: usize = 100;
 
 /// What a repository holds.
 #[derive(Debug)]
@@ -21,9 +23,13 @@ pub(crate) struct Contents {
     /// Where it is.
     pub(crate) repository: EcrRepository,
     /// All images.
-    pub(crate) images: Vec<ImageDetail>,
-    /// The parts of images for several platforms, by the digest of the whole.
-    pub(crate) parts: BTreeMap<String, Vec<String>>,
+    pub(crate) images: Vec<StoredImage>,
+    /// Which of them share the fate of which.
+    pub(crate) kin: Kinship,
+    /// The image that each tag names.
+    by_tag: BTreeMap<String, String>,
+    /// Images for several platforms that lie in the archive: what they list cannot be read.
+    unread: BTreeSet<String>,
 }
 
 /// Who uses images: a reason by digest.
@@ -40,47 +46,62 @@ impl Contents {
         let repository = found.uri.parse::<ImageReference>().ok().and_then(|image| image.ecr()).ok_or_else(|| {
             Failure::internal(format!("the repository's URI {} is not that of an ECR repository", found.uri))
         })?;
-        let request = DescribeImagesRequest { repository: name.to_owned(), images: Vec::new(), tag_status: None };
-        let images = describe_images(&request).during(format!("listing the images of {name}"))?.images;
-        let parts = parts(name, &images)?;
-        Ok(Self { repository, images, parts })
+        let request = DescribeStoredImagesRequest { repository: name.to_owned(), digests: Vec::new() };
+        let images = describe_stored_images(&request).during(format!("listing the images of {name}"))?.images;
+        let (lists, unread): (Vec<_>, Vec<_>) =
+            images.iter().filter(|image| image.index).partition(|image| image.status == "ACTIVE");
+        let unread = unread.into_iter().map(|image| image.digest.clone()).collect();
+        let parts = parts(name, &lists)?;
+        Ok(Self { unread, ..Self::of(repository, images, &parts) })
+    }
+
+    /// `parts` holds what each image for several platforms lists.
+    pub(crate) fn of(
+        repository: EcrRepository,
+        images: Vec<StoredImage>,
+        parts: &BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        let kin = Kinship::of(&images, parts);
+        let tags = images.iter().flat_map(|image| image.tags.iter().map(|tag| (tag.clone(), image.digest.clone())));
+        let by_tag = tags.collect();
+        Self { repository, images, kin, by_tag, unread: BTreeSet::new() }
     }
 
     /// The digest that a tag names.
     pub(crate) fn tagged(&self, tag: &str) -> Option<&str> {
-        let image = self.images.iter().find(|image| image.tags.iter().any(|other| other == tag));
-        image.map(|image| image.digest.as_str())
+        self.by_tag.get(tag).map(String::as_str)
     }
 
-    /// Why an image is in use: itself, the whole that it is a part of, or a part of it.
-    pub(crate) fn uses<'a>(&self, uses: &'a Uses, digest: &str) -> Option<&'a str> {
-        let of_its_parts = self.parts.get(digest).into_iter().flatten();
-        let of_its_wholes = self.parts.iter().filter(|(_, parts)| parts.iter().any(|part| part == digest));
-        std::iter::once(digest)
-            .chain(of_its_parts.map(String::as_str))
-            .chain(of_its_wholes.map(|(whole, _)| whole.as_str()))
-            .find_map(|digest| uses.get(digest))
-            .map(String::as_str)
+    /// When an image was last pulled, as far as ECR tells. Of an image for several platforms its parts count: whoever pulls it pulls one
+    /// of them, while ECR counts also who only reads what it lists, as a clean-up does.
+    pub(crate) fn pulled(&self, image: &StoredImage) -> Option<u64> {
+        if !image.index {
+            return image.last_pulled;
+        }
+        let parts: BTreeSet<&str> = self.kin.parts(&image.digest);
+        self.images
+            .iter()
+            .filter(|image| parts.contains(image.digest.as_str()))
+            .filter_map(|part| part.last_pulled)
+            .max()
+    }
+
+    /// Why it cannot be told what becomes of an image: an image for several platforms cannot be read, and this is it or may be part of it.
+    pub(crate) fn doubt(&self, image: &StoredImage) -> Option<String> {
+        let unread = self.unread.first()?;
+        if self.unread.contains(&image.digest) {
+            return Some("it is archived, so that the images that it lists cannot be told".to_owned());
+        }
+        let may_be_part = own_tags(image).next().is_none() && !self.kin.is_referrer(&image.digest);
+        may_be_part.then(|| format!("it may be part of {}, which is archived and cannot be read", brief(unread)))
     }
 }
 
-/// Whether a manifest lists the images of several platforms.
-fn is_list(image: &ImageDetail) -> bool {
-    image
-        .media_type
-        .as_deref()
-        .is_some_and(|media_type| media_type.contains("manifest.list.") || media_type.contains("image.index."))
-}
-
-fn parts(name: &str, images: &[ImageDetail]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let lists: Vec<ImageId> = images
-        .iter()
-        .filter(|image| is_list(image))
-        .map(|image| ImageId { digest: Some(image.digest.clone()), tag: None })
-        .collect();
+fn parts(name: &str, lists: &[&StoredImage]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let mut parts = BTreeMap::new();
     for batch in lists.chunks(BATCH) {
-        let request = BatchGetImageRequest { repository: name.to_owned(), images: batch.to_vec() };
+        let images = batch.iter().map(|image| ImageId { digest: Some(image.digest.clone()), tag: None }).collect();
+        let request = BatchGetImageRequest { repository: name.to_owned(), images };
         let response = batch_get_image(&request).during(format!("reading manifests of {name}"))?;
         for image in response.images {
             let digest = image.id.digest.unwrap_or_default();
@@ -88,7 +109,7 @@ fn parts(name: &str, images: &[ImageDetail]) -> Result<BTreeMap<String, Vec<Stri
             parts.insert(digest, listed);
         }
         // What a list holds must be known, or a part of it could be taken for an image that nobody needs.
-        if let Some(failure) = response.failures.iter().find(|failure| failure.code != "ImageNotFound") {
+        if let Some(failure) = response.failures.iter().find(|failure| failure.code != NOT_FOUND) {
             let digest = failure.id.digest.as_deref().unwrap_or_default();
             return Err(unreadable(name, digest, &format!("{}: {}", failure.code, failure.reason)));
         }
@@ -108,21 +129,50 @@ fn unreadable(name: &str, digest: &str, reason: &str) -> Failure {
         .help("Nothing was deleted: what the list holds must be known before anything goes.")
 }
 
+/// The images of these digests as they are now, at most a batch of them. What is not there any more is left out.
+pub(crate) fn look_again(name: &str, digests: &[String]) -> Result<Vec<StoredImage>, Failure> {
+    let mut found = Vec::new();
+    let mut asked = vec![digests.to_vec()];
+    while let Some(digests) = asked.pop() {
+        if digests.is_empty() {
+            continue;
+        }
+        let request = DescribeStoredImagesRequest { repository: name.to_owned(), digests: digests.clone() };
+        match describe_stored_images(&request) {
+            Ok(response) => found.extend(response.images),
+            // ECR tells nothing of the others where one is missing: halves are asked for, until it is alone.
+            Err(error) if error.kind == ErrorKind::NotFound && error.code.contains("Image") => {
+                let (left, right) = digests.split_at(digests.len() / 2);
+                if !left.is_empty() {
+                    asked.extend([right.to_vec(), left.to_vec()]);
+                }
+            }
+            Err(error) => return Err(error).during(format!("looking at images of {name} before they are deleted")),
+        }
+    }
+    Ok(found)
+}
+
+/// What ECR says of an image that is not there.
+const NOT_FOUND: &str = "ImageNotFound";
+
 /// What a deletion did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Deleted {
-    /// Digests of what is gone now.
-    pub(crate) deleted: Vec<String>,
+    /// Digests of what was deleted.
+    pub(crate) deleted: BTreeSet<String>,
+    /// Digests of what somebody else had deleted already.
+    pub(crate) missing: BTreeSet<String>,
     /// What could not be deleted and why, a line each.
     pub(crate) failures: Vec<String>,
 }
 
-/// Delete images by digest, with all their tags.
-pub(crate) fn delete(name: &str, doomed: &[&Decision]) -> Result<Deleted, Failure> {
-    if doomed.is_empty() {
-        return Ok(Deleted { deleted: Vec::new(), failures: Vec::new() });
+/// Delete images by digest, with all their tags: at most a batch of them.
+pub(crate) fn delete(name: &str, digests: &[String]) -> Result<Deleted, Failure> {
+    if digests.is_empty() {
+        return Ok(outcome(&[], &[]));
     }
-    let images = doomed.iter().map(|decision| ImageId { digest: Some(decision.digest.clone()), tag: None });
+    let images = digests.iter().map(|digest| ImageId { digest: Some(digest.clone()), tag: None });
     let request = BatchDeleteImageRequest { repository: name.to_owned(), images: images.collect() };
     let response = batch_delete_image(&request).during(format!("deleting images of {name}"))?;
     Ok(outcome(&response.deleted, &response.failures))
@@ -130,17 +180,17 @@ pub(crate) fn delete(name: &str, doomed: &[&Decision]) -> Result<Deleted, Failur
 
 /// ECR names an image once for each of its tags.
 fn outcome(deleted: &[ImageId], failures: &[ImageFailure]) -> Deleted {
-    let deleted: BTreeSet<String> = deleted.iter().filter_map(|id| id.digest.clone()).collect();
-    let failures = failures
-        .iter()
-        // Somebody else was quicker: it is gone, which is what was wanted, but it was not deleted here.
-        .filter(|failure| failure.code != "ImageNotFound")
-        .map(|failure| {
-            let digest = failure.id.digest.as_deref().or(failure.id.tag.as_deref()).unwrap_or("(not named)");
-            format!("{digest}: {}: {}", failure.code, failure.reason)
-        })
-        .collect();
-    Deleted { deleted: deleted.into_iter().collect(), failures }
+    // Where somebody else was quicker, it is gone, which is what was wanted, but it was not deleted here.
+    let (missing, failures): (Vec<_>, Vec<_>) = failures.iter().partition(|failure| failure.code == NOT_FOUND);
+    let failures = failures.into_iter().map(|failure| {
+        let digest = failure.id.digest.as_deref().or(failure.id.tag.as_deref()).unwrap_or("(not named)");
+        format!("{digest}: {}: {}", failure.code, failure.reason)
+    });
+    Deleted {
+        deleted: deleted.iter().filter_map(|id| id.digest.clone()).collect(),
+        missing: missing.into_iter().filter_map(|failure| failure.id.digest.clone()).collect(),
+        failures: failures.collect(),
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +212,7 @@ mod tests {
             &[id("sha256:aa", Some("v1")), id("sha256:aa", Some("v2"))],
             &[failure("sha256:bb", "ImageNotFound"), failure("sha256:cc", "ImageReferencedByManifestList")],
         );
-        assert_eq!(outcome.deleted, ["sha256:aa"]);
+        assert!(outcome.deleted.iter().eq(["sha256:aa"]) && outcome.missing.iter().eq(["sha256:bb"]));
         assert_eq!(outcome.failures, ["sha256:cc: ImageReferencedByManifestList: why"]);
     }
 

@@ -65,9 +65,14 @@ pub mod aws {
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
     pub use crate::bindings::kiln::aws_ecr::ecr;
+    pub use crate::bindings::kiln::aws_ecr_storage::ecr_storage;
     pub use crate::bindings::kiln::aws_ecs::ecs;
+    pub use crate::bindings::kiln::aws_ecs_inventory::ecs_inventory;
+    pub use crate::bindings::kiln::aws_events::events;
     pub use crate::bindings::kiln::aws_kms::kms;
+    pub use crate::bindings::kiln::aws_lambda::lambda;
     pub use crate::bindings::kiln::aws_logs::logs;
+    pub use crate::bindings::kiln::aws_scheduler::scheduler;
     pub use crate::bindings::kiln::aws_secretsmanager::secretsmanager;
     pub use crate::bindings::kiln::aws_sts::sts;
 }

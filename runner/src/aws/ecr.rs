@@ -25,12 +25,12 @@ use crate::contract::bindings::kiln::aws_ecr::ecr::{
 use crate::types::Digest;
 
 /// The most images or repositories that one request may name.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 
-const REPOSITORY: ResourceKind = ResourceKind::new("ecr", "a repository", "repository/", "-_./");
+pub(super) const REPOSITORY: ResourceKind = ResourceKind::new("ecr", "a repository", "repository/", "-_./");
 
 /// A repository as ECR wants it: the registry (an account) where it was named by an ARN, and the name.
-fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), AwsError> {
+pub(super) fn repository(aws: &Clients, given: &str) -> Result<(Option<String>, String), AwsError> {
     REPOSITORY.check(given)?;
     let arn = match Given::from(given) {
         Given::Name(name) => return Ok((None, name.to_owned())),

@@ -15,7 +15,7 @@ use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 pub(crate) const ITEMS: usize = 100_000;
 
 /// The most pages of one call: AWS may send empty ones, and an endless row of them must end too.
-const PAGES: usize = 10_000;
+pub(super) const PAGES: usize = 10_000;
 
 /// Refuse a list of `what` that is empty or longer than AWS takes. An empty list often means *all* to AWS, which no
 /// permission would have been checked for.
@@ -79,7 +79,8 @@ where
     Ok((gathered, false))
 }
 
-fn too_many(what: &str) -> AwsError {
+/// The error of a list that does not end.
+pub(super) fn too_many(what: &str) -> AwsError {
     AwsError {
         kind: ErrorKind::Limit,
         code: "TooManyItems".to_owned(),

@@ -15,9 +15,14 @@ mod values;
 pub mod cloudwatch;
 pub mod codebuild;
 pub mod ecr;
+pub mod ecr_storage;
 pub mod ecs;
+pub mod ecs_inventory;
+pub mod events;
 pub mod kms;
+pub mod lambda;
 pub mod logs;
+pub mod scheduler;
 pub mod secretsmanager;
 pub mod sts;
 
@@ -56,6 +61,11 @@ macro_rules! services {
                 read describe_image_scan_findings(DescribeImageScanFindingsRequest),
                 read batch_get_repository_scanning_configuration(BatchGetRepositoryScanningConfigurationRequest),
             }
+            /// Elastic Container Registry, for how images are stored.
+            ecr_storage in aws_ecr_storage by aws_sdk_ecr {
+                write update_image_storage_class(UpdateImageStorageClassRequest),
+                read describe_stored_images(DescribeStoredImagesRequest),
+            }
             /// CodeBuild.
             codebuild in aws_codebuild by aws_sdk_codebuild {
                 write start_build(StartBuildRequest),
@@ -87,6 +97,28 @@ macro_rules! services {
             cloudwatch in aws_cloudwatch by aws_sdk_cloudwatch {
                 read describe_alarms(DescribeAlarmsRequest),
                 read get_metric_data(GetMetricDataRequest),
+            }
+            /// Elastic Container Service, for what there is beyond one service.
+            ecs_inventory in aws_ecs_inventory by aws_sdk_ecs {
+                read list_clusters(ListClustersRequest),
+                read list_task_definitions(ListTaskDefinitionsRequest),
+                read describe_task_images(DescribeTaskImagesRequest),
+            }
+            /// EventBridge.
+            events in aws_events by aws_sdk_eventbridge {
+                read list_event_buses(ListEventBusesRequest),
+                read list_rules(ListRulesRequest),
+                read list_targets_by_rule(ListTargetsByRuleRequest),
+            }
+            /// EventBridge Scheduler.
+            scheduler in aws_scheduler by aws_sdk_scheduler {
+                read list_schedules(ListSchedulesRequest),
+                read get_schedule(GetScheduleRequest),
+            }
+            /// Lambda.
+            lambda in aws_lambda by aws_sdk_lambda {
+                read list_functions(ListFunctionsRequest),
+                read get_function(GetFunctionRequest),
             }
         }
     };

@@ -70,6 +70,9 @@ pub(crate) fn link(linker: &mut Linker<StageHost>) -> wasmtime::Result<()> {
     super::before::link(linker)
 }
 
+/// The services that there were then.
+const BEFORE: &[&str] = &["sts", "secretsmanager", "kms", "ecr", "codebuild", "logs", "ecs", "cloudwatch"];
+
 /// `kiln:aws@0.1.0` held all services in one package. Its records are those of each service's own package; where a service has others
 /// since, what a guest of then is handed is made from them in [`super::before`].
 macro_rules! link_as_before {
@@ -79,7 +82,7 @@ macro_rules! link_as_before {
             $($access:ident $function:ident($request:ident),)*
         })*
     ) => {
-        $({
+        $(if BEFORE.contains(&stringify!($interface)) {
             use crate::contract::bindings::kiln::$package::$interface as bindings;
             let mut instance = $linker.instance(concat!("kiln:aws/", stringify!($interface), "@0.1.0"))?;
             $(

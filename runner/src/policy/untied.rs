@@ -37,9 +37,13 @@ const UNTIED: &[(&str, Tie)] = &[
     ("ecs:ListTasks", Tie::Sometimes),
     // Older regions and policies know no task definition here.
     ("ecs:RegisterTaskDefinition", Tie::Sometimes),
+    ("events:ListEventBuses", Tie::Never),
+    ("events:ListRules", Tie::Never),
     ("kms:ListAliases", Tie::Never),
     ("kms:ListKeys", Tie::Never),
+    ("lambda:ListFunctions", Tie::Never),
     ("logs:DescribeLogGroups", Tie::Sometimes),
+    ("scheduler:ListSchedules", Tie::Never),
     ("secretsmanager:GetRandomPassword", Tie::Never),
     ("secretsmanager:ListSecrets", Tie::Never),
     ("sts:GetCallerIdentity", Tie::Never),

@@ -31,6 +31,19 @@ pub(crate) fn count(number: impl Into<u64>, singular: &str) -> String {
     format!("{number} {singular}{plural}")
 }
 
+/// `2,776`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +54,8 @@ mod tests {
         assert_eq!(pad_left("12", 4), "  12");
         assert_eq!(cut("漢字漢字", 5, Style::UNICODE), "漢字…");
         assert_eq!(cut("abcdefgh", 6, Style::ASCII), "abc...");
+        let numbers: Vec<String> = [0, 999, 1000, 1_234_567].map(grouped).into();
+        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(count(1_u32, "call"), "1 call");
         assert_eq!(count(0_u32, "call"), "0 calls");
     }

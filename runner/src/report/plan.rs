@@ -2,6 +2,7 @@
 //!
 //! The main type is [`PlanView`].
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ impl PlanView {
     }
 }
 
+/// Beyond so many lines of one action in a stage the rest is counted: nobody reads thousands. All of them are in the JSON.
+const LINES: usize = 40;
+
 /// Write `plan` for people.
 pub fn render(plan: &PlanView, style: Style, writer: &mut impl Write) -> io::Result<()> {
     writeln!(writer, "plan of {}", style.paint(Tone::Strong, plan.pipeline.as_str()))?;
@@ -150,19 +154,7 @@ fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io:
     if !stage.summary.is_empty() {
         writeln!(writer, "  {}", harmless::line(&stage.summary))?;
     }
-    let subjects =
-        stage.changes.iter().map(|change| fit::width(&harmless::line(&change.subject))).max().unwrap_or_default();
-    for change in &stage.changes {
-        let (sign, tone) = change.action.sign();
-        let line = format!(
-            "    {} {}  {}  {}",
-            style.paint(tone, &fit::pad(sign, 2)),
-            style.paint(tone, &fit::pad(change.action.word(), 7)),
-            fit::pad(&harmless::line(&change.subject), subjects.min(60)),
-            harmless::line(&change.detail)
-        );
-        writeln!(writer, "{}", line.trim_end())?;
-    }
+    render_changes(&stage.changes, style, writer)?;
     for note in &stage.notes {
         writeln!(writer, "    {} {}", style.symbol(Symbol::Warning), harmless::line(note))?;
     }
@@ -183,6 +175,37 @@ fn render_stage(stage: &StagePlan, style: Style, writer: &mut impl Write) -> io:
     Ok(())
 }
 
+fn render_changes(changes: &[ChangeLine], style: Style, writer: &mut impl Write) -> io::Result<()> {
+    let mut told: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let shown: Vec<&ChangeLine> = changes
+        .iter()
+        .filter(|change| {
+            let told = told.entry(change.action.word()).or_default();
+            *told += 1;
+            *told <= LINES
+        })
+        .collect();
+    let subjects =
+        shown.iter().map(|change| fit::width(&harmless::line(&change.subject))).max().unwrap_or_default().min(60);
+    let mut lines = shown.into_iter().peekable();
+    while let Some(change) = lines.next() {
+        let (sign, tone) = change.action.sign();
+        let head = format!(
+            "    {} {}",
+            style.paint(tone, &fit::pad(sign, 2)),
+            style.paint(tone, &fit::pad(change.action.word(), 7))
+        );
+        let subject = fit::pad(&harmless::line(&change.subject), subjects);
+        let line = format!("{head}  {subject}  {}", harmless::line(&change.detail));
+        writeln!(writer, "{}", line.trim_end())?;
+        let all = told.get(change.action.word()).copied().unwrap_or_default();
+        if all > LINES && lines.peek().is_none_or(|next| next.action != change.action) {
+            writeln!(writer, "{head}  {} more; `--output json` has them all", fit::grouped((all - LINES) as u64))?;
+        }
+    }
+    Ok(())
+}
+
 /// `with.environment.TAG` for `/environment/TAG`: as the pipeline file names it.
 fn config_name(pointer: &str) -> String {
     let path = pointer.replace('/', ".").replace("~1", "/").replace("~0", "~");
@@ -195,7 +218,7 @@ fn totals(plan: &PlanView) -> String {
         .iter()
         .map(|(action, word)| (plan.count(*action), word))
         .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
+        .map(|(count, word)| format!("{} {word}", fit::grouped(count as u64)))
         .collect();
     let changes = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
     let failed = plan.stages.iter().filter(|stage| stage.failure.is_some()).count();
@@ -340,6 +363,27 @@ mod tests {
         let json = serde_json::to_string(&web()).unwrap();
         assert!(json.contains(r#"{"action":"start","subject":"build of project web-image""#), "{json}");
         assert_eq!(serde_json::from_str::<PlanView>(&json).unwrap(), web());
+    }
+
+    #[test]
+    fn thousands_of_lines_are_counted_and_the_totals_are_of_all() {
+        let line = |action, number: usize| ChangeLine {
+            action,
+            subject: format!("web:release-{number}"),
+            detail: "why".to_owned(),
+        };
+        let mut plan = web();
+        let mut stage = plan.stages.pop().unwrap();
+        stage.changes = (1..=2776).map(|number| line(ChangeAction::Delete, number)).collect();
+        stage.changes.extend((1..=3).map(|number| line(ChangeAction::Keep, number)));
+        plan.stages = vec![stage];
+        let mut text = Vec::new();
+        render(&plan, Style::ASCII, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("release-40 ") && !text.contains("release-41 "), "{text}");
+        assert!(text.contains("-  delete   2,736 more; `--output json` has them all\n    =  keep "), "{text}");
+        assert!(text.contains("2,776 to delete; nothing was changed"), "{text}");
+        assert!(text.lines().count() < 60, "{text}");
     }
 
     #[test]

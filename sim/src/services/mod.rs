@@ -5,8 +5,11 @@ pub(crate) mod codebuild;
 pub(crate) mod dynamodb;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
+pub(crate) mod events;
 pub(crate) mod kms;
+pub(crate) mod lambda;
 pub(crate) mod logs;
+pub(crate) mod scheduler;
 pub(crate) mod secretsmanager;
 pub(crate) mod sts;
 mod table;
@@ -31,9 +34,12 @@ macro_rules! each_service {
             [Ecr             ecr             (State)  (Event)  (5; repositories RepositorySeed, findings FindingSeed)]
             [CodeBuild       codebuild       (State)  (Event)  (6; projects ProjectSeed; concurrent_builds usize)]
             [Logs            logs            (State)  ()       ()]
-            [Ecs             ecs             (State)  (Event)  (8; clusters ClusterSeed, services ServiceSeed, task_behaviours BehaviourSeed)]
+            [Ecs             ecs             (State)  (Event)  (8; clusters ClusterSeed, services ServiceSeed, task_behaviours BehaviourSeed, task_definitions DefinitionSeed)]
             [CloudWatch      cloudwatch      (State)  (Event)  (7; alarms AlarmSeed)]
             [DynamoDb        dynamodb        (State)  ()       (2; tables TableSeed)]
+            [Events          events          (State)  ()       (9; rules RuleSeed)]
+            [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
+            [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
         }
     };
 }

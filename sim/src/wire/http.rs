@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::query::Form;
 use super::value::{canonical, without_nulls};
-use super::{cbor, json, query};
+use super::{cbor, json, query, rest};
 use crate::access::Signature;
 use crate::error::AwsError;
 use crate::service::Service;
@@ -27,9 +27,15 @@ pub enum Disturbance {
 /// How the caller speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    Json { content_type: HeaderValue },
+    Json {
+        content_type: HeaderValue,
+    },
     Query,
     Cbor,
+    /// With the status of the operation's answer.
+    Rest {
+        status: u16,
+    },
 }
 
 /// An input, before it is typed.
@@ -91,7 +97,7 @@ pub(crate) struct Refusal {
 /// The call that a request makes.
 pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) -> Result<Call<'s>, Refusal> {
     let headers = request.headers();
-    let protocol = protocol(headers);
+    let protocol = protocol(request);
     let refuse = |error| Refusal { protocol: protocol.clone(), error };
     let signature = Signature::read(headers).map_err(refuse)?;
     let Some(service) = services.iter().find(|service| service.signing_name == signature.service) else {
@@ -99,7 +105,11 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
         return Err(refuse(AwsError::new("UnknownOperationException", message).status(404)));
     };
     let unknown = |what: &str| refuse(AwsError::new("UnknownOperationException", what));
+    if let Protocol::Rest { .. } = protocol {
+        return read_rest(service, request, signature);
+    }
     let (operation, body) = match &protocol {
+        Protocol::Rest { .. } => return Err(unknown("the path names no operation")),
         Protocol::Json { .. } => {
             let target = header(headers, "x-amz-target").unwrap_or_default();
             let operation = target
@@ -126,6 +136,31 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
     Ok(Call { service, operation, signature, protocol, body })
 }
 
+/// The call of a request whose method and path name the operation.
+fn read_rest<'s>(
+    service: &'s Service,
+    request: &http::Request<Bytes>,
+    signature: Signature,
+) -> Result<Call<'s>, Refusal> {
+    let (method, path) = (request.method(), request.uri().path());
+    let found = service.operations.iter().find_map(|operation| {
+        let route = operation.route?;
+        Some((operation, route, route.matches(method, path)?))
+    });
+    let Some((operation, route, of_path)) = found else {
+        let message = format!("{method} {path} is no operation of {}", service.name);
+        let error = AwsError::new("UnknownOperationException", message).status(404);
+        return Err(Refusal { protocol: Protocol::Rest { status: 200 }, error });
+    };
+    let protocol = Protocol::Rest { status: route.status };
+    let input = rest::input(&route, of_path, request.uri().query(), request.body());
+    let body = match input {
+        Ok(input) => Body::Document(without_nulls(input)),
+        Err(error) => return Err(Refusal { protocol, error }),
+    };
+    Ok(Call { service, operation: operation.name.to_owned(), signature, protocol, body })
+}
+
 /// The response that an outcome makes.
 pub(crate) fn write(
     protocol: &Protocol,
@@ -135,9 +170,10 @@ pub(crate) fn write(
     outcome: Result<Value, AwsError>,
 ) -> Response<Bytes> {
     let outcome = outcome.map(without_nulls);
-    let status = match &outcome {
-        Ok(_) => StatusCode::OK,
-        Err(error) => StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST),
+    let status = match (&outcome, protocol) {
+        (Ok(_), Protocol::Rest { status }) => StatusCode::from_u16(*status).unwrap_or(StatusCode::OK),
+        (Ok(_), Protocol::Json { .. } | Protocol::Query | Protocol::Cbor) => StatusCode::OK,
+        (Err(error), _) => StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST),
     };
     let mut headers = HeaderMap::new();
     if let Ok(id) = HeaderValue::from_str(request_id) {
@@ -171,6 +207,18 @@ pub(crate) fn write(
                 }
             }
         }
+        Protocol::Rest { .. } => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            match &outcome {
+                Ok(output) => rest::write(output),
+                Err(error) => {
+                    if let Ok(code) = HeaderValue::from_str(error.shape.unwrap_or(&error.code)) {
+                        headers.insert("x-amzn-errortype", code);
+                    }
+                    rest::write_error(error)
+                }
+            }
+        }
         Protocol::Query => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
             match &outcome {
@@ -194,13 +242,18 @@ fn query_code(headers: &mut HeaderMap, error: &AwsError) {
     }
 }
 
-fn protocol(headers: &HeaderMap) -> Protocol {
+fn protocol(request: &http::Request<Bytes>) -> Protocol {
+    let headers = request.headers();
     if header(headers, "smithy-protocol") == Some("rpc-v2-cbor") {
         return Protocol::Cbor;
     }
     if headers.contains_key("x-amz-target") {
         let json = HeaderValue::from_static("application/x-amz-json-1.1");
         return Protocol::Json { content_type: headers.get(CONTENT_TYPE).cloned().unwrap_or(json) };
+    }
+    // The others have a path of nothing.
+    if request.uri().path() != "/" {
+        return Protocol::Rest { status: 200 };
     }
     Protocol::Query
 }

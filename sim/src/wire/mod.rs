@@ -4,4 +4,5 @@ pub(crate) mod cbor;
 pub(crate) mod http;
 pub(crate) mod json;
 pub(crate) mod query;
+pub(crate) mod rest;
 pub(crate) mod value;

@@ -99,7 +99,37 @@ def images(aws, ecr):
     expected = {(digest(one), "v1"), (digest(one), "latest"), (digest(two), None), (digest(lists), "multi")}
     assert len(ids) == 4 and set(ids) == expected, ids
 
+    referrer = json.dumps({**json.loads(one), "subject": {"mediaType": DOCKER, "digest": digest(two), "size": 1}})
+    ecr.put_image(**web, imageManifest=referrer)
+    found = ecr.describe_images(**web, filter={"imageStatus": "ANY"})["imageDetails"]
+    subjects = {image["imageDigest"]: image.get("subjectManifestDigest") for image in found}
+    assert {image for image, subject in subjects.items() if subject} == {digest(referrer)}, subjects
+    assert subjects[digest(referrer)] == digest(two), subjects
+
+    status = lambda: {
+        image["imageDigest"]: (image["imageStatus"], "lastArchivedAt" in image)
+        for image in ecr.describe_images(**web, filter={"imageStatus": "ANY"})["imageDetails"]
+    }
+    moved = ecr.update_image_storage_class(**web, imageId={"imageDigest": digest(one)}, targetStorageClass="ARCHIVE")
+    assert moved["imageStatus"] == "ARCHIVED" and status()[digest(one)] == ("ARCHIVED", True), moved
+    active = [image["imageDigest"] for image in ecr.describe_images(**web)["imageDetails"]]
+    assert digest(one) not in active, "archived images are listed on request only"
+    got = ecr.batch_get_image(**web, imageIds=[{"imageDigest": digest(one)}])
+    assert [failure["failureCode"] for failure in got["failures"]] == ["ImageInaccessible"], got
+    moved = ecr.update_image_storage_class(**web, imageId={"imageTag": "v1"}, targetStorageClass="STANDARD")
+    assert moved["imageStatus"] == "ACTIVATING", moved
+    aws.until(lambda: status()[digest(one)][0] == "ACTIVE")
+    aws.refused(
+        "ImageNotFoundException", ecr.update_image_storage_class,
+        **web, imageId={"imageDigest": gone}, targetStorageClass="ARCHIVE",
+    )
+    aws.refused(
+        "ValidationException", ecr.update_image_storage_class,
+        **web, imageId={"imageDigest": digest(one)}, targetStorageClass="COLD",
+    )
+
     delete = lambda *ids: ecr.batch_delete_image(**web, imageIds=list(ids))
+    delete({"imageDigest": digest(referrer)})
     held = delete({"imageDigest": digest(two)})
     assert held["failures"][0]["failureCode"] == "ImageReferencedByManifestList" and not held["imageIds"], held
     effects = len(aws.effects("ecr:BatchDeleteImage"))

@@ -8,6 +8,9 @@ use crate::contract::bindings::kiln::aws_ecr::ecr::{
     DescribeImageScanFindingsRequest, DescribeImagesRequest, DescribeRepositoriesRequest, Finding, ImageDetail,
     ImageId, PutImageRequest,
 };
+use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage::{
+    DescribeStoredImagesRequest, StoredImage, UpdateImageStorageClassRequest,
+};
 use crate::types::Digest;
 
 fn tagged(tag: &str) -> ImageId {
@@ -59,6 +62,71 @@ fn pages_of_images_are_followed_to_their_end() {
             ("DescribeImages", body)
         };
         assert_eq!(asked, [page(None), page(Some("second")), page(Some("third"))]);
+    });
+}
+
+#[test]
+fn stored_images_are_listed_in_every_storage_class() {
+    hermetic(async {
+        let archived = json!({
+            "imageDigest": "sha256:0a", "imageTags": ["v1"], "imageSizeInBytes": 7, "imagePushedAt": 1.5,
+            "lastRecordedPullTime": 3.0, "imageManifestMediaType": "application/vnd.oci.image.index.v1+json",
+            "subjectManifestDigest": "sha256:0b", "imageStatus": "ARCHIVED", "lastArchivedAt": 4.0,
+        });
+        let pages = [json!({ "nextToken": "second", "imageDetails": [archived] }), json!({ "imageDetails": [{}] })];
+        let request = DescribeStoredImagesRequest { repository: "web".to_owned(), digests: vec![] };
+        let (output, asked) = sent(&request, pages.map(Answer::ok)).await;
+        let full = StoredImage {
+            digest: "sha256:0a".to_owned(),
+            tags: vec!["v1".to_owned()],
+            pushed: Some(1500),
+            last_pulled: Some(3000),
+            size: 7,
+            index: true,
+            subject: Some("sha256:0b".to_owned()),
+            status: "ARCHIVED".to_owned(),
+            archived: Some(4000),
+        };
+        let bare = StoredImage {
+            digest: String::new(),
+            tags: vec![],
+            pushed: None,
+            last_pulled: None,
+            size: 0,
+            index: false,
+            subject: None,
+            status: "ACTIVE".to_owned(),
+            archived: None,
+        };
+        assert_eq!(output.images, [full, bare]);
+        let all = json!({ "repositoryName": "web", "maxResults": 1000, "filter": { "imageStatus": "ANY" } });
+        assert_eq!(asked[0].json(), all);
+
+        let digests = vec!["sha256:0a".to_owned()];
+        let named = DescribeStoredImagesRequest { digests, ..request };
+        let (_, asked) = sent(&named, [Answer::ok(json!({ "imageDetails": [] }))]).await;
+        let ids = json!([{ "imageDigest": "sha256:0a" }]);
+        assert_eq!(asked[0].json(), json!({ "repositoryName": "web", "imageIds": ids }));
+        let many = DescribeStoredImagesRequest { digests: vec!["sha256:0a".to_owned(); 101], ..named };
+        assert_eq!(refused(&many).await, "the list of digests has 101 entries; it takes 1 to 100");
+    });
+}
+
+#[test]
+fn an_image_is_moved_to_another_storage_class() {
+    hermetic(async {
+        let request = UpdateImageStorageClassRequest {
+            repository: "web".to_owned(),
+            digest: "sha256:0a".to_owned(),
+            storage_class: "ARCHIVE".to_owned(),
+        };
+        let (output, asked) = sent(&request, [Answer::ok(json!({ "imageStatus": "ARCHIVED" }))]).await;
+        assert_eq!(output.status, "ARCHIVED");
+        let id = json!({ "imageDigest": "sha256:0a" });
+        let expected = json!({ "repositoryName": "web", "imageId": id, "targetStorageClass": "ARCHIVE" });
+        assert_eq!(asked[0].json(), expected);
+        let cold = UpdateImageStorageClassRequest { storage_class: "COLD".to_owned(), ..request };
+        assert_eq!(refused(&cold).await, "\"COLD\" is no storage class");
     });
 }
 

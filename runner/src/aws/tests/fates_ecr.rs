@@ -7,6 +7,7 @@ use crate::aws::operation::Write;
 use crate::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, ImageFailure, ImageId, PutImageRequest, StartImageScanRequest,
 };
+use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage::UpdateImageStorageClassRequest;
 
 fn tagged(tag: &str) -> ImageId {
     ImageId { digest: None, tag: Some(tag.to_owned()) }
@@ -204,5 +205,34 @@ fn without_knowing_what_was_before_only_a_scan_of_that_time_counts() {
         assert_eq!(look(scan("FAILED", None)).await, "send again");
         let older = "not happened: the image's scan is COMPLETE, and older than the call";
         assert_eq!(look(scan("COMPLETE", Some(SENT - 1))).await, older);
+    });
+}
+
+#[test]
+fn an_image_that_is_where_it_was_to_go_was_moved() {
+    hermetic(async {
+        let request = |class: &str| UpdateImageStorageClassRequest {
+            repository: "web".to_owned(),
+            digest: "sha256:0a".to_owned(),
+            storage_class: class.to_owned(),
+        };
+        let found = async |class: &str, status: &str| {
+            let image = json!({ "imageDigest": "sha256:0a", "imageStatus": status });
+            let fate = fate(&request(class), None, 5, [Answer::ok(json!({ "imageDetails": [image] }))]).await;
+            let (words, output) = in_words(fate);
+            (words, output.map(|output| output.status))
+        };
+        let happened = |status: &str| (format!("happened: the image's status is {status}"), Some(status.to_owned()));
+        let not = |status: &str| (format!("not happened: the image's status is {status}"), None);
+        assert_eq!(found("ARCHIVE", "ARCHIVED").await, happened("ARCHIVED"));
+        assert_eq!(found("ARCHIVE", "ACTIVE").await, not("ACTIVE"));
+        assert_eq!(found("ARCHIVE", "ACTIVATING").await, not("ACTIVATING"));
+        assert_eq!(found("STANDARD", "ACTIVATING").await, happened("ACTIVATING"));
+        assert_eq!(found("STANDARD", "ACTIVE").await, happened("ACTIVE"));
+        assert_eq!(found("STANDARD", "ARCHIVED").await, not("ARCHIVED"));
+
+        let gone = fate(&request("ARCHIVE"), None, 5, [Answer::error(400, "ImageNotFoundException")]).await;
+        assert_eq!(in_words(gone).0, "send again");
+        assert!(!request("ARCHIVE").means_the_same_later(), "somebody may have brought it back");
     });
 }

@@ -14,4 +14,5 @@ mod fates_codebuild;
 mod fates_ecr;
 mod fates_ecs;
 mod secrets;
+mod starts;
 mod task_definitions;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Severity, counts};
-use super::state::{Image, ImageId, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size};
+use super::state::{
+    Image, ImageId, ImageStatus, ScanStatus, enter, find, find_image, invalid, invalid_token, page_size,
+};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -21,9 +23,10 @@ enum TagStatus {
     Any,
 }
 
+/// Which images are listed, by their status.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum ImageStatus {
+enum StatusFilter {
     #[default]
     Active,
     Archived,
@@ -37,14 +40,18 @@ struct ImageFilter {
     #[serde(default)]
     tag_status: TagStatus,
     #[serde(default)]
-    image_status: ImageStatus,
+    image_status: StatusFilter,
 }
 
 impl ImageFilter {
     fn wants(&self, image: &Image) -> bool {
-        // The simulator archives no images: all are active.
-        let active = matches!(self.image_status, ImageStatus::Active | ImageStatus::Any);
-        active
+        let status = match self.image_status {
+            StatusFilter::Any => true,
+            StatusFilter::Active => image.storage.status == ImageStatus::Active,
+            StatusFilter::Archived => image.storage.status == ImageStatus::Archived,
+            StatusFilter::Activating => image.storage.status == ImageStatus::Activating,
+        };
+        status
             && match self.tag_status {
                 TagStatus::Tagged => !image.tags.is_empty(),
                 TagStatus::Untagged => image.tags.is_empty(),
@@ -85,7 +92,10 @@ struct ImageDetail {
     image_manifest_media_type: String,
     artifact_media_type: Option<String>,
     last_recorded_pull_time: Option<Timestamp>,
-    image_status: &'static str,
+    subject_manifest_digest: Option<String>,
+    image_status: ImageStatus,
+    last_archived_at: Option<Timestamp>,
+    last_activated_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,7 +133,10 @@ impl ImageDetail {
             image_manifest_media_type: image.media_type.clone(),
             artifact_media_type: image.artifact_media_type.clone(),
             last_recorded_pull_time: image.pulled,
-            image_status: "ACTIVE",
+            subject_manifest_digest: image.subject.clone(),
+            image_status: image.storage.status,
+            last_archived_at: image.storage.archived,
+            last_activated_at: image.storage.activated,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Event`].
 
-use super::scans;
+use super::{scans, storage};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 
@@ -11,11 +11,14 @@ use crate::ctx::Scope;
 pub(crate) enum Event {
     /// The scan that was started then ends.
     Scanned { repository: String, digest: String, started: Timestamp },
+    /// An image is back from the archive.
+    Activated { repository: String, digest: String },
 }
 
 /// Let it happen.
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Scanned { repository, digest, started } => scans::end(scope, &repository, &digest, started),
+        Event::Activated { repository, digest } => storage::activated(scope, &repository, &digest),
     }
 }

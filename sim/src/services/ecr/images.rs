@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest;
 use super::push::{Origin, put};
-use super::state::{ImageId, enter, find, invalid};
+use super::state::{ImageId, ImageStatus, enter, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 
@@ -148,6 +148,11 @@ pub(super) fn batch_get_image(ctx: &mut Ctx<'_>, input: ImagesOf) -> Result<Batc
             failures.push(ImageFailure::not_found(id));
             continue;
         };
+        if image.storage.status != ImageStatus::Active {
+            let reason = "The image is archived, and cannot be pulled before it is restored";
+            failures.push(ImageFailure::new(id, "ImageInaccessible", reason));
+            continue;
+        }
         // ECR counts this as a pull.
         if let Some(pulled) = repository.images.get_mut(&image.digest) {
             pulled.pulled = Some(now);

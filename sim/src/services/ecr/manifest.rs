@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) size: u64,
     /// Digests of the images that it lists, where it is an index.
     pub(super) lists: BTreeSet<String>,
+    /// The digest of the image that it says something about.
+    pub(super) subject: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,7 @@ struct Manifest {
     #[serde(default)]
     layers: Vec<ManifestPart>,
     manifests: Option<Vec<ManifestPart>>,
+    subject: Option<ManifestPart>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +81,7 @@ pub(super) fn read(manifest: &str, media_type: Option<&str>) -> Result<Facts, St
     Ok(Facts {
         media_type,
         size: parts.map(|part| part.size).sum(),
+        subject: read.subject.map(|subject| subject.digest),
         artifact_media_type: read.config.and_then(|config| config.media_type),
         lists: read.manifests.unwrap_or_default().into_iter().map(|part| part.digest).collect(),
     })
@@ -105,6 +109,23 @@ pub(super) fn make(of: &str, size: u64) -> String {
             layer(blob("application"), size - config - base - dependencies),
         ],
     });
+    format!("{manifest:#}")
+}
+
+/// The manifest of something that says something about the image `subject`, or of something signed where there is no subject. The same
+/// `of` gives the same manifest.
+pub(super) fn referrer(of: &str, subject: Option<&str>) -> String {
+    let part = |media_type: &str, name: &str| json!({ "mediaType": media_type, "size": 2, "digest": digest(&format!("{of}\n{name}")) });
+    let mut manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI,
+        "config": part("application/vnd.oci.empty.v1+json", "config"),
+        "layers": [part("application/vnd.dev.cosign.simplesigning.v1+json", "layer")],
+    });
+    if let (Some(subject), Some(members)) = (subject, manifest.as_object_mut()) {
+        members.insert("artifactType".to_owned(), json!("application/vnd.cncf.notary.signature"));
+        members.insert("subject".to_owned(), json!({ "mediaType": DOCKER, "size": 500, "digest": subject }));
+    }
     format!("{manifest:#}")
 }
 

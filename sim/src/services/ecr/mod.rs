@@ -14,6 +14,7 @@ mod repositories;
 mod scans;
 mod seeds;
 mod state;
+mod storage;
 
 pub(crate) use events::{Event, happen};
 pub(crate) use operations::service;

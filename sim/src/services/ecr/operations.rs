@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`].
 
-use super::{delete, describe, findings, images, registry, repositories, scans};
+use super::{delete, describe, findings, images, registry, repositories, scans, storage};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -29,6 +29,8 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .read("DescribeImages", describe::describe_images)
         .on("repository/{repositoryName}")
         .read("ListImages", describe::list_images)
+        .on("repository/{repositoryName}")
+        .write("UpdateImageStorageClass", storage::update_image_storage_class)
         .on("repository/{repositoryName}")
         .write("PutRegistryScanningConfiguration", registry::put_registry_scanning_configuration)
         .read("GetRegistryScanningConfiguration", registry::get_registry_scanning_configuration)

@@ -2,7 +2,7 @@
 //!
 //! The main functions are [`pullable`] and [`is_built`].
 
-use super::state::{Image, ImageId};
+use super::state::{Image, ImageId, ImageStatus};
 use crate::world::{PlaceKey, World};
 
 /// The digest of the image that an image name means, where it is in this account and region's own registry; none where
@@ -43,7 +43,9 @@ fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> NamedImage<'w> {
     let Some(name) = image.strip_prefix(&registry) else { return NamedImage::Elsewhere };
     let (repository, id) = parse(name);
     let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
-    repository.and_then(|repository| repository.image(&id)).map_or(NamedImage::Nothing, NamedImage::Image)
+    let image = repository.and_then(|repository| repository.image(&id));
+    // What is archived cannot be pulled.
+    image.filter(|image| image.storage.status == ImageStatus::Active).map_or(NamedImage::Nothing, NamedImage::Image)
 }
 
 /// `NAME`, `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`, of which the digest counts; the tag is `latest` where neither

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::manifest;
 use super::scans;
-use super::state::{Image, ImageId, find, invalid};
+use super::state::{Image, ImageId, ImageStatus, Storage, find, invalid};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 
@@ -68,7 +68,10 @@ pub(super) fn put(
         );
         return Err(AwsError::new("ReferencedImagesNotFoundException", message));
     }
-    if held.images.get(&digest).is_some_and(|image| tag.is_none_or(|tag| image.tags.iter().any(|one| one == tag))) {
+    let archived = held.images.get(&digest).is_some_and(|image| image.storage.status != ImageStatus::Active);
+    if !archived
+        && held.images.get(&digest).is_some_and(|image| tag.is_none_or(|tag| image.tags.iter().any(|one| one == tag)))
+    {
         return Ok(pushed);
     }
     let id = ImageId { image_digest: None, image_tag: tag.map(str::to_owned) };
@@ -99,13 +102,22 @@ pub(super) fn put(
         media_type: facts.media_type,
         artifact_media_type: facts.artifact_media_type,
         lists: facts.lists,
+        subject: facts.subject,
         size,
         pushed: now,
         pulled: None,
+        storage: Storage::default(),
         built: origin == Origin::Build,
         scan: None,
     });
-    image.tags.extend(tag.map(str::to_owned));
+    if tag.is_some_and(|tag| image.tags.iter().all(|one| one != tag)) {
+        image.tags.extend(tag.map(str::to_owned));
+    }
+    // Whoever pushes an archived image has it back.
+    if image.storage.status != ImageStatus::Active {
+        image.storage.status = ImageStatus::Active;
+        image.storage.activated = Some(now);
+    }
     if fresh {
         scans::pushed(scope, repository, &digest);
     }

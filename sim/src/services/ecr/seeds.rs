@@ -11,8 +11,8 @@ use super::manifest;
 use super::push::{Origin, put};
 use super::repositories::is_name;
 use super::state::{
-    Encryption, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType, ScanningFilter,
-    ScanningRule,
+    Encryption, ImageId, ImageStatus, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType,
+    ScanningFilter, ScanningRule,
 };
 use crate::ctx::Scope;
 use crate::tags::Tags;
@@ -37,6 +37,9 @@ pub(crate) struct RepositorySeed {
     #[serde(default)]
     images: Vec<ImageSeed>,
     history: Option<History>,
+    /// Signatures and the like.
+    #[serde(default)]
+    referrers: Vec<ReferrerSeed>,
     #[serde(default)]
     tags: Tags,
     account: Option<String>,
@@ -71,8 +74,24 @@ struct ImageSeed {
     pushed: Ago,
     #[serde(default)]
     pulled: Option<Ago>,
+    /// Since when it lies in the archive.
+    #[serde(default)]
+    archived: Option<Ago>,
     #[serde(default = "usual_size")]
     size: u64,
+}
+
+/// Something that says something about an image that is there at the start: a signature, an attestation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ReferrerSeed {
+    /// A tag of the image that it is about.
+    of: String,
+    /// `sig`: it is found by the tag `sha256-….sig`, as cosign makes them. Without it, by its `subject`, and it has no tag.
+    tag: Option<String>,
+    /// How long ago, such as `-20d`.
+    #[serde(default)]
+    pushed: Ago,
 }
 
 /// Images of numbered releases, one after the other.
@@ -200,6 +219,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 tags: vec![format!("{}{}", history.prefix, history.from + index)],
                 pushed: Ago(ago.saturating_add(history.last.0)),
                 pulled: None,
+                archived: None,
                 size: history.size,
             }
         }));
@@ -238,11 +258,41 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 problems.add(at, error.message);
             }
         }
-        if let Some(pulled) = image.pulled
+        if (image.pulled.is_some() || image.archived.is_some())
             && let Some(held) = scope.place().ecr.repositories.get_mut(&seed.name)
             && let Some(held) = held.images.get_mut(&manifest::digest(&manifest))
         {
-            held.pulled = Some(now.before(pulled.0));
+            held.pulled = image.pulled.map(|pulled| now.before(pulled.0));
+            if let Some(archived) = image.archived {
+                held.storage.status = ImageStatus::Archived;
+                held.storage.archived = Some(now.before(archived.0));
+            }
         }
+    }
+    for (index, referrer) in seed.referrers.iter().enumerate() {
+        scope.world.now = now.before(referrer.pushed.0);
+        plant_referrer(scope, &seed.name, referrer, index, at, problems);
+    }
+}
+
+fn plant_referrer(
+    scope: &mut Scope<'_>,
+    repository: &str,
+    seed: &ReferrerSeed,
+    index: usize,
+    at: &str,
+    problems: &mut Problems,
+) {
+    let id = ImageId { image_digest: None, image_tag: Some(seed.of.clone()) };
+    let held = scope.place().ecr.repositories.get(repository);
+    let Some(subject) = held.and_then(|held| held.image(&id)).map(|image| image.digest.clone()) else {
+        problems.add(at, format!("`referrers`: the repository has no image with the tag {:?}", seed.of));
+        return;
+    };
+    let tag = seed.tag.as_ref().map(|tag| format!("{}.{tag}", subject.replace(':', "-")));
+    let about = seed.tag.is_none().then_some(subject.as_str());
+    let manifest = manifest::referrer(&format!("{repository} about {subject} {index}"), about);
+    if let Err(error) = put(scope, repository, &manifest, None, tag.as_deref(), Origin::Caller) {
+        problems.add(at, error.message);
     }
 }

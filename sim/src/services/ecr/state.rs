@@ -165,12 +165,36 @@ pub(super) struct Image {
     pub(super) artifact_media_type: Option<String>,
     /// Digests of the images that this one lists, where it is an index.
     pub(super) lists: BTreeSet<String>,
+    /// The digest of the image that it says something about.
+    pub(super) subject: Option<String>,
     pub(super) size: u64,
     pub(super) pushed: Timestamp,
     pub(super) pulled: Option<Timestamp>,
+    pub(super) storage: Storage,
     /// Whether a build of this world pushed it.
     pub(super) built: bool,
     pub(super) scan: Option<Scan>,
+}
+
+/// Whether an image is in the archive.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Storage {
+    pub(super) status: ImageStatus,
+    /// When it was last archived, and when it last came back.
+    pub(super) archived: Option<Timestamp>,
+    pub(super) activated: Option<Timestamp>,
+}
+
+/// What can be done with an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ImageStatus {
+    #[default]
+    Active,
+    Archived,
+    /// It comes back from the archive.
+    Activating,
 }
 
 #[derive(Debug, Clone, Serialize)]

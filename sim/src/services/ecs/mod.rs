@@ -27,5 +27,5 @@ mod words;
 pub(crate) use events::{Event, happen};
 pub(crate) use operations::service;
 pub(crate) use rollout::alarm_changed;
-pub(crate) use seeds::{BehaviourSeed, ClusterSeed, ServiceSeed, plant};
+pub(crate) use seeds::{BehaviourSeed, ClusterSeed, DefinitionSeed, ServiceSeed, plant};
 pub(crate) use state::State;

@@ -19,6 +19,7 @@ use super::service::{Configuration, EcsService, ServiceStatus};
 use super::state::{Cluster, ServiceKey};
 use super::task::{ContainerStatus, Health, TaskPhase, Timings};
 use crate::ctx::Scope;
+use crate::tags::Tags;
 use crate::world::{Caller, World};
 use crate::worldfile::{Problems, Span};
 
@@ -124,6 +125,15 @@ fn yes() -> bool {
     true
 }
 
+/// A task definition that no service of the file runs, in a world file: of jobs, say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DefinitionSeed {
+    /// Each time that the family is named is another revision.
+    family: String,
+    containers: Vec<ContainerSeed>,
+}
+
 /// How tasks behave, in a world file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -156,6 +166,7 @@ pub(crate) fn plant(
     clusters: &[ClusterSeed],
     services: &[ServiceSeed],
     behaviours: &[BehaviourSeed],
+    definitions: &[DefinitionSeed],
     problems: &mut Problems,
 ) {
     let mut scope = world.scope(None, None);
@@ -180,6 +191,11 @@ pub(crate) fn plant(
             problems.add(&format!("services: {}/{}", seed.cluster, seed.name), problem);
         }
     }
+    for seed in definitions {
+        if let Err(problem) = definition(&mut scope, &seed.family, &seed.containers, BTreeMap::new()) {
+            problems.add(&format!("task-definitions: {}", seed.family), problem);
+        }
+    }
     for (place, seed) in behaviours.iter().enumerate() {
         match seed.behaviour() {
             Ok(behaviour) => scope.place().ecs.behaviours.push(behaviour),
@@ -198,7 +214,8 @@ fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
     }
     let (cluster_arn, timings) = (cluster.arn.clone(), seed.timings.over(cluster.timings));
     let configuration = seed.configuration().map_err(|error| error.message)?;
-    let definition = seed.definition(scope)?;
+    let family = seed.family.as_ref().unwrap_or(&seed.name);
+    let definition = definition(scope, family, &seed.containers, seed.tags.clone())?;
     let settings = json!({
         "launchType": "FARGATE",
         "platformVersion": "LATEST",
@@ -294,31 +311,36 @@ impl ServiceSeed {
         });
         Configuration::default().merged(given.as_object().cloned().unwrap_or_default())
     }
+}
 
-    fn definition(&self, scope: &mut Scope<'_>) -> Result<TaskDefinition, String> {
-        if !self.containers.iter().any(|container| container.essential) {
-            return Err("at least one container is essential".to_owned());
-        }
-        let mut containers = Vec::new();
-        for seed in &self.containers {
-            containers.push(seed.definition(image::planted(scope, &seed.image)?));
-        }
-        let family = self.family.clone().unwrap_or_else(|| self.name.clone());
-        let account = &scope.at.account;
-        let role = format!("arn:{}:iam::{account}:role/{family}-execution", scope.at.partition());
-        let document = json!({
-            "family": family,
-            "executionRoleArn": role,
-            "networkMode": "awsvpc",
-            "requiresCompatibilities": ["FARGATE"],
-            "cpu": "512",
-            "memory": "1024",
-            "containerDefinitions": containers,
-        });
-        let caller = Caller::stranger(account, scope.at.partition()).arn;
-        let document = document.as_object().cloned().unwrap_or_default();
-        Ok(register(scope, &family, document, self.tags.clone(), caller))
+/// Register the next revision of a family.
+fn definition(
+    scope: &mut Scope<'_>,
+    family: &str,
+    seeds: &[ContainerSeed],
+    tags: Tags,
+) -> Result<TaskDefinition, String> {
+    if !seeds.iter().any(|container| container.essential) {
+        return Err("at least one container is essential".to_owned());
     }
+    let mut containers = Vec::new();
+    for seed in seeds {
+        containers.push(seed.definition(image::planted(scope, &seed.image)?));
+    }
+    let account = &scope.at.account;
+    let role = format!("arn:{}:iam::{account}:role/{family}-execution", scope.at.partition());
+    let document = json!({
+        "family": family,
+        "executionRoleArn": role,
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": "512",
+        "memory": "1024",
+        "containerDefinitions": containers,
+    });
+    let caller = Caller::stranger(account, scope.at.partition()).arn;
+    let document = document.as_object().cloned().unwrap_or_default();
+    Ok(register(scope, family, document, tags, caller))
 }
 
 impl ContainerSeed {

@@ -1,0 +1,57 @@
+//! Lambda's part of a world file.
+//!
+//! The main type is [`FunctionSeed`].
+
+use serde::Deserialize;
+
+use super::functions::image;
+use super::state::{Function, FunctionImage};
+use crate::ctx::Scope;
+use crate::world::World;
+use crate::worldfile::Problems;
+
+/// A function in a world file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct FunctionSeed {
+    name: String,
+    /// `REPOSITORY:TAG` of this account. Without it the function is an archive.
+    image: Option<String>,
+    /// The images of its published versions, the first first.
+    #[serde(default)]
+    versions: Vec<String>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+/// Put the functions of a world file into the world.
+pub(crate) fn plant(world: &mut World, seeds: &[FunctionSeed], problems: &mut Problems) {
+    for seed in seeds {
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
+        match function(&mut scope, seed) {
+            Err(problem) => problems.add(&format!("functions: {}", seed.name), problem),
+            Ok(function) => {
+                if scope.place().lambda.functions.insert(seed.name.clone(), function).is_some() {
+                    problems.add(&format!("functions: {}", seed.name), "the function is there twice");
+                }
+            }
+        }
+    }
+}
+
+fn function(scope: &mut Scope<'_>, seed: &FunctionSeed) -> Result<Function, String> {
+    let versions = seed.versions.iter().map(|version| planted(scope, version).map(Some));
+    Ok(Function {
+        versions: versions.collect::<Result<_, _>>()?,
+        image: seed.image.as_ref().map(|given| planted(scope, given)).transpose()?,
+        arn: scope.arn("lambda", &format!("function:{}", seed.name)),
+        role: format!("arn:{}:iam::{}:role/{}", scope.at.partition(), scope.at.account, seed.name),
+        modified: scope.now(),
+    })
+}
+
+/// An image of this account's registry.
+fn planted(scope: &mut Scope<'_>, given: &str) -> Result<FunctionImage, String> {
+    let uri = format!("{}.dkr.ecr.{}.amazonaws.com/{given}", scope.at.account, scope.at.region);
+    image(scope, &uri)
+}
