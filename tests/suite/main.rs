@@ -18,6 +18,7 @@ mod journals;
 mod leaks;
 mod losses;
 mod pacing;
+mod refusals;
 mod rehearsals;
 mod resuming;
 mod running;
