@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::secrets::ResolveError;
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::plugin::PluginError;
@@ -128,15 +129,15 @@ impl RunError {
     /// What to do about it, where there is something to say.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Identity(error) if error.kind == ErrorKind::Unavailable => {
-                Some("check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned())
-            }
+            Self::Identity(error) if error.kind == ErrorKind::Unavailable => Some(network::advice()),
             Self::Identity(error) if error.kind == ErrorKind::Throttled => {
                 Some("AWS is asked too often at the moment: try again later; nothing was done".to_owned())
             }
+            // What is to be done is said already.
+            Self::Identity(error) if error.code == NO_CREDENTIALS && error.message.contains(": run `") => None,
             Self::Identity(_) => Some(
-                "kiln takes credentials as every AWS tool does: the environment, a profile (AWS_PROFILE), or the role of the \
-                 build or machine"
+                "kiln takes credentials as every AWS tool does: the environment, a profile (`--profile`, AWS_PROFILE), or the role of \
+                 the build, the container or the machine"
                     .to_owned(),
             ),
             Self::WrongAccount { environment, .. } => Some(format!(

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::lease::{Lease, LeaseKey};
 use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::types::{Digest, RunId, StoreAddress};
@@ -228,9 +229,7 @@ impl StoreError {
                     "the runner's role needs dynamodb:GetItem, PutItem, Query and ConditionCheckItem on the table"
                         .to_owned(),
                 ),
-                ErrorKind::Unavailable => Some(
-                    "check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned(),
-                ),
+                ErrorKind::Unavailable => Some(network::advice()),
                 _ => None,
             },
             Self::Foreign { .. } | Self::Blob { .. } | Self::Journal(_) => None,
