@@ -59,3 +59,58 @@ with   = { project = "web-image", repository = "web", tag = "${inputs.tag}" }
     assert!(secret.contains("looks like a GitHub token (from BRANCH), and is not shown"), "{secret}");
     assert!(!secret.contains("ghp_"), "{secret}");
 }
+
+#[test]
+fn an_input_that_is_refused_is_shown_with_where_it_comes_from() {
+    const PIPELINE: &str = r#"
+[pipeline]
+name   = "web"
+region = "us-west-2"
+
+[inputs.count]
+type    = "number"
+default = "${env.COUNT}"
+
+[inputs.tag]
+pattern = "[a-z]+"
+default = "${env.TAG}"
+
+[inputs.api-token]
+pattern = "[a-z]+"
+default = "x"
+
+[stages.verify]
+plugin = "verify-alarms"
+with   = { alarms = ["${inputs.tag}", "${inputs.api-token}"], bake = "2m" }
+"#;
+    let outcome = Kiln::new(["plan", "pipeline.toml", "--input", "api-token=hunter2"])
+        .file("pipeline.toml", PIPELINE)
+        .env("COUNT", "7 of\t9")
+        .env("TAG", "v1\r")
+        .run();
+    assert_eq!(outcome.code(), Some(2), "{}", outcome.all());
+    for part in [
+        r#"the default (from COUNT) of the input `count`, "7 of\t9", is not a number"#,
+        "the default (from TAG) of the input `tag` does not match its pattern",
+        r#"the whole value, "v1\r", must match this"#,
+        "the whole value, which may be a secret and is not shown, must match this",
+    ] {
+        assert!(outcome.stderr().contains(part), "{part} in {}", outcome.all());
+    }
+    assert!(!outcome.all().contains("hunter2"), "{}", outcome.all());
+    let given =
+        Kiln::new(["plan", "pipeline.toml"]).file("pipeline.toml", PIPELINE).env("KILN_INPUT_COUNT", "many").run();
+    let said = r#"the value of the environment variable KILN_INPUT_COUNT, "many", is not a number"#;
+    assert!(given.stderr().contains(said), "{}", given.all());
+}
+
+#[test]
+fn an_account_with_a_leading_zero_is_one_error_that_says_to_put_it_in_quotes() {
+    const PIPELINE: &str = "[pipeline]\nname = \"web\"\nregion = \"us-west-2\"\n\n[environments.production]\naccount = 012345678901\n\n\
+                            [stages.verify]\nplugin = \"verify-alarms\"\nenvironment = \"production\"\n\
+                            with = { alarms = [\"web-5xx\"], bake = \"2m\" }\n";
+    let outcome = Kiln::new(["check", "pipeline.toml"]).file("pipeline.toml", PIPELINE).run();
+    assert_eq!(outcome.code(), Some(2), "{}", outcome.all());
+    assert_eq!(outcome.stderr().matches("error[").count(), 1, "{}", outcome.all());
+    assert!(outcome.stderr().contains(r#"put it in quotes: `account = "012345678901"`"#), "{}", outcome.all());
+}

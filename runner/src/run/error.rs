@@ -88,6 +88,16 @@ impl From<ResolveError> for RunError {
     }
 }
 
+/// What to do where there are no credentials, or none that AWS knows.
+pub(crate) fn sign_in(error: &AwsError) -> Option<String> {
+    // What is to be done may be said already.
+    (!error.message.contains(": run `")).then(|| {
+        "kiln takes credentials as every AWS tool does: the environment, a profile (`--profile`, AWS_PROFILE), or the role of \
+         the build, the container or the machine"
+            .to_owned()
+    })
+}
+
 /// What to do when the shared store and a run do not agree any more.
 const AFTER_LOSS: &str = "nothing is lost: look at who holds the run and its environments (`kiln lease list`, `kiln runs`), then \
                           `kiln resume` goes on where this ended";
@@ -133,13 +143,9 @@ impl RunError {
             Self::Identity(error) if error.kind == ErrorKind::Throttled => {
                 Some("AWS is asked too often at the moment: try again later; nothing was done".to_owned())
             }
-            // What is to be done is said already.
-            Self::Identity(error) if error.code == NO_CREDENTIALS && error.message.contains(": run `") => None,
-            Self::Identity(_) => Some(
-                "kiln takes credentials as every AWS tool does: the environment, a profile (`--profile`, AWS_PROFILE), or the role of \
-                 the build, the container or the machine"
-                    .to_owned(),
-            ),
+            Self::Identity(error) | Self::Secret(ResolveError::Aws(error)) if error.code == NO_CREDENTIALS => sign_in(error),
+            Self::Secret(ResolveError::Aws(error)) if error.kind == ErrorKind::Unavailable => Some(network::advice()),
+            Self::Identity(error) => sign_in(error),
             Self::WrongAccount { environment, .. } => Some(format!(
                 "use credentials of that account, or give the environment a role there: `role = \"arn:aws:iam::…\"` under \
                  [environments.{environment}]"

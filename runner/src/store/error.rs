@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::lease::{Lease, LeaseKey};
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
 use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
@@ -225,6 +225,8 @@ impl StoreError {
                      dynamodb://REGION/{}",
                     store.table()
                 )),
+                // Nobody refused it: it could not be signed.
+                _ if error.code == NO_CREDENTIALS && error.kind == ErrorKind::AccessDenied => None,
                 ErrorKind::AccessDenied => Some(
                     "the runner's role needs dynamodb:GetItem, PutItem, Query and ConditionCheckItem on the table"
                         .to_owned(),

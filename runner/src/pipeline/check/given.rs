@@ -15,6 +15,25 @@ use crate::pipeline::template::Template;
 /// A message shows so many characters of a value.
 const MOST_SHOWN: usize = 100;
 
+/// A value that was given under `name`, as messages show it.
+pub(super) fn quoted(value: &str, name: &str) -> String {
+    match kept_back(value, Some(name)) {
+        Some(reason) => format!("which {reason} and is not shown"),
+        None => format!("{:?}", shortened(value, MOST_SHOWN)),
+    }
+}
+
+/// Why a value is not shown: it looks like a secret, or its name says that it is one.
+fn kept_back(value: &str, name: Option<&str>) -> Option<String> {
+    const NAMES: [&str; 9] =
+        ["apikey", "credential", "credentials", "key", "passphrase", "passwd", "password", "secret", "token"];
+    if let Some(secret) = literal_secrets(value).first() {
+        return Some(format!("looks like {}", secret.looks_like));
+    }
+    let name = name?.to_ascii_lowercase();
+    name.split(['_', '-']).any(|part| NAMES.contains(&part)).then(|| "may be a secret".to_owned())
+}
+
 /// A text that is not what the file has in its place.
 pub(super) struct GivenText<'a> {
     value: &'a str,
@@ -32,11 +51,12 @@ impl<'a> GivenText<'a> {
 
     /// `this is "abc\r" (from GITHUB_REF_NAME)`, unless it looks like a secret.
     pub(super) fn said(&self, view: &StageScope<'_>, places: &Places<'_>) -> String {
-        let from = self.variable(view, places).map(|name| format!(" (from {name})")).unwrap_or_default();
-        if let Some(secret) = literal_secrets(self.value).first() {
-            return format!("this looks like {}{from}, and is not shown", secret.looks_like);
+        let variable = self.variable(view, places);
+        let from = variable.as_ref().map(|name| format!(" (from {name})")).unwrap_or_default();
+        match kept_back(self.value, variable.as_deref().or_else(|| self.input())) {
+            Some(reason) => format!("this {reason}{from}, and is not shown"),
+            None => format!("this is {:?}{from}", shortened(self.value, MOST_SHOWN)),
         }
-        format!("this is {:?}{from}", shortened(self.value, MOST_SHOWN))
     }
 
     /// The environment variable that it comes from as it is, by way of an input's default or not.
@@ -49,6 +69,11 @@ impl<'a> GivenText<'a> {
         };
         let name = expression.nothing_but("env").map(str::to_owned).or_else(of_default)?;
         (view.scope.env.get(&name).map(String::as_str) == Some(self.value)).then_some(name)
+    }
+
+    /// The input that it is.
+    fn input(&self) -> Option<&str> {
+        self.template.lone()?.expression.nothing_but("inputs")
     }
 
     /// How an expression would make it match `pattern`, where one of the usual ways does.
