@@ -4,6 +4,7 @@ mod altered;
 mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
+mod builds;
 mod commands;
 mod contracts;
 mod crash;
@@ -20,6 +21,7 @@ mod leaks;
 mod losses;
 mod networks;
 mod pacing;
+mod partitions;
 mod refusals;
 mod rehearsals;
 mod resuming;
