@@ -55,6 +55,7 @@ mod faults;
 mod ids;
 mod inspect;
 mod page;
+mod partition;
 mod server;
 mod service;
 mod services;
@@ -67,6 +68,7 @@ mod worldfile;
 
 pub use clock::{Clock, Timestamp};
 pub use hyper::body::Bytes;
+pub use partition::partition_of;
 pub use server::{Server, serve, serve_from_afar};
 pub use simulator::{OperationInfo, Simulator};
 pub use wire::http::Disturbance;

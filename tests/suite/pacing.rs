@@ -1,6 +1,5 @@
 //! Pacing: many stages that ask one service do not throttle each other.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_runner::aws::clients::Connection;
@@ -79,8 +78,8 @@ fn watched(paced: bool) -> (RunOutcome, Told, u64) {
     let engine = Engine::new(None).unwrap_or_else(|error| panic!("{error}"));
     let plugins = Arc::new(Plugins::new(engine));
     let source = SourceFile::new("crowd.toml".to_owned(), crowd());
-    let pipeline = pipeline::load(&source, plugins.as_ref(), &Values { inputs: BTreeMap::new(), env: BTreeMap::new() })
-        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let pipeline =
+        pipeline::load(&source, plugins.as_ref(), &Values::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
     let told = Arc::new(Mutex::new(Told::default()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap_or_else(|error| panic!("{error}")).block_on(async {

@@ -3,6 +3,7 @@
 
 use kiln_plugin::aws::codebuild::{Build, Phase};
 use kiln_plugin::aws::logs::LogEvent;
+use kiln_plugin::aws::{Error, ErrorKind};
 use kiln_plugin::progress::Status;
 use kiln_plugin::{Failure, FailureKind};
 
@@ -84,8 +85,25 @@ pub(crate) fn log_lines(events: &[LogEvent], link: Option<&str>) -> Vec<String> 
         lines.push(format!("the end of the log ({} lines):", events.len()));
         lines.extend(events.iter().map(|event| format!("  {}", event.message.trim_end())));
     }
-    lines.extend(link.map(|link| format!("the whole log: {link}")));
+    lines.extend(whole_log(link));
     lines
+}
+
+/// Where the whole log is.
+pub(crate) fn whole_log(link: Option<&str>) -> Option<String> {
+    link.map(|link| format!("the whole log: {link}"))
+}
+
+/// A failure whose log cannot be read: why not, and what to do about both.
+pub(crate) fn without_log(failure: Failure, group: &str, stream: &str, error: &Error) -> Failure {
+    match error.kind {
+        ErrorKind::Denied => failure
+            .detail(format!("its log is in the log group {group} ({stream}), which the stage's `with` does not name"))
+            .help(format!("Say `log-group = \"{group}\"` in `with` to see the end of the log here; the whole of it is in CloudWatch.")),
+        _ => failure
+            .detail(format!("the log {group} {stream} could not be read: {}: {}", error.code, error.message))
+            .help("Look at the log in CloudWatch, mend what its end shows, and run it again."),
+    }
 }
 
 #[cfg(test)]

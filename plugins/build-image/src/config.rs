@@ -28,6 +28,10 @@ pub struct Config {
     pub cache: Option<CacheConfig>,
     /// Another build specification: YAML text, or a path in the source.
     pub buildspec: Option<String>,
+    /// The log group that the project's builds write to, where that is not `/aws/codebuild/PROJECT`: the end of a failed build's log is
+    /// read there.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_/.#-]{1,512}$"))]
+    pub log_group: Option<String>,
     /// How long the build may take.
     #[schemars(range(min = 5, max = 2160))]
     pub timeout_minutes: Option<u32>,
@@ -164,6 +168,7 @@ mod tests {
             environment: BTreeMap::new(),
             cache: Some(CacheConfig { cache_type, location: location.map(str::to_owned), modes }),
             buildspec: None,
+            log_group: None,
             timeout_minutes: None,
             poll: default_poll(),
             on_existing_tag: OnExistingTag::Fail,

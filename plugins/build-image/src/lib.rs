@@ -64,7 +64,8 @@ impl Stage for BuildImage {
             Permission::new("codebuild:StopBuild", "to stop the build when the stage is undone")
                 .on("codebuild", project),
             Permission::new("logs:GetLogEvents", "to show the end of the log of a build that failed")
-                .on("logs", "log-group:/aws/codebuild/${with.project}:log-stream:*"),
+                .on("logs", "log-group:/aws/codebuild/${with.project}:log-stream:*")
+                .on("logs", "log-group:${with.log-group}:log-stream:*"),
         ]
     }
 
@@ -115,7 +116,7 @@ impl Stage for BuildImage {
         };
         let build = follow(&id, config.poll)?;
         if let Some(failure) = build::failure(&build) {
-            return Err(failure.details(log_tail(&build)));
+            return Err(with_log(failure, &build));
         }
 
         let tagged = image(&config.repository, by_tag(&config.tag))?;
@@ -210,15 +211,18 @@ fn get(id: &str) -> Result<Option<Build>, Failure> {
     Ok(builds.into_iter().find(|build| build.id == id))
 }
 
-/// The end of a build's log. A log that cannot be read must not hide why the build failed.
-fn log_tail(build: &Build) -> Vec<String> {
+/// A failure with the end of the build's log, and where the rest of it is. A log that cannot be read must not hide why the build failed.
+fn with_log(failure: Failure, build: &Build) -> Failure {
     let (Some(group), Some(stream)) = (&build.log_group, &build.log_stream) else {
-        return vec!["the build has no log in CloudWatch".to_owned()];
+        let failure = failure.detail("the build has no log in CloudWatch");
+        return failure.details(build::whole_log(build.log_link.as_deref()));
     };
     let request = GetLogEventsRequest { log_group: group.clone(), log_stream: stream.clone(), limit: LOG_LINES };
     match get_log_events(&request) {
-        Ok(response) => build::log_lines(&response.events, build.log_link.as_deref()),
-        Err(error) => vec![format!("the log {group} {stream} could not be read: {}: {}", error.code, error.message)],
+        Ok(response) => failure.details(build::log_lines(&response.events, build.log_link.as_deref())),
+        Err(error) => {
+            build::without_log(failure, group, stream, &error).details(build::whole_log(build.log_link.as_deref()))
+        }
     }
 }
 

@@ -79,6 +79,12 @@ impl From<Error> for Failure {
                 format!("kiln refused {operation} while planning: {message}"),
                 Some("This is a defect of the plugin: a plan must not write.".to_owned()),
             ),
+            // What could not be signed was refused by nobody.
+            ErrorKind::AccessDenied if code == "NoCredentials" => (
+                FailureKind::Denied,
+                format!("{operation} was not sent, for want of credentials: {message}"),
+                Some("Sign in again, or see to the role that this stage acts as; `kiln resume` goes on with a run that has not ended.".to_owned()),
+            ),
             ErrorKind::AccessDenied => (
                 FailureKind::Denied,
                 format!("AWS refused {operation}: {message}"),
@@ -103,6 +109,11 @@ impl From<Error> for Failure {
                 FailureKind::Unavailable,
                 format!("the credentials expired before {operation}, and could not be renewed: {message}"),
                 Some("Renew the credentials and run it again.".to_owned()),
+            ),
+            ErrorKind::Unavailable if code == "Unreachable" => (
+                FailureKind::Unavailable,
+                format!("{operation} reached nobody after all retries: {message}"),
+                Some("Check the network, the endpoint and proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE), and run it again.".to_owned()),
             ),
             ErrorKind::Unavailable => (
                 FailureKind::Unavailable,

@@ -91,15 +91,29 @@ impl FromStr for ImageReference {
     }
 }
 
+/// What the hosts of registries end with, in each of AWS's partitions.
+const DOMAINS: [&str; 7] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
 impl ImageReference {
     /// The ECR repository that the image is in; none where it is in another registry.
     pub fn ecr(&self) -> Option<EcrRepository> {
         let (registry, name) = self.name.split_once('/')?;
         let labels: Vec<&str> = registry.split('.').collect();
         let (account, region) = match labels.as_slice() {
-            [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com"]
-            | [account, "dkr", "ecr", region, "amazonaws", "com", "cn"]
-            | [account, "dkr-ecr" | "dkr-ecr-fips", region, "on", "aws"] => (*account, *region),
+            [account, "dkr", "ecr" | "ecr-fips", region, domain @ ..]
+                if DOMAINS.contains(&domain.join(".").as_str()) =>
+            {
+                (*account, *region)
+            }
+            [account, "dkr-ecr" | "dkr-ecr-fips", region, "on", "aws"] => (*account, *region),
             _ => return None,
         };
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
@@ -215,6 +229,12 @@ mod tests {
         assert_eq!(repository("111111111111.dkr.ecr.us-west-2.amazonaws.com/web:1"), expected("us-west-2", "web"));
         assert_eq!(repository("111111111111.dkr.ecr.us-west-2.amazonaws.com/a/b"), expected("us-west-2", "a/b"));
         assert_eq!(repository("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web"), expected("cn-north-1", "web"));
+        assert_eq!(
+            repository("111111111111.dkr.ecr.eusc-de-east-1.amazonaws.eu/web"),
+            expected("eusc-de-east-1", "web")
+        );
+        assert_eq!(repository("111111111111.dkr.ecr.us-iso-east-1.c2s.ic.gov/web"), expected("us-iso-east-1", "web"));
+        assert_eq!(repository("111111111111.dkr.ecr.us-west-2.amazonaws.com.example/web"), None);
         assert_eq!(repository("111111111111.dkr-ecr.us-west-2.on.aws/web"), expected("us-west-2", "web"));
         assert_eq!(repository("public.ecr.aws/nginx/nginx:1"), None);
         assert_eq!(repository("111111111111.dkr.ecr.us-west-2.amazonaws.com.evil.example/web"), None);

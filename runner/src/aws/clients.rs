@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::identity::IdentityCache;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -14,10 +15,11 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self as credentials, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
+use super::login::{self, LoginError, OwnCredentials};
+use super::network::{Network, NetworkError};
 use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
 use crate::clock::Clock;
@@ -43,20 +45,60 @@ pub struct AssumedRole {
     pub policy: Option<String>,
 }
 
+/// Why AWS cannot be reached as this machine is set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// By proxies or certificates.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// By profiles.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+impl ConnectionError {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Network(error) => error.help(),
+            Self::Login(error) => error.help(),
+        }
+    }
+}
+
 impl Connection {
     /// Read the environment, profiles and container metadata as every AWS tool does. `endpoint` replaces AWS's own
-    /// addresses (`AWS_ENDPOINT_URL` does too).
-    pub async fn load(region: &Region, endpoint: Option<&str>) -> Self {
-        let endpoint = endpoint.map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+    /// addresses (`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_SERVICE` do, too, and the SDK reads them); `profile` goes before the
+    /// environment's profile and keys.
+    ///
+    /// # Errors
+    /// There is no such profile; a proxy or a bundle of certificates that the environment names cannot be used.
+    pub async fn load(region: &Region, endpoint: Option<&str>, profile: Option<&str>) -> Result<Self, ConnectionError> {
+        let network = Network::of_environment()?;
+        let region = aws_config::Region::new(region.as_str().to_owned());
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .region(region.clone())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
-            .http_client(http_client(endpoint.as_deref()));
+            .identity_cache(identity_cache())
+            .http_client(network.clone());
         if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        Self { sdk: loader.load().await, paced: true }
+        if let Some(profile) = profile {
+            login::must_exist(profile).await?;
+            let provider = ProviderConfig::without_region()
+                .with_region(Some(region))
+                .with_http_client(network)
+                .with_retry_config(RetryConfig::disabled())
+                .with_timeout_config(timeouts());
+            loader = loader.profile_name(profile).credentials_provider(login::by_profile(profile, &provider));
+        }
+        let sdk = loader.load().await;
+        let own = sdk.credentials_provider().map(|chain| OwnCredentials::new(chain, profile));
+        let mut builder = sdk.to_builder();
+        builder.set_credentials_provider(own.map(SharedCredentialsProvider::new));
+        Ok(Self { sdk: builder.build(), paced: true })
     }
 
     /// A simulator or emulator at `endpoint`, which takes any credentials: nothing of this machine's configuration is read.
@@ -68,7 +110,7 @@ impl Connection {
             .credentials_provider(SharedCredentialsProvider::new(anyone))
             .identity_cache(identity_cache())
             .retry_config(RetryConfig::disabled())
-            .http_client(http_client(Some(endpoint)))
+            .http_client(Network::direct())
             .endpoint_url(endpoint)
             .build();
         Self { sdk, paced: true }
@@ -198,15 +240,6 @@ struct ClockTime(Clock);
 impl TimeSource for ClockTime {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.0.now())
-    }
-}
-
-/// Plain HTTP needs no certificates, and loading them is the slowest part of a warm start.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new();
-    match endpoint {
-        Some(url) if url.starts_with("http://") => builder.build_http(),
-        _ => builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https(),
     }
 }
 

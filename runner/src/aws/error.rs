@@ -9,10 +9,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use super::login::NoLogin;
 use super::retry;
 pub use crate::contract::bindings::kiln::aws::types::{Error as AwsError, ErrorKind};
 
@@ -39,18 +39,30 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let code = context.err().code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
-            let message = explained(context.err().message().unwrap_or("AWS gave no explanation"));
+            let unexplained = match request_id {
+                Some(_) => "AWS gave no explanation",
+                None => {
+                    "no explanation, and no request id of AWS: perhaps a proxy or something else on the way answered"
+                }
+            };
+            let message = explained(context.err().message().unwrap_or(unexplained));
             AwsError { kind: kind(&code, status), code, message, operation: String::new(), request_id }
         }
         SdkError::TimeoutError(_) => unavailable("TimedOut", error, request_id),
         SdkError::DispatchFailure(failure) => {
             let unsigned = if failure.is_other() { without_credentials(error) } else { None };
-            unsigned.unwrap_or_else(|| unavailable("Unreachable", error, request_id))
+            let unreachable = unavailable("Unreachable", error, request_id);
+            match unsigned {
+                Some(unsigned) => unsigned,
+                // Whatever is in the way is there again the next time.
+                None if failure.is_user() => AwsError { kind: ErrorKind::Other, ..unreachable },
+                None => unreachable,
+            }
         }
         SdkError::ConstructionFailure(_) => AwsError {
             kind: ErrorKind::Invalid,
             code: "InvalidRequest".to_owned(),
-            message: DisplayErrorContext(error).to_string(),
+            message: words(error),
             operation: String::new(),
             request_id,
         },
@@ -69,13 +81,56 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<AwsError> {
         let message = format!("the stage's role cannot be assumed: {}: {}", refusal.code, refusal.message);
         return Some(unsigned(kind, message, refusal.request_id));
     }
-    let described = DisplayErrorContext(error).to_string();
+    if let Some(login) = causes().find_map(|cause| cause.downcast_ref::<NoLogin>()) {
+        let kind = if login.may_pass { ErrorKind::Unavailable } else { ErrorKind::AccessDenied };
+        return Some(unsigned(kind, login.to_string(), None));
+    }
+    let described = words(error);
     let late = causes().any(|cause| matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_))));
     // The type of the cache's own time-out is private.
     if late || described.contains("identity resolver timed out") {
-        return Some(unsigned(ErrorKind::Unavailable, described, None));
+        let message = "whoever gives the credentials does not answer in time".to_owned();
+        return Some(unsigned(ErrorKind::Unavailable, message, None));
     }
-    described.contains("redential").then(|| unsigned(ErrorKind::AccessDenied, described, None))
+    let is_about_them = causes().any(|cause| cause.is::<CredentialsError>()) || described.contains("redential");
+    is_about_them.then(|| unsigned(ErrorKind::AccessDenied, described, None))
+}
+
+/// What an error and its causes say that tells something, one after the other: sentences, and never how the SDK keeps them.
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in successors(Some(error), |&cause| cause.source()) {
+        let text = cause.to_string().trim().replace('\n', " ");
+        let is_told = said.last().is_some_and(|before| before.contains(&text));
+        if !text.is_empty() && !is_told && !says_nothing(&text) {
+            said.push(text);
+        }
+    }
+    match said.is_empty() {
+        true => error.to_string(),
+        false => said.join(": "),
+    }
+}
+
+/// Whether a text is but the SDK's word for a kind of error.
+fn says_nothing(text: &str) -> bool {
+    const KINDS: [&str; 14] = [
+        "an error occurred while loading an access token",
+        "an error occurred while loading credentials",
+        "dispatch failure",
+        "failed to construct request",
+        "io error",
+        "other",
+        "request has timed out",
+        "response error",
+        "service error",
+        "the credential provider was not enabled",
+        "the credentials provider was not properly configured",
+        "timeout",
+        "unhandled error",
+        "user error",
+    ];
+    KINDS.contains(&text) || text.starts_with("client error (")
 }
 
 fn unsigned(kind: ErrorKind, message: String, request_id: Option<String>) -> AwsError {
@@ -128,7 +183,7 @@ fn unavailable(code: &str, error: &(dyn Error + 'static), request_id: Option<Str
     AwsError {
         kind: ErrorKind::Unavailable,
         code: code.to_owned(),
-        message: DisplayErrorContext(error).to_string(),
+        message: words(error),
         operation: String::new(),
         request_id,
     }

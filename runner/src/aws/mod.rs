@@ -3,8 +3,10 @@
 pub mod clients;
 pub mod error;
 mod limits;
+pub mod login;
 pub mod look;
 mod names;
+pub mod network;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;

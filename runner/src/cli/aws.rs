@@ -5,6 +5,8 @@
 use clap::Args;
 
 use super::dispatch::Global;
+use super::exit::Exit;
+use super::say::complain;
 use super::store::tell;
 use crate::aws::clients::Connection;
 use crate::call::Control;
@@ -12,14 +14,22 @@ use crate::clock::Clock;
 use crate::contract::Limits;
 use crate::report::{Origin, Report};
 use crate::run::{RunOptions, Sharing};
+use crate::store::ambient_region;
 use crate::types::Region;
 
-/// Where requests are sent.
+/// Where requests are sent, and as whom.
 #[derive(Debug, Args)]
 pub(super) struct Endpoint {
     /// Send all requests to this address instead of AWS [env: AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
+    /// Take the credentials of this profile, whatever keys the environment has [env: AWS_PROFILE, which keys go before]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The region, instead of the pipeline's (environments with a region of their own keep it; a run that goes on keeps the one it began
+    /// with) and where a store's address names none
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
 }
 
 /// How AWS is reached, and by which clock.
@@ -49,16 +59,29 @@ impl Endpoint {
         }
     }
 
-    /// The way to AWS, in `region` where nobody says otherwise.
-    pub(super) async fn connection(&self, region: &Region) -> Connection {
-        Connection::load(region, self.endpoint_url.as_deref()).await
+    /// The region that the command line names.
+    pub(super) fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
     }
 
-    /// The options of a run in `region`, as they are unless somebody decides otherwise.
-    pub(super) async fn options(
-        &self,
+    /// The region where nothing else names one: that of the command line, the environment or the profile.
+    pub(super) async fn ambient_region(&self) -> Option<Region> {
+        match &self.region {
+            Some(region) => Some(region.clone()),
+            None => ambient_region(self.profile.as_deref()).await,
+        }
+    }
+
+    /// The way to AWS, in `region` where nobody says otherwise. What is wrong with it is told.
+    pub(super) async fn connection(&self, region: &Region) -> Result<Connection, Exit> {
+        let connection = Connection::load(region, self.endpoint_url.as_deref(), self.profile.as_deref()).await;
+        connection.map_err(|error| complain(&error.to_string(), Some(&error.help()), Exit::Environment))
+    }
+
+    /// The options of a run over `connection`, as they are unless somebody decides otherwise.
+    pub(super) fn options(
         global: &Global,
-        region: &Region,
+        connection: Connection,
         clock: Clock,
         control: Control,
         report: Box<dyn Report>,
@@ -67,7 +90,7 @@ impl Endpoint {
             max_parallel: None,
             state_dir: Some(global.absolute_state_dir()),
             run_id: None,
-            connection: self.connection(region).await,
+            connection,
             clock,
             limits: Limits::default(),
             detach_after: None,

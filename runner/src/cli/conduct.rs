@@ -59,6 +59,10 @@ impl Conduct {
     where
         F: Future<Output = Result<RunSummary, RunError>>,
     {
+        let connection = match endpoint.connection(region).await {
+            Ok(connection) => connection,
+            Err(exit) => return exit,
+        };
         let written = page.as_ref().map(|page| page.delivery());
         let (interrupter, control) = Interrupter::new();
         let watched = control.clone();
@@ -79,7 +83,7 @@ impl Conduct {
         let options = RunOptions {
             max_parallel: self.max_parallel.map(|limit| limit as usize),
             detach_after: self.detach_after.map(Span::get),
-            ..endpoint.options(global, region, clock, control, report).await
+            ..Endpoint::options(global, connection, clock, control, report)
         };
         let result = work(options).await;
         let patience = || if watched.interrupted().is_some() { HURRIED } else { PATIENT };

@@ -22,6 +22,7 @@ use crate::pipeline::{self, Pipeline, PluginSource, Values};
 use crate::plugin::{CacheDir, Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
+use crate::types::Region;
 
 /// A pipeline file has at most this many bytes; `pipeline` refuses a longer one.
 pub(super) const LONGEST_FILE: u64 = 1 << 20;
@@ -72,10 +73,10 @@ impl PipelineFile {
             .collect()
     }
 
-    /// Read and check the file with the inputs; what is wrong is shown.
-    pub(super) fn load(&self, global: &Global) -> Result<Loaded, Exit> {
+    /// Read and check the file with the inputs, in `region` where that is given; what is wrong is shown.
+    pub(super) fn load(&self, global: &Global, region: Option<&Region>) -> Result<Loaded, Exit> {
         let (source, plugins) = self.read(global)?;
-        let values = Values { inputs: self.inputs(), env: Self::environment() };
+        let values = Values { inputs: self.inputs(), env: Self::environment(), region: region.cloned() };
         let pipeline = pipeline::load(&source, plugins.as_ref(), &values)
             .map_err(|problems| show(&problems, &source, global.output))?;
         let source = RunSource { file: source.name, text: source.text };

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::aws::Aws;
+use super::aws::{Aws, Endpoint};
 use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
@@ -24,7 +24,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) async fn execute(self, global: &Global) -> Exit {
-        let loaded = match self.pipeline.load(global) {
+        let loaded = match self.pipeline.load(global, self.aws.endpoint.region()) {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
@@ -36,7 +36,11 @@ impl Plan {
         let watched = control.clone();
         let report = Box::new(Reports::new(Vec::new()));
         let (clock, region) = (self.aws.clock(), &loaded.pipeline.region);
-        let options = self.aws.endpoint.options(global, region, clock, control, report).await;
+        let connection = match self.aws.endpoint.connection(region).await {
+            Ok(connection) => connection,
+            Err(exit) => return exit,
+        };
+        let options = Endpoint::options(global, connection, clock, control, report);
         let plan = match run::plan(loaded.pipeline, loaded.plugins, options).await {
             Ok(plan) => plan,
             Err(RunError::GivenUp(HostStop::Interrupted)) => {

@@ -23,7 +23,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn execute(self, global: &Global) -> Exit {
-        let loaded = match self.pipeline.load(global) {
+        let loaded = match self.pipeline.load(global, self.aws.endpoint.region()) {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };

@@ -13,8 +13,7 @@ use super::say::{complain, note};
 use crate::journal::{self, RunState};
 use crate::run::Resumable;
 use crate::store::{
-    LeaseClaim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, ambient_region, fetch,
-    list_shared, named,
+    LeaseClaim, LeaseError, LeaseKey, Leases, Notice, Past, Store, StoreError, Table, fetch, list_shared, named,
 };
 use crate::types::{RunId, StoreAddress};
 
@@ -33,16 +32,16 @@ pub(super) async fn store(global: &Global, endpoint: &Endpoint) -> Result<Store,
 pub(super) async fn table(endpoint: &Endpoint, address: &StoreAddress) -> Result<Table, Exit> {
     let region = match address.region() {
         Some(region) => Some(region),
-        None => ambient_region().await,
+        None => endpoint.ambient_region().await,
     };
     let Some(region) = region else {
         return Err(complain(
             &format!("it is not known in which region the store {address} is"),
-            Some(&format!("write it as dynamodb://REGION/{}, or set AWS_REGION", address.table())),
+            Some(&format!("write it as dynamodb://REGION/{}, or give `--region`, or set AWS_REGION", address.table())),
             Exit::Input,
         ));
     };
-    Ok(Table::open(&endpoint.connection(&region).await, address, &region).await)
+    Ok(Table::open(&endpoint.connection(&region).await?, address, &region).await)
 }
 
 /// Open a run to go on with it. In a shared store its own lease is taken first, so that what is fetched is its last state.

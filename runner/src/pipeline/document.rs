@@ -2,6 +2,7 @@
 //!
 //! The main type is [`Document`]. It keeps the file's order, and gives the parts as JSON to whoever needs only the values.
 
+use std::num::IntErrorKind;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
@@ -230,7 +231,26 @@ fn syntax_error(error: &toml::de::Error, source: &SourceFile) -> Diagnostic {
             .at(span, "second definition")
             .help("a key stands once in a table, and a table has one header: remove or rename one of them");
     }
+    if error.message().starts_with("unexpected leading zero") {
+        return leading_zero(span.start, source);
+    }
     Diagnostic::error("syntax", format!("this is not TOML: {}", error.message())).at(span, "")
+}
+
+/// A number with a zero before it, at `start` or right before: an account's number, most likely, which is a text.
+fn leading_zero(start: usize, source: &SourceFile) -> Diagnostic {
+    let is_part = |c: char| c.is_ascii_digit() || c == '_';
+    let (before, behind) = source.text.split_at_checked(start).unwrap_or((&source.text, ""));
+    let begin = before.trim_end_matches(is_part).len();
+    let end = start + (behind.len() - behind.trim_start_matches(is_part).len());
+    let number = source.text.get(begin..end).unwrap_or_default();
+    let line = source.text.get(source.line_start(begin)..begin).unwrap_or_default();
+    // What else stands before it in its line is a key, or belongs to another.
+    let key = line.rsplit(['{', ',']).next().and_then(|entry| entry.trim().strip_suffix('=')).map(str::trim_end);
+    let quoted = key.map_or_else(|| format!("\"{number}\""), |key| format!("{key} = \"{number}\""));
+    Diagnostic::error("syntax", "this is not TOML: a number does not begin with 0")
+        .at(begin..end, "")
+        .help(format!("put it in quotes: `{quoted}`; or leave the 0 out, where it is a number"))
 }
 
 fn convert_table(table: &DeTable<'_>, diagnostics: &mut Diagnostics) -> Content {
@@ -285,6 +305,10 @@ fn convert(value: &DeValue<'_>, span: Range<usize>, diagnostics: &mut Diagnostic
         }
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(integer) => Content::Scalar(Value::Number(integer.into())),
+            // What is no number at all was told as such when the file was parsed.
+            Err(error) if !matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => {
+                Content::Scalar(Value::Null)
+            }
             Err(_) => {
                 diagnostics.push(
                     Diagnostic::error("invalid-number", "the number is too large")

@@ -359,8 +359,8 @@ impl Resolver<'_> {
         let Some((registry, rest)) = value.split_once('/') else {
             return Ok(None);
         };
-        let suffix = if self.place.partition == "aws-cn" { ".cn" } else { "" };
-        let here = format!("{}.dkr.ecr.{}.amazonaws.com{suffix}", self.place.account, self.place.region);
+        let (account, region) = (&self.place.account, &self.place.region);
+        let here = format!("{account}.dkr.ecr.{region}.{}", region.domain());
         if registry != here {
             return Ok(None);
         }

@@ -83,7 +83,7 @@ pub fn rehearse(
     plugins: Arc<Plugins>,
     report: Box<dyn Report>,
 ) -> Result<Rehearsed, RehearseError> {
-    let values = Values { inputs: rehearsal.inputs, env: rehearsal.env };
+    let values = Values { inputs: rehearsal.inputs, env: rehearsal.env, region: None };
     let pipeline = pipeline::load(&rehearsal.source, plugins.as_ref(), &values).map_err(RehearseError::Pipeline)?;
     // One thread, one clock that stands still while anything works: the order of things is always the same.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::secrets::ResolveError;
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::plugin::PluginError;
@@ -87,6 +88,16 @@ impl From<ResolveError> for RunError {
     }
 }
 
+/// What to do where there are no credentials, or none that AWS knows.
+pub(crate) fn sign_in(error: &AwsError) -> Option<String> {
+    // What is to be done may be said already.
+    (!error.message.contains(": run `")).then(|| {
+        "kiln takes credentials as every AWS tool does: the environment, a profile (`--profile`, AWS_PROFILE), or the role of \
+         the build, the container or the machine"
+            .to_owned()
+    })
+}
+
 /// What to do when the shared store and a run do not agree any more.
 const AFTER_LOSS: &str = "nothing is lost: look at who holds the run and its environments (`kiln lease list`, `kiln runs`), then \
                           `kiln resume` goes on where this ended";
@@ -128,17 +139,13 @@ impl RunError {
     /// What to do about it, where there is something to say.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Identity(error) if error.kind == ErrorKind::Unavailable => {
-                Some("check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned())
-            }
+            Self::Identity(error) if error.kind == ErrorKind::Unavailable => Some(network::advice()),
             Self::Identity(error) if error.kind == ErrorKind::Throttled => {
                 Some("AWS is asked too often at the moment: try again later; nothing was done".to_owned())
             }
-            Self::Identity(_) => Some(
-                "kiln takes credentials as every AWS tool does: the environment, a profile (AWS_PROFILE), or the role of the \
-                 build or machine"
-                    .to_owned(),
-            ),
+            Self::Identity(error) | Self::Secret(ResolveError::Aws(error)) if error.code == NO_CREDENTIALS => sign_in(error),
+            Self::Secret(ResolveError::Aws(error)) if error.kind == ErrorKind::Unavailable => Some(network::advice()),
+            Self::Identity(error) => sign_in(error),
             Self::WrongAccount { environment, .. } => Some(format!(
                 "use credentials of that account, or give the environment a role there: `role = \"arn:aws:iam::…\"` under \
                  [environments.{environment}]"

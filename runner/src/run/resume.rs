@@ -122,6 +122,7 @@ impl Resumable {
         Values {
             inputs: start.inputs.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
             env: start.env.clone(),
+            region: Some(start.region.clone()),
         }
     }
 

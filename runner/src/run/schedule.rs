@@ -37,13 +37,33 @@ pub enum Transition {
 
 /// A step that a stage in this state cannot take: a defect of kiln.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stage that is {state:?} cannot {step:?}")]
+#[error("a stage {} cannot {}", state.words(), step.words())]
 pub struct IllegalTransition {
     state: StageState,
     step: Transition,
 }
 
+impl Transition {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Release => "be released",
+            Self::Begin => "begin",
+            Self::End(_) => "end",
+            Self::Forgo => "be left out",
+        }
+    }
+}
+
 impl StageState {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Waiting => "that waits",
+            Self::Ready => "that is ready",
+            Self::Running => "that is at work",
+            Self::Ended(_) => "that has ended",
+        }
+    }
+
     /// The state after `step`.
     pub fn next(self, step: Transition) -> Result<Self, IllegalTransition> {
         match (self, step) {

@@ -38,11 +38,18 @@ impl Store {
     }
 }
 
-/// The region that the environment or the profile names. The machine's own metadata are not asked.
-pub async fn ambient_region() -> Option<Region> {
+/// The region that the environment names, or the profile: `profile`, or the environment's. The machine's own metadata are not asked.
+pub async fn ambient_region(profile: Option<&str>) -> Option<Region> {
     let found = match EnvironmentVariableRegionProvider::new().region().await {
         Some(region) => Some(region),
-        None => ProfileFileRegionProvider::new().region().await,
+        None => {
+            let of_profile = ProfileFileRegionProvider::builder();
+            let of_profile = match profile {
+                Some(name) => of_profile.profile_name(name),
+                None => of_profile,
+            };
+            of_profile.build().region().await
+        }
     };
     found?.as_ref().parse().ok()
 }

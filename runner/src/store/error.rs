@@ -6,7 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::lease::{Lease, LeaseKey};
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::error::{AwsError, ErrorKind, NO_CREDENTIALS};
+use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::types::{Digest, RunId, StoreAddress};
@@ -224,13 +225,13 @@ impl StoreError {
                      dynamodb://REGION/{}",
                     store.table()
                 )),
+                // Nobody refused it: it could not be signed.
+                _ if error.code == NO_CREDENTIALS && error.kind == ErrorKind::AccessDenied => None,
                 ErrorKind::AccessDenied => Some(
                     "the runner's role needs dynamodb:GetItem, PutItem, Query and ConditionCheckItem on the table"
                         .to_owned(),
                 ),
-                ErrorKind::Unavailable => Some(
-                    "check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".to_owned(),
-                ),
+                ErrorKind::Unavailable => Some(network::advice()),
                 _ => None,
             },
             Self::Foreign { .. } | Self::Blob { .. } | Self::Journal(_) => None,

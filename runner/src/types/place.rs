@@ -7,7 +7,7 @@ use super::{AccountId, Arn, Region};
 /// Where a stage acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// `aws`, `aws-cn`, `aws-us-gov`.
+    /// `aws`, `aws-cn`, `aws-us-gov`, `aws-eusc`, …
     pub partition: String,
     /// The region.
     pub region: Region,

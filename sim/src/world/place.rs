@@ -6,6 +6,7 @@ use std::{fmt, mem};
 
 use serde::{Serialize, Serializer};
 
+use crate::partition::partition_of;
 use crate::services::{self, ServiceId, each_service};
 
 /// Which account and region.
@@ -18,11 +19,17 @@ pub(crate) struct PlaceKey {
 impl PlaceKey {
     /// The partition that the region belongs to.
     pub(crate) fn partition(&self) -> &'static str {
-        match self.region.as_str() {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
+        partition_of(&self.region).0
+    }
+
+    /// The host of an account's registry of images there.
+    pub(crate) fn registry_of(&self, account: &str) -> String {
+        format!("{account}.dkr.ecr.{}.{}", self.region, partition_of(&self.region).1)
+    }
+
+    /// The host of the account's own registry of images.
+    pub(crate) fn registry(&self) -> String {
+        self.registry_of(&self.account)
     }
 }
 

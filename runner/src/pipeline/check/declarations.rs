@@ -26,10 +26,11 @@ pub(super) struct Declarations {
     pub(super) store: Option<StoreAddress>,
 }
 
-/// Check them all.
+/// Check them all, with `region` in the place of the file's.
 pub(super) fn declarations(
     file: &RootTable,
     standard: &[String],
+    region: Option<&Region>,
     places: &Places<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Declarations {
@@ -38,6 +39,7 @@ pub(super) fn declarations(
     if let Some(pipeline) = &file.pipeline {
         out.name = check.parsed(pipeline.name.as_deref(), &["pipeline", "name"], "invalid-name");
         out.region = check.parsed(pipeline.region.as_deref(), &["pipeline", "region"], "invalid-region");
+        out.region = region.cloned().or(out.region);
     }
     for (name, table) in &file.secrets {
         check.name(name, &["secrets", name], "a secret's name");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Number, Value};
 
 use super::declarations::invalid_name;
+use super::given::quoted;
 use super::load::Values;
 use super::places::Places;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -101,13 +102,14 @@ impl<'a> Input<'a, '_> {
             Some((text, origin)) => match convert(&text, self.kind()) {
                 Ok(value) => (value, origin),
                 Err(why) => {
-                    let message = format!("{origin} is not {}: {why}", self.wanted());
+                    let value = quoted(&text, self.name);
+                    let message = format!("{origin}, {value}, is not {}: {why}", self.wanted());
                     self.diagnostics
                         .push(Diagnostic::error("invalid-input", message).at(key, "the input is declared here"));
                     return None;
                 }
             },
-            None => (default?, "the default".to_owned()),
+            None => (default?, self.origin_of_default()),
         };
         if let (Some((pattern, text)), Value::String(given)) = (pattern, &value)
             && !self.matches(&pattern, text, given, &origin)
@@ -129,13 +131,25 @@ impl<'a> Input<'a, '_> {
         };
         self.diagnostics.push(
             Diagnostic::error(code, message)
-                .at(self.places.value(&["inputs", self.name, "pattern"]), "the whole value must match this")
+                .at(
+                    self.places.value(&["inputs", self.name, "pattern"]),
+                    format!("the whole value, {}, must match this", quoted(value, self.name)),
+                )
                 .help(match &self.table.description {
                     Some(description) => format!("the input is: {description}"),
                     None => format!("give a value that matches {text}"),
                 }),
         );
         false
+    }
+
+    /// The default, and the environment variable that it comes from as it is.
+    fn origin_of_default(&self) -> String {
+        let variable = || {
+            let template = Template::parse(self.table.default.as_ref()?.as_str()?, &self.places.steps).ok()?;
+            template.lone()?.expression.nothing_but("env").map(str::to_owned)
+        };
+        variable().map_or_else(|| "the default".to_owned(), |name| format!("the default (from {name})"))
     }
 
     /// What was given for the run, and how.
@@ -238,7 +252,9 @@ impl<'a> Input<'a, '_> {
             Ok(Value::String(text)) => match convert(&text, self.kind()) {
                 Ok(value) => Some(value),
                 Err(why) => {
-                    let message = format!("the default of the input `{}` is not {}: {why}", self.name, self.wanted());
+                    let (origin, value) = (self.origin_of_default(), quoted(&text, self.name));
+                    let message =
+                        format!("{origin} of the input `{}`, {value}, is not {}: {why}", self.name, self.wanted());
                     self.diagnostics.push(Diagnostic::error("wrong-type", message).at(self.places.value(&path), ""));
                     None
                 }

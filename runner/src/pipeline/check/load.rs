@@ -16,7 +16,7 @@ use crate::pipeline::config::{EvaluationPhase, Scope};
 use crate::pipeline::document::{Document, Node};
 use crate::pipeline::inspect::inspect;
 use crate::pipeline::model::Pipeline;
-use crate::types::Digest;
+use crate::types::{Digest, Region};
 
 /// What a run is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Values {
     pub inputs: BTreeMap<String, String>,
     /// The environment variables.
     pub env: BTreeMap<String, String>,
+    /// The region, where it is another than the file's.
+    pub region: Option<Region>,
 }
 
 /// A pipeline with the values of a run.
@@ -114,7 +116,8 @@ fn build(
     let places = Places::new(source, document);
     let file = structure::read(&places, diagnostics);
     let standard = catalog.standard_names();
-    let declarations = declarations(&file, &standard, &places, diagnostics);
+    let declarations =
+        declarations(&file, &standard, values.and_then(|values| values.region.as_ref()), &places, diagnostics);
     let before = diagnostics.len();
     let inputs = inputs(&file.inputs, values, declarations.region.as_ref(), &places, diagnostics);
     if document.at(&["stages"]).is_some_and(Node::is_empty_table) {

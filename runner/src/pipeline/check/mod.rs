@@ -3,6 +3,7 @@
 //! The main function is [`load`].
 
 mod declarations;
+mod given;
 mod inputs;
 mod load;
 mod order;

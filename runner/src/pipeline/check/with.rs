@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::given::GivenText;
 use super::places::Places;
 use super::stages::{Needed, References};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -97,7 +98,7 @@ impl<'a> Config<'a> {
         let list = &findings.list;
         for finding in list {
             if !is_there(finding, &path(self.stage, &finding.pointer), places, list) {
-                diagnostics.push(self.describe(finding, contract, places));
+                diagnostics.push(self.describe(finding, contract, &config, view, places));
             }
         }
         if !findings.complete {
@@ -152,13 +153,22 @@ impl<'a> Config<'a> {
         }
     }
 
-    fn describe(&self, finding: &Finding, contract: &Contract, places: &Places<'_>) -> Diagnostic {
+    fn describe(
+        &self,
+        finding: &Finding,
+        contract: &Contract,
+        config: &Value,
+        view: &StageScope<'_>,
+        places: &Places<'_>,
+    ) -> Diagnostic {
         let whole = path(self.stage, &finding.pointer);
         let mut at: Vec<&str> = whole.iter().map(String::as_str).collect();
         let name = self.name(&finding.pointer);
         let plugin = &contract.name;
         let field = at.iter().rfind(|segment| segment.parse::<usize>().is_err()).copied().unwrap_or_default();
         let description = finding.description.as_ref().map(|text| format!("`{field}`: {text}"));
+        let given = GivenText::of(config.pointer(&finding.pointer), &text_at(places, &at), places);
+        let said = given.as_ref().map(|given| given.said(view, places));
         match &finding.problem {
             Problem::Unknown { key, known } => {
                 at.push(key);
@@ -181,25 +191,35 @@ impl<'a> Config<'a> {
                 "invalid-config",
                 format!("{name} must be {}, not {}", types(expected), article(found)),
             )
-            .at(places.value(&at), format!("this is {}", article(found)))
+            .at(places.value(&at), said.unwrap_or_else(|| format!("this is {}", article(found))))
             .maybe_help(description),
             Problem::NotOneOf { options } => {
-                let given = text_at(places, &at);
-                let meant = nearest(&given, options.iter().map(String::as_str), &places.suggestions)
+                let written = text_at(places, &at);
+                let value = config.pointer(&finding.pointer).and_then(Value::as_str).unwrap_or(&written);
+                let meant = nearest(value, options.iter().map(String::as_str), &places.suggestions)
                     .map(|meant| format!("did you mean `{meant}`?"));
                 Diagnostic::error("invalid-config", format!("{name} must be {}", one_of(options)))
-                    .at(places.value(&at), "not one of them")
+                    .at(
+                        places.value(&at),
+                        said.map_or("not one of them".to_owned(), |said| format!("{said}, not one of them")),
+                    )
                     .maybe_help(meant.or(description))
             }
             Problem::Pattern { pattern } => Diagnostic::error(
                 "invalid-config",
                 format!("{name} does not have the form that the plugin `{plugin}` wants"),
             )
-            .at(places.value(&at), format!("this must match {pattern}"))
-            .maybe_help(description),
+            .at(
+                places.value(&at),
+                match said {
+                    Some(said) => format!("{said}, and must match {pattern}"),
+                    None => format!("this must match {pattern}"),
+                },
+            )
+            .maybe_help(given.and_then(|given| given.cure(pattern, places)).or(description)),
             Problem::Other { sentence } => {
                 Diagnostic::error("invalid-config", format!("{name} is not valid: {sentence}"))
-                    .at(places.value(&at), "")
+                    .at(places.value(&at), said.unwrap_or_default())
                     .maybe_help(description)
             }
         }

@@ -175,9 +175,14 @@ impl Expression {
 
     /// The secret that it is a reference to, where it is nothing but one.
     pub(crate) fn secret(&self) -> Option<&str> {
-        let (root, path, tested) = path_of(&self.tree)?;
-        match (root, path.as_slice(), tested) {
-            ("secrets", [name], false) => Some(name),
+        self.nothing_but("secrets")
+    }
+
+    /// The name behind `root`, where it is nothing but `root.NAME`.
+    pub(crate) fn nothing_but(&self, root: &str) -> Option<&str> {
+        let (found, path, tested) = path_of(&self.tree)?;
+        match (path.as_slice(), tested) {
+            ([name], false) if found == root => Some(name),
             _ => None,
         }
     }

@@ -134,7 +134,7 @@ pub(super) fn values(inputs: &[(&str, &str)], env: &[(&str, &str)]) -> Values {
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    Values { inputs: map(inputs), env: map(env) }
+    Values { inputs: map(inputs), env: map(env), region: None }
 }
 
 pub(super) fn loaded(text: &str, values: &Values) -> Result<Pipeline, Vec<Diagnostic>> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::MIN_LENGTH;
+use crate::types::is_domain_of_aws;
 
 /// Words that a run uses in the open.
 #[derive(Debug, Clone, Default)]
@@ -141,11 +142,13 @@ impl Common {
     }
 }
 
-/// `us-west-2`, `us-gov-east-1`.
+/// `us-west-2`, `us-gov-east-1`, `eusc-de-east-1`.
 fn is_region(word: &str) -> bool {
     let mut parts = word.split('-');
-    let country = parts.next().is_some_and(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
-    let parts: Vec<&str> = parts.collect();
+    let first = parts.next();
+    let country = first == Some("eusc")
+        || first.is_some_and(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
+    let parts: Vec<&str> = parts.skip_while(|part| first == Some("eusc") && part.len() == 2).collect();
     let Some((number, words)) = parts.split_last() else { return false };
     country
         && matches!(words.len(), 1 | 2)
@@ -155,9 +158,7 @@ fn is_region(word: &str) -> bool {
 
 /// An ARN without a path that could hold anything, or a host of AWS's own.
 fn is_aws_name(word: &str) -> bool {
-    (word.starts_with("arn:aws") && word.split(':').count() >= 6)
-        || (word.ends_with(".amazonaws.com") && is_host(word))
-        || (word.ends_with(".amazonaws.com.cn") && is_host(word))
+    (word.starts_with("arn:aws") && word.split(':').count() >= 6) || (is_domain_of_aws(word) && is_host(word))
 }
 
 fn is_account(word: &str) -> bool {

@@ -108,7 +108,10 @@ pub(super) fn start_build(ctx: &mut Ctx<'_>, input: StartBuild) -> Result<BuildO
     let (id, number) = number(ctx, &project.name);
     let artifacts = &project.artifacts;
     let location = match (&artifacts.location, &artifacts.name) {
-        (Some(bucket), name) => format!("arn:aws:s3:::{bucket}/{}", name.as_deref().unwrap_or(&project.name)),
+        (Some(bucket), name) => {
+            let name = name.as_deref().unwrap_or(&project.name);
+            format!("arn:{}:s3:::{bucket}/{name}", ctx.at.partition())
+        }
         (None, _) => String::new(),
     };
     let logs_config = input.logs_config_override.clone().or_else(|| project.logs_config.clone());

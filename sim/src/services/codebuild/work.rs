@@ -177,7 +177,7 @@ fn push(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), Trou
     let version = build.resolved_source_version.as_ref().or(build.source_version.as_ref());
     let source = format!("{}\n{}", build.project_name, version.map_or("", String::as_str));
     let command = lines::command(build, PhaseName::PostBuild).unwrap_or_default();
-    let registry = format!("{}.dkr.ecr.{}.amazonaws.com", scope.at.account, scope.at.region);
+    let registry = scope.at.registry();
     let name = format!("{registry}/{repository}");
     match ecr::push(scope, &repository, &source, pushes.size, &tag) {
         Ok(pushed) => {

@@ -38,9 +38,10 @@ enum NamedImage<'w> {
 }
 
 fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> NamedImage<'w> {
-    let domain = if at.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let registry = format!("{}.dkr.ecr.{}.{domain}/", at.account, at.region);
-    let Some(name) = image.strip_prefix(&registry) else { return NamedImage::Elsewhere };
+    let registry = at.registry();
+    let Some(name) = image.strip_prefix(&registry).and_then(|name| name.strip_prefix('/')) else {
+        return NamedImage::Elsewhere;
+    };
     let (repository, id) = parse(name);
     let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
     let image = repository.and_then(|repository| repository.image(&id));

@@ -150,13 +150,13 @@ pub(super) fn get_authorization_token(
 ) -> Result<Authorization, AwsError> {
     let registries = input.registry_ids.unwrap_or_else(|| vec![ctx.at.account.clone()]);
     let expires_at = ctx.now() + Duration::from_hours(12);
-    let region = ctx.at.region.clone();
+    let at = ctx.at.clone();
     let token = |registry: String| {
         let password = ctx.world.ids.hex(&format!("ecr/token/{registry}"), 64);
         AuthorizationData {
             authorization_token: STANDARD.encode(format!("AWS:{password}")),
             expires_at,
-            proxy_endpoint: format!("https://{registry}.dkr.ecr.{region}.amazonaws.com"),
+            proxy_endpoint: format!("https://{}", at.registry_of(&registry)),
         }
     };
     Ok(Authorization { authorization_data: registries.into_iter().map(token).collect() })

@@ -227,11 +227,10 @@ impl ImageId {
 
 impl Repository {
     pub(super) fn new(scope: &Scope<'_>, name: &str) -> Self {
-        let domain = if scope.at.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         Self {
             name: name.to_owned(),
             arn: scope.arn("ecr", &format!("repository/{name}")),
-            uri: format!("{}.dkr.ecr.{}.{domain}/{name}", scope.at.account, scope.at.region),
+            uri: format!("{}/{name}", scope.at.registry()),
             created: scope.now(),
             mutability: Mutability::default(),
             exclusions: Vec::new(),

@@ -5,7 +5,6 @@
 use crate::ctx::Scope;
 use crate::ids;
 use crate::services::ecr::pullable;
-use crate::world::PlaceKey;
 
 /// The digest of an image, or the text of the error that pulling it ends with. An image of another registry always can
 /// be pulled; where its text names no digest, it has one that is made of its text.
@@ -25,12 +24,12 @@ pub(super) fn planted(scope: &mut Scope<'_>, given: &str) -> Result<String, Stri
     if registry.is_some_and(|registry| registry.contains(['.', ':'])) {
         return Ok(given.to_owned());
     }
-    let PlaceKey { account, region } = scope.at.clone();
-    let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{given}");
+    let registry = scope.at.registry();
+    let image = format!("{registry}/{given}");
     match pullable(scope.world, &scope.at, &image)? {
         Some(digest) => {
             let repository = given.split(['@', ':']).next().unwrap_or(given);
-            Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{repository}@{digest}"))
+            Ok(format!("{registry}/{repository}@{digest}"))
         }
         None => Ok(image),
     }
