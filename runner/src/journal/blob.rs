@@ -3,20 +3,40 @@
 //! The main functions are [`attach`] and [`attached`]. A blob is written and synced before the frame that names it, so a
 //! frame whose blob is missing is damage, and a blob that no frame names is only left over.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use crate::files;
 use crate::types::Digest;
 
+/// The mode of what holds records of a run, for its owner alone: what AWS answered and was told stands there as it is, with the plain
+/// variables of task definitions and builds.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Let nobody but its owner read an open file, whoever could before: it may have come as an artifact of a build.
+pub(super) fn make_private(file: &File) -> io::Result<()> {
+    match file.metadata()?.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => file.set_permissions(Permissions::from_mode(PRIVATE)),
+    }
+}
+
 /// No blob is longer: a component, the largest of them, has at most 32 MiB.
 const LONGEST: u64 = 64 << 20;
 
 /// Keep `bytes` beside the journal in `dir`, durably, and answer the digest by which [`attached`] finds them. Needs no
 /// journal yet: what the first record names is attached before it.
+///
+/// Only the owner may read it: a record may lie in it.
 pub fn attach(dir: &Path, bytes: &[u8]) -> Result<Digest, JournalError> {
+    keep(dir, bytes, PRIVATE)
+}
+
+/// Keep `bytes`, readable as `mode` says.
+pub(super) fn keep(dir: &Path, bytes: &[u8], mode: u32) -> Result<Digest, JournalError> {
     let digest = Digest::of(bytes);
     let path = path(dir, &digest);
     if path.exists() && attached(dir, &digest).is_ok() {
@@ -26,7 +46,8 @@ pub fn attach(dir: &Path, bytes: &[u8]) -> Result<Digest, JournalError> {
     make_dir(&blobs)?;
     // Written under another name first, so that a blob is there with all of its content or not at all.
     let partial = blobs.join(format!("{}.{}.partial", hex(&digest), uuid::Uuid::new_v4().simple()));
-    let written = File::create_new(&partial).and_then(|mut file| {
+    let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(&partial);
+    let written = created.and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&partial, &path)

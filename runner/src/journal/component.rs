@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::blob::{self, attach, attached};
+use super::blob::{self, attached};
 use super::error::JournalError;
 use crate::types::Digest;
 
@@ -15,7 +15,8 @@ pub fn keep_component(state: &Path, digest: &Digest, bytes: &[u8]) -> Result<(),
     if blob::path(&home, digest).is_file() {
         return Ok(());
     }
-    attach(&home, bytes).map(|_| ())
+    // What is no secret, and a state directory may be several people's.
+    blob::keep(&home, bytes, 0o644).map(|_| ())
 }
 
 /// The component of this digest, if it is kept.

@@ -20,7 +20,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blob::make_dir;
+pub(crate) use blob::{PRIVATE, make_dir};
 pub use blob::{attach, attached};
 pub use canonical::{canonical_json, request_hash};
 pub use component::{keep_component, kept_component};

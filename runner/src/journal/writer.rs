@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -135,6 +136,13 @@ impl Encoded {
     }
 }
 
+/// How a new journal is opened.
+fn new_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(blob::PRIVATE);
+    options
+}
+
 impl Journal {
     /// Make the journal of a new run in `dir` (`<state>/runs/<run-id>/`, made where it is missing) with its first record,
     /// durably. The pipeline's text must have been [attached](super::attach()) before.
@@ -146,7 +154,7 @@ impl Journal {
         blob::make_dir(dir)?;
         blob::attached(dir, &start.source)?;
         let path = dir.join("journal");
-        let mut file = match OpenOptions::new().read(true).append(true).create_new(true).open(&path) {
+        let mut file = match new_file().open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(JournalError::Exists { path });
@@ -176,6 +184,7 @@ impl Journal {
             .open(&path)
             .map_err(JournalError::io("open the journal", &path))?;
         lock(&file, &path)?;
+        blob::make_private(&file).map_err(JournalError::io("keep others from reading the journal", &path))?;
         let recording = reader::read(&path)?;
         if let Tail::Torn { at } = recording.tail {
             file.set_len(at).map_err(JournalError::io("cut the torn tail off", &path))?;

@@ -4,6 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -12,8 +13,8 @@ use super::table::Table;
 use crate::contract::standard_component;
 use crate::files;
 use crate::journal::{
-    self, JournalError, Payload, Record, RunStart, attach, attached, has_blob, header, is_locked, keep_component,
-    make_dir, run_dir, split_frames,
+    self, JournalError, PRIVATE, Payload, Record, RunStart, attach, attached, has_blob, header, is_locked,
+    keep_component, make_dir, run_dir, split_frames,
 };
 use crate::types::{Digest, RunId};
 
@@ -172,7 +173,8 @@ fn append(dir: &Path, path: &Path, new: bool, missing: &[u8]) -> Result<(), Stor
     if new {
         // A name that nobody can foresee cannot be a link that somebody else put there.
         let partial = dir.join(format!("journal.{}.partial", uuid::Uuid::new_v4().simple()));
-        let written = fs::File::create_new(&partial)
+        let created = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&partial);
+        let written = created
             .and_then(|mut file| file.write_all(missing).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&partial, path))
             .and_then(|()| fs::File::open(dir)?.sync_all());
