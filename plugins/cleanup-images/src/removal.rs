@@ -117,6 +117,8 @@ impl<'a> Removal<'a> {
         let mut gone = BTreeSet::new();
         for decision in batch {
             match found.get(decision.digest.as_str()) {
+                // ECR may tell of what is archived only in its list.
+                None if decision.status != verdict::ACTIVE => doomed.push(decision.digest.clone()),
                 None => {
                     gone.insert(decision.digest.clone());
                 }

@@ -32,8 +32,10 @@ pub(crate) struct Decision {
     pub(crate) tags: Vec<String>,
     pub(crate) size: u64,
     pub(crate) pushed: Option<u64>,
-    /// When it was last pulled, where that counts.
+    /// When it was last pulled.
     pub(crate) pulled: Option<u64>,
+    /// Whether it can be pulled.
+    pub(crate) status: String,
     pub(crate) verdict: Verdict,
     pub(crate) reason: String,
 }
@@ -88,8 +90,8 @@ fn decision(image: &StoredImage, kept: &Uses, going: &BTreeMap<String, String>) 
         (None, None) => (Verdict::Keep, "it belongs to no image that could be judged".to_owned()),
     };
     let tags = own_tags(image).cloned().collect();
-    let (digest, pulled) = (image.digest.clone(), image.last_pulled);
-    Decision { digest, tags, size: image.size, pushed: image.pushed, pulled, verdict, reason }
+    let (digest, pulled, status) = (image.digest.clone(), image.last_pulled, image.status.clone());
+    Decision { digest, tags, size: image.size, pushed: image.pushed, pulled, status, verdict, reason }
 }
 
 /// What stays whatever its age, together with all that it belongs to: what is in use, and what says something about an image and was
@@ -156,6 +158,9 @@ fn take_along(contents: &Contents, kept: &Uses, going: &mut BTreeMap<String, Str
 pub(crate) fn spared(config: &Config, decision: &Decision, now: &StoredImage, bound: &Uses) -> Option<String> {
     if let Some(reason) = bound.get(&decision.digest) {
         return Some(format!("since a moment ago, {reason}"));
+    }
+    if now.status != decision.status {
+        return Some(format!("its status was {} a moment ago, and is {}", decision.status, now.status));
     }
     // That the index was read for what it lists counts as a pull.
     if config.keep_pulled_within.is_some() && !now.index && now.last_pulled > decision.pulled {
@@ -548,6 +553,8 @@ pub(crate) mod tests {
         assert_eq!(spared(&image("a", &["v1"], 9), &Uses::new()), None);
         assert!(spared(&image("a", &["v1"], 9), &uses(&["a"])).is_some());
         assert!(spared(&image("a", &["v1", "live"], 9), &Uses::new()).is_some());
+        let restored = StoredImage { status: "ACTIVATING".to_owned(), ..image("a", &["v1"], 9) };
+        assert!(spared(&restored, &Uses::new()).is_some(), "somebody brings it back from the archive");
         let signed = format!("sha256-{}.sig", "a".repeat(64));
         assert_eq!(spared(&image("a", &["v1", &signed], 9), &Uses::new()), None);
     }
