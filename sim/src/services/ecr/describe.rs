@@ -42,9 +42,14 @@ struct ImageFilter {
 
 impl ImageFilter {
     fn wants(&self, image: &Image) -> bool {
-        // The simulator archives no images: all are active.
-        let active = matches!(self.image_status, ImageStatus::Active | ImageStatus::Any);
-        active
+        let status = match self.image_status {
+            ImageStatus::Active => image.archived.is_none(),
+            ImageStatus::Archived => image.archived.is_some(),
+            // An image of the simulator never comes back.
+            ImageStatus::Activating => false,
+            ImageStatus::Any => true,
+        };
+        status
             && match self.tag_status {
                 TagStatus::Tagged => !image.tags.is_empty(),
                 TagStatus::Untagged => image.tags.is_empty(),
@@ -86,6 +91,7 @@ struct ImageDetail {
     artifact_media_type: Option<String>,
     last_recorded_pull_time: Option<Timestamp>,
     image_status: &'static str,
+    last_archived_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,7 +129,8 @@ impl ImageDetail {
             image_manifest_media_type: image.media_type.clone(),
             artifact_media_type: image.artifact_media_type.clone(),
             last_recorded_pull_time: image.pulled,
-            image_status: "ACTIVE",
+            image_status: if image.archived.is_some() { "ARCHIVED" } else { "ACTIVE" },
+            last_archived_at: image.archived,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Event`].
 
-use super::scans;
+use super::{policies, scans};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 
@@ -11,11 +11,14 @@ use crate::ctx::Scope;
 pub(crate) enum Event {
     /// The scan that was started then ends.
     Scanned { repository: String, digest: String, started: Timestamp },
+    /// The lifecycle policy that was put then is applied.
+    Evaluated { repository: String, put: Timestamp },
 }
 
 /// Let it happen.
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Scanned { repository, digest, started } => scans::end(scope, &repository, &digest, started),
+        Event::Evaluated { repository, put } => policies::evaluate(scope, &repository, put),
     }
 }

@@ -17,6 +17,10 @@ pub(crate) fn pullable(world: &World, at: &PlaceKey, image: &str) -> Result<Opti
     match find(world, at, image) {
         NamedImage::Elsewhere => Ok(None),
         NamedImage::Nothing => Err(missing()),
+        NamedImage::Image(found) if found.archived.is_some() => Err(format!(
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: \
+             {image}: the image is archived"
+        )),
         NamedImage::Image(image) => Ok(Some(image.digest.clone())),
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn put(
         size,
         pushed: now,
         pulled: None,
+        archived: None,
         built: origin == Origin::Build,
         scan: None,
     });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lifecycle::LifecyclePolicy;
 use super::seeds::FindingSeed;
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
@@ -96,6 +97,30 @@ pub(super) struct Repository {
     pub(super) tags: Tags,
     pub(super) images: BTreeMap<String, Image>,
     pub(super) scans: ScanBehaviour,
+    pub(super) lifecycle: Option<Held>,
+    #[serde(skip)]
+    pub(super) preview: Option<Preview>,
+}
+
+/// A repository's lifecycle policy.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Held {
+    /// As it was given.
+    pub(super) text: String,
+    #[serde(skip)]
+    pub(super) policy: LifecyclePolicy,
+    pub(super) put: Timestamp,
+    /// When it was last applied.
+    pub(super) evaluated: Option<Timestamp>,
+}
+
+/// What a lifecycle policy would do: told from `ready` on.
+#[derive(Debug, Clone)]
+pub(super) struct Preview {
+    pub(super) text: String,
+    pub(super) policy: LifecyclePolicy,
+    pub(super) ready: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +193,8 @@ pub(super) struct Image {
     pub(super) size: u64,
     pub(super) pushed: Timestamp,
     pub(super) pulled: Option<Timestamp>,
+    /// When a lifecycle policy moved it to the archive, where it is there.
+    pub(super) archived: Option<Timestamp>,
     /// Whether a build of this world pushed it.
     pub(super) built: bool,
     pub(super) scan: Option<Scan>,
@@ -216,6 +243,8 @@ impl Repository {
             tags: Tags::new(),
             images: BTreeMap::new(),
             scans: ScanBehaviour::default(),
+            lifecycle: None,
+            preview: None,
         }
     }
 
