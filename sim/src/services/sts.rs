@@ -50,7 +50,11 @@ pub(crate) struct Session {
     token: String,
     #[serde(rename = "caller")]
     identity: Caller,
+    /// The role's ARN; empty where it is a user's own session.
     role: String,
+    /// The user's key, where it is a user's own session.
+    #[serde(skip)]
+    user_key: Option<String>,
     assumed_by: String,
     /// The session policy, as it was given.
     policy: Option<String>,
@@ -92,6 +96,7 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .open()
         .read("AssumeRole", assume_role)
         .on("{RoleArn}")
+        .read("GetSessionToken", get_session_token)
 }
 
 /// Put the roles of a world file into the world.
@@ -117,8 +122,9 @@ pub(crate) fn session<'w>(world: &'w World, access_key: &str) -> Option<&'w Sess
 
 /// The policies that a caller is bound by, each with its kind in AWS's words. All of them must allow a call.
 pub(crate) fn policies(world: &World, access_key: &str) -> Vec<(&'static str, Policy)> {
-    let of_user = world.access.policy(access_key);
     let session = session(world, access_key);
+    let user_key = session.and_then(|session| session.user_key.as_deref()).unwrap_or(access_key);
+    let of_user = world.access.policy(user_key);
     let of_role = session.and_then(|session| world.sts.roles.get(&session.role)?.permissions.as_ref());
     let of_session = session.and_then(|session| session.limits.as_ref());
     let own = of_user.or(of_role).map(|policy| ("identity-based", policy.clone()));
@@ -260,6 +266,7 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
         limits,
         identity: identity.clone(),
         role: input.role_arn,
+        user_key: None,
         assumed_by: ctx.caller.arn.clone(),
         policy: input.policy,
         policy_arns: input.policy_arns.into_iter().map(|policy| policy.arn).collect(),
@@ -274,6 +281,51 @@ fn assume_role(ctx: &mut Ctx<'_>, input: AssumeRole) -> Result<AssumeRoleOutput,
         packed_policy_size,
         source_identity: input.source_identity,
     })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetSessionToken {
+    duration_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SessionToken {
+    credentials: Credentials,
+}
+
+/// A session of the caller's own: the user's policy bounds it as before.
+fn get_session_token(ctx: &mut Ctx<'_>, input: GetSessionToken) -> Result<SessionToken, AwsError> {
+    if session(ctx.world, &ctx.access_key).is_some() {
+        let message = "Cannot call GetSessionToken with session credentials";
+        return Err(AwsError::new("AccessDenied", message).status(403));
+    }
+    let seconds = input.duration_seconds.unwrap_or(43_200);
+    let (identity, user_key) = (ctx.caller.clone(), ctx.access_key.clone());
+    let expiration = ctx.now() + Duration::from_secs(seconds);
+    let kind = format!("sts/session/{}", identity.arn);
+    let fresh = &mut ctx.scope.world.ids;
+    let access_key_id = format!("ASIA{}", fresh.characters(&kind, ALPHABET, 16));
+    let secret_access_key = fresh.hex(&kind, 40);
+    let session_token = format!("{}{}", fresh.hex(&kind, 64), fresh.hex(&kind, 64));
+    let session = Session {
+        secret: secret_access_key.clone(),
+        token: session_token.clone(),
+        limits: None,
+        assumed_by: identity.arn.clone(),
+        role: String::new(),
+        user_key: Some(user_key),
+        identity,
+        policy: None,
+        policy_arns: Vec::new(),
+        tags: Tags::new(),
+        began: ctx.now(),
+        expires: expiration,
+    };
+    ctx.world.sts.sessions.insert(access_key_id.clone(), session);
+    let credentials = Credentials { access_key_id, secret_access_key, session_token, expiration };
+    Ok(SessionToken { credentials })
 }
 
 fn check_policy(policy: &str) -> Result<Policy, AwsError> {

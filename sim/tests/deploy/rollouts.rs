@@ -264,7 +264,8 @@ async fn a_configuration_alone_starts_no_deployment_and_scaling_neither() -> Out
 async fn a_service_is_made_scaled_to_zero_and_deleted() -> Outcome {
     let world = web("desired-count = 1", "")?;
     let definition = world.register("example.com/api:1").await?;
-    let input = json!({ "cluster": "web", "serviceName": "api", "taskDefinition": definition, "desiredCount": 2, "clientToken": "t" });
+    let input = json!({ "cluster": "web", "serviceName": "api", "taskDefinition": definition, "desiredCount": 2, "clientToken": "t",
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } } });
     let made = world.ecs("CreateService", input.clone()).await?;
     let again = world.ecs("CreateService", input).await?;
     assert_eq!(made["service"]["deployments"][0]["id"], again["service"]["deployments"][0]["id"]);

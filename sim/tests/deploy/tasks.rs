@@ -32,8 +32,8 @@ async fn a_task_without_a_service_runs_once_for_one_token() -> Outcome {
     let crash = "[[task-behaviours]]\nfamily = 'web'\nfrom-revision = 2\ncrash-after = '30s'\nexit-code = 0";
     let world = web("desired-count = 0", crash)?;
     let definition = world.register("example.com/job@sha256:0a1b").await?;
-    let input =
-        json!({ "cluster": "web", "taskDefinition": definition, "startedBy": "nightly", "clientToken": "once" });
+    let input = json!({ "cluster": "web", "taskDefinition": definition, "startedBy": "nightly", "clientToken": "once",
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } } });
     let one = world.ecs("RunTask", input.clone()).await?["tasks"][0]["taskArn"].clone();
     let two = world.ecs("RunTask", input).await?["tasks"][0]["taskArn"].clone();
     assert_eq!(one, two);

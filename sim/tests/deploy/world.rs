@@ -74,7 +74,10 @@ impl World {
     pub(crate) async fn register(&self, image: &str) -> Outcome<String> {
         let app = json!({ "name": "app", "image": image, "memory": 64, "healthCheck": { "command": ["CMD", "true"] } });
         let proxy = json!({ "name": "proxy", "image": "example.com/proxy:1", "memory": 64 });
-        let input = json!({ "family": "web", "containerDefinitions": [app, proxy] });
+        let input = json!({
+            "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+            "containerDefinitions": [app, proxy],
+        });
         let answer = self.ecs("RegisterTaskDefinition", input).await?;
         Ok(answer["taskDefinition"]["taskDefinitionArn"].as_str().ok_or("an ARN")?.to_owned())
     }

@@ -94,6 +94,15 @@ def drive_in(aws, cloudwatch, name):
     names = [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"] + page["CompositeAlarms"]]
     assert first["NextToken"] and names == sorted(names) and len(names) == 4, names
 
+    metric = {"Namespace": "Coverage", "MetricName": "Errors"}
+    found = cloudwatch.list_metrics(**metric, Dimensions=[{"Name": "Service", "Value": name}], RecentlyActive="PT3H")
+    assert found["Metrics"] == [{**metric, "Dimensions": dimensions}], found
+    assert cloudwatch.list_metrics(Namespace="Coverage", Dimensions=[{"Name": "Stage"}])["Metrics"] == []
+    watching = cloudwatch.describe_alarms_for_metric(**metric, Dimensions=dimensions, Statistic="Sum", Period=60)
+    assert [alarm["AlarmName"] for alarm in watching["MetricAlarms"]] == [name], watching
+    assert cloudwatch.describe_alarms_for_metric(**metric, Dimensions=dimensions, Period=300)["MetricAlarms"] == []
+    assert cloudwatch.describe_alarms_for_metric(**metric)["MetricAlarms"] == [], "dimensions are all of a metric's"
+
     if name == "coverage":
         by_query(aws)
         by_cbor(aws)

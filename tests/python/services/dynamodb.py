@@ -14,6 +14,11 @@ def drive(aws):
     aws.refused("ResourceInUseException", dynamodb.create_table, **make)
     assert dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] == keys
     aws.refused("ResourceNotFoundException", dynamodb.describe_table, TableName="absent")
+    dynamodb.create_table(**{**make, "TableName": "coverage-2"})
+    first = dynamodb.list_tables(Limit=1)
+    rest = dynamodb.list_tables(ExclusiveStartTableName=first["LastEvaluatedTableName"])
+    assert first["TableNames"] + rest["TableNames"] == dynamodb.list_tables()["TableNames"], (first, rest)
+    assert "LastEvaluatedTableName" not in rest and "coverage-2" in rest["TableNames"], rest
     walk(dynamodb, table)
     aws.refused("ResourceNotFoundException", dynamodb.get_item, TableName="absent", Key=key("a", "1"))
     other = [{"Put": {"TableName": table, "Item": key("a", "2")}}]

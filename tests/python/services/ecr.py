@@ -24,6 +24,7 @@ def drive(aws):
     images(aws, ecr)
     scans(aws, ecr)
     planted(aws, ecr)
+    lifecycle(aws, ecr)
 
 
 def repositories(aws, ecr):
@@ -193,6 +194,45 @@ def scans(aws, ecr):
 def finished(ecr, repository, image):
     answer = ecr.describe_image_scan_findings(repositoryName=repository, imageId=image)
     return answer if answer["imageScanStatus"]["status"] not in ("IN_PROGRESS", "PENDING") else None
+
+
+def rule(priority, action="expire", **selection):
+    kind = {"type": action, **({"targetStorageClass": "archive"} if action == "transition" else {})}
+    return {"rulePriority": priority, "selection": selection, "action": kind}
+
+
+def lifecycle(aws, ecr):
+    """A repository's lifecycle policy: kept, previewed, and refused where it is none."""
+    name = dict(repositoryName="planted")
+    newest = rule(1, tagStatus="tagged", tagPatternList=["release-*"], countType="imageCountMoreThan", countNumber=2)
+    unused = rule(2, "transition", tagStatus="any", countType="sinceImagePulled", countUnit="days", countNumber=1)
+    text = json.dumps({"rules": [newest, unused]})
+    aws.refused("LifecyclePolicyNotFoundException", ecr.get_lifecycle_policy, **name)
+    aws.refused("LifecyclePolicyNotFoundException", ecr.delete_lifecycle_policy, **name)
+    aws.refused("LifecyclePolicyNotFoundException", ecr.start_lifecycle_policy_preview, **name)
+    aws.refused("LifecyclePolicyPreviewNotFoundException", ecr.get_lifecycle_policy_preview, **name)
+    wrong = json.dumps({"rules": [rule(1, tagStatus="any", countType="sinceImagePulled", countUnit="days", countNumber=1)]})
+    words = aws.refused("InvalidParameterException", ecr.put_lifecycle_policy, **name, lifecyclePolicyText=wrong)
+    assert "sinceImagePulled goes with the action transition" in words, words
+    assert ecr.start_lifecycle_policy_preview(**name, lifecyclePolicyText=text)["status"] == "IN_PROGRESS"
+
+    def previewed():
+        answer = ecr.get_lifecycle_policy_preview(**name)
+        return answer if answer["status"] == "COMPLETE" else None
+
+    preview = aws.until(previewed)
+    gone = [result["imageTags"] for result in preview["previewResults"] if result["action"]["type"] == "EXPIRE"]
+    assert sorted(gone) == [["release-1"], ["release-2"], ["release-3"]], preview
+    assert preview["summary"]["expiringImageTotalCount"] == 3, preview["summary"]
+    archived = [result for result in preview["previewResults"] if result["action"]["type"] == "TRANSITION"]
+    assert all(result["action"]["targetStorageClass"] == "ARCHIVE" for result in archived) and len(archived) == 1, archived
+    untagged = ecr.get_lifecycle_policy_preview(**name, filter={"tagStatus": "UNTAGGED"})["previewResults"]
+    assert [result["appliedRulePriority"] for result in untagged] == [2], untagged
+
+    ecr.put_lifecycle_policy(**name, lifecyclePolicyText=text)
+    assert ecr.get_lifecycle_policy(**name)["lifecyclePolicyText"] == text
+    # The world's clock runs fast, and a policy is applied within a day: nothing waits for that here.
+    assert ecr.delete_lifecycle_policy(**name)["lifecyclePolicyText"] == text
 
 
 def planted(aws, ecr):

@@ -5,7 +5,9 @@ def drive(aws):
     ecs = aws.client("ecs")
     clusters(aws, ecs)
     definitions(aws, ecs)
+    registrations(aws, ecs)
     tasks(aws, ecs)
+    on_fargate(aws, ecs)
     services(aws, ecs)
     deployments(aws, ecs)
 
@@ -73,6 +75,93 @@ def definitions(aws, ecs):
         containerDefinitions=[{"name": "app", "image": "x"}],
     )
     assert "At least one of 'memory' or 'memoryReservation'" in words, words
+
+
+FARGATE = dict(family="sized", requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512")
+NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}}
+
+
+def registrations(aws, ecs):
+    """What ECS refuses to register, and what it fills in."""
+    def refused(words, **changes):
+        message = aws.refused("ClientException", ecs.register_task_definition, **{
+            **FARGATE, "containerDefinitions": [container()], **changes,
+        })
+        assert words in message, message
+
+    refused("No Fargate configuration exists for given values: 256 CPU, 4096 memory", memory="4096")
+    refused("Fargate only supports network mode 'awsvpc'", networkMode="bridge")
+    ours = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/planted:v1"
+    refused("execution role ARN to support ECR images", containerDefinitions=[container(ours)])
+    logs = {"logDriver": "awslogs", "options": {"awslogs-group": "a", "awslogs-region": "b"}}
+    refused("to support log driver awslogs", containerDefinitions=[container(logConfiguration=logs)])
+    refused("container secrets", containerDefinitions=[container(secrets=[{"name": "A", "valueFrom": "a"}])])
+    refused("do not support privileged", containerDefinitions=[container(privileged=True)])
+    refused("sourcePath", volumes=[{"name": "data", "host": {"sourcePath": "/data"}}])
+    refused("Unknown volume 'data'", containerDefinitions=[
+        container(mountPoints=[{"sourceVolume": "data", "containerPath": "/data"}]),
+    ])
+    refused("Unknown container 'other'", containerDefinitions=[
+        container(dependsOn=[{"containerName": "other", "condition": "START"}]),
+    ])
+    refused("at least 6 MiB", containerDefinitions=[{**container(), "memory": 4}])
+    answer = ecs.register_task_definition(
+        **{**FARGATE, "cpu": ".25 vCPU", "memory": "1GB"},
+        containerDefinitions=[container(portMappings=[{"containerPort": 80}])],
+    )["taskDefinition"]
+    assert answer["compatibilities"] == ["EC2", "FARGATE"] and answer["cpu"] == "256" and answer["memory"] == "1024", answer
+    ports = answer["containerDefinitions"][0]["portMappings"]
+    assert ports == [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}], ports
+
+
+def on_fargate(aws, ecs):
+    """What a task on Fargate shows of its machine and network, and how capacity providers are chosen."""
+    asked = dict(cluster="coverage", taskDefinition="sized", networkConfiguration=NETWORK)
+    aws.refused("InvalidParameterException", ecs.run_task, **asked, launchType="FARGATE", capacityProviderStrategy=[
+        {"capacityProvider": "FARGATE_SPOT", "weight": 1},
+    ])
+    aws.refused("InvalidParameterException", ecs.run_task, **asked, capacityProviderStrategy=[
+        {"capacityProvider": "nobodys", "weight": 1},
+    ])
+    aws.refused("InvalidParameterException", ecs.run_task, **asked, launchType="FARGATE", referenceId="nobody-does-this")
+    aws.refused("InvalidParameterException", ecs.run_task, **{**asked, "taskDefinition": "coverage"}, launchType="FARGATE")
+    task = ecs.run_task(
+        **asked, launchType="FARGATE", enableExecuteCommand=True, enableECSManagedTags=True,
+    )["tasks"][0]
+    assert task["platformVersion"] == "1.4.0" and task["platformFamily"] == "Linux", task
+    assert task["attachments"][0]["status"] == "PRECREATED" and task["enableExecuteCommand"] is True, task
+    assert {"key": "aws:ecs:clusterName", "value": "coverage"} in task["tags"], task
+
+    def found():
+        return ecs.describe_tasks(cluster="coverage", tasks=[task["taskArn"]])["tasks"][0]
+
+    aws.until(lambda: found()["lastStatus"] == "RUNNING")
+    attachment = found()["attachments"][0]
+    details = {detail["name"]: detail["value"] for detail in attachment["details"]}
+    assert attachment["type"] == "ElasticNetworkInterface" and attachment["status"] == "ATTACHED", attachment
+    assert details["subnetId"] == "subnet-1" and details["networkInterfaceId"].startswith("eni-"), details
+    interface = found()["containers"][0]["networkInterfaces"][0]
+    assert interface == {"attachmentId": attachment["id"], "privateIpv4Address": details["privateIPv4Address"]}, interface
+
+    spot = dict(cluster="coverage", serviceName="spot", taskDefinition="sized", networkConfiguration=NETWORK)
+    made = ecs.create_service(**spot, launchType="FARGATE", desiredCount=1)["service"]
+    assert made["platformVersion"] == "LATEST" and made["platformFamily"] == "Linux", made
+    assert made["deployments"][0]["platformVersion"] == "1.4.0", made
+    strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
+    changed = ecs.update_service(cluster="coverage", service="spot", capacityProviderStrategy=strategy)["service"]
+    assert changed["deployments"][0]["id"] == made["deployments"][0]["id"], "a strategy's change starts no deployment"
+    assert "launchType" not in changed and changed["capacityProviderStrategy"] == strategy, changed
+    ecs.update_service(cluster="coverage", service="spot", desiredCount=2)
+
+    def providers():
+        arns = ecs.list_tasks(cluster="coverage", serviceName="spot")["taskArns"]
+        tasks = ecs.describe_tasks(cluster="coverage", tasks=arns)["tasks"] if arns else []
+        return sorted(task.get("capacityProviderName", "") for task in tasks)
+
+    aws.until(lambda: providers() == ["", "FARGATE_SPOT"])
+    aws.refused("InvalidParameterException", ecs.create_service, **{**spot, "serviceName": "other"}, role="nobody-reads-this")
+    ecs.delete_service(cluster="coverage", service="spot", force=True)
+    ecs.stop_task(cluster="coverage", task=task["taskArn"])
 
 
 def tasks(aws, ecs):
@@ -161,7 +250,10 @@ def deployments(aws, ecs):
 
     def deploy(image, **configuration):
         containers = [container(image, healthCheck={"command": ["CMD", "true"]})]
-        definition = ecs.register_task_definition(family="web", containerDefinitions=containers)["taskDefinition"]
+        definition = ecs.register_task_definition(
+            family="web", containerDefinitions=containers, requiresCompatibilities=["FARGATE"], networkMode="awsvpc",
+            cpu="256", memory="0.5 GB",
+        )["taskDefinition"]
         answer = ecs.update_service(
             cluster="web", service="web", taskDefinition=definition["taskDefinitionArn"],
             deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}, **configuration},

@@ -72,6 +72,14 @@ def drive(aws):
     assert len(pages) == 3 and sorted(names) == [f"many/{n}" for n in range(5)], names
     aws.refused("InvalidNextTokenException", secrets.list_secrets, NextToken="nonsense")
 
+    versions = secrets.list_secret_version_ids(SecretId="app/db")
+    found = {version["VersionId"]: version["VersionStages"] for version in versions["Versions"]}
+    assert found == secrets.describe_secret(SecretId="app/db")["VersionIdsToStages"] and len(found) > 1, found
+    first = secrets.list_secret_version_ids(SecretId="app/db", MaxResults=1)
+    assert len(first["Versions"]) == 1 and first["NextToken"], first
+    aws.refused("ResourceNotFoundException", secrets.list_secret_version_ids, SecretId="absent")
+    aws.refused("InvalidNextTokenException", secrets.list_secret_version_ids, SecretId="app/db", NextToken="nonsense")
+
     gone = secrets.delete_secret(SecretId="app/db", RecoveryWindowInDays=7)
     aws.refused("InvalidRequestException", secrets.get_secret_value, SecretId="app/db")
     aws.refused("InvalidRequestException", secrets.create_secret, Name="app/db", SecretString="x")

@@ -53,4 +53,10 @@ def drive(aws):
     aws.refused("MalformedInput", sts.assume_role, RoleArn=role, RoleSessionName="kiln-1", DurationSeconds="soon")
     aws.refused("ValidationError", sts.assume_role, RoleArn="nonsense", RoleSessionName="kiln-1")
     aws.refused("MalformedPolicyDocument", sts.assume_role, RoleArn=role, RoleSessionName="kiln-1", Policy="{")
-    aws.refused("InvalidAction", sts.get_session_token)
+    aws.refused("InvalidAction", sts.get_federation_token, Name="kiln")
+
+    own = sts.get_session_token(DurationSeconds=900)["Credentials"]
+    keys = own["AccessKeyId"], own["SecretAccessKey"], own["SessionToken"]
+    session = aws.client("sts", *keys)
+    assert session.get_caller_identity()["Arn"] == sts.get_caller_identity()["Arn"], session.get_caller_identity()
+    aws.refused("AccessDenied", session.get_session_token)

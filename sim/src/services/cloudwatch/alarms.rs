@@ -376,7 +376,7 @@ pub(super) struct Alarms {
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "PascalCase")]
-struct DescribedAlarm {
+pub(super) struct DescribedAlarm {
     alarm_name: String,
     alarm_arn: String,
     alarm_description: Option<String>,
@@ -408,7 +408,7 @@ struct DescribedAlarm {
 }
 
 impl DescribedAlarm {
-    fn of(alarm: &Alarm) -> Self {
+    pub(super) fn of(alarm: &Alarm) -> Self {
         let mut described = DescribedAlarm {
             alarm_name: alarm.name.clone(),
             alarm_arn: alarm.arn.clone(),

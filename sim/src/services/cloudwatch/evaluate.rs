@@ -71,6 +71,15 @@ pub(super) struct Condition {
     pub(super) missing: Option<MissingData>,
 }
 
+/// A period that has data.
+#[derive(Debug, Clone, Copy)]
+struct RealPoint {
+    at: Timestamp,
+    /// How many periods ago, from 1: the newest one.
+    age: usize,
+    value: f64,
+}
+
 /// What an evaluation found.
 #[derive(Debug, PartialEq)]
 pub(super) struct Evaluation {
@@ -100,31 +109,54 @@ impl Condition {
     /// Judge points, oldest first. A period without data is filled in only where too few others have data.
     pub(super) fn judge(&self, points: &[(Timestamp, Option<f64>)], now: Timestamp) -> Option<Evaluation> {
         let wanted = self.datapoints_to_alarm.unwrap_or(self.evaluation_periods);
-        let missing = self.missing.unwrap_or_default();
-        let real: Vec<(Timestamp, f64)> = points
+        let real: Vec<RealPoint> = points
             .iter()
             .rev()
-            .filter_map(|(at, value)| Some((*at, (*value)?)))
+            .zip(1..)
+            .filter_map(|((at, value), age)| Some(RealPoint { at: *at, age, value: (*value)? }))
             .take(self.evaluation_periods)
             .collect();
-        let breaching = real.iter().filter(|(_, value)| self.comparison.holds(*value, self.threshold)).count();
-        let unknown = self.evaluation_periods - real.len();
-        let state = match missing {
-            MissingData::Breaching if breaching + unknown >= wanted => Some(AlarmState::Alarm),
-            MissingData::Breaching => Some(AlarmState::Ok),
-            MissingData::NotBreaching if breaching >= wanted => Some(AlarmState::Alarm),
-            MissingData::NotBreaching => Some(AlarmState::Ok),
-            MissingData::Ignore if breaching >= wanted => Some(AlarmState::Alarm),
-            MissingData::Ignore if breaching + unknown < wanted => Some(AlarmState::Ok),
-            MissingData::Ignore => None,
-            MissingData::Missing if real.is_empty() => Some(AlarmState::InsufficientData),
-            MissingData::Missing if breaching >= wanted.min(real.len()) => Some(AlarmState::Alarm),
-            MissingData::Missing => Some(AlarmState::Ok),
-        }?;
+        let state = self.state(&real, wanted)?;
         Some(Evaluation { state, reason: self.reason(state, &real, wanted), data: self.data(&real, now) })
     }
 
-    fn reason(&self, state: AlarmState, real: &[(Timestamp, f64)], wanted: usize) -> String {
+    /// The state that real points, newest first, make of the alarm. None: it stays as it is.
+    fn state(&self, real: &[RealPoint], wanted: usize) -> Option<AlarmState> {
+        let breaches = |point: &&RealPoint| self.comparison.holds(point.value, self.threshold);
+        let breaching = real.iter().filter(breaches).count();
+        let unknown = self.evaluation_periods - real.len();
+        let missing = self.missing_data();
+        if breaching >= wanted || (breaching + unknown >= wanted && missing == MissingData::Breaching) {
+            return Some(AlarmState::Alarm);
+        }
+        if breaching + unknown < wanted || missing == MissingData::NotBreaching {
+            return Some(AlarmState::Ok);
+        }
+        // What has no data decides, and is neither good nor bad.
+        let keeps = missing == MissingData::Ignore;
+        if real.is_empty() {
+            return (!keeps).then_some(AlarmState::InsufficientData);
+        }
+        let since_oldest = real.iter().rposition(|point| breaches(&point)).and_then(|oldest| real.get(..=oldest));
+        match since_oldest {
+            // Fewer points than it takes, and all breach since the oldest one that does: AWS waits until that one is as
+            // old as the alarm takes points, and then holds it for enough.
+            Some(since) if real.len() < wanted && since.iter().all(|point| breaches(&point)) => {
+                let old_enough = since.last().is_some_and(|oldest| oldest.age >= wanted);
+                let state = if old_enough { AlarmState::Alarm } else { AlarmState::Ok };
+                (!keeps).then_some(state)
+            }
+            Some(_) | None => Some(AlarmState::Ok),
+        }
+    }
+
+    /// What a period without data counts as: metrics of DynamoDB have a default of their own.
+    fn missing_data(&self) -> MissingData {
+        let of_dynamodb = self.series.as_ref().is_some_and(|series| series.metric.namespace == "AWS/DynamoDB");
+        self.missing.unwrap_or(if of_dynamodb { MissingData::Ignore } else { MissingData::Missing })
+    }
+
+    fn reason(&self, state: AlarmState, real: &[RealPoint], wanted: usize) -> String {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         let (periods, comparison, threshold) = (self.evaluation_periods, self.comparison.words(), self.threshold);
         if state == AlarmState::InsufficientData {
@@ -142,9 +174,9 @@ impl Condition {
             );
         }
         let breaches = |value: f64| self.comparison.holds(value, threshold);
-        let shown: Vec<&(Timestamp, f64)> =
-            real.iter().filter(|(_, value)| breaches(*value) == (state == AlarmState::Alarm)).collect();
-        let values: Vec<String> = shown.iter().map(|(at, value)| format!("{value:?} ({at})")).collect();
+        let shown: Vec<&RealPoint> =
+            real.iter().filter(|point| breaches(point.value) == (state == AlarmState::Alarm)).collect();
+        let values: Vec<String> = shown.iter().map(|point| format!("{:?} ({})", point.value, point.at)).collect();
         let not = if state == AlarmState::Alarm { "" } else { "not " };
         let (transition, needed) = match state {
             AlarmState::Alarm => ("OK -> ALARM", wanted),
@@ -162,13 +194,13 @@ impl Condition {
         reason.chars().take(1023).collect()
     }
 
-    fn data(&self, real: &[(Timestamp, f64)], now: Timestamp) -> String {
+    fn data(&self, real: &[RealPoint], now: Timestamp) -> String {
         let series = self.series.as_ref();
-        let values: Vec<f64> = real.iter().rev().map(|(_, value)| *value).collect();
+        let values: Vec<f64> = real.iter().rev().map(|point| point.value).collect();
         json!({
             "version": "1.0",
             "queryDate": now.to_string(),
-            "startDate": real.last().map(|(at, _)| at.to_string()),
+            "startDate": real.last().map(|point| point.at.to_string()),
             "statistic": self.statistic.as_ref().map(|(statistic, _)| statistic),
             "period": series.map(|series| series.period / 1000),
             "recentDatapoints": values,
@@ -180,6 +212,7 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{MetricKey, Statistic};
     use super::*;
 
     fn condition(wanted: usize, periods: usize, missing: MissingData) -> Condition {
@@ -213,22 +246,49 @@ mod tests {
             .map(|missing| condition(missing).judge(&points, Timestamp(300_000)).map(|verdict| verdict.state))
     }
 
+    /// All 52 cells: the ten rows of the guide's two tables, and what its text says of three more.
     #[test]
     fn missing_data_is_treated_as_the_guide_says() {
-        use AlarmState::{Alarm, InsufficientData, Ok};
-        let three = |missing| condition(3, 3, missing);
-        for (points, expected) in [
-            ("0-X-X", [Some(Ok), Some(Ok), Some(Ok), Some(Ok)]),
-            ("----0", [Some(Ok), Some(Ok), Some(Ok), Some(Ok)]),
-            ("-----", [Some(InsufficientData), None, Some(Alarm), Some(Ok)]),
-            ("0XX-X", [Some(Alarm), Some(Alarm), Some(Alarm), Some(Alarm)]),
-            ("--X--", [Some(Alarm), None, Some(Alarm), Some(Ok)]),
+        const OK: Option<AlarmState> = Some(AlarmState::Ok);
+        const ALARM: Option<AlarmState> = Some(AlarmState::Alarm);
+        const INSUFFICIENT: Option<AlarmState> = Some(AlarmState::InsufficientData);
+        const KEPT: Option<AlarmState> = None;
+        // The columns: missing, ignore, breaching, notBreaching.
+        for (wanted, points, expected) in [
+            (3, "0-X-X", [OK, OK, OK, OK]),
+            (3, "0----", [OK, OK, OK, OK]),
+            (3, "-----", [INSUFFICIENT, KEPT, ALARM, OK]),
+            (3, "0XX-X", [ALARM, ALARM, ALARM, ALARM]),
+            (3, "--X--", [ALARM, KEPT, ALARM, OK]),
+            (2, "0-X-X", [ALARM, ALARM, ALARM, ALARM]),
+            (2, "00X0X", [ALARM, ALARM, ALARM, ALARM]),
+            (2, "0-X--", [OK, OK, ALARM, OK]),
+            (2, "----0", [OK, OK, ALARM, OK]),
+            (2, "---X-", [ALARM, KEPT, ALARM, OK]),
+            (3, "----X", [OK, KEPT, ALARM, OK]),
+            (3, "---X-", [OK, KEPT, ALARM, OK]),
+            (2, "----X", [OK, KEPT, ALARM, OK]),
         ] {
-            assert_eq!(states(three, points), expected, "{points}");
+            let of = |missing| condition(wanted, 3, missing);
+            assert_eq!(states(of, points), expected, "{wanted} of 3: {points}");
         }
-        let two = |missing| condition(2, 3, missing);
-        assert_eq!(states(two, "00X0X"), [Some(Alarm); 4]);
-        assert_eq!(states(two, "XXX00"), [Some(Ok); 4]);
+        assert_eq!(states(|missing| condition(2, 3, missing), "XXX00"), [OK; 4]);
+    }
+
+    #[test]
+    fn metrics_of_dynamodb_keep_the_state_where_nothing_is_said_of_missing_data() {
+        let metric = |namespace: &str| MetricKey {
+            namespace: namespace.to_owned(),
+            name: "ThrottledRequests".to_owned(),
+            dimensions: std::collections::BTreeMap::new(),
+        };
+        let states = ["AWS/DynamoDB", "Web"].map(|namespace| {
+            let statistic = Statistic::Sum;
+            let series = Series { metric: metric(namespace), statistic, period: 60_000, unit: None };
+            let condition = Condition { series: Some(series), missing: None, ..condition(1, 1, MissingData::Missing) };
+            condition.judge(&[(Timestamp(0), None)], Timestamp(60_000)).map(|verdict| verdict.state)
+        });
+        assert_eq!(states, [None, Some(AlarmState::InsufficientData)]);
     }
 
     #[test]

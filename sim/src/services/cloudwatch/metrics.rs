@@ -61,11 +61,18 @@ pub(super) struct MetricStat {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metric {
+pub(super) struct Metric {
     namespace: String,
     metric_name: String,
     #[serde(default)]
     dimensions: Vec<Dimension>,
+}
+
+impl Metric {
+    pub(super) fn of(key: &MetricKey) -> Self {
+        let dimensions = Dimension::list(&key.dimensions);
+        Self { namespace: key.namespace.clone(), metric_name: key.name.clone(), dimensions }
+    }
 }
 
 impl MetricStat {

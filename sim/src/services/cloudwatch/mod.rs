@@ -6,6 +6,7 @@ mod composite;
 mod evaluate;
 mod events;
 mod history;
+mod listing;
 mod metrics;
 mod operations;
 mod samples;

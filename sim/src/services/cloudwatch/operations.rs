@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`]. Today's SDKs speak CBOR with it, older ones JSON or Query.
 
-use super::{alarms, history, metrics};
+use super::{alarms, history, listing, metrics};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -29,4 +29,6 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on("alarm:{AlarmName}")
         .write("PutMetricData", metrics::put_metric_data)
         .read("GetMetricData", metrics::get_metric_data)
+        .read("ListMetrics", listing::list_metrics)
+        .read("DescribeAlarmsForMetric", listing::describe_alarms_for_metric)
 }

@@ -3,6 +3,7 @@
 //! The main types are [`Samples`] and [`Statistic`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,10 +23,16 @@ pub(super) struct MetricKey {
     pub(super) dimensions: BTreeMap<String, String>,
 }
 
+impl fmt::Display for MetricKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dimensions: Vec<String> = self.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        write!(formatter, "{}/{} {}", self.namespace, self.name, dimensions.join(","))
+    }
+}
+
 impl Serialize for MetricKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let dimensions: Vec<String> = self.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        serializer.collect_str(&format_args!("{}/{} {}", self.namespace, self.name, dimensions.join(",")))
+        serializer.collect_str(self)
     }
 }
 
@@ -52,6 +59,11 @@ impl Samples {
         let oldest = now.before(KEPT);
         samples.retain(|kept| kept.at >= oldest);
         samples.push(sample);
+    }
+
+    /// Every series that has samples.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &MetricKey> {
+        self.0.keys()
     }
 
     /// The instant of the newest sample.

@@ -3,7 +3,7 @@
 //! The main function is [`service`].
 
 use super::items::{delete_item, get_item, put_item, query};
-use super::tables::{create_table, describe_table};
+use super::tables::{create_table, describe_table, list_tables};
 use super::transactions::transact_write_items;
 use crate::service::Service;
 use crate::services::ServiceId;
@@ -17,6 +17,7 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on(TABLE)
         .read("DescribeTable", describe_table)
         .on(TABLE)
+        .read("ListTables", list_tables)
         .read("GetItem", get_item)
         .on(TABLE)
         .write("PutItem", put_item)

@@ -97,6 +97,34 @@ pub(super) fn describe_table(ctx: &mut Ctx<'_>, input: DescribeTable) -> Result<
     Ok(DescribedTable { table: description(table) })
 }
 
+/// A page of names.
+const NAMES: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListTables {
+    exclusive_start_table_name: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TableNames {
+    table_names: Vec<String>,
+    last_evaluated_table_name: Option<String>,
+}
+
+pub(super) fn list_tables(ctx: &mut Ctx<'_>, input: ListTables) -> Result<TableNames, AwsError> {
+    let size = input.limit.unwrap_or(NAMES).clamp(1, NAMES).min(ctx.world.page_size);
+    let names = ctx.place().dynamodb.tables.keys();
+    let after = |name: &&String| input.exclusive_start_table_name.as_ref().is_none_or(|start| *name > start);
+    let mut table_names: Vec<String> = names.filter(after).take(size.saturating_add(1)).cloned().collect();
+    let more = table_names.len() > size;
+    table_names.truncate(size);
+    let last_evaluated_table_name = table_names.last().filter(|_| more).cloned();
+    Ok(TableNames { table_names, last_evaluated_table_name })
+}
+
 fn description(table: &Table) -> TableDescription {
     let keys = || std::iter::once(&table.partition_key).chain(&table.sort_key);
     let kinds = ["HASH", "RANGE"];

@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Event`].
 
-use super::{scans, storage};
+use super::{policies, scans, storage};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 
@@ -13,6 +13,8 @@ pub(crate) enum Event {
     Scanned { repository: String, digest: String, started: Timestamp },
     /// An image is back from the archive.
     Activated { repository: String, digest: String },
+    /// The lifecycle policy that was put then is applied.
+    Evaluated { repository: String, put: Timestamp },
 }
 
 /// Let it happen.
@@ -20,5 +22,6 @@ pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Scanned { repository, digest, started } => scans::end(scope, &repository, &digest, started),
         Event::Activated { repository, digest } => storage::activated(scope, &repository, &digest),
+        Event::Evaluated { repository, put } => policies::evaluate(scope, &repository, put),
     }
 }

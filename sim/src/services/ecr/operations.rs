@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`].
 
-use super::{delete, describe, findings, images, registry, repositories, scans, storage};
+use super::{delete, describe, findings, images, policies, registry, repositories, scans, storage};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -38,6 +38,16 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on("repository/{repositoryNames[]}")
         .read("GetAuthorizationToken", registry::get_authorization_token)
         .write("StartImageScan", scans::start_image_scan)
+        .on("repository/{repositoryName}")
+        .write("PutLifecyclePolicy", policies::put_lifecycle_policy)
+        .on("repository/{repositoryName}")
+        .read("GetLifecyclePolicy", policies::get_lifecycle_policy)
+        .on("repository/{repositoryName}")
+        .write("DeleteLifecyclePolicy", policies::delete_lifecycle_policy)
+        .on("repository/{repositoryName}")
+        .write("StartLifecyclePolicyPreview", policies::start_lifecycle_policy_preview)
+        .on("repository/{repositoryName}")
+        .read("GetLifecyclePolicyPreview", policies::get_lifecycle_policy_preview)
         .on("repository/{repositoryName}")
         .read("DescribeImageScanFindings", findings::describe_image_scan_findings)
         .on("repository/{repositoryName}")

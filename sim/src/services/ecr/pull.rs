@@ -17,6 +17,10 @@ pub(crate) fn pullable(world: &World, at: &PlaceKey, image: &str) -> Result<Opti
     match find(world, at, image) {
         NamedImage::Elsewhere => Ok(None),
         NamedImage::Nothing => Err(missing()),
+        NamedImage::Image(found) if found.storage.status != ImageStatus::Active => Err(format!(
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: \
+             {image}: the image is archived"
+        )),
         NamedImage::Image(image) => Ok(Some(image.digest.clone())),
     }
 }
@@ -45,8 +49,7 @@ fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> NamedImage<'w> {
     let (repository, id) = parse(name);
     let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
     let image = repository.and_then(|repository| repository.image(&id));
-    // What is archived cannot be pulled.
-    image.filter(|image| image.storage.status == ImageStatus::Active).map_or(NamedImage::Nothing, NamedImage::Image)
+    image.map_or(NamedImage::Nothing, NamedImage::Image)
 }
 
 /// `NAME`, `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`, of which the digest counts; the tag is `latest` where neither

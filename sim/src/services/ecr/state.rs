@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lifecycle::LifecyclePolicy;
 use super::seeds::FindingSeed;
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
@@ -96,6 +97,30 @@ pub(super) struct Repository {
     pub(super) tags: Tags,
     pub(super) images: BTreeMap<String, Image>,
     pub(super) scans: ScanBehaviour,
+    pub(super) lifecycle: Option<Held>,
+    #[serde(skip)]
+    pub(super) preview: Option<Preview>,
+}
+
+/// A repository's lifecycle policy.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Held {
+    /// As it was given.
+    pub(super) text: String,
+    #[serde(skip)]
+    pub(super) policy: LifecyclePolicy,
+    pub(super) put: Timestamp,
+    /// When it was last applied.
+    pub(super) evaluated: Option<Timestamp>,
+}
+
+/// What a lifecycle policy would do: told from `ready` on.
+#[derive(Debug, Clone)]
+pub(super) struct Preview {
+    pub(super) text: String,
+    pub(super) policy: LifecyclePolicy,
+    pub(super) ready: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +211,13 @@ pub(super) struct Storage {
     pub(super) activated: Option<Timestamp>,
 }
 
+impl Storage {
+    /// Whether it is there now.
+    pub(super) fn is_archived(&self) -> bool {
+        self.status == ImageStatus::Archived
+    }
+}
+
 /// What can be done with an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -239,6 +271,8 @@ impl Repository {
             tags: Tags::new(),
             images: BTreeMap::new(),
             scans: ScanBehaviour::default(),
+            lifecycle: None,
+            preview: None,
         }
     }
 

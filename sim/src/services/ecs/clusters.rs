@@ -36,6 +36,10 @@ pub(super) fn create_cluster(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
             .map_err(|error| AwsError::new("SerializationException", format!("tags: {error}")))?,
     };
     let tags = ResourceTags::checked(tags)?;
+    let given = ["clusterName"].into_iter().chain(SETTINGS).collect::<Vec<_>>();
+    if let Some(unread) = input.keys().find(|name| !given.contains(&name.as_str())) {
+        return Err(invalid(format!("the simulator's clusters do not do {unread}")));
+    }
     // A cluster that is there already is answered as it is.
     if let Some(existing) = ctx.scope.place().ecs.clusters.get(&name).filter(|cluster| cluster.active) {
         let cluster = existing.described(true);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::registration::compatibilities;
 use super::state::is_foreign;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
@@ -80,7 +81,7 @@ impl TaskDefinition {
                 container.entry("essential").or_insert(Value::Bool(true));
             }
         }
-        let compatible = described.get("requiresCompatibilities").cloned().unwrap_or_else(|| json!(["EC2"]));
+        let compatible = json!(compatibilities(&self.document));
         let status = if self.active { "ACTIVE" } else { "INACTIVE" };
         for (name, value) in [
             ("taskDefinitionArn", json!(self.arn)),

@@ -2,12 +2,11 @@
 //!
 //! The main function is [`register_task_definition`].
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::definition::{TaskDefinition, register, resolve};
+use super::registration::{self, client};
 use super::state::invalid;
 use super::tags::ResourceTags;
 use crate::ctx::Ctx;
@@ -35,10 +34,6 @@ pub(super) struct Registered {
     tags: Option<Vec<SmallTag>>,
 }
 
-fn client(message: impl Into<String>) -> AwsError {
-    AwsError::new("ClientException", message)
-}
-
 pub(super) fn register_task_definition(
     ctx: &mut Ctx<'_>,
     mut document: Map<String, Value>,
@@ -55,7 +50,8 @@ pub(super) fn register_task_definition(
         _ => return Err(client("Family should not be null or empty.")),
     };
     check_family(&family)?;
-    check_containers(&document)?;
+    registration::check(&document)?;
+    registration::fill(&mut document);
     let caller = ctx.caller.arn.clone();
     let definition = register(ctx, &family, document, tags, caller);
     ctx.touch(definition.arn.clone());
@@ -69,48 +65,6 @@ fn check_family(family: &str) -> Result<(), AwsError> {
         return Ok(());
     }
     Err(client("Family contains invalid characters."))
-}
-
-fn check_containers(document: &Map<String, Value>) -> Result<(), AwsError> {
-    let containers = match document.get("containerDefinitions") {
-        Some(Value::Array(containers)) if !containers.is_empty() => containers,
-        _ => return Err(client("Container list cannot be empty.")),
-    };
-    let text =
-        |container: &'_ Value, field: &str| container.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut names = BTreeSet::new();
-    let mut essential = false;
-    for container in containers {
-        let (name, image) = (text(container, "name"), text(container, "image"));
-        if name.is_empty() {
-            return Err(client("Container.name should not be null or empty."));
-        }
-        if image.is_empty() {
-            return Err(client("Container.image should not be null or empty."));
-        }
-        let memory = [container.get("memory"), container.get("memoryReservation"), document.get("memory")];
-        if memory.into_iter().all(|memory| memory.is_none()) {
-            return Err(client(format!(
-                "Invalid setting for container '{name}'. At least one of 'memory' or 'memoryReservation' must be specified."
-            )));
-        }
-        essential |= container.get("essential").and_then(Value::as_bool).unwrap_or(true);
-        if !names.insert(name) {
-            return Err(client("Container definition names must be unique."));
-        }
-    }
-    if !essential {
-        return Err(client("Invalid 'essential' setting. At least one container must be essential."));
-    }
-    let fargate = document.get("requiresCompatibilities").and_then(Value::as_array);
-    let fargate = fargate.is_some_and(|kinds| kinds.iter().any(|kind| kind == "FARGATE"));
-    if fargate && (document.get("cpu").is_none() || document.get("memory").is_none()) {
-        return Err(client("Fargate requires that 'cpu' and 'memory' be defined at the task level."));
-    }
-    if fargate && document.get("networkMode").is_none_or(|mode| mode != "awsvpc") {
-        return Err(client("Fargate only supports network mode 'awsvpc'."));
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -5,17 +5,18 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::behaviour::fate;
 use super::definition::TaskDefinition;
 use super::events::Event;
 use super::image;
+use super::network::Interface;
 use super::reconcile::reconcile;
 use super::rollout::{task_failed, task_ready};
-use super::service::say;
+use super::service::{FARGATE, launch_type, say};
 use super::state::ServiceKey;
-use super::task::{Container, ContainerStatus, Health, StopCode, Task, TaskPhase, Times, Timings};
+use super::task::{Container, ContainerStatus, Health, Platform, StopCode, Task, TaskPhase, Times, Timings};
 use super::words;
 use crate::ctx::Scope;
 use crate::tags::Tags;
@@ -51,7 +52,9 @@ pub(super) struct NewTask {
     pub(super) group: String,
     pub(super) started_by: Option<String>,
     pub(super) balanced: bool,
-    pub(super) launch_type: String,
+    /// What its caller or its service gives: launch type, platform, network.
+    pub(super) settings: Map<String, Value>,
+    pub(super) capacity_provider: Option<String>,
     pub(super) overrides: Value,
     pub(super) tags: Tags,
     pub(super) timings: Timings,
@@ -92,6 +95,7 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
             memory: container.memory,
         });
     }
+    let launch_type = launch_type(&new.settings, new.capacity_provider.as_deref());
     let text = |field: &str| new.definition.document.get(field).and_then(Value::as_str).map(str::to_owned);
     // The zones of a region are used in turn, as near as chance does it.
     let zone = if id.bytes().next().is_some_and(|first| first % 2 == 0) { "a" } else { "b" };
@@ -103,8 +107,6 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
         deployment: new.deployment,
         cpu: text("cpu"),
         memory: text("memory"),
-        definition: new.definition.arn,
-        family: new.definition.family,
         group: new.group,
         started_by: new.started_by,
         phase: TaskPhase::Provisioning,
@@ -115,13 +117,19 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
         times: Times { created: scope.now(), ..Times::default() },
         stop_code: None,
         stopped_reason: None,
-        launch_type: new.launch_type,
+        platform: (launch_type == FARGATE).then(|| Platform::of(&new.definition.document, &new.settings)),
+        interface: Interface::of(&id, &new.definition.document, &new.settings, &scope.at.region),
+        capacity_provider: new.capacity_provider,
+        execute_command: new.settings.get("enableExecuteCommand").and_then(Value::as_bool).unwrap_or(false),
+        launch_type,
         overrides: if new.overrides.is_null() { json!({ "containerOverrides": [] }) } else { new.overrides },
         tags: new.tags,
         zone: format!("{}{zone}", scope.at.region),
         version: 1,
         fate: super::behaviour::Fate::default(),
         timings: new.timings,
+        definition: new.definition.arn,
+        family: new.definition.family,
     };
     if let Some(cluster) = scope.place().ecs.clusters.get_mut(cluster) {
         cluster.tasks.insert(id.clone(), task);

@@ -1,17 +1,21 @@
 //! ECS: clusters, task definitions, services, their rolling deployments, and the tasks of all of them.
 
 mod behaviour;
+mod capacity;
 mod clusters;
 mod definition;
 mod definitions;
 mod deployment;
 mod deployments;
 mod events;
+mod fargate;
 mod image;
 mod lifecycle;
+mod network;
 mod operations;
 mod plan;
 mod reconcile;
+mod registration;
 mod rollout;
 mod seeds;
 mod service;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::capacity::Strategy;
 use super::definition::resolve;
 use super::deployment::{DeploymentStatus, RolloutState, Stage};
 use super::events::Event;
@@ -15,6 +16,7 @@ use super::rollout::{bake, complete};
 use super::service::{ServiceStatus, say};
 use super::state::{Cluster, ServiceKey, container_instance};
 use super::task::{StopCode, Task, TaskPhase};
+use super::tasks::task_tags;
 use super::words;
 use crate::ctx::Scope;
 
@@ -90,15 +92,22 @@ fn start_all(scope: &mut Scope<'_>, key: &ServiceKey, count: usize) {
     let Some(service) = scope.place().ecs.service(key) else { return };
     let Some(primary) = service.primary() else { return };
     let (deployment, definition) = (primary.id.clone(), primary.task_definition.clone());
-    let (timings, balanced, launch_type) = (service.timings, service.is_balanced(), service.launch_type());
-    let tags = match service.settings.get("propagateTags").and_then(|from| from.as_str()) {
-        Some("SERVICE") => service.tags.clone(),
-        _ => BTreeMap::new(),
-    };
+    let (timings, balanced) = (service.timings, service.is_balanced());
+    let settings = service.settings.clone();
+    let service = service.clone();
     let Some(definition) = resolve(scope, &definition).map(|definition| definition.clone()) else { return };
+    let tags = task_tags(&settings, &definition, &key.cluster, Some(&service), BTreeMap::new());
     let room = scope.place().ecs.clusters.get(&key.cluster).map_or(0, Cluster::room);
+    let strategy = scope.place().ecs.clusters.get(&key.cluster).map(|cluster| Strategy::of(&settings, cluster));
+    let strategy = strategy.and_then(Result::ok).unwrap_or_default();
     let mut ids = Vec::new();
     for _ in 0..count.min(room) {
+        let ecs = &scope.place().ecs;
+        let held = |provider: &str| {
+            let standing = ecs.tasks_of(key).filter(|task| task.stays());
+            standing.filter(|task| task.capacity_provider.as_deref() == Some(provider)).count() as u64
+        };
+        let capacity_provider = strategy.next(held);
         let new = NewTask {
             definition: definition.clone(),
             service: Some(key.service.clone()),
@@ -106,7 +115,8 @@ fn start_all(scope: &mut Scope<'_>, key: &ServiceKey, count: usize) {
             group: format!("service:{}", key.service),
             started_by: Some(deployment.clone()),
             balanced,
-            launch_type: launch_type.clone(),
+            settings: settings.clone(),
+            capacity_provider,
             overrides: serde_json::Value::Null,
             tags: tags.clone(),
             timings,

@@ -14,6 +14,7 @@ use super::definition::{TaskDefinition, register};
 use super::deployment::DeploymentStatus;
 use super::image;
 use super::lifecycle::{NewTask, place};
+use super::registration;
 use super::rollout::{complete, deploy};
 use super::service::{Configuration, EcsService, ServiceStatus};
 use super::state::{Cluster, ServiceKey};
@@ -267,6 +268,7 @@ fn run(scope: &mut Scope<'_>, key: &ServiceKey, definition: &TaskDefinition, tim
     let now = scope.now();
     let primary = scope.place().ecs.service(key).and_then(|service| service.primary());
     let deployment = primary.map(|primary| primary.id.clone());
+    let settings = scope.place().ecs.service(key).map(|service| service.settings.clone()).unwrap_or_default();
     let new = NewTask {
         definition: definition.clone(),
         service: Some(key.service.clone()),
@@ -274,7 +276,8 @@ fn run(scope: &mut Scope<'_>, key: &ServiceKey, definition: &TaskDefinition, tim
         group: format!("service:{}", key.service),
         started_by: deployment,
         balanced: false,
-        launch_type: "FARGATE".to_owned(),
+        settings,
+        capacity_provider: None,
         overrides: Value::Null,
         tags: BTreeMap::new(),
         timings,
@@ -339,7 +342,9 @@ fn definition(
         "containerDefinitions": containers,
     });
     let caller = Caller::stranger(account, scope.at.partition()).arn;
-    let document = document.as_object().cloned().unwrap_or_default();
+    let mut document = document.as_object().cloned().unwrap_or_default();
+    registration::check(&document).map_err(|error| error.message)?;
+    registration::fill(&mut document);
     Ok(register(scope, family, document, tags, caller))
 }
 

@@ -118,9 +118,32 @@ impl EcsService {
         self.settings.get("loadBalancers").and_then(Value::as_array).is_some_and(|balancers| !balancers.is_empty())
     }
 
-    pub(super) fn launch_type(&self) -> String {
-        self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2").to_owned()
+    /// Whether Fargate runs its tasks.
+    pub(super) fn is_on_fargate(&self) -> bool {
+        let strategy = self.settings.get("capacityProviderStrategy").and_then(Value::as_array);
+        let first = strategy.and_then(|items| items.first()?.get("capacityProvider")?.as_str());
+        launch_type(&self.settings, first) == FARGATE
     }
+
+    /// What its tasks run on; none where a capacity provider strategy decides.
+    pub(super) fn launch_type(&self) -> Option<String> {
+        let by_strategy = self.settings.contains_key("capacityProviderStrategy");
+        (!by_strategy).then(|| launch_type(&self.settings, None))
+    }
+}
+
+/// The launch type, and the capacity provider, that AWS runs the machines of.
+pub(super) const FARGATE: &str = "FARGATE";
+
+/// What a task of such settings runs on.
+pub(super) fn launch_type(settings: &Map<String, Value>, capacity_provider: Option<&str>) -> String {
+    let given = settings.get("launchType").and_then(Value::as_str);
+    let kind = match capacity_provider {
+        Some(provider) if provider.starts_with(FARGATE) => FARGATE,
+        Some(_) => "EC2",
+        None => given.unwrap_or("EC2"),
+    };
+    kind.to_owned()
 }
 
 /// Let a service say something now.

@@ -73,7 +73,7 @@ pub(super) fn list_services(ctx: &mut Ctx<'_>, input: ListServices) -> Result<Se
     let replicas = input.scheduling_strategy.as_deref().is_none_or(|strategy| strategy == "REPLICA");
     let arns: Vec<String> = services
         .filter(|service| replicas && service.status != ServiceStatus::Inactive)
-        .filter(|service| input.launch_type.as_ref().is_none_or(|kind| *kind == service.launch_type()))
+        .filter(|service| input.launch_type.as_ref().is_none_or(|kind| Some(kind) == service.launch_type().as_ref()))
         .map(|service| service.arn.clone())
         .collect();
     let (service_arns, next_token) =

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::behaviour::TaskBehaviour;
-use super::definition::Family;
+use super::definition::{Family, TaskDefinition};
 use super::service::EcsService;
 use super::task::{Task, TaskPhase, Timings};
 use crate::ctx::Scope;
@@ -71,6 +71,13 @@ impl State {
 
     pub(super) fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut EcsService> {
         self.clusters.get_mut(&key.cluster)?.services.get_mut(&key.service)
+    }
+
+    /// The task definition of an ARN.
+    pub(super) fn definition(&self, arn: &str) -> Option<&TaskDefinition> {
+        let name = arn.rsplit_once("task-definition/").map_or(arn, |(_, name)| name);
+        let (family, revision) = name.rsplit_once(':')?;
+        self.families.get(family)?.revisions.get(&revision.parse().ok()?)
     }
 
     pub(super) fn task_mut(&mut self, cluster: &str, id: &str) -> Option<&mut Task> {

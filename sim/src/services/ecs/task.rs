@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::behaviour::Fate;
+use super::fargate;
+use super::network::Interface;
 use crate::clock::Timestamp;
 use crate::tags::{SmallTag, Tags, listed};
 
@@ -111,6 +113,13 @@ pub(super) struct Task {
     pub(super) cpu: Option<String>,
     pub(super) memory: Option<String>,
     pub(super) launch_type: String,
+    pub(super) capacity_provider: Option<String>,
+    /// Whether somebody may look into it.
+    pub(super) execute_command: bool,
+    /// Where it runs on Fargate.
+    pub(super) platform: Option<Platform>,
+    /// Where it has a network of its own.
+    pub(super) interface: Option<Interface>,
     pub(super) overrides: Value,
     pub(super) tags: Tags,
     pub(super) zone: String,
@@ -119,6 +128,23 @@ pub(super) struct Task {
     pub(super) fate: Fate,
     #[serde(skip)]
     pub(super) timings: Timings,
+}
+
+/// The machine that Fargate runs a task on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Platform {
+    pub(super) version: String,
+    pub(super) family: &'static str,
+}
+
+impl Platform {
+    /// What a definition and the settings of its service or caller ask for.
+    pub(super) fn of(document: &Map<String, Value>, settings: &Map<String, Value>) -> Self {
+        let asked = settings.get("platformVersion").and_then(Value::as_str);
+        let version = asked.filter(|asked| *asked != "LATEST").unwrap_or(fargate::PLATFORM);
+        Self { version: version.to_owned(), family: fargate::platform_family(document) }
+    }
 }
 
 /// When what happened to a task.
@@ -190,7 +216,7 @@ impl Task {
             cluster_arn: self.cluster_arn.clone(),
             task_definition_arn: self.definition.clone(),
             availability_zone: self.zone.clone(),
-            attachments: Vec::new(),
+            attachments: self.interface.iter().map(|interface| interface.attachment(self.phase)).collect(),
             containers: self.containers.iter().map(|container| self.container(container)).collect(),
             cpu: self.cpu.clone(),
             memory: self.memory.clone(),
@@ -200,6 +226,10 @@ impl Task {
             group: self.group.clone(),
             health_status: self.health(),
             launch_type: self.launch_type.clone(),
+            capacity_provider_name: self.capacity_provider.clone(),
+            enable_execute_command: self.execute_command,
+            platform_version: self.platform.as_ref().map(|platform| platform.version.clone()),
+            platform_family: self.platform.as_ref().map(|platform| platform.family),
             overrides: self.overrides.clone(),
             connectivity: self.times.started.map(|_| "CONNECTED"),
             connectivity_at: self.times.pull_started,
@@ -217,6 +247,11 @@ impl Task {
         }
     }
 
+    /// Its network interface, once that is there.
+    fn shown_interface(&self) -> Option<&Interface> {
+        self.interface.as_ref().filter(|_| self.phase != TaskPhase::Provisioning)
+    }
+
     fn container(&self, container: &Container) -> Value {
         json!({
             "containerArn": container.arn,
@@ -230,7 +265,7 @@ impl Task {
             "reason": container.reason,
             "healthStatus": container.health,
             "networkBindings": [],
-            "networkInterfaces": [],
+            "networkInterfaces": self.shown_interface().map(Interface::of_container).into_iter().collect::<Vec<_>>(),
             "cpu": container.cpu.unwrap_or(0).to_string(),
             "memory": container.memory.map(|memory| memory.to_string()),
         })
@@ -255,6 +290,10 @@ pub(super) struct DescribedTask {
     group: String,
     health_status: Health,
     launch_type: String,
+    capacity_provider_name: Option<String>,
+    enable_execute_command: bool,
+    platform_version: Option<String>,
+    platform_family: Option<&'static str>,
     overrides: Value,
     connectivity: Option<&'static str>,
     connectivity_at: Option<Timestamp>,

@@ -2,26 +2,40 @@
 //!
 //! The main functions are [`list_tasks`] and [`run_task`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::definition::runnable;
+use super::capacity::Strategy;
+use super::definition::{TaskDefinition, runnable};
 use super::definitions::{bad_token, size};
 use super::lifecycle::{NewTask, start, stop};
 use super::reconcile::reconcile;
+use super::service::EcsService;
 use super::state::{ResourceFailure, ServiceKey, cluster, find, invalid, is_foreign, last_part};
 use super::tags::ResourceTags;
 use super::task::{DescribedTask, StopCode, Task};
-use super::updates::{check_network, take};
+use super::updates::{check_launch, take};
 use super::words;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
-use crate::tags::{SmallTag, Tagged};
+use crate::tags::{SmallTag, Tagged, Tags};
 
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
+
+/// What a task that is run keeps of the input as it was given.
+pub(super) const RUN_SETTINGS: [&str; 7] = [
+    "capacityProviderStrategy",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "launchType",
+    "networkConfiguration",
+    "platformVersion",
+    "propagateTags",
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,17 +148,24 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     if !(1..=10).contains(&count) {
         return Err(invalid("The count must be between 1 and 10."));
     }
-    check_network(&input, &definition)?;
     let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
     let group: Option<String> = take(&mut input, "group")?;
     let group = group.unwrap_or_else(|| format!("family:{}", definition.family));
     let started_by: Option<String> = take(&mut input, "startedBy")?;
-    let launch_type: Option<String> = take(&mut input, "launchType")?;
     let overrides = input.remove("overrides").unwrap_or_default();
+    let settings = run_settings(input)?;
+    check_launch(&settings, &definition)?;
+    let strategy = Strategy::of(&settings, self::cluster(ctx, given.as_deref())?)?;
+    let tags = task_tags(&settings, &definition, &cluster, None, tags);
     let room = self::cluster(ctx, given.as_deref())?.room();
     let placed = usize::try_from(count).unwrap_or(usize::MAX).min(room);
     let mut ids = Vec::new();
+    let mut held: BTreeMap<String, u64> = BTreeMap::new();
     for _ in 0..placed {
+        let capacity_provider = strategy.next(|provider| held.get(provider).copied().unwrap_or(0));
+        if let Some(provider) = &capacity_provider {
+            *held.entry(provider.clone()).or_default() += 1;
+        }
         let new = NewTask {
             definition: definition.clone(),
             service: None,
@@ -152,7 +173,8 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
             group: group.clone(),
             started_by: started_by.clone(),
             balanced: false,
-            launch_type: launch_type.clone().unwrap_or_else(|| "EC2".to_owned()),
+            settings: settings.clone(),
+            capacity_provider,
             overrides: overrides.clone(),
             tags: tags.clone(),
             timings,
@@ -174,6 +196,39 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     }
     let failures = (ids.len() as u64..count).map(|_| ResourceFailure::no_room(ctx, &cluster)).collect();
     Ok(Tasks { tasks, failures })
+}
+
+/// What `RunTask` keeps of its input as it was given; what it would pass over is refused.
+fn run_settings(input: Map<String, Value>) -> Result<Map<String, Value>, AwsError> {
+    match input.keys().find(|name| !RUN_SETTINGS.contains(&name.as_str())) {
+        Some(unread) => Err(invalid(format!("the simulator does not do RunTask's {unread}"))),
+        None => Ok(input),
+    }
+}
+
+/// The tags of a task: those of its service or caller, and what these let ECS add.
+pub(super) fn task_tags(
+    settings: &Map<String, Value>,
+    definition: &TaskDefinition,
+    cluster: &str,
+    service: Option<&EcsService>,
+    mut tags: Tags,
+) -> Tags {
+    let propagated = match settings.get("propagateTags").and_then(Value::as_str) {
+        Some("SERVICE") => service.map(|service| service.tags.clone()).unwrap_or_default(),
+        Some("TASK_DEFINITION") => definition.tags.clone(),
+        Some(_) | None => Tags::new(),
+    };
+    for (key, value) in propagated {
+        tags.entry(key).or_insert(value);
+    }
+    if settings.get("enableECSManagedTags").and_then(Value::as_bool).unwrap_or(false) {
+        tags.insert("aws:ecs:clusterName".to_owned(), cluster.to_owned());
+        if let Some(service) = service {
+            tags.insert("aws:ecs:serviceName".to_owned(), service.key.service.clone());
+        }
+    }
+    tags
 }
 
 #[derive(Deserialize)]

@@ -9,10 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::capacity::Strategy;
 use super::definition::{TaskDefinition, runnable};
+use super::fargate;
 use super::reconcile::reconcile;
 use super::rollout::deploy;
-use super::service::{Configuration, EcsService, ServiceStatus};
+use super::service::{Configuration, EcsService, FARGATE, ServiceStatus, launch_type};
 use super::state::{ServiceKey, cluster, find, invalid};
 use super::tags::ResourceTags;
 use super::views;
@@ -48,9 +50,9 @@ const SETTINGS: [&str; 18] = [
     "vpcLatticeConfigurations",
 ];
 
-/// Those of them that a new deployment brings.
-const DEPLOYED: [&str; 8] = [
-    "capacityProviderStrategy",
+/// Those of them whose change starts a deployment. That of a capacity provider strategy does not: tasks that start later
+/// follow it.
+const DEPLOYED: [&str; 7] = [
     "loadBalancers",
     "networkConfiguration",
     "platformVersion",
@@ -79,8 +81,12 @@ fn wanted(input: &mut Map<String, Value>, name: &str) -> Result<String, AwsError
     take(input, name)?.ok_or_else(|| invalid(format!("{name} cannot be null.")))
 }
 
-fn settings(input: Map<String, Value>) -> Map<String, Value> {
-    input.into_iter().filter(|(name, _)| SETTINGS.contains(&name.as_str())).collect()
+/// What is left of an input when all else is taken: settings. What a service would pass over is refused.
+fn settings(input: Map<String, Value>) -> Result<Map<String, Value>, AwsError> {
+    match input.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
+        Some(unread) => Err(invalid(format!("the simulator's services do not do {unread}"))),
+        None => Ok(input),
+    }
 }
 
 fn count(input: &mut Map<String, Value>) -> Result<Option<usize>, AwsError> {
@@ -101,16 +107,38 @@ fn check(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(
     if settings.get("schedulingStrategy").is_some_and(|strategy| strategy != "REPLICA") {
         return Err(unsupported("scheduling strategies other than REPLICA"));
     }
+    for (list, what) in
+        [("placementConstraints", "placement constraints"), ("placementStrategy", "placement strategies")]
+    {
+        let given = settings.get(list).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+        if given && launch_type(settings, None) == FARGATE {
+            return Err(invalid(format!("Tasks using FARGATE launch type do not support {what}.")));
+        }
+    }
+    check_launch(settings, definition)
+}
+
+/// Whether tasks of a definition can be run with such settings.
+pub(super) fn check_launch(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(), AwsError> {
     if settings.contains_key("launchType") && settings.contains_key("capacityProviderStrategy") {
         return Err(invalid(
             "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
         ));
     }
+    let strategy = settings.get("capacityProviderStrategy").and_then(Value::as_array);
+    let first = strategy.and_then(|items| items.first()?.get("capacityProvider")?.as_str());
+    let on_fargate = launch_type(settings, first) == FARGATE;
+    if on_fargate && fargate::check(&definition.document).is_err() {
+        return Err(invalid("Task definition does not support launch_type FARGATE."));
+    }
+    if !on_fargate && settings.contains_key("platformVersion") {
+        return Err(invalid("The platform version must be null when specifying an EC2 launch type."));
+    }
     check_network(settings, definition)
 }
 
 /// Tasks with a network interface of their own want to know where it is.
-pub(super) fn check_network(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(), AwsError> {
+fn check_network(settings: &Map<String, Value>, definition: &TaskDefinition) -> Result<(), AwsError> {
     let own = definition.document.get("networkMode").is_some_and(|mode| mode == "awsvpc");
     if own && !settings.contains_key("networkConfiguration") {
         return Err(invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
@@ -147,8 +175,9 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let configuration = take(&mut input, "deploymentConfiguration")?.unwrap_or_default();
     let configuration = Configuration::default().merged(configuration)?;
     let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
-    let settings = settings(input);
+    let settings = settings(input)?;
     check(&settings, &definition)?;
+    Strategy::of(&settings, cluster(ctx, given.as_deref())?)?;
 
     let service = EcsService {
         arn: ctx.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)),
@@ -190,7 +219,7 @@ pub(super) fn update_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let desired = count(&mut input)?;
     let configuration: Option<Map<String, Value>> = take(&mut input, "deploymentConfiguration")?;
     let force = take(&mut input, "forceNewDeployment")?.unwrap_or(false);
-    let given = settings(input);
+    let given = settings(input)?;
 
     let Some(service) = ctx.scope.place().ecs.service(&key) else { return Err(super::state::no_service()) };
     if !service.is_active() {
@@ -201,10 +230,17 @@ pub(super) fn update_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let changed = |name: &&str| given.get(*name).is_some_and(|value| service.settings.get(*name) != Some(value));
     let news = DEPLOYED.iter().any(changed);
     let (serves, arn) = (service.task_definition.clone(), service.arn.clone());
-    if given.contains_key("capacityProviderStrategy") {
+    // An empty strategy gives the service back to its launch type.
+    let back = given.get("capacityProviderStrategy").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    if given.contains_key("capacityProviderStrategy") && !back {
         settings.remove("launchType");
     }
     settings.extend(given);
+    if back {
+        settings.remove("capacityProviderStrategy");
+    }
+    let at = ctx.scope.place().ecs.clusters.get(&key.cluster);
+    at.map_or(Ok(()), |cluster| Strategy::of(&settings, cluster).map(drop))?;
     match &definition {
         Some(definition) => check(&settings, definition)?,
         None => {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::deployment::{Deployment, ServiceDeployment};
 use super::service::EcsService;
 use super::state::{ServiceKey, State};
-use super::task::Task;
+use super::task::{Platform, Task};
 use crate::tags::{SmallTag, listed};
 
 /// What a deployment and a revision show of a service's settings.
@@ -61,8 +61,12 @@ pub(super) fn service(ecs: &State, key: &ServiceKey, with_tags: bool) -> Option<
     ] {
         settings.entry(name).or_insert(usual);
     }
-    if !settings.contains_key("capacityProviderStrategy") {
-        settings.insert("launchType".to_owned(), json!(service.launch_type()));
+    if let Some(launch_type) = service.launch_type() {
+        settings.insert("launchType".to_owned(), json!(launch_type));
+    }
+    if service.is_on_fargate() {
+        settings.entry("platformVersion").or_insert_with(|| json!("LATEST"));
+        settings.insert("platformFamily".to_owned(), json!(platform(ecs, service, &service.task_definition).family));
     }
     let revisions: Vec<Value> = service
         .deployments
@@ -112,11 +116,24 @@ fn requested(ecs: &State, service: &EcsService, deployment: &Deployment) -> usiz
     tasks_of(ecs, &service.key, deployment).filter(|task| task.stays()).count()
 }
 
+/// The platform that tasks of a service and a definition run on.
+fn platform(ecs: &State, service: &EcsService, definition: &str) -> Platform {
+    let empty = Map::new();
+    let document = ecs.definition(definition).map_or(&empty, |definition| &definition.document);
+    Platform::of(document, &service.settings)
+}
+
 fn deployed(ecs: &State, service: &EcsService, deployment: &Deployment) -> Value {
     let (running, pending) = counts(tasks_of(ecs, &service.key, deployment));
     let settings = service.revision(&deployment.revision).map(|revision| &revision.settings);
+    let mut picked = pick(settings.unwrap_or(&service.settings), &DEPLOYED);
+    if service.is_on_fargate() {
+        let Platform { version, family } = platform(ecs, service, &deployment.task_definition);
+        picked.insert("platformVersion".to_owned(), json!(version));
+        picked.insert("platformFamily".to_owned(), json!(family));
+    }
     with(
-        pick(settings.unwrap_or(&service.settings), &DEPLOYED),
+        picked,
         json!({
             "id": deployment.id,
             "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },

@@ -7,6 +7,7 @@ mod rotation;
 mod seeds;
 mod state;
 mod values;
+mod versions;
 
 pub(crate) use events::{Event, happen};
 pub(crate) use operations::service;

@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`].
 
-use super::{catalogue, rotation, state, values};
+use super::{catalogue, rotation, state, values, versions};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -20,6 +20,8 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .read("DescribeSecret", catalogue::describe_secret)
         .on_found(state::target)
         .read("ListSecrets", catalogue::list_secrets)
+        .read("ListSecretVersionIds", versions::list_secret_version_ids)
+        .on_found(state::target)
         .write("TagResource", catalogue::tag_resource)
         .on_found(state::target)
         .write("UntagResource", catalogue::untag_resource)
