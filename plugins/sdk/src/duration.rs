@@ -28,6 +28,9 @@ impl std::error::Error for InvalidDuration {}
 /// Greatest first: the order in which they may stand.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// No number has more digits: with any unit it is then less than a duration can hold, so that the schema refuses what is too long.
+const MOST_DIGITS: usize = 9;
+
 impl Duration {
     /// So many milliseconds; a duration is never shorter than one.
     pub const fn from_millis(millis: u64) -> Self {
@@ -69,6 +72,9 @@ impl FromStr for Duration {
             let (unit, after) = after.split_at_checked(letters).ok_or_else(|| invalid("it is cut"))?;
             if number.is_empty() {
                 return Err(invalid("a number is missing"));
+            }
+            if number.len() > MOST_DIGITS {
+                return Err(invalid("a number is too large"));
             }
             let number: u64 = number.parse().map_err(|_| invalid("a number is too large"))?;
             let millis = match units.find(|(name, _)| *name == unit) {
@@ -132,7 +138,9 @@ impl JsonSchema for Duration {
         json_schema!({
             "type": "string",
             "minLength": 2,
-            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+            "pattern": "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$",
+            // Not nothing: one of its digits is another than 0.
+            "allOf": [{ "pattern": "[1-9]" }],
             "examples": ["10s", "5m", "1h30m", "30d"],
         })
     }
@@ -173,7 +181,7 @@ mod tests {
             ("5s1m", "from the greatest"),
             ("1s1s", "from the greatest"),
             ("99999999999999999999s", "too large"),
-            ("999999999999999d", "too long"),
+            ("999999999999999d", "too large"),
             ("１０s", "a number is missing"),
         ] {
             let error = text.parse::<Duration>().map_err(|e| e.to_string());
