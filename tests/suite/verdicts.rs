@@ -53,10 +53,10 @@ fn a_deployment_that_finds_no_service_is_undone_as_it_was_told() {
 const FORMS: [(&str, &str); 6] = [
     ("verify-alarms", r#"{ alarms = ["a"], bake = "VALUE" }"#),
     ("verify-alarms", r#"{ alarms = ["a"], bake = "1m", poll = "VALUE" }"#),
-    ("build-image", r#"{ project = "p", repository = "web", tag = "v1", poll = "VALUE" }"#),
+    ("build-image", r#"{ project = "web-image", repository = "web", tag = "v1", poll = "VALUE" }"#),
     ("scan-image", r#"{ image = "IMAGE", timeout = "VALUE" }"#),
     ("deploy-ecs", r#"{ cluster = "web", service = "web", image = "IMAGE", strategy = "rolling", poll = "VALUE" }"#),
-    ("cleanup-images", r#"{ repository = "web", keep = 10, older-than = "VALUE" }"#),
+    ("cleanup-images", r#"{ repository = "web", keep = 10, clusters = [], older-than = "VALUE" }"#),
 ];
 
 fn image() -> String {
