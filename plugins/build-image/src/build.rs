@@ -2,11 +2,16 @@
 //! The main functions are [`ended`] and [`failure`].
 
 use kiln_plugin::aws::codebuild::{Build, Phase};
+use kiln_plugin::aws::ecr::ImageDetail;
 use kiln_plugin::aws::logs::LogEvent;
 use kiln_plugin::aws::{Error, ErrorKind};
 use kiln_plugin::progress::Status;
 use kiln_plugin::{Failure, FailureKind};
 
+/// The variable by which a build may tell the digest that it pushed. It decides where it is given.
+pub(crate) const EXPORTED_DIGEST: &str = "IMAGE_DIGEST";
+/// In milliseconds.
+pub(crate) const SECOND: u64 = 1000;
 /// The phases that every build goes through.
 const PHASES: u32 = 11;
 
@@ -30,6 +35,11 @@ pub(crate) fn ended(status: &str) -> Option<Ended> {
         "STOPPED" => Some(Ended::Stopped),
         _ => None,
     }
+}
+
+/// Whether it ended, and not well.
+pub(crate) fn has_failed(build: &Build) -> bool {
+    ended(&build.status).is_some_and(|ended| ended != Ended::Succeeded)
 }
 
 /// How far a build is.
@@ -71,6 +81,17 @@ pub(crate) fn failure(build: &Build) -> Option<Failure> {
     Some(Failure::new(kind, message).help(help).details(messages))
 }
 
+/// Whether an image that was pushed then may be of this build: it was at work then, or says that it pushed it. ECR's times are
+/// whole seconds.
+pub(crate) fn may_have_pushed(build: &Build, image: &ImageDetail) -> bool {
+    if let Some(exported) = build.exported.iter().find(|variable| variable.name == EXPORTED_DIGEST) {
+        return exported.value == image.digest;
+    }
+    let (Some(pushed), Some(started)) = (image.pushed, build.started) else { return false };
+    let end = build.ended.unwrap_or(u64::MAX);
+    started <= pushed.saturating_add(SECOND) && pushed <= end.saturating_add(SECOND)
+}
+
 /// The first phase that did not succeed: what comes behind it fails for its sake.
 fn failed_phase(build: &Build) -> Option<&Phase> {
     build.phases.iter().find(|phase| phase.status.as_deref().is_some_and(|status| status != "SUCCEEDED"))
@@ -82,7 +103,7 @@ pub(crate) fn log_lines(events: &[LogEvent], link: Option<&str>) -> Vec<String> 
     if events.is_empty() {
         lines.push("the log is empty".to_owned());
     } else {
-        lines.push(format!("the end of the log ({} lines):", events.len()));
+        lines.push(format!("the end of the log ({}):", counted(events.len())));
         lines.extend(events.iter().map(|event| format!("  {}", event.message.trim_end())));
     }
     lines.extend(whole_log(link));
@@ -104,6 +125,10 @@ pub(crate) fn without_log(failure: Failure, group: &str, stream: &str, error: &E
             .detail(format!("the log {group} {stream} could not be read: {}: {}", error.code, error.message))
             .help("Look at the log in CloudWatch, mend what its end shows, and run it again."),
     }
+}
+
+fn counted(lines: usize) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
 }
 
 #[cfg(test)]
@@ -185,6 +210,6 @@ pub(crate) mod tests {
     fn the_log_s_end_comes_with_its_link() {
         let events = [LogEvent { timestamp: 1, message: "boom\n".to_owned() }];
         let lines = log_lines(&events, Some("https://logs"));
-        assert_eq!(lines, ["the end of the log (1 lines):", "  boom", "the whole log: https://logs"]);
+        assert_eq!(lines, ["the end of the log (1 line):", "  boom", "the whole log: https://logs"]);
     }
 }

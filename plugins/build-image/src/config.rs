@@ -54,7 +54,8 @@ pub enum OnExistingTag {
     /// Refuse: a tag names one image for ever.
     #[default]
     Fail,
-    /// Take the image that the tag names, and build nothing.
+    /// Take the image that the tag names, and build nothing. Not the image of a failed build: where it was pushed while builds of
+    /// the project were at work that all failed, of the newest 100, it is refused.
     Reuse,
 }
 

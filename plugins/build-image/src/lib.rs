@@ -7,8 +7,8 @@ mod published;
 mod variables;
 
 use kiln_plugin::aws::codebuild::{
-    BatchGetBuildsRequest, BatchGetProjectsRequest, Build, Cache, StartBuildRequest, StopBuildRequest,
-    batch_get_builds, batch_get_projects, start_build, stop_build,
+    BatchGetBuildsRequest, BatchGetProjectsRequest, Build, Cache, ListBuildsForProjectRequest, StartBuildRequest,
+    StopBuildRequest, batch_get_builds, batch_get_projects, list_builds_for_project, start_build, stop_build,
 };
 use kiln_plugin::aws::ecr::{
     DescribeImagesRequest, DescribeRepositoriesRequest, ImageDetail, ImageId, Repository, describe_images,
@@ -33,6 +33,8 @@ struct Remembered {
 }
 
 const MEMORY: &str = "build";
+/// How many of a project's newest builds are looked at for the one that pushed an image: as many as one call describes.
+const BUILDS: u32 = 100;
 /// How much of the end of a failed build's log is shown.
 const LOG_LINES: u32 = 30;
 
@@ -58,7 +60,8 @@ impl Stage for BuildImage {
             Permission::new("codebuild:BatchGetBuilds", "to follow the build").on("codebuild", project),
             Permission::new(
                 "codebuild:ListBuildsForProject",
-                "to find the build where the answer to its start was lost",
+                "to find the build where the answer to its start was lost, and whether the image of a tag that exists is that of \
+                 a failed build",
             )
             .on("codebuild", project),
             Permission::new("codebuild:StopBuild", "to stop the build when the stage is undone")
@@ -74,7 +77,7 @@ impl Stage for BuildImage {
         let repository = repository(&config.repository)?;
         let existing = image(&config.repository, by_tag(&config.tag))?;
         if let Some(existing) = existing {
-            let outputs = reuse(&config, &repository, &existing)?;
+            let outputs = reuse(&config, &repository, &existing, None)?;
             let plan = Plan::new(format!("takes the image that {}:{} names already", config.repository, config.tag));
             let detail = format!("the tag {} exists, and `on-existing-tag` says reuse", config.tag);
             return Ok(plan.change(ChangeAction::Keep, format!("image {}", outputs.image), detail).outputs(&outputs));
@@ -103,11 +106,16 @@ impl Stage for BuildImage {
     fn run(config: Config) -> Result<Outputs, Failure> {
         config.check()?;
         let repository = repository(&config.repository)?;
-        let id = match build_of_earlier_attempt()? {
-            Some(id) => id,
-            None => {
+        let earlier = build_of_earlier_attempt()?;
+        let id = match earlier {
+            Some(Earlier::ToFollow(id)) => id,
+            None | Some(Earlier::Failed(_)) => {
                 if let Some(existing) = image(&config.repository, by_tag(&config.tag))? {
-                    let outputs = reuse(&config, &repository, &existing)?;
+                    let failed = match &earlier {
+                        Some(Earlier::Failed(build)) => Some(build.as_ref()),
+                        None | Some(Earlier::ToFollow(_)) => None,
+                    };
+                    let outputs = reuse(&config, &repository, &existing, failed)?;
                     log::info(format!("the tag {} exists already: taking its image {}", config.tag, outputs.digest));
                     return Ok(outputs);
                 }
@@ -158,17 +166,25 @@ impl Stage for BuildImage {
     }
 }
 
-/// The build that an earlier attempt of this stage started, where it is still of use.
-fn build_of_earlier_attempt() -> Result<Option<String>, Failure> {
+/// The build that an earlier attempt of this stage started.
+enum Earlier {
+    /// It goes on, or ended well.
+    ToFollow(String),
+    /// It ended, and not well.
+    Failed(Box<Build>),
+}
+
+fn build_of_earlier_attempt() -> Result<Option<Earlier>, Failure> {
     let Some(Remembered { build: id }) = memory::recall(MEMORY)? else {
         return Ok(None);
     };
-    let status = get(&id)?.map(|build| build.status).unwrap_or_default();
-    if matches!(status.as_str(), "IN_PROGRESS" | "SUCCEEDED") {
-        log::info(format!("following build {id} of an earlier attempt ({status})"));
-        return Ok(Some(id));
+    let Some(build) = get(&id)? else { return Ok(None) };
+    if build::has_failed(&build) {
+        log::info(format!("build {id} of an earlier attempt ended as {}", build.status));
+        return Ok(Some(Earlier::Failed(Box::new(build))));
     }
-    Ok(None)
+    log::info(format!("following build {id} of an earlier attempt ({})", build.status));
+    Ok(Some(Earlier::ToFollow(id)))
 }
 
 fn start(config: &Config, repository: &Repository) -> Result<String, Failure> {
@@ -211,6 +227,23 @@ fn get(id: &str) -> Result<Option<Build>, Failure> {
     Ok(builds.into_iter().find(|build| build.id == id))
 }
 
+/// The newest builds of a project, which may have pushed the image that is there; none where the project is gone.
+fn newest_builds(project: &str) -> Result<Vec<Build>, Failure> {
+    let request = ListBuildsForProjectRequest { project: project.to_owned(), limit: BUILDS };
+    let ids = match list_builds_for_project(&request) {
+        Ok(response) => response.ids,
+        Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            return Err(error).during(format!("looking for the build of project {project} that pushed the image"));
+        }
+    };
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let request = BatchGetBuildsRequest { ids };
+    Ok(batch_get_builds(&request).during(format!("looking at the builds of project {project}"))?.builds)
+}
+
 /// A failure with the end of the build's log, and where the rest of it is. A log that cannot be read must not hide why the build failed.
 fn with_log(failure: Failure, build: &Build) -> Failure {
     let (Some(group), Some(stream)) = (&build.log_group, &build.log_stream) else {
@@ -250,9 +283,36 @@ fn image(repository: &str, id: ImageId) -> Result<Option<ImageDetail>, Failure> 
     }
 }
 
-/// The outputs where the tag exists already; a failure where the config does not say reuse.
-fn reuse(config: &Config, repository: &Repository, existing: &ImageDetail) -> Result<Outputs, Failure> {
-    published::may_reuse(config.on_existing_tag, &config.repository, &config.tag, existing)?;
+/// The outputs where the tag exists already; a failure where the config does not say reuse, and where the image is that of a
+/// failed build. `failed` is this run's own, where there was one.
+fn reuse(
+    config: &Config,
+    repository: &Repository,
+    existing: &ImageDetail,
+    failed: Option<&Build>,
+) -> Result<Outputs, Failure> {
+    let of_failed = |build: &Build, own| {
+        published::of_a_failed_build(&config.repository, &config.tag, build, existing, own)
+            .map(|failure| with_log(failure, build))
+    };
+    let own = failed.filter(|build| build::may_have_pushed(build, existing));
+    if let Some(failure) = own.and_then(|build| of_failed(build, true)) {
+        return Err(failure);
+    }
+    published::may_reuse(config.on_existing_tag, &config.repository, &config.tag, existing).map_err(|failure| {
+        // It is somebody else's tag: the failure of this run's own build must not be lost for that.
+        let first = failed.and_then(build::failure).map(|first| format!("before that, {}", first.message));
+        let failure = failure.details(first);
+        match failed {
+            Some(build) => with_log(failure, build),
+            None => failure,
+        }
+    })?;
+    let builds = newest_builds(&config.project)?;
+    let pusher = published::pushed_by_a_failed_build(&builds, existing);
+    if let Some(failure) = pusher.and_then(|build| of_failed(build, false)) {
+        return Err(failure);
+    }
     let image =
         PinnedImage::of(&repository.uri, &existing.digest).map_err(|error| Failure::internal(error.to_string()))?;
     Ok(Outputs {

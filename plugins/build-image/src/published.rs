@@ -8,12 +8,8 @@ use kiln_plugin::aws::codebuild::Build;
 use kiln_plugin::aws::ecr::ImageDetail;
 use kiln_plugin::{Failure, Instant};
 
+use crate::build::{EXPORTED_DIGEST, SECOND, failure, has_failed, may_have_pushed};
 use crate::config::OnExistingTag;
-
-/// The variable by which a build may tell the digest that it pushed. It decides where it is given.
-const EXPORTED_DIGEST: &str = "IMAGE_DIGEST";
-/// ECR's times are whole seconds.
-const SECOND: u64 = 1000;
 
 /// The tag exists before the build: may its image be taken?
 pub(crate) fn may_reuse(
@@ -30,6 +26,31 @@ pub(crate) fn may_reuse(
                 .help("Tags name one image for ever. Build under another tag, or say `on-existing-tag = \"reuse\"` to take the image that is there."))
         }
     }
+}
+
+/// The build that failed and yet pushed the image, as far as ECR and CodeBuild tell: it was at work when the image was pushed, and
+/// no build was that ended well or still goes on. The newest of several.
+pub(crate) fn pushed_by_a_failed_build<'a>(builds: &'a [Build], image: &ImageDetail) -> Option<&'a Build> {
+    let candidates: Vec<&Build> = builds.iter().filter(|build| may_have_pushed(build, image)).collect();
+    let all_failed = candidates.iter().all(|build| has_failed(build));
+    candidates.into_iter().filter(|_| all_failed).max_by_key(|build| build.started)
+}
+
+/// The tag names the image that a build pushed before it failed. Nobody takes that for a good one: what failed is told first.
+pub(crate) fn of_a_failed_build(
+    repository: &str,
+    tag: &str,
+    build: &Build,
+    image: &ImageDetail,
+    own: bool,
+) -> Option<Failure> {
+    let failed = failure(build)?;
+    let whose = if own { "this run's own failed build" } else { "a failed build" };
+    let pushed = image.pushed.map(|at| format!(" {}", Instant(at))).unwrap_or_default();
+    let message = format!("the tag {repository}:{tag} is that of {whose}: {}", failed.message);
+    Some(Failure { message, ..failed }
+        .help(format!("Mend what failed, then build under another tag, or delete this one first: `aws ecr batch-delete-image --repository-name {repository} --image-ids imageTag={tag}`. Nothing takes the image of a failed build for a good one, not even `on-existing-tag = \"reuse\"`."))
+        .detail(format!("{} was pushed{pushed}, while that build was at work", image.digest)))
 }
 
 /// The digest of the image that the build pushed, given what the tag names after it.
@@ -67,6 +88,7 @@ pub(crate) fn judge(
         ),
         format!("{digest} was pushed {}", Instant(pushed)),
     ];
+    // ECR's times are whole seconds.
     if pushed.saturating_add(SECOND) < started {
         return Err(Failure::conflict(format!(
             "the tag {repository}:{tag} names an image that was pushed before build {id} started"
@@ -157,6 +179,43 @@ mod tests {
             failure.map(|failure| failure.message),
             Some("the tag web:v1 exists already: it names sha256:aa, pushed 2026-11-23T10:34:56Z".to_owned())
         );
+    }
+
+    fn at(id: &str, status: &str, started: u64, ended: u64) -> Build {
+        Build { id: id.to_owned(), started: Some(started), ended: Some(ended), ..build(status) }
+    }
+
+    #[test]
+    fn an_image_that_was_pushed_while_only_failed_builds_were_at_work_is_of_one() {
+        let image = image(Some(150_000));
+        let failed = at("failed", "FAILED", 100_000, 200_000);
+        let found = |builds: &[Build]| pushed_by_a_failed_build(builds, &image).map(|build| build.id.clone());
+        assert_eq!(found(&[]), None);
+        assert_eq!(found(std::slice::from_ref(&failed)), Some("failed".to_owned()));
+        assert_eq!(found(&[at("later", "FAILED", 160_000, 200_000)]), None, "it began after the push");
+        assert_eq!(found(&[at("before", "FAILED", 100_000, 148_000)]), None, "it had ended");
+        assert_eq!(
+            found(&[failed.clone(), at("good", "SUCCEEDED", 140_000, 190_000)]),
+            None,
+            "it may be the good one's"
+        );
+        assert_eq!(found(&[failed.clone(), at("now", "IN_PROGRESS", 140_000, 190_000)]), None);
+        let stopped = at("stopped", "STOPPED", 120_000, 160_000);
+        assert_eq!(found(&[failed.clone(), stopped]), Some("stopped".to_owned()), "the newest");
+
+        let mut other = failed;
+        other.exported = vec![ExportedVariable { name: "IMAGE_DIGEST".to_owned(), value: "sha256:bb".to_owned() }];
+        assert_eq!(found(&[other]), None, "it says that it pushed another");
+    }
+
+    #[test]
+    fn the_image_of_a_failed_build_is_refused_with_what_failed() {
+        let failure = of_a_failed_build("web", "v1", &build("FAILED"), &image(Some(150_000)), true);
+        let failure = failure.unwrap_or_else(|| unreachable!("it failed"));
+        assert_eq!(failure.kind, FailureKind::Failed);
+        assert_eq!(failure.message, "the tag web:v1 is that of this run's own failed build: build web-image:1 failed");
+        assert_eq!(failure.details, ["sha256:aa was pushed 1970-01-01T00:02:30Z, while that build was at work"]);
+        assert_eq!(of_a_failed_build("web", "v1", &build("SUCCEEDED"), &image(None), true), None);
     }
 
     #[test]

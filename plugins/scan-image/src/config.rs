@@ -18,6 +18,9 @@ pub struct Config {
     /// Findings that somebody has looked at and accepts for a while.
     #[serde(default)]
     pub accept: Vec<Accepted>,
+    /// Ignore, for a while, findings of which the scan knows that nothing mends them yet. A basic scan does not tell: this holds
+    /// for what enhanced scans find.
+    pub ignore_unfixed: Option<IgnoreUnfixed>,
     /// Which scan must have looked at the image.
     #[serde(default, rename = "type")]
     pub scan_type: ScanType,
@@ -76,6 +79,17 @@ pub struct Accepted {
     pub until: Date,
 }
 
+/// For how long findings without a fix are ignored, and why. That ends, too: a person has to look again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IgnoreUnfixed {
+    /// Why they may be ignored.
+    #[schemars(length(min = 1))]
+    pub reason: String,
+    /// The last day (UTC) on which they are ignored.
+    pub until: Date,
+}
+
 /// Which scan must have looked at the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -93,9 +107,9 @@ pub enum ScanType {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outputs {
-    /// The status of the scan: `COMPLETE` (basic) or `ACTIVE` (enhanced).
+    /// The status of the scan: `COMPLETE` (basic) or `ACTIVE` (enhanced); both where the images of an index have different ones.
     pub status: String,
-    /// How many critical findings there are, accepted ones included.
+    /// How many critical findings there are, accepted ones included. What is in several images of an index counts once.
     pub critical: u32,
     /// How many high ones.
     pub high: u32,
@@ -105,6 +119,8 @@ pub struct Outputs {
     pub low: u32,
     /// How many findings would have closed the gate and are accepted.
     pub accepted: u32,
+    /// How many would have closed the gate and are ignored because nothing mends them yet.
+    pub unfixed: u32,
     /// The findings, the worst first; at most 100.
     pub findings: Vec<Found>,
 }
@@ -125,4 +141,7 @@ pub struct Found {
     pub fixed_in: Option<String>,
     /// Whether it is accepted.
     pub accepted: bool,
+    /// The platforms of the images that have it, where the image is an index.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
 }

@@ -1,10 +1,13 @@
 //! Decides by findings whether an image may pass.
 //! The main function is [`judge`].
 
-use kiln_plugin::aws::ecr::{DescribeImageScanFindingsResponse, Finding};
+use std::collections::{BTreeMap, BTreeSet};
+
+use kiln_plugin::aws::ecr::Finding;
 use kiln_plugin::{Date, Failure, PinnedImage};
 
-use crate::{Accepted, Found, Outputs, Severity};
+use crate::wait::Scanned;
+use crate::{Accepted, Config, Found, IgnoreUnfixed, Outputs, Severity};
 
 /// How many findings the outputs and a failure carry.
 const SHOWN: usize = 100;
@@ -53,62 +56,141 @@ fn closes(gate: Severity, rating: Rating) -> bool {
     rating <= mildest
 }
 
+/// A finding, once for all images of an index that have it.
+struct Weighed<'a> {
+    finding: &'a Finding,
+    rating: Rating,
+    platforms: Vec<String>,
+    /// Whether the scan would say so if something mended it: basic scans never do.
+    tells_of_fixes: bool,
+}
+
 /// Open, or a failure that lists what closes the gate.
-pub(crate) fn judge(
-    image: &PinnedImage,
-    gate: Severity,
-    accept: &[Accepted],
-    today: Date,
-    scan: &DescribeImageScanFindingsResponse,
-) -> Result<Verdict, Failure> {
-    let mut findings: Vec<&Finding> = scan.findings.iter().collect();
-    findings.sort_by(|a, b| (rating(&a.severity), &a.id).cmp(&(rating(&b.severity), &b.id)));
-    let accepted = |finding: &Finding| accept.iter().any(|entry| entry.id == finding.id && today <= entry.until);
-
-    let closing: Vec<&Finding> =
-        findings.iter().copied().filter(|finding| closes(gate, rating(&finding.severity))).collect();
-    let blocking: Vec<&Finding> = closing.iter().copied().filter(|finding| !accepted(finding)).collect();
-    let expired = accept.iter().filter(|entry| {
-        entry.until < today && blocking.iter().any(|finding| finding.id == entry.id) && !renewed(entry, accept, today)
-    });
-    let expired: Vec<String> = expired
-        .map(|entry| format!("{} was accepted until {} ({}): look at it again", entry.id, entry.until, entry.reason))
-        .collect();
-
+pub(crate) fn judge(image: &PinnedImage, config: &Config, today: Date, scans: &[Scanned]) -> Result<Verdict, Failure> {
+    let findings = weigh(scans);
+    let rules = Rules { config, today };
+    let closing: Vec<&Weighed<'_>> = findings.iter().filter(|finding| closes(config.fail_on, finding.rating)).collect();
+    let blocking: Vec<&Weighed<'_>> =
+        closing.iter().copied().filter(|finding| !rules.accepts(finding) && !rules.ignores(finding)).collect();
     if !blocking.is_empty() {
-        let of_them = if blocking.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", blocking.len()) };
-        return Err(Failure::rejected(format!("{} has {of_them} of severity {gate} or worse", image.brief()))
-            .help("Update the packages that are named and build again. What does no harm here can be accepted for a while: `accept = [{ id = \"…\", reason = \"…\", until = \"YYYY-MM-DD\" }]`.")
-            .details(expired)
-            .details(blocking.iter().take(SHOWN).map(|finding| line(finding)))
-            .details(more(blocking.len())));
+        return Err(closed(image, &rules, &blocking));
     }
-
-    let count = |wanted: Rating| findings.iter().filter(|finding| rating(&finding.severity) == wanted).count() as u32;
-    let found = findings.iter().take(SHOWN).map(|finding| Found {
-        id: finding.id.clone(),
-        severity: finding.severity.clone(),
-        package: finding.package.clone(),
-        fixed_in: finding.fixed_in.clone(),
-        accepted: accepted(finding),
+    let count = |wanted: Rating| findings.iter().filter(|finding| finding.rating == wanted).count() as u32;
+    let found = findings.iter().take(SHOWN).map(|weighed| Found {
+        id: weighed.finding.id.clone(),
+        severity: weighed.finding.severity.clone(),
+        package: weighed.finding.package.clone(),
+        fixed_in: weighed.finding.fixed_in.clone(),
+        accepted: rules.accepts(weighed),
+        platforms: weighed.platforms.clone(),
     });
+    let accepted = closing.iter().filter(|finding| rules.accepts(finding)).count();
     let outputs = Outputs {
-        status: scan.status.clone(),
+        status: statuses(scans),
         critical: count(Rating::Critical),
         high: count(Rating::High),
         medium: count(Rating::Medium),
         low: count(Rating::Low),
-        accepted: closing.len() as u32,
+        accepted: accepted as u32,
+        unfixed: (closing.len() - accepted) as u32,
         findings: found.collect(),
     };
-    let unused = accept.iter().filter(|entry| !findings.iter().any(|finding| finding.id == entry.id));
+    let unused = config.accept.iter().filter(|entry| !findings.iter().any(|weighed| weighed.finding.id == entry.id));
     let mut notes: Vec<String> =
         unused.map(|entry| format!("{} is accepted but was not found: take it off the list", entry.id)).collect();
+    if outputs.unfixed > 0 {
+        notes.push(format!(
+            "{} that would close the gate are ignored: nothing mends them yet",
+            counted(closing.len() - accepted)
+        ));
+    }
     let unrated = count(Rating::Unrated);
     if unrated > 0 {
         notes.push(format!("{unrated} findings are not rated yet; `fail-on = \"low\"` would close the gate"));
     }
     Ok(Verdict { outputs, notes })
+}
+
+/// The gate is closed by these findings.
+fn closed(image: &PinnedImage, rules: &Rules<'_>, blocking: &[&Weighed<'_>]) -> Failure {
+    let gate = rules.config.fail_on;
+    let of_them = counted(blocking.len());
+    Failure::rejected(format!("{} has {of_them} of severity {gate} or worse", image.brief()))
+        .help("Update the packages that are named and build again. What does no harm here can be accepted for a while: `accept = [{ id = \"…\", reason = \"…\", until = \"YYYY-MM-DD\" }]`.")
+        .details(rules.expired(blocking))
+        .details(blocking.iter().take(SHOWN).map(|weighed| line(weighed)))
+        .details(more(blocking.len()))
+}
+
+fn counted(findings: usize) -> String {
+    if findings == 1 { "1 finding".to_owned() } else { format!("{findings} findings") }
+}
+
+/// The statuses of the scans, each once.
+fn statuses(scans: &[Scanned]) -> String {
+    let statuses: BTreeSet<&str> = scans.iter().map(|scanned| scanned.found.status.as_str()).collect();
+    statuses.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// All findings, the worst first. The same finding of several images is one.
+fn weigh(scans: &[Scanned]) -> Vec<Weighed<'_>> {
+    let mut weighed: BTreeMap<_, Weighed<'_>> = BTreeMap::new();
+    for Scanned { part, found } in scans {
+        let tells_of_fixes = found.status == "ACTIVE";
+        let mut seen: BTreeMap<_, u32> = BTreeMap::new();
+        for finding in &found.findings {
+            let rating = rating(&finding.severity);
+            let key = (rating, &finding.id, &finding.severity, &finding.package, &finding.fixed_in, tells_of_fixes);
+            // What one scan tells twice is there twice.
+            let nth = seen.entry(key).and_modify(|nth| *nth += 1).or_insert(0);
+            let once = Weighed { finding, rating, platforms: Vec::new(), tells_of_fixes };
+            weighed.entry((key, *nth)).or_insert(once).platforms.extend(part.platform.clone());
+        }
+    }
+    weighed.into_values().collect()
+}
+
+/// What is let pass today.
+struct Rules<'a> {
+    config: &'a Config,
+    today: Date,
+}
+
+impl Rules<'_> {
+    fn accepts(&self, weighed: &Weighed<'_>) -> bool {
+        self.config.accept.iter().any(|entry| entry.id == weighed.finding.id && self.today <= entry.until)
+    }
+
+    /// Whether it is ignored because nothing mends it yet.
+    fn ignores(&self, weighed: &Weighed<'_>) -> bool {
+        let in_time = self.config.ignore_unfixed.as_ref().is_some_and(|ignored| self.today <= ignored.until);
+        in_time && weighed.tells_of_fixes && weighed.finding.fixed_in.is_none()
+    }
+
+    /// Which exceptions do not hold of what closes the gate, and why, a line each.
+    fn expired(&self, blocking: &[&Weighed<'_>]) -> Vec<String> {
+        let Config { accept, ignore_unfixed, .. } = self.config;
+        let entries = accept.iter().filter(|entry| {
+            entry.until < self.today
+                && blocking.iter().any(|weighed| weighed.finding.id == entry.id)
+                && !renewed(entry, accept, self.today)
+        });
+        let mut lines: Vec<String> = entries
+            .map(|entry| {
+                format!("{} was accepted until {} ({}): look at it again", entry.id, entry.until, entry.reason)
+            })
+            .collect();
+        if let Some(IgnoreUnfixed { reason, until }) = ignore_unfixed {
+            let unfixed = |weighed: &&&Weighed<'_>| weighed.tells_of_fixes && weighed.finding.fixed_in.is_none();
+            if blocking.iter().any(|weighed| unfixed(&weighed)) {
+                lines.push(format!("findings without a fix were ignored until {until} ({reason}): look at them again"));
+            }
+            if blocking.iter().any(|weighed| !weighed.tells_of_fixes) {
+                lines.push("`ignore-unfixed` does not hold of what a basic scan finds: it does not tell whether something mends it".to_owned());
+            }
+        }
+        lines
+    }
 }
 
 /// The same finding is accepted again by another entry.
@@ -117,15 +199,20 @@ fn renewed(entry: &Accepted, accept: &[Accepted], today: Date) -> bool {
 }
 
 /// One finding for a reader: how bad, what, where, and what mends it.
-fn line(finding: &Finding) -> String {
+fn line(weighed: &Weighed<'_>) -> String {
+    let finding = weighed.finding;
     let package = finding.package.as_deref().unwrap_or("(package not named)");
     let fixed = match &finding.fixed_in {
         Some(version) => format!("fixed in {version}"),
         None => "no fix known".to_owned(),
     };
+    let platforms = match weighed.platforms.as_slice() {
+        [] => String::new(),
+        platforms => format!(" ({})", platforms.join(", ")),
+    };
     let description: String = finding.description.chars().take(160).collect();
     let uri = finding.uri.as_deref().map(|uri| format!(" {uri}")).unwrap_or_default();
-    format!("{} {} in {package}, {fixed}: {description}{uri}", finding.severity, finding.id)
+    format!("{} {} in {package}{platforms}, {fixed}: {description}{uri}", finding.severity, finding.id)
 }
 
 fn more(blocking: usize) -> Option<String> {
@@ -136,8 +223,11 @@ fn more(blocking: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ScanType;
+    use crate::parts::Part;
     use crate::scan::tests::image;
-    use kiln_plugin::FailureKind;
+    use kiln_plugin::aws::ecr::DescribeImageScanFindingsResponse;
+    use kiln_plugin::{Duration, FailureKind, Known};
 
     fn finding(id: &str, severity: &str) -> Finding {
         Finding {
@@ -158,15 +248,70 @@ mod tests {
         Accepted { id: id.to_owned(), reason: "not reachable".to_owned(), until }
     }
 
+    fn config(gate: Severity, accepted: &[Accepted], ignore_until: Option<&str>) -> Config {
+        let ignored = |until| IgnoreUnfixed { reason: "the base is old".to_owned(), until: accept("", until).until };
+        Config {
+            image: Known::Now(image()),
+            fail_on: gate,
+            accept: accepted.to_vec(),
+            ignore_unfixed: ignore_until.map(ignored),
+            scan_type: ScanType::Auto,
+            poll: Duration::from_secs(10),
+            timeout: None,
+        }
+    }
+
+    fn scanned(platform: Option<&str>, status: &str, findings: Vec<Finding>) -> Scanned {
+        let part = Part { platform: platform.map(str::to_owned), ..Part::whole(&image()) };
+        let (status, status_description, completed) = (status.to_owned(), None, None);
+        Scanned { part, found: DescribeImageScanFindingsResponse { status, status_description, completed, findings } }
+    }
+
+    fn judge_all(config: &Config, scans: &[Scanned]) -> Result<Verdict, Failure> {
+        judge(&image(), config, accept("", "2026-11-23").until, scans)
+    }
+
     fn judge_on(gate: Severity, accepted: &[Accepted], findings: &[(&str, &str)]) -> Result<Verdict, Failure> {
-        let scan = DescribeImageScanFindingsResponse {
-            status: "COMPLETE".to_owned(),
-            status_description: None,
-            completed: None,
-            findings: findings.iter().map(|(id, severity)| finding(id, severity)).collect(),
+        let findings = findings.iter().map(|(id, severity)| finding(id, severity)).collect();
+        judge_all(&config(gate, accepted, None), &[scanned(None, "COMPLETE", findings)])
+    }
+
+    #[test]
+    fn the_images_of_an_index_are_judged_together_and_the_same_finding_is_one() {
+        let scans = [
+            scanned(Some("linux/amd64"), "COMPLETE", vec![finding("a", "CRITICAL"), finding("b", "LOW")]),
+            scanned(Some("linux/arm64"), "COMPLETE", vec![finding("a", "CRITICAL")]),
+        ];
+        let failure = judge_all(&config(Severity::High, &[], None), &scans).unwrap_err();
+        assert!(failure.message.contains("has 1 finding of severity high"), "{}", failure.message);
+        assert_eq!(failure.details, ["CRITICAL a in openssl 3.0.1 (linux/amd64, linux/arm64), fixed in 3.0.2: a hole"]);
+        let accepted = [accept("a", "2027-01-01")];
+        let verdict = judge_all(&config(Severity::High, &accepted, None), &scans);
+        let counted = verdict.map(|verdict| (verdict.outputs.critical, verdict.outputs.low, verdict.outputs.status));
+        assert_eq!(counted.ok(), Some((1, 1, "COMPLETE".to_owned())));
+        let twice = [scanned(None, "COMPLETE", vec![finding("a", "LOW"), finding("a", "LOW")])];
+        let verdict = judge_all(&config(Severity::High, &[], None), &twice);
+        assert_eq!(verdict.map(|verdict| verdict.outputs.low).ok(), Some(2), "of one image each counts");
+    }
+
+    #[test]
+    fn findings_without_a_fix_are_ignored_until_the_last_day_where_the_scan_tells() {
+        let unfixed = || vec![Finding { fixed_in: None, ..finding("a", "CRITICAL") }];
+        let until = |day, status, findings| {
+            judge_all(&config(Severity::High, &[], Some(day)), &[scanned(None, status, findings)])
         };
-        let today = accept("", "2026-11-23").until;
-        judge(&image(), gate, accepted, today, &scan)
+        let verdict = until("2026-11-23", "ACTIVE", unfixed());
+        let counted = verdict.map(|verdict| (verdict.outputs.unfixed, verdict.outputs.accepted, verdict.notes.len()));
+        assert_eq!(counted.ok(), Some((1, 0, 1)));
+
+        assert!(until("2026-11-23", "ACTIVE", vec![finding("a", "CRITICAL")]).is_err(), "there is a fix");
+        let first = |result: Result<Verdict, Failure>| result.unwrap_err().details.into_iter().next();
+        assert_eq!(
+            first(until("2026-11-22", "ACTIVE", unfixed())).as_deref(),
+            Some("findings without a fix were ignored until 2026-11-22 (the base is old): look at them again")
+        );
+        let basic = first(until("2026-11-23", "COMPLETE", unfixed()));
+        assert!(basic.is_some_and(|line| line.contains("does not hold of what a basic scan finds")));
     }
 
     #[test]

@@ -1,23 +1,22 @@
 //! Gates an image by the findings of its ECR scan.
-//! The main type is [`ScanImage`]; what a status means is decided in `scan`, what findings mean in `gate`.
+//! The main type is [`ScanImage`]; what there is to scan is decided in `parts`, what a status means in `scan`, what findings mean
+//! in `gate`.
 
 mod config;
 mod gate;
+mod parts;
 mod scan;
+mod wait;
 
 use kiln_plugin::aws::ecr::{
-    BatchGetRepositoryScanningConfigurationRequest, DescribeImageScanFindingsRequest,
-    DescribeImageScanFindingsResponse, ImageId, StartImageScanRequest, batch_get_repository_scanning_configuration,
-    describe_image_scan_findings, start_image_scan,
+    BatchGetRepositoryScanningConfigurationRequest, batch_get_repository_scanning_configuration,
 };
-use kiln_plugin::aws::{Error, ErrorKind};
-use kiln_plugin::{
-    ChangeAction, During, Failure, Instant, Known, Look, Permission, PinnedImage, Plan, Stage, context, log, poll,
-    poll_within,
-};
+use kiln_plugin::{ChangeAction, During, Failure, Instant, Known, Permission, PinnedImage, Plan, Stage, context, log};
 
-pub use crate::config::{Accepted, Config, Found, Outputs, ScanType, Severity};
+pub use crate::config::{Accepted, Config, Found, IgnoreUnfixed, Outputs, ScanType, Severity};
+use crate::parts::parts_of;
 use crate::scan::Step;
+use crate::wait::{Scanned, await_scans, findings};
 
 /// The plugin.
 pub struct ScanImage;
@@ -31,6 +30,8 @@ impl Stage for ScanImage {
     fn permissions() -> Vec<Permission> {
         let repository = "repository/${image-repository(with.image)}";
         vec![
+            Permission::new("ecr:BatchGetImage", "to see whether the image is an index, and which images it lists")
+                .on("ecr", repository),
             Permission::new("ecr:BatchGetRepositoryScanningConfiguration", "to see how the repository is scanned")
                 .on("ecr", repository),
             Permission::new("ecr:DescribeImageScanFindings", "to read the findings").on("ecr", repository),
@@ -52,103 +53,68 @@ impl Stage for ScanImage {
             }
         };
         check_place(image)?;
-        let plan = Plan::new(format!("scans {} and {gate}", image.repository.name));
-        let subject = format!("scan of {}", image.brief());
-        Ok(match findings(image).during(format!("looking for the scan of {}", image.brief()))? {
-            Some(found) => {
-                plan.change(ChangeAction::Read, subject, format!("{}, {} findings", found.status, found.findings.len()))
-            }
-            None if scan::is_enhanced(config.scan_type, &frequency(image)?) => {
-                plan.change(ChangeAction::Read, subject, "waits for Inspector, which has not scanned it yet")
-            }
-            None => plan.change(ChangeAction::Start, subject, "it was never scanned"),
-        })
+        let parts = parts_of(image)?;
+        let mut plan = Plan::new(format!("scans {} and {gate}", image.repository.name));
+        if parts.is_index {
+            plan = plan.change(ChangeAction::Read, format!("manifest of {}", image.brief()), parts.outline());
+        }
+        if let Some(IgnoreUnfixed { reason, until }) = &config.ignore_unfixed {
+            let detail = format!("pass until {until} ({reason}), where the scan tells that nothing mends them");
+            plan = plan.change(ChangeAction::Keep, "findings without a fix", detail);
+        }
+        let mut enhanced = None;
+        let mut scans = Vec::new();
+        for part in &parts.images {
+            let brief = part.brief();
+            let subject = format!("scan of {brief}");
+            plan = match findings(&part.image).during(format!("looking for the scan of {brief}"))? {
+                Some(found) => {
+                    let detail = format!("{}, {} findings", found.status, found.findings.len());
+                    // A scan that ended without an answer is refused now as it would be then.
+                    if scan::step(&brief, config.scan_type, &found)? == Step::Over {
+                        scans.push(Scanned { part: part.clone(), found });
+                    }
+                    plan.change(ChangeAction::Read, subject, detail)
+                }
+                None => {
+                    let enhanced = match enhanced {
+                        Some(known) => known,
+                        None => *enhanced.insert(scan::is_enhanced(config.scan_type, &frequency(image)?)),
+                    };
+                    if enhanced {
+                        plan.change(ChangeAction::Read, subject, "waits for Inspector, which has not scanned it yet")
+                    } else {
+                        plan.change(ChangeAction::Start, subject, "it was never scanned")
+                    }
+                }
+            };
+        }
+        if scans.len() == parts.images.len() {
+            // All is known: a gate that would be closed then is closed now.
+            gate::judge(image, &config, Instant::now().date(), &scans)?;
+        }
+        Ok(plan)
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
         let image = config.image.get()?.clone();
         check_place(&image)?;
-        let enhanced = scan::is_enhanced(config.scan_type, &frequency(&image)?);
-        let found = await_scan(&image, &config, enhanced)?;
-        if let Some(at) = found.completed {
-            log::info(format!("{} was scanned {}", image.brief(), Instant(at)));
+        let parts = parts_of(&image)?;
+        if parts.is_index {
+            log::info(format!("{} is {}", image.brief(), parts.outline()));
         }
-        let today = Instant::now().date();
-        let verdict = gate::judge(&image, config.fail_on, &config.accept, today, &found)?;
+        let enhanced = scan::is_enhanced(config.scan_type, &frequency(&image)?);
+        let scans = await_scans(&image, parts.images, &config, enhanced)?;
+        for scanned in &scans {
+            if let Some(at) = scanned.found.completed {
+                log::info(format!("{} was scanned {}", scanned.part.brief(), Instant(at)));
+            }
+        }
+        let verdict = gate::judge(&image, &config, Instant::now().date(), &scans)?;
         for line in verdict.notes {
             log::warn(line);
         }
         Ok(verdict.outputs)
-    }
-}
-
-/// Look until the scan is over, starting it where that is ours to do.
-fn await_scan(
-    image: &PinnedImage,
-    config: &Config,
-    enhanced: bool,
-) -> Result<DescribeImageScanFindingsResponse, Failure> {
-    let mut started = false;
-    let mut began = false;
-    let mut waits_for_inspector = enhanced;
-    let subject = format!("the scan of {}", image.brief());
-    let look = || {
-        let Some(found) = findings(image).during(format!("looking at the scan of {}", image.brief()))? else {
-            if waits_for_inspector {
-                return Ok(Look::waiting("waiting for Inspector to begin its scan"));
-            }
-            if !started {
-                started = true;
-                waits_for_inspector = begin(image, config.scan_type)?;
-            }
-            return Ok(Look::waiting("the scan was started"));
-        };
-        began = true;
-        match scan::step(image, config.scan_type, &found)? {
-            Step::Over => Ok(Look::Done(found)),
-            Step::Wait => Ok(Look::waiting(format!("scan: {}", found.status))),
-        }
-    };
-    let found = match config.timeout {
-        Some(limit) => poll_within(limit, config.poll, &subject, look),
-        None => poll(config.poll, &subject, look),
-    };
-    found.map_err(|failure| if began { failure } else { scan::never_began(image, failure) })
-}
-
-/// Start a basic scan. Answers whether Inspector scans the repository, so that there is nothing to start.
-fn begin(image: &PinnedImage, scan_type: ScanType) -> Result<bool, Failure> {
-    let request = StartImageScanRequest { repository: image.repository.name.clone(), image: by_digest(image) };
-    match start_image_scan(&request) {
-        Ok(response) => {
-            log::info(format!("started a scan of {} ({})", image.brief(), response.status));
-            Ok(false)
-        }
-        // One scan a day and image: a result of this day exists or is on its way.
-        Err(error) if error.kind == ErrorKind::Limit || error.code == "LimitExceededException" => {
-            log::info("the image was scanned within a day already: waiting for that result");
-            Ok(false)
-        }
-        Err(error) if error.code == "UnsupportedImageTypeException" => {
-            Err(scan::unsupported(image, Some(&error.message)))
-        }
-        // Where the registry is set to enhanced scanning, ECR refuses to start a scan.
-        Err(error) if error.kind == ErrorKind::Invalid && scan_type == ScanType::Auto => {
-            log::info(format!("ECR starts no scan ({}): waiting for Inspector", error.message));
-            Ok(true)
-        }
-        Err(error) => Err(error).during(format!("starting a scan of {}", image.brief())),
-    }
-}
-
-/// The scan of an image; none where there never was one.
-fn findings(image: &PinnedImage) -> Result<Option<DescribeImageScanFindingsResponse>, Error> {
-    let request =
-        DescribeImageScanFindingsRequest { repository: image.repository.name.clone(), image: by_digest(image) };
-    match describe_image_scan_findings(&request) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.code == "ScanNotFoundException" => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -160,10 +126,6 @@ fn frequency(image: &PinnedImage) -> Result<String, Failure> {
         .during(format!("looking how the repository {name} is scanned"))?;
     let found = response.configurations.into_iter().find(|configuration| configuration.repository == *name);
     Ok(found.map(|configuration| configuration.frequency).unwrap_or_default())
-}
-
-fn by_digest(image: &PinnedImage) -> ImageId {
-    ImageId { digest: Some(image.digest.clone()), tag: None }
 }
 
 /// A repository of the same name in another registry is another repository.

@@ -2,7 +2,7 @@
 //! The main function is [`step`]. No findings is good news only where a scan has looked.
 
 use kiln_plugin::aws::ecr::DescribeImageScanFindingsResponse;
-use kiln_plugin::{Failure, FailureKind, PinnedImage};
+use kiln_plugin::{Failure, FailureKind};
 
 use crate::ScanType;
 
@@ -26,7 +26,7 @@ pub(crate) fn is_enhanced(scan_type: ScanType, frequency: &str) -> bool {
 
 /// What the status says. A failure where the scan ended without an answer.
 pub(crate) fn step(
-    image: &PinnedImage,
+    image: &str,
     scan_type: ScanType,
     found: &DescribeImageScanFindingsResponse,
 ) -> Result<Step, Failure> {
@@ -36,16 +36,14 @@ pub(crate) fn step(
         ("COMPLETE", ScanType::Auto | ScanType::Basic) | ("ACTIVE", ScanType::Auto | ScanType::Enhanced) => {
             Ok(Step::Over)
         }
-        ("COMPLETE", ScanType::Enhanced) => Err(Failure::rejected(format!(
-            "{} has only a basic scan, and `type` demands an enhanced one",
-            image.brief()
-        ))
-        .help("Turn on enhanced scanning (Inspector) for the repository, or say `type = \"auto\"`.")),
-        ("ACTIVE", ScanType::Basic) => Err(Failure::rejected(format!(
-            "{} is scanned by Inspector, and `type` demands a basic scan",
-            image.brief()
-        ))
-        .help("Say `type = \"enhanced\"` or `\"auto\"`.")),
+        ("COMPLETE", ScanType::Enhanced) => {
+            Err(Failure::rejected(format!("{image} has only a basic scan, and `type` demands an enhanced one"))
+                .help("Turn on enhanced scanning (Inspector) for the repository, or say `type = \"auto\"`."))
+        }
+        ("ACTIVE", ScanType::Basic) => {
+            Err(Failure::rejected(format!("{image} is scanned by Inspector, and `type` demands a basic scan"))
+                .help("Say `type = \"enhanced\"` or `\"auto\"`."))
+        }
         ("FAILED", _) => {
             Err(ended(FailureKind::Failed, image, "failed", why).help("See what ECR says, and scan the image again."))
         }
@@ -65,21 +63,22 @@ pub(crate) fn step(
 }
 
 /// The image is of a sort that cannot be scanned.
-pub(crate) fn unsupported(image: &PinnedImage, why: Option<&str>) -> Failure {
+pub(crate) fn unsupported(image: &str, why: Option<&str>) -> Failure {
     ended(FailureKind::Rejected, image, "is impossible: ECR cannot scan images of this kind", why)
         .help("Nobody knows whether the image is clean. Build it on a base that ECR supports.")
 }
 
-fn ended(kind: FailureKind, image: &PinnedImage, what: &str, why: Option<&str>) -> Failure {
-    Failure::new(kind, format!("the scan of {} {what}", image.brief())).details(why.map(str::to_owned))
+fn ended(kind: FailureKind, image: &str, what: &str, why: Option<&str>) -> Failure {
+    Failure::new(kind, format!("the scan of {image} {what}")).details(why.map(str::to_owned))
 }
 
-/// Time ran out before any scan began: the image was never scanned, and that is the answer.
-pub(crate) fn never_began(image: &PinnedImage, failure: Failure) -> Failure {
+/// Time ran out before the scan of these images began: they were never scanned, and that is the answer.
+pub(crate) fn never_began(images: &[String], failure: Failure) -> Failure {
     if failure.kind != FailureKind::TimedOut {
         return failure;
     }
-    Failure::rejected(format!("{} was never scanned", image.brief()))
+    let were = if images.len() == 1 { "was" } else { "were" };
+    Failure::rejected(format!("{} {were} never scanned", images.join(", ")))
         .help("See that the repository is scanned (ECR's scan on push, or Inspector with a filter that matches it); no findings is no good news where nobody looked.")
         .detail(failure.message)
 }
@@ -87,6 +86,7 @@ pub(crate) fn never_began(image: &PinnedImage, failure: Failure) -> Failure {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use kiln_plugin::PinnedImage;
 
     pub(crate) fn image() -> PinnedImage {
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -123,7 +123,11 @@ pub(crate) mod tests {
             ("LIMIT_EXCEEDED", ScanType::Auto, Err(FailureKind::Unavailable)),
             ("IMAGE_ARCHIVED", ScanType::Auto, Ok(Step::Wait)),
         ] {
-            assert_eq!(step(&image(), scan_type, &found(status)).map_err(|failure| failure.kind), expected, "{status}");
+            assert_eq!(
+                step("web@e3b0c44298fc", scan_type, &found(status)).map_err(|failure| failure.kind),
+                expected,
+                "{status}"
+            );
         }
     }
 
@@ -137,8 +141,9 @@ pub(crate) mod tests {
 
     #[test]
     fn an_image_that_was_never_scanned_is_rejected() {
+        let images = ["web@e3b0c44298fc".to_owned()];
         let late = Failure::timed_out("the scan was not done; last seen: waiting for Inspector to begin its scan");
-        assert_eq!(never_began(&image(), late).kind, FailureKind::Rejected);
-        assert_eq!(never_began(&image(), Failure::denied("no")).kind, FailureKind::Denied, "another failure stays");
+        assert_eq!(never_began(&images, late).kind, FailureKind::Rejected);
+        assert_eq!(never_began(&images, Failure::denied("no")).kind, FailureKind::Denied, "another failure stays");
     }
 }

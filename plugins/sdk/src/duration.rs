@@ -181,7 +181,7 @@ mod tests {
             ("5s1m", "from the greatest"),
             ("1s1s", "from the greatest"),
             ("99999999999999999999s", "too large"),
-            ("999999999999999d", "too long"),
+            ("999999999999999d", "too large"),
             ("１０s", "a number is missing"),
         ] {
             let error = text.parse::<Duration>().map_err(|e| e.to_string());

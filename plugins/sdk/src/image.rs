@@ -181,6 +181,12 @@ impl Serialize for PinnedImage {
     }
 }
 
+/// What [`PinnedImage`] is read from. It takes nothing that the parser refuses: that would put off a mistake until the run.
+const PINNED: &str = concat!(
+    r"^[0-9]{12}(\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com|\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com\.cn|\.dkr-ecr(-fips)?\.[a-z0-9-]+\.on\.aws)",
+    r"/[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64}$"
+);
+
 impl JsonSchema for PinnedImage {
     fn schema_name() -> Cow<'static, str> {
         "PinnedImage".into()
@@ -191,7 +197,7 @@ impl JsonSchema for PinnedImage {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]{12}\\.dkr[.-]ecr.+/.+@sha256:[0-9a-f]{64}$" })
+        json_schema!({ "type": "string", "pattern": PINNED })
     }
 }
 

@@ -129,6 +129,12 @@ impl Serialize for Date {
     }
 }
 
+/// What [`Date`] can be read from, and nothing else: a schema that took more would put off a mistake until the run.
+const DAYS_THAT_EXIST: &str = concat!(
+    "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))",
+    "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)$"
+);
+
 impl JsonSchema for Date {
     fn schema_name() -> Cow<'static, str> {
         "Date".into()
@@ -139,7 +145,7 @@ impl JsonSchema for Date {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" })
+        json_schema!({ "type": "string", "format": "date", "pattern": DAYS_THAT_EXIST })
     }
 }
 

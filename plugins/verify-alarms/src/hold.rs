@@ -86,6 +86,22 @@ impl Hold {
     }
 }
 
+/// What a plan says of an alarm that is not OK before anything was deployed: whether it closes the gate if it stays so. Empty where
+/// it does no harm.
+pub(crate) fn warning(insufficient_data: InsufficientData, alarm: &Alarm) -> &'static str {
+    match (alarm.state.as_str(), insufficient_data) {
+        ("ALARM", _) => {
+            "; it is in ALARM before anything is deployed: while it is, this stage refuses whatever the deployment does. Mend what it \
+             watches first"
+        }
+        ("INSUFFICIENT_DATA", InsufficientData::Fail) => {
+            "; while it has no data, this stage refuses: `insufficient-data` is \"fail\""
+        }
+        ("OK", _) | ("INSUFFICIENT_DATA", InsufficientData::Ok) => "",
+        _ => "; the bake begins when it is OK",
+    }
+}
+
 /// The names that are not among the alarms.
 pub(crate) fn missing(names: &[String], alarms: &[Alarm]) -> Vec<String> {
     names.iter().filter(|name| !alarms.iter().any(|alarm| alarm.name == **name)).cloned().collect()
@@ -175,6 +191,16 @@ mod tests {
         let mut hold = Hold::new(InsufficientData::Ok, 0);
         let observed = hold.observe(10, &[alarm("a", "PONDERING", 0)]);
         assert_eq!(observed.map(|o| o.waiting_for).ok(), Some(Some("a".to_owned())));
+    }
+
+    #[test]
+    fn a_plan_says_which_alarm_would_close_the_gate_before_anything_is_deployed() {
+        let said = |insufficient_data, state| warning(insufficient_data, &alarm("a", state, 0));
+        assert_eq!(said(InsufficientData::Fail, "OK"), "");
+        assert!(said(InsufficientData::Ok, "ALARM").contains("before anything is deployed"));
+        assert!(said(InsufficientData::Fail, "INSUFFICIENT_DATA").contains("refuses"));
+        assert_eq!(said(InsufficientData::Ok, "INSUFFICIENT_DATA"), "");
+        assert!(said(InsufficientData::Wait, "INSUFFICIENT_DATA").contains("begins when it is OK"));
     }
 
     #[test]

@@ -72,14 +72,16 @@ impl Stage for VerifyAlarms {
     }
 
     fn plan(config: Config) -> Result<Plan, Failure> {
+        check_time(config.bake)?;
         let alarms = look_at(&config.alarms)?;
         let mut plan = Plan::new(format!("waits until {} stayed OK for {}", named(&config.alarms), config.bake));
         for alarm in alarms {
             let since = alarm.since.map(|since| format!(" since {}", Instant(since))).unwrap_or_default();
+            let warning = hold::warning(config.insufficient_data, &alarm);
             plan = plan.change(
                 ChangeAction::Read,
                 format!("alarm {}", alarm.name),
-                format!("{}{since}: {}", alarm.state, alarm.description),
+                format!("{}{since}: {}{warning}", alarm.state, alarm.description),
             );
         }
         Ok(plan)
@@ -88,13 +90,7 @@ impl Stage for VerifyAlarms {
     fn run(config: Config) -> Result<Outputs, Failure> {
         let start = timer::now();
         let bake = config.bake.as_millis();
-        if timer::deadline().saturating_sub(start) <= bake {
-            return Err(Failure::config(format!(
-                "a bake time of {} does not fit into the stage's timeout",
-                config.bake
-            ))
-            .help("Give the stage a `timeout` that is longer than `bake`."));
-        }
+        check_time(config.bake)?;
         let mut hold = Hold::new(config.insufficient_data, start);
         let subject = format!("the bake of {} for {}", named(&config.alarms), config.bake);
         let held = poll(config.poll, &subject, || {
@@ -118,6 +114,16 @@ impl Stage for VerifyAlarms {
         })?;
         Ok(Outputs { alarms: config.alarms, baked_seconds: held / 1000 })
     }
+}
+
+/// What the stage's timeout ends before the bake is over never passes.
+fn check_time(bake: Duration) -> Result<(), Failure> {
+    let left = timer::deadline().saturating_sub(timer::now());
+    if left > bake.as_millis() {
+        return Ok(());
+    }
+    Err(Failure::config(format!("a bake time of {bake} does not fit into the stage's timeout"))
+        .help("Give the stage a `timeout` that is longer than `bake`."))
 }
 
 /// The alarms, all of which must exist.

@@ -17,7 +17,7 @@ use super::stage::{EndedStage, GoingOn, Readiness, Worked, run_stage, work_of};
 use super::tenure::ending_of;
 use super::undo::{Undone, undo_all};
 use crate::call::stop::{DETACH, HostStop};
-use crate::event::{EventKind, RunOutcome, StageOutcome};
+use crate::event::{EventKind, Failure, RunOutcome, StageOutcome};
 use crate::journal::{self, History, Record, StagePast, UndoPast};
 use crate::pipeline::Pipeline;
 use crate::plugin::Plugins;
@@ -147,7 +147,10 @@ impl Execution {
         let of = |name: &StageName| history.stage(name).and_then(|stage| stage.end.as_ref());
         let ends: Vec<_> = history.ended.iter().filter_map(|name| Some((name, of(name)?))).collect();
         let worked_on = ends.iter().filter(|(_, end)| end.outcome != StageOutcome::NotRun);
-        let ended = worked_on.map(|(name, end)| (*name, end.outcome));
+        let ended: Vec<_> = worked_on.map(|(name, end)| (*name, end.outcome)).collect();
+        for (name, end) in &ends {
+            self.spare_where_unjudged(name, end.failure.as_ref());
+        }
         let forgone = self.schedule.restore(begun, ended).map_err(|error| HostStop::Defect(error.to_string()))?;
         for (name, end) in &ends {
             self.tell_again(name, end, history);
@@ -384,6 +387,7 @@ impl Execution {
         run.progressed();
         self.failed |= outcome == StageOutcome::Failed;
         self.stuck |= outcome == StageOutcome::Stuck;
+        let unjudged = failure.clone().filter(|_| outcome == StageOutcome::Failed);
         let millis = at.saturating_sub(self.began.get(&name).copied().unwrap_or(at));
         run.events
             .emit(Some(&name), EventKind::StageFinished { outcome, outputs: outputs.clone(), failure, millis, calls });
@@ -392,8 +396,30 @@ impl Execution {
             self.prepared.keep_outputs(&name, outputs);
         }
         self.worked.extend(worked);
+        self.spare_where_unjudged(&name, unjudged.as_ref());
         let forgone = self.schedule.end(&name, outcome).map_err(|error| HostStop::Defect(error.to_string()))?;
         self.forgo(forgone).await
+    }
+
+    /// A config that cannot work says nothing about what the run deployed: where a stage that changes nothing that could be undone
+    /// fails for it, it judged nothing, and what stood before it stays. One that can be undone is part of the change, and its
+    /// `on-failure` holds.
+    fn spare_where_unjudged(&mut self, name: &StageName, failure: Option<&Failure>) {
+        if failure.is_none_or(|failure| failure.kind != "config") {
+            return;
+        }
+        let plugin = self.prepared.stage(name).and_then(|stage| self.prepared.plugin(stage).ok());
+        if plugin.is_some_and(|plugin| plugin.description.undoable) || !self.schedule.spare(name) {
+            return;
+        }
+        let run = &self.prepared.run;
+        run.events.emit(
+            Some(name),
+            EventKind::Warning {
+                message: "nothing is undone: its config cannot work, so that it has judged nothing".to_owned(),
+                help: Some(format!("correct it and run again; `kiln undo {}` takes back what the run did", run.id)),
+            },
+        );
     }
 
     async fn interrupted(&mut self) -> Result<(), HostStop> {

@@ -206,6 +206,14 @@ impl Schedule {
         }
     }
 
+    /// The stage's failure will be no reason to undo anything: the run stops instead. Answers whether it would have been one.
+    pub fn spare(&mut self, stage: &StageName) -> bool {
+        let entry = self.index.get(stage).and_then(|position| self.entries.get_mut(*position));
+        let Some(entry) = entry.filter(|entry| entry.on_failure == OnFailure::Undo) else { return false };
+        entry.on_failure = OnFailure::Stop;
+        true
+    }
+
     /// Begin nothing more. Answers the stages that will not be run.
     pub fn stop(&mut self) -> Vec<StageName> {
         self.stopped = true;
@@ -330,6 +338,15 @@ mod tests {
         assert_eq!(continuing.begin_next(), Some(name("a")));
         assert_eq!(continuing.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b")]));
         assert_eq!(continuing.begin_next(), Some(name("c")));
+    }
+
+    #[test]
+    fn a_spared_failure_stops_the_run_and_undoes_nothing() {
+        let mut schedule = schedule(&[("a", &[], OnFailure::Undo), ("b", &["a"], OnFailure::Stop)]);
+        assert!(schedule.spare(&name("a")) && !schedule.spare(&name("b")));
+        schedule.begin_next();
+        assert_eq!(schedule.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b")]));
+        assert!(schedule.is_over() && !schedule.wants_undo());
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::describe::ImageScanStatus;
+use super::manifest::platform_of;
 use super::seeds::FindingSeed;
-use super::state::{Image, ImageId, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
+use super::state::{Image, ImageId, Repository, Scan, ScanType, enter, find_image, invalid_token, page_size, wildcard};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
@@ -51,18 +52,23 @@ impl Severity {
     }
 }
 
-/// The findings that the world has for an image, the worst first.
-pub(super) fn found(all: &[FindingSeed], repository: &str, image: &Image) -> Vec<FindingSeed> {
+/// The findings that the world has for an image, the worst first. What is said of an index by its tag holds of the images that it
+/// lists, too.
+pub(super) fn found(all: &[FindingSeed], repository: &Repository, image: &Image) -> Vec<FindingSeed> {
+    let wholes: Vec<&Image> = repository.images.values().filter(|whole| whole.lists.contains(&image.digest)).collect();
+    let platform = wholes.iter().find_map(|whole| platform_of(&whole.manifest, &image.digest));
+    let tags = wholes.iter().flat_map(|whole| &whole.tags).chain(&image.tags);
     let concerns = |finding: &&FindingSeed| {
-        wildcard(&finding.repository, repository)
+        wildcard(&finding.repository, &repository.name)
+            && finding.platform.as_ref().is_none_or(|wanted| platform.as_ref() == Some(wanted))
             && match finding.tag.as_str() {
-                "built" => image.built,
+                "built" => image.built || wholes.iter().any(|whole| whole.built),
                 digest if digest.starts_with("sha256:") => image.digest == digest,
                 "*" => true,
-                tag => image.tags.iter().any(|one| wildcard(tag, one)),
+                tag => tags.clone().any(|one| wildcard(tag, one)),
             }
     };
-    let mut findings: Vec<FindingSeed> = all.iter().filter(concerns).cloned().collect();
+    let mut findings: Vec<FindingSeed> = all.iter().filter(|finding| concerns(finding)).cloned().collect();
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     findings
 }

@@ -46,6 +46,14 @@ struct ManifestPart {
     #[serde(default)]
     size: u64,
     digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
 }
 
 /// Whether images of this media type are lists of images.
@@ -129,6 +137,50 @@ pub(super) fn referrer(of: &str, subject: Option<&str>) -> String {
     format!("{manifest:#}")
 }
 
+/// The platform, such as `linux/arm/v7`, of something that an index lists by its digest.
+pub(super) fn platform_of(index: &str, digest: &str) -> Option<String> {
+    let listed = serde_json::from_str::<Manifest>(index).ok()?.manifests?;
+    let platform = listed.into_iter().find(|part| part.digest == digest)?.platform?;
+    let parts = [platform.os, platform.architecture, platform.variant];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
+}
+
+/// What `docker buildx build --push` pushes: first what the index lists, then the index.
+pub(super) struct Built {
+    pub(super) parts: Vec<String>,
+    pub(super) index: String,
+}
+
+/// An index of an image for each of `platforms`, with an attestation beside each where that is wanted.
+pub(super) fn make_index(of: &str, size: u64, platforms: &[String], attested: bool) -> Built {
+    let (mut parts, mut listed, mut attestations) = (Vec::new(), Vec::new(), Vec::new());
+    for platform in platforms {
+        let image = make(&format!("{of}\n{platform}"), size);
+        let mut names = platform.splitn(3, '/');
+        let mut described = serde_json::Map::new();
+        for key in ["os", "architecture", "variant"] {
+            described.extend(names.next().map(|name| (key.to_owned(), json!(name))));
+        }
+        let digest = digest(&image);
+        listed.push(json!({ "mediaType": DOCKER, "digest": digest, "size": image.len(), "platform": described }));
+        parts.push(image);
+        if attested {
+            let statement = make(&format!("{of}\n{platform}\nattestation"), 9_000);
+            attestations.push(json!({
+                "mediaType": DOCKER,
+                "digest": self::digest(&statement),
+                "size": statement.len(),
+                "annotations": { "vnd.docker.reference.digest": digest, "vnd.docker.reference.type": "attestation-manifest" },
+                "platform": { "architecture": "unknown", "os": "unknown" },
+            }));
+            parts.push(statement);
+        }
+    }
+    listed.append(&mut attestations);
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed });
+    Built { parts, index: format!("{index:#}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +193,16 @@ mod tests {
             assert_eq!(digest(&manifest), digest(&make("web 1", size)));
             assert_ne!(digest(&manifest), digest(&make("web 2", size)));
         }
+    }
+
+    #[test]
+    fn a_made_index_lists_its_parts_by_platform() {
+        let built = make_index("web 1", 1_000_000, &["linux/amd64".to_owned(), "linux/arm/v7".to_owned()], true);
+        let digests: BTreeSet<String> = built.parts.iter().map(|part| digest(part)).collect();
+        assert_eq!(read(&built.index, None).map(|facts| facts.lists), Ok(digests));
+        let platforms: Vec<_> = built.parts.iter().map(|part| platform_of(&built.index, &digest(part))).collect();
+        let names: Vec<_> = platforms.iter().map(|platform| platform.as_deref().unwrap_or_default()).collect();
+        assert_eq!(names, ["linux/amd64", "unknown/unknown", "linux/arm/v7", "unknown/unknown"]);
     }
 
     #[test]

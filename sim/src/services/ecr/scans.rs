@@ -21,8 +21,9 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) fn end(scope: &mut Scope<'_>, name: &str, digest: &str, started: Timestamp) {
     let state = &mut scope.place().ecr;
     let Some(repository) = state.repositories.get_mut(name) else { return };
+    let Some(image) = repository.images.get(digest) else { return };
+    let findings = found(&state.findings, repository, image);
     let Some(image) = repository.images.get_mut(digest) else { return };
-    let findings = found(&state.findings, name, image);
     let Some(scan) = image.scan.as_mut().filter(|scan| scan.started == started && scan.completed.is_none()) else {
         return;
     };

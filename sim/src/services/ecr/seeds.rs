@@ -79,6 +79,12 @@ struct ImageSeed {
     archived: Option<Ago>,
     #[serde(default = "usual_size")]
     size: u64,
+    /// Such as `linux/amd64`: it is an index of an image for each, as `docker buildx build --push` makes it.
+    #[serde(default)]
+    platforms: Vec<String>,
+    /// Whether the index lists an attestation beside each of its images.
+    #[serde(default)]
+    attestations: bool,
 }
 
 /// Something that says something about an image that is there at the start: a signature, an attestation.
@@ -137,6 +143,8 @@ pub(crate) struct FindingSeed {
     /// A tag, in which `*` stands for anything; a digest; `built` for the images that builds push; or `*` for all.
     #[serde(default = "all")]
     pub(super) tag: String,
+    /// The platform of the image in its index, such as `linux/arm64`; any unless told.
+    pub(super) platform: Option<String>,
     pub(super) severity: Severity,
     /// Such as `CVE-2026-0001`.
     pub(super) id: String,
@@ -221,6 +229,8 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 pulled: None,
                 archived: None,
                 size: history.size,
+                platforms: Vec::new(),
+                attestations: false,
             }
         }));
     }
@@ -250,7 +260,12 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
     for (index, image) in images.iter().enumerate() {
         // Each is pushed at its own time, so that its scan goes on from there.
         scope.world.now = now.before(image.pushed.0);
-        let manifest = manifest::make(&format!("{} planted {index} {:?}", seed.name, image.tags), image.size);
+        let (parts, manifest) = manifests_of(image, &format!("{} planted {index} {:?}", seed.name, image.tags));
+        for part in &parts {
+            if let Err(error) = put(scope, &seed.name, part, None, None, Origin::Caller) {
+                problems.add(at, error.message);
+            }
+        }
         let tags: Vec<Option<&str>> =
             if image.tags.is_empty() { vec![None] } else { image.tags.iter().map(|tag| Some(tag.as_str())).collect() };
         for tag in tags {
@@ -295,4 +310,13 @@ fn plant_referrer(
     if let Err(error) = put(scope, repository, &manifest, None, tag.as_deref(), Origin::Caller) {
         problems.add(at, error.message);
     }
+}
+
+/// What is pushed for an image: the parts of an index, and the image or the index.
+fn manifests_of(image: &ImageSeed, of: &str) -> (Vec<String>, String) {
+    if image.platforms.is_empty() {
+        return (Vec::new(), manifest::make(of, image.size));
+    }
+    let built = manifest::make_index(of, image.size, &image.platforms, image.attestations);
+    (built.parts, built.index)
 }
