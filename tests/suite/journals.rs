@@ -295,3 +295,47 @@ fn the_journals_of_every_release_are_resumed() {
     }
     assert!(tried >= golden().len(), "{tried} golden journals");
 }
+
+/// The mode of a file.
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+}
+
+#[test]
+fn plain_variables_are_in_a_journal_that_only_its_owner_reads_and_nowhere_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const PLAIN: &str = "correct-horse-battery";
+    let world = World::web_service().text().replace("STAGE = \"production\"", &format!("STAGE = \"{PLAIN}\""));
+    let world = World::parse(&world);
+    let account = Account::of(&world);
+    let pipeline = repository().join("pipelines/web-service.toml");
+    let pipeline = pipeline.display().to_string();
+    let outcome = account
+        .kiln(["run", &pipeline, "--input", "commit=4f2a9c1", "--output", "json", "--verbose", "--report", "page.html"])
+        .run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    let run = run_in(&outcome.directory().join(".kiln"));
+    let journal = run.join("journal");
+    let has = |bytes: &[u8]| bytes.windows(PLAIN.len()).any(|found| found == PLAIN.as_bytes());
+    assert!(has(&fs::read(&journal).unwrap_or_default()), "what a resume reads back is there as it was");
+    assert_eq!(mode(&journal), 0o600);
+    for blob in fs::read_dir(run.join("blobs")).into_iter().flatten().flatten() {
+        assert_eq!(mode(&blob.path()), 0o600, "{}", blob.path().display());
+    }
+    assert!(!outcome.all().contains(PLAIN), "events");
+    assert!(!has(&fs::read(outcome.directory().join("page.html")).unwrap_or_default()), "the page");
+    let named = run.display().to_string();
+    // A copy may have lost it: whoever goes on restores it.
+    fs::set_permissions(&journal, fs::Permissions::from_mode(0o644)).unwrap_or_else(|error| panic!("{error}"));
+    let mut outcome = outcome;
+    for arguments in [
+        ["show", &named, "--verbose", "--output", "plain"],
+        ["show", &named, "--verbose", "--output", "json"],
+        ["undo", &named, "--verbose", "--output", "json"],
+    ] {
+        outcome = outcome.then(arguments).env("AWS_ENDPOINT_URL", &account.url()).run();
+        assert!(!outcome.all().contains(PLAIN), "{arguments:?}: {}", outcome.all());
+    }
+    assert_eq!(mode(&journal), 0o600);
+}
