@@ -5,6 +5,7 @@ mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod commands;
+mod configs;
 mod contracts;
 mod crash;
 mod destinations;
@@ -22,6 +23,7 @@ mod rebuilding;
 mod rehearsals;
 mod resuming;
 mod running;
+mod scanning;
 mod scenarios;
 mod schedules;
 mod sealed;
