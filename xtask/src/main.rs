@@ -1,8 +1,9 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | bench`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | configs | bench`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
 mod browser;
+mod configs;
 mod crash;
 mod demo;
 mod error;
@@ -61,6 +62,15 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         kiln: Option<PathBuf>,
     },
+    /// Check and rehearse generated configs of each plugin: none that passes the check may fail as config.
+    Configs {
+        /// How many of each plugin.
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        configs: u64,
+        /// The seed to begin with.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Measure kiln by itself and against scripts that make the same calls; writes bench/results.md and .json.
     Bench {
         /// Fewer rounds and smaller pipelines: to see that it works, not for figures. Writes to target/bench.
@@ -83,6 +93,7 @@ fn main() -> ExitCode {
         Task::Crash { seeds, seed, kiln } => {
             crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)
         }
+        Task::Configs { configs, seed } => configs::run(&layout, &terminal, configs, seed).map(|()| ExitCode::SUCCESS),
         Task::Test { quick } => test::run(&layout, &terminal, quick).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error: TaskError| {

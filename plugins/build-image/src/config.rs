@@ -23,6 +23,7 @@ pub struct Config {
     pub source_version: Option<String>,
     /// Variables of the build. A value `${secrets.NAME}` is given by reference: CodeBuild fetches the secret itself.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     pub environment: BTreeMap<String, String>,
     /// A cache in the place of the project's.
     pub cache: Option<CacheConfig>,
@@ -62,11 +63,27 @@ pub enum OnExistingTag {
 /// A build cache.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+// As `check` has it, so that a config that it refuses does not come as far as a run.
+#[schemars(extend("allOf" = [
+    {
+        "if": { "properties": { "type": { "const": "s3" } } },
+        "then": { "required": ["location"], "properties": { "modes": { "maxItems": 0 } } },
+    },
+    {
+        "if": { "properties": { "type": { "const": "local" } } },
+        "then": { "required": ["modes"], "properties": { "modes": { "minItems": 1 } }, "not": { "required": ["location"] } },
+    },
+    {
+        "if": { "properties": { "type": { "const": "none" } } },
+        "then": { "properties": { "modes": { "maxItems": 0 } }, "not": { "required": ["location"] } },
+    },
+]))]
 pub struct CacheConfig {
     /// Where it is kept.
     #[serde(rename = "type")]
     pub cache_type: CacheType,
     /// For `s3`: bucket and prefix.
+    #[schemars(length(min = 1))]
     pub location: Option<String>,
     /// For `local`: what is kept.
     #[serde(default)]

@@ -32,7 +32,13 @@ pub enum InsufficientData {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
     /// Names of the alarms, metric and composite. All of them must exist.
-    #[schemars(length(min = 1, max = 100), inner(length(min = 1)))]
+    // What begins as an ARN is one, of an alarm.
+    #[schemars(length(min = 1, max = 100), extend("items" = {
+        "type": "string",
+        "minLength": 1,
+        "if": { "pattern": "^arn:" },
+        "then": { "pattern": "^arn:[a-z0-9-]+:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:." },
+    }))]
     pub alarms: Vec<String>,
     /// How long all of them must be OK without a break.
     pub bake: Duration,
