@@ -31,7 +31,7 @@ pub struct Config {
     pub buildspec: Option<String>,
     /// The log group that the project's builds write to, where that is not `/aws/codebuild/PROJECT`: the end of a failed build's log is
     /// read there.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_/.#-]{1,512}$"))]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_/.#-]{0,511}[A-Za-z0-9_.#-]$"))]
     pub log_group: Option<String>,
     /// How long the build may take.
     #[schemars(range(min = 5, max = 2160))]

@@ -42,13 +42,16 @@ pub struct Config {
     /// CloudWatch alarms that fail the deployment while it goes on, in the place of those that the service has; without it,
     /// as the service has them. `[]` switches them off.
     pub alarms: Option<Vec<String>>,
-    /// Names (with their paths) of the roles that the task definition names: its task role and its execution role. IAM asks
-    /// who registers a revision for the permission to pass exactly these.
+    /// Names (with their paths) or ARNs of the roles that the task definition names: its task role and its execution role. IAM
+    /// asks who registers a revision for the permission to pass exactly these.
     #[serde(default)]
+    #[schemars(inner(regex(
+        pattern = r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/)?([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$"
+    )))]
     pub roles: Vec<String>,
     /// Log groups of the service's containers: the end of what a crashed container logged is shown with the failure.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_/.#-]{1,512}$")))]
+    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_/.#-]{0,511}[A-Za-z0-9_.#-]$")))]
     pub log_groups: Vec<String>,
     /// Deploy to a service whose desired count is 0, although no task will run then that could show whether it works.
     #[serde(default)]

@@ -105,7 +105,7 @@ pub(crate) fn unlisted_roles(definition: &TaskDefinition, listed: &[String]) -> 
     let mut missing: Vec<String> = given.filter(|given| !given.is_empty()).map(name).collect();
     missing.sort_unstable();
     missing.dedup();
-    missing.retain(|name| !listed.contains(name));
+    missing.retain(|missing| !listed.iter().any(|listed| name(listed) == *missing));
     missing
 }
 
@@ -218,6 +218,8 @@ pub(crate) mod tests {
         .to_string();
         assert_eq!(unlisted_roles(&definition, &[]), ["teams/web/task", "web-execution"]);
         assert_eq!(unlisted_roles(&definition, &["web-execution".to_owned()]), ["teams/web/task"]);
+        let by_arn = "arn:aws:iam::111111111111:role/teams/web/task".to_owned();
+        assert_eq!(unlisted_roles(&definition, &[by_arn]), ["web-execution"]);
         definition.document = serde_json::json!({ "taskRoleArn": "" }).to_string();
         assert!(unlisted_roles(&definition, &[]).is_empty());
     }

@@ -181,11 +181,12 @@ impl Serialize for PinnedImage {
     }
 }
 
-/// What [`PinnedImage`] is read from. It takes nothing that the parser refuses: that would put off a mistake until the run.
-const PINNED: &str = concat!(
-    r"^[0-9]{12}(\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com|\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com\.cn|\.dkr-ecr(-fips)?\.[a-z0-9-]+\.on\.aws)",
-    r"/[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64}$"
-);
+/// What [`PinnedImage`] is read from, as a pattern. It takes nothing that the parser refuses: that would put off a mistake until the run.
+fn pinned() -> String {
+    let domains = DOMAINS.map(|domain| domain.replace('.', r"\.")).join("|");
+    let host = format!(r"(\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.({domains})|\.dkr-ecr(-fips)?\.[a-z0-9-]+\.on\.aws)");
+    format!(r"^[0-9]{{12}}{host}/[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{{64}}$")
+}
 
 impl JsonSchema for PinnedImage {
     fn schema_name() -> Cow<'static, str> {
@@ -197,7 +198,7 @@ impl JsonSchema for PinnedImage {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": PINNED })
+        json_schema!({ "type": "string", "pattern": pinned() })
     }
 }
 

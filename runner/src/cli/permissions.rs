@@ -41,7 +41,7 @@ impl Permissions {
         // Without inputs the file is enough.
         let given = !self.pipeline.inputs().is_empty();
         let (pipeline, plugins, phase) = match given {
-            true => match self.pipeline.load(global) {
+            true => match self.pipeline.load(global, None) {
                 Ok(loaded) => (loaded.pipeline, loaded.plugins, EvaluationPhase::Plan),
                 Err(exit) => return exit,
             },

@@ -18,12 +18,12 @@ const STARS: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LifecyclePolicy {
-    rules: Vec<Rule>,
+    rules: Vec<LifecycleRule>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Rule {
+struct LifecycleRule {
     rule_priority: u64,
     #[serde(default, rename = "description")]
     _description: Option<String>,
@@ -34,7 +34,7 @@ struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Selection {
-    tag_status: TagStatus,
+    tag_status: SelectedTags,
     #[serde(default)]
     tag_prefix_list: Vec<String>,
     #[serde(default)]
@@ -47,7 +47,7 @@ struct Selection {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum TagStatus {
+enum SelectedTags {
     Tagged,
     Untagged,
     Any,
@@ -91,7 +91,7 @@ enum ActionType {
 
 /// What a rule does with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum LifecycleEffect {
     Expires,
     IsArchived,
 }
@@ -100,7 +100,7 @@ pub(super) enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     pub(super) digest: String,
-    pub(super) effect: Effect,
+    pub(super) effect: LifecycleEffect,
     /// The rule's priority.
     pub(super) priority: u64,
 }
@@ -126,16 +126,16 @@ impl LifecyclePolicy {
         if self.rules.iter().any(|rule| rule.rule_priority == 0 || !seen.insert(rule.rule_priority)) {
             return Err("each rule has a priority of its own, from 1 on".to_owned());
         }
-        let of = |status: TagStatus, class: StorageClass| {
-            let fits = |rule: &&Rule| rule.selection.tag_status == status && rule.class() == class;
+        let of = |status: SelectedTags, class: StorageClass| {
+            let fits = |rule: &&LifecycleRule| rule.selection.tag_status == status && rule.class() == class;
             self.rules.iter().filter(fits).count()
         };
         for class in [StorageClass::Standard, StorageClass::Archive] {
-            if of(TagStatus::Untagged, class) > 1 || of(TagStatus::Any, class) > 1 {
+            if of(SelectedTags::Untagged, class) > 1 || of(SelectedTags::Any, class) > 1 {
                 return Err("one rule of a storage class selects untagged images, and one any".to_owned());
             }
             let mut ordered = self.rules.iter().filter(|rule| rule.class() == class).rev().skip(1);
-            if ordered.any(|rule| rule.selection.tag_status == TagStatus::Any) {
+            if ordered.any(|rule| rule.selection.tag_status == SelectedTags::Any) {
                 return Err("the rule for any tag status has the highest priority number".to_owned());
             }
         }
@@ -148,8 +148,8 @@ impl LifecyclePolicy {
         let mut chosen = Vec::new();
         for rule in &self.rules {
             let effect = match rule.action.r#type {
-                ActionType::Expire => Effect::Expires,
-                ActionType::Transition => Effect::IsArchived,
+                ActionType::Expire => LifecycleEffect::Expires,
+                ActionType::Transition => LifecycleEffect::IsArchived,
             };
             let mut matching: Vec<&Image> = images.values().filter(|image| rule.selects(image)).collect();
             matching.sort_by(|one, other| other.pushed.cmp(&one.pushed).then_with(|| one.digest.cmp(&other.digest)));
@@ -160,7 +160,7 @@ impl LifecyclePolicy {
                 chosen.push(Chosen { digest: (*digest).to_owned(), effect, priority: rule.rule_priority });
             }
             // What a rule's tags match is no other rule's any more.
-            let by_tags = rule.selection.tag_status != TagStatus::Any;
+            let by_tags = rule.selection.tag_status != SelectedTags::Any;
             taken.extend(matching.iter().filter(|_| by_tags).map(|image| image.digest.as_str()));
             taken.extend(counted);
         }
@@ -177,7 +177,7 @@ fn is_held(images: &BTreeMap<String, Image>, chosen: &[Chosen], digest: &str) ->
     images.values().filter(stays).any(|whole| whole.lists.contains(digest))
 }
 
-impl Rule {
+impl LifecycleRule {
     fn class(&self) -> StorageClass {
         self.selection.storage_class.unwrap_or(StorageClass::Standard)
     }
@@ -186,7 +186,7 @@ impl Rule {
         let Selection { tag_status, tag_prefix_list, tag_pattern_list, count_type, count_unit, count_number, .. } =
             &self.selection;
         let lists = usize::from(!tag_prefix_list.is_empty()) + usize::from(!tag_pattern_list.is_empty());
-        let wanted = usize::from(*tag_status == TagStatus::Tagged);
+        let wanted = usize::from(*tag_status == SelectedTags::Tagged);
         if lists != wanted {
             return Err("tagPrefixList or tagPatternList goes with the tagStatus tagged, and only with it".to_owned());
         }
@@ -220,9 +220,9 @@ impl Rule {
         let some = |fits: &dyn Fn(&str) -> bool| image.tags.iter().any(|tag| fits(tag));
         class == self.class()
             && match tag_status {
-                TagStatus::Any => true,
-                TagStatus::Untagged => image.tags.is_empty(),
-                TagStatus::Tagged => {
+                SelectedTags::Any => true,
+                SelectedTags::Untagged => image.tags.is_empty(),
+                SelectedTags::Tagged => {
                     tag_prefix_list.iter().all(|prefix| some(&|tag| tag.starts_with(prefix.as_str())))
                         && tag_pattern_list.iter().all(|pattern| some(&|tag| wildcard(pattern, tag)))
                 }
@@ -278,7 +278,7 @@ mod tests {
     const ARCHIVE: &str = r#""type":"transition","targetStorageClass":"archive""#;
     const OLD: &str = r#""countType":"sinceImagePushed","countUnit":"days","countNumber":10"#;
 
-    fn applied(rules: &[String], images: &[Image]) -> Result<Vec<(String, Effect)>, String> {
+    fn applied(rules: &[String], images: &[Image]) -> Result<Vec<(String, LifecycleEffect)>, String> {
         let images = images.iter().map(|image| (image.digest.clone(), image.clone())).collect();
         let chosen = policy(rules)?.apply(&images, Timestamp(100 * 86_400_000));
         Ok(chosen.into_iter().map(|chosen| (chosen.digest, chosen.effect)).collect())
@@ -297,7 +297,7 @@ mod tests {
             r#""tagStatus":"tagged","tagPatternList":["release-*"],"countType":"imageCountMoreThan","countNumber":1"#;
         let any = format!(r#""tagStatus":"any",{OLD}"#);
         let rules = [rule(1, newest, EXPIRE), rule(2, &any, EXPIRE)];
-        let expired = |digest: &str| (digest.to_owned(), Effect::Expires);
+        let expired = |digest: &str| (digest.to_owned(), LifecycleEffect::Expires);
         assert_eq!(applied(&rules, &images)?, [expired("a"), expired("c")]);
         Ok(())
     }
@@ -309,7 +309,7 @@ mod tests {
         let images = [whole, image("part", &[], 1, None), image("unused", &["v2"], 1, None)];
         let pulled = r#""tagStatus":"any","countType":"sinceImagePulled","countUnit":"days","countNumber":10"#;
         let archived = applied(&[rule(1, pulled, ARCHIVE)], &images)?;
-        assert_eq!(archived, [("unused".to_owned(), Effect::IsArchived)]);
+        assert_eq!(archived, [("unused".to_owned(), LifecycleEffect::IsArchived)]);
         Ok(())
     }
 

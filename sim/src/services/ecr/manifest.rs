@@ -46,11 +46,11 @@ struct ManifestPart {
     #[serde(default)]
     size: u64,
     digest: String,
-    platform: Option<Platform>,
+    platform: Option<ListedPlatform>,
 }
 
 #[derive(Deserialize)]
-struct Platform {
+struct ListedPlatform {
     os: Option<String>,
     architecture: Option<String>,
     variant: Option<String>,

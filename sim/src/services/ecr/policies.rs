@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::events::Event;
-use super::lifecycle::{Chosen, Effect, LifecyclePolicy};
+use super::lifecycle::{Chosen, LifecycleEffect, LifecyclePolicy};
 use super::state::{Held, ImageId, ImageStatus, Preview, enter, find, invalid, invalid_token};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
@@ -108,10 +108,10 @@ pub(super) fn evaluate(scope: &mut Scope<'_>, name: &str, put: Timestamp) {
     let chosen = held.policy.apply(&repository.images, now);
     for Chosen { digest, effect, .. } in chosen {
         match effect {
-            Effect::Expires => {
+            LifecycleEffect::Expires => {
                 repository.images.remove(&digest);
             }
-            Effect::IsArchived => {
+            LifecycleEffect::IsArchived => {
                 if let Some(image) = repository.images.get_mut(&digest) {
                     image.storage.status = ImageStatus::Archived;
                     image.storage.archived = Some(now);
@@ -193,12 +193,12 @@ pub(super) struct GetLifecyclePolicyPreview {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PreviewFilter {
-    tag_status: Option<TagStatus>,
+    tag_status: Option<PreviewedTags>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum TagStatus {
+enum PreviewedTags {
     Tagged,
     Untagged,
     Any,
@@ -248,11 +248,13 @@ struct Transitioning {
     image_total_count: usize,
 }
 
-impl Effect {
+impl LifecycleEffect {
     fn action(self) -> PreviewAction {
         match self {
-            Effect::Expires => PreviewAction { r#type: "EXPIRE", target_storage_class: None },
-            Effect::IsArchived => PreviewAction { r#type: "TRANSITION", target_storage_class: Some("ARCHIVE") },
+            LifecycleEffect::Expires => PreviewAction { r#type: "EXPIRE", target_storage_class: None },
+            LifecycleEffect::IsArchived => {
+                PreviewAction { r#type: "TRANSITION", target_storage_class: Some("ARCHIVE") }
+            }
         }
     }
 }
@@ -276,8 +278,8 @@ pub(super) fn get_lifecycle_policy_preview(
         PreviewStatus::InProgress => Vec::new(),
         PreviewStatus::Complete => preview.policy.apply(&repository.images, now),
     };
-    let count = |effect: Effect| chosen.iter().filter(|chosen| chosen.effect == effect).count();
-    let (expiring, archived) = (count(Effect::Expires), count(Effect::IsArchived));
+    let count = |effect: LifecycleEffect| chosen.iter().filter(|chosen| chosen.effect == effect).count();
+    let (expiring, archived) = (count(LifecycleEffect::Expires), count(LifecycleEffect::IsArchived));
     let named: Option<Vec<String>> = input
         .image_ids
         .as_ref()
@@ -285,9 +287,9 @@ pub(super) fn get_lifecycle_policy_preview(
     let wanted = |result: &PreviewResult| {
         named.as_ref().is_none_or(|named| named.contains(&result.image_digest))
             && match input.filter.as_ref().and_then(|filter| filter.tag_status.as_ref()) {
-                Some(TagStatus::Tagged) => !result.image_tags.is_empty(),
-                Some(TagStatus::Untagged) => result.image_tags.is_empty(),
-                Some(TagStatus::Any) | None => true,
+                Some(PreviewedTags::Tagged) => !result.image_tags.is_empty(),
+                Some(PreviewedTags::Untagged) => result.image_tags.is_empty(),
+                Some(PreviewedTags::Any) | None => true,
             }
     };
     let results = chosen.iter().filter_map(|chosen| {

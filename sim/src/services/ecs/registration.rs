@@ -106,7 +106,7 @@ fn check_containers(document: &Document) -> Result<(), AwsError> {
         }
     }
     let essential = |container: &&Value| container.get("essential").and_then(Value::as_bool).unwrap_or(true);
-    if !given.iter().any(|container| essential(&container)) {
+    if !given.iter().any(essential) {
         return Err(client("Invalid 'essential' setting. At least one container must be essential."));
     }
     Ok(())
@@ -321,6 +321,7 @@ pub(super) fn compatibilities(document: &Document) -> Vec<&'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
