@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=KILN_PLUGINS_DIR");
@@ -43,15 +45,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     // So that the same plugins give the same binary.
     components.sort();
 
-    let mut code = String::from("pub(crate) static STANDARD: &[(&str, &[u8])] = &[\n");
+    let mut code = String::from("static STANDARD: &[Standard] = &[\n");
     for path in components {
         let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a plugin's file name is not UTF-8")?;
         let file = path.to_str().ok_or("the path of the plugins is not UTF-8")?;
-        writeln!(code, "    ({name:?}, include_bytes!({file:?})),")?;
+        let digest = digest(&fs::read(&path).map_err(|error| format!("{file}: {error}"))?);
+        writeln!(code, "    Standard {{ name: {name:?}, digest: {digest:?}, bytes: include_bytes!({file:?}) }},")?;
     }
     code.push_str("];\n");
     fs::write(out.join("standard_plugins.rs"), code)?;
     Ok(())
+}
+
+/// What the component is known by: reckoned once here, not at each start.
+fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().fold(String::from("sha256:"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The root of the target directory, wherever it is: cargo marks it with `CACHEDIR.TAG`.

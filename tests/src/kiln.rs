@@ -18,13 +18,15 @@ pub fn repository() -> PathBuf {
 }
 
 /// The binary under test: `KILN_BIN`, or the one beside this test's own.
-pub(crate) fn binary() -> PathBuf {
-    if let Some(binary) = std::env::var_os("KILN_BIN") {
-        return PathBuf::from(binary);
-    }
+pub fn binary() -> PathBuf {
+    std::env::var_os("KILN_BIN").map_or_else(|| beside_the_test("kiln"), PathBuf::from)
+}
+
+/// A program of the workspace, as the build of this test made it.
+pub fn beside_the_test(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("this test's own path: {error}"));
     let directory = test.ancestors().nth(2).unwrap_or_else(|| panic!("{} lies nowhere", test.display()));
-    directory.join("kiln")
+    directory.join(program)
 }
 
 /// A command line of the real binary.

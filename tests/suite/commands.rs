@@ -1,6 +1,6 @@
 //! The command line itself: exit codes, help, what scripts read.
 
-use kiln_tests::{Kiln, repository};
+use kiln_tests::{Guest, Kiln, repository};
 use serde_json::Value;
 
 #[test]
@@ -89,8 +89,10 @@ fn schema_and_completions_are_printed() {
 
 #[test]
 fn a_cache_that_others_may_write_to_is_not_used_and_its_notes_are_not_believed() {
+    // A plugin that the binary does not carry: what it carries is in no cache.
     let inspect = |outcome: kiln_tests::Kiln| outcome.env("KILN_CACHE_DIR", "cache").run();
-    let first = inspect(Kiln::new(["plugin", "inspect", "verify-alarms"]));
+    let probe = Kiln::new(["plugin", "inspect", "probe.wasm"]).file("probe.wasm", Guest::harmless().build());
+    let first = inspect(probe);
     assert_eq!(first.code(), Some(0), "{}", first.all());
     let cache = first.directory().join("cache");
     let summary = first.stdout().lines().nth(1).map(str::to_owned).unwrap_or_default();
@@ -99,14 +101,14 @@ fn a_cache_that_others_may_write_to_is_not_used_and_its_notes_are_not_believed()
         let forged = text.replace(&summary, "FORGED");
         assert!(forged != text && std::fs::write(note.path(), forged).is_ok(), "{text}");
     }
-    let believed = inspect(first.then(["plugin", "inspect", "verify-alarms"]));
+    let believed = inspect(first.then(["plugin", "inspect", "probe.wasm"]));
     assert!(believed.stdout().contains("FORGED"), "what lies in a private cache is taken: {}", believed.all());
 
     let mode = |mode| std::fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(mode));
     let mut last = believed;
     for open in [0o777, 0o775] {
         assert!(mode(open).is_ok());
-        last = inspect(last.then(["plugin", "inspect", "verify-alarms"]));
+        last = inspect(last.then(["plugin", "inspect", "probe.wasm"]));
         assert_eq!(last.code(), Some(0), "{}", last.all());
         assert!(last.stdout().contains(&summary) && !last.stdout().contains("FORGED"), "{}", last.all());
         assert!(

@@ -36,6 +36,7 @@ mod scenarios;
 mod schedules;
 mod sealed;
 mod simulating;
+mod starting;
 mod store;
 mod storms;
 mod streams;

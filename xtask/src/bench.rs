@@ -20,8 +20,8 @@ use std::path::PathBuf;
 
 use crate::error::TaskError;
 use crate::layout::Layout;
-use crate::step::{Terminal, cargo, succeed};
-use crate::{plugins, python};
+use crate::step::Terminal;
+use crate::{embed, plugins, python};
 
 use machine::Machine;
 use workbench::Workbench;
@@ -84,9 +84,6 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
 /// The binary, with the profile that is published.
 pub(crate) fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
     plugins::build(layout, terminal, true)?;
-    terminal.heading("host: build with the release profile (the first time takes a while)");
-    let mut build = cargo();
-    build.current_dir(&layout.root).args(["build", "--release", "--workspace"]);
-    succeed(&mut build, "install Rust from https://rustup.rs")?;
-    Ok(layout.target.join("release").join(format!("kiln{}", std::env::consts::EXE_SUFFIX)))
+    terminal.line("the host is built with the release profile: the first time takes a while");
+    embed::build(layout, terminal, embed::workspace(&["--release"]), &layout.target.join("release"))
 }

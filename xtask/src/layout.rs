@@ -50,6 +50,12 @@ impl Layout {
         self.target.join("plugins")
     }
 
+    /// The code of the components, which kiln/build.rs puts into the binary. Not below the components: a host that was built with those
+    /// would count as old whenever code is written.
+    pub(crate) fn code(&self) -> PathBuf {
+        self.target.join("code")
+    }
+
     /// The binary that `cargo build` makes.
     pub(crate) fn kiln(&self) -> PathBuf {
         self.target.join("debug").join(format!("kiln{}", std::env::consts::EXE_SUFFIX))

@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | configs | bench`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | configs | bench | dist | wheel`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
@@ -6,6 +6,8 @@ mod browser;
 mod configs;
 mod crash;
 mod demo;
+mod dist;
+mod embed;
 mod error;
 mod layout;
 mod lint;
@@ -38,6 +40,9 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Build the plugins, and the host with their code in it: what `test` and `demo` run. A host that plain cargo built carries the code
+    /// that was made last, and compiles what it does not carry.
+    Host,
     /// Build everything and run pipelines/web-service.toml on the simulator.
     Demo,
     /// What `test` begins with and needs no run: formats, what is said of the crates, clippy.
@@ -71,6 +76,28 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    /// Make what a release is made of, in target/dist: a static binary, its wheel, what is in it (CycloneDX), digests of all.
+    Dist {
+        /// The target to build for [default: musl of this architecture where it can be built for here, else the GNU C library, linked
+        /// statically]
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+        /// Where to write it.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Make a Python wheel of a binary that is there.
+    Wheel {
+        /// The binary.
+        #[arg(long, value_name = "FILE")]
+        binary: PathBuf,
+        /// Where to write it.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Without compression: larger, and made at once.
+        #[arg(long)]
+        stored: bool,
+    },
     /// Measure kiln by itself and against scripts that make the same calls; writes bench/results.md and .json.
     Bench {
         /// Fewer rounds and smaller pipelines: to see that it works, not for figures. Writes to target/bench.
@@ -87,7 +114,14 @@ fn main() -> ExitCode {
     let terminal = Terminal::new();
     let done = Layout::find().and_then(|layout| match arguments.task {
         Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
+        Task::Dist { target, out } => dist::run(&layout, &terminal, target, out).map(|()| ExitCode::SUCCESS),
+        Task::Wheel { binary, out, stored } => {
+            dist::wheel_of(&terminal, &binary, &out, stored).map(|()| ExitCode::SUCCESS)
+        }
         Task::Lint => lint::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
+        Task::Host => plugins::build(&layout, &terminal, false)
+            .and_then(|()| test::build_host(&layout, &terminal))
+            .map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Crash { seeds, seed, kiln } => {

@@ -55,23 +55,32 @@ pub(crate) fn build(layout: &Layout, terminal: &Terminal, release: bool) -> Resu
 /// The places of a panic name source files. Without the paths of this machine the same sources make the same component
 /// everywhere, and a lock file that holds its digest is good everywhere.
 fn flags(layout: &Layout) -> Result<String, TaskError> {
+    let flags = remapped(layout)?.into_iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+    Ok(flags.collect::<Vec<_>>().join("\u{1f}"))
+}
+
+/// The paths of this machine that sources lie under, and what stands for them in what is built.
+pub(crate) fn remapped(layout: &Layout) -> Result<[(String, &'static str); 2], TaskError> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).ok_or_else(|| {
         TaskError::other("neither CARGO_HOME nor a home directory is known", "set CARGO_HOME to cargo's own directory")
     })?;
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    Ok([remap(&home, "/cargo"), remap(&layout.root, "/kiln")].join("\u{1f}"))
+    Ok([(home.display().to_string(), "/cargo"), (layout.root.display().to_string(), "/kiln")])
+}
+
+/// Whether the standard library of a target is installed.
+pub(crate) fn has_target(target: &str) -> bool {
+    // rustc knows where its libraries are, however it was installed.
+    let mut probe = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let libraries = probe.args(["--print", "target-libdir", "--target", target]).output();
+    libraries.is_ok_and(|output| {
+        output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    })
 }
 
 /// The target must be there; rustup brings it.
 fn ensure_target(terminal: &Terminal) -> Result<(), TaskError> {
-    // rustc knows where its libraries are, however it was installed.
-    let mut probe = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    let libraries = probe.args(["--print", "target-libdir", "--target", TARGET]).output();
-    let installed = libraries.is_ok_and(|output| {
-        output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-    });
-    if installed {
+    if has_target(TARGET) {
         return Ok(());
     }
     terminal.line(format_args!("the target {TARGET} is missing: adding it by rustup"));
@@ -146,6 +155,6 @@ pub(crate) fn test(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError
     succeed(&mut command, "install Rust from https://rustup.rs")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

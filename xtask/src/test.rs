@@ -4,7 +4,7 @@
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::step::{Terminal, cargo, succeed, succeeds_quietly};
-use crate::{browser, lint, plugins, python};
+use crate::{browser, embed, lint, plugins, python};
 
 /// What a quick run leaves out, as the profile `quick` of nextest does.
 const LONG: [&str; 6] = ["crash::", "schedules::", "altered::", "storms::", "scenarios::every_", "store::a_run_"];
@@ -44,8 +44,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool) -> Result<(
 /// Build the host and its tests in one selection of packages: another selection would build the AWS SDK again, because
 /// cargo unites the features of what is selected.
 pub(crate) fn build_host(layout: &Layout, terminal: &Terminal) -> Result<(), TaskError> {
-    terminal.heading("host: build");
-    succeed(cargo().current_dir(&layout.root).args(["build", "--workspace", "--all-targets"]), NO_CARGO)
+    embed::build(layout, terminal, embed::workspace(&["--all-targets"]), &layout.target.join("debug")).map(|_| ())
 }
 
 #[cfg(test)]

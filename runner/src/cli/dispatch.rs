@@ -16,6 +16,7 @@ use super::{
     test, trace,
 };
 use crate::pipeline::Span;
+use crate::plugin::Precompiled;
 use crate::report::Output;
 use crate::store::Terms;
 use crate::types::StoreAddress;
@@ -65,6 +66,9 @@ pub(super) struct Global {
     /// Where compiled plugins are cached [default: kiln/ under the user's cache directory]
     #[arg(long, global = true, value_name = "DIR", env = "KILN_CACHE_DIR")]
     pub(super) cache_dir: Option<PathBuf>,
+    /// What the binary carries of plugins, compiled.
+    #[arg(skip)]
+    pub(super) carried: Option<&'static dyn Precompiled>,
 }
 
 impl Global {
@@ -120,16 +124,17 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Do what `arguments` say.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Do what `arguments` say, in a binary that carries `precompiled`.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, precompiled: &'static dyn Precompiled) -> ExitCode {
     let given: Vec<OsString> = arguments.into_iter().collect();
-    let arguments = match Arguments::try_parse_from(&given) {
+    let mut arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
         Err(error) => {
             tell(&error, &given);
             return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
         }
     };
+    arguments.global.carried = Some(precompiled);
     trace::start(arguments.global.verbose);
     let exit = execute(arguments.command, &arguments.global);
     say::rest();

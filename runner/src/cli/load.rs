@@ -138,7 +138,9 @@ pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
             None
         }
     });
-    Engine::new(cache.as_ref())
+    let engine = Engine::new(cache.as_ref());
+    engine
+        .map(|engine| global.carried.into_iter().fold(engine, Engine::with))
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 

@@ -6,5 +6,5 @@ mod limits;
 mod standard;
 
 pub use limits::Limits;
-pub use standard::standard_names;
-pub(crate) use standard::{standard, standard_component};
+pub(crate) use standard::{Standard, standard, standard_component};
+pub use standard::{standard_bytes, standard_names};

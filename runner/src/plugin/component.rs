@@ -76,13 +76,16 @@ impl Plugin {
     /// Compiling is work for the processor: call it where blocking is allowed.
     pub fn open(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
         check_form(name, bytes)?;
-        let digest = Digest::of(bytes);
+        Self::open_known(engine, name, bytes, Digest::of(bytes))
+    }
+
+    /// The same of bytes whose digest is known.
+    pub(super) fn open_known(engine: &Engine, name: &str, bytes: &[u8], digest: Digest) -> Result<Self, PluginError> {
         let code = OnceLock::new();
-        let known = engine.notes.as_ref().and_then(|notes| notes.read(&digest));
-        let Note { description, imports } = match known {
+        let Note { description, imports } = match engine.note(&digest) {
             Some(note) => note,
             None => {
-                let (pre, imports) = load(engine, name, bytes)?;
+                let (pre, imports) = load(engine, name, bytes, &digest)?;
                 let note = Note { description: describe(engine, name, &pre)?, imports };
                 // It is new: nobody else has it.
                 let _ = code.set(pre);
@@ -101,20 +104,29 @@ impl Plugin {
             return Ok(pre);
         }
         // Whoever comes second takes what the first has loaded; a run loads all before its stages begin.
-        let (pre, _) = load(engine, &self.description.name, &self.bytes)?;
+        let (pre, _) = load(engine, &self.description.name, &self.bytes, &self.digest)?;
         Ok(self.code.get_or_init(|| pre))
     }
 }
 
-/// Compile a component, or take its code from the cache, and link it. Also answers what it imports.
-fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<(StagePre<StageHost>, Vec<String>), PluginError> {
+/// Take the code of a component from the binary or from the cache, or compile it, and link it. Also answers what it imports.
+fn load(
+    engine: &Engine,
+    name: &str,
+    bytes: &[u8],
+    digest: &Digest,
+) -> Result<(StagePre<StageHost>, Vec<String>), PluginError> {
     let not_a_plugin = |reason: String, help: Option<&str>| PluginError::NotAPlugin {
         name: name.to_owned(),
         reason: quoted(&reason),
         help: help.map(str::to_owned),
     };
-    let component =
-        compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?;
+    let component = match engine.carried(digest) {
+        Some(component) => component,
+        None => {
+            compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?
+        }
+    };
     let imports = check_imports(name, engine, &component)?;
     let pre = engine.linker.instantiate_pre(&component).and_then(StagePre::new).map_err(|error| {
         not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))

@@ -4,13 +4,15 @@
 
 use std::hash::{Hash, Hasher};
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 
 use super::cache::CacheDir;
 use super::error::PluginError;
-use super::notes::Notes;
+use super::notes::{Note, Notes};
+use super::precompiled::Precompiled;
 use crate::host::{self, StageHost};
+use crate::types::Digest;
 
 /// The engine with the linker that every stage is linked by.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct Engine {
     pub(crate) linker: Linker<StageHost>,
     /// Where it is kept what plugins said of themselves.
     pub(super) notes: Option<Notes>,
+    /// What the binary carries of components, compiled.
+    precompiled: Option<&'static dyn Precompiled>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -32,6 +36,25 @@ impl Engine {
     /// configuration; none means that nothing is cached.
     pub fn new(cache: Option<&CacheDir>) -> Result<Self, PluginError> {
         let failed = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+        let mut config = Self::settings().map_err(failed)?;
+        if let Some(directory) = cache {
+            let mut cache = CacheConfig::new();
+            cache.with_directory(directory.code());
+            config.cache(Some(Cache::new(cache).map_err(failed)?));
+        }
+        let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
+        let mut linker = Linker::new(&wasmtime);
+        host::link(&mut linker).map_err(failed)?;
+        let mut engine = Self { wasmtime, linker, notes: None, precompiled: None };
+        engine.notes = cache.and_then(|cache| Notes::new(cache, &engine.configuration_hash()));
+        Ok(engine)
+    }
+
+    /// What every engine of kiln is set to: what it compiles depends on nothing else.
+    ///
+    /// # Errors
+    /// Wasmtime does not know this machine.
+    pub fn settings() -> wasmtime::Result<Config> {
         let mut config = Config::new();
         config
             .cranelift_opt_level(OptLevel::Speed)
@@ -54,23 +77,54 @@ impl Engine {
             .wasm_backtrace_max_frames(None)
             // No guest is asynchronous.
             .concurrency_support(false);
-        if let Some(directory) = cache {
-            let mut cache = CacheConfig::new();
-            cache.with_directory(directory.code());
-            config.cache(Some(Cache::new(cache).map_err(failed)?));
+        if let Some(target) = portable_target() {
+            config.target(&target)?;
         }
-        let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
-        let mut linker = Linker::new(&wasmtime);
-        host::link(&mut linker).map_err(failed)?;
-        let mut engine = Self { wasmtime, linker, notes: None };
-        engine.notes = cache.and_then(|cache| Notes::new(cache, &engine.configuration_hash()));
-        Ok(engine)
+        Ok(config)
     }
 
-    /// Changes with whatever changes compiled code: the engine's version, its settings, the machine's features.
+    /// The same engine, with what the binary carries.
+    pub fn with(mut self, precompiled: &'static dyn Precompiled) -> Self {
+        self.precompiled = Some(precompiled);
+        self
+    }
+
+    /// Wasmtime's own engine.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// What is known of a component without loading it: because the binary carries it, or because it was asked before.
+    pub(super) fn note(&self, component: &Digest) -> Option<Note> {
+        let carried = self.precompiled.and_then(|precompiled| precompiled.note(component.as_str()));
+        let carried = carried.and_then(|note| serde_json::from_slice(note).ok());
+        carried.or_else(|| self.notes.as_ref()?.read(component))
+    }
+
+    /// The code that the binary carries of a component, where it fits this machine.
+    pub(super) fn carried(&self, component: &Digest) -> Option<Component> {
+        match self.precompiled?.code(component.as_str(), &self.wasmtime)? {
+            Ok(code) => Some(code),
+            Err(error) => {
+                tracing::debug!(%component, "the code that this binary carries does not fit, and is compiled anew: {error:#}");
+                None
+            }
+        }
+    }
+
+    /// Changes with whatever changes compiled code: the engine's version, its settings, the machine's architecture.
     pub fn configuration_hash(&self) -> String {
         let mut hasher = std::hash::DefaultHasher::new();
         self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
         format!("{:016x}", hasher.finish())
     }
+}
+
+/// Every machine of an architecture compiles the same code, without what only some of its processors have: so what was compiled
+/// elsewhere fits here, and what a guest computes does not depend on where it does. Where it is not known what all processors have,
+/// it is this machine's own.
+fn portable_target() -> Option<String> {
+    let linux = cfg!(target_os = "linux") && cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    // The C library plays no part in it.
+    linux.then(|| format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
 }

@@ -6,13 +6,15 @@ mod component;
 mod engine;
 mod error;
 mod notes;
+mod precompiled;
 mod quote;
 mod registry;
 mod schema;
 
-pub use crate::contract::standard_names;
+pub use crate::contract::{standard_bytes, standard_names};
 pub use cache::{CacheDir, CacheError};
 pub use component::{Description, Plugin};
 pub use engine::Engine;
 pub use error::PluginError;
+pub use precompiled::{Precompiled, PrecompiledComponent, Precompiler};
 pub use registry::Plugins;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::component::{MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
-use crate::contract::{standard, standard_names};
+use crate::contract::{Standard, standard, standard_names};
 use crate::files;
 use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
 use crate::types::Digest;
@@ -89,7 +89,10 @@ impl Plugins {
 
     fn load_standard(&self, name: &str) -> Result<Plugin, PluginError> {
         match standard(name) {
-            Some(bytes) => Plugin::open(&self.engine, name, bytes),
+            Some(Standard { digest, bytes, .. }) => {
+                let digest = digest.parse().unwrap_or_else(|_| Digest::of(bytes));
+                Plugin::open_known(&self.engine, name, bytes, digest)
+            }
             None => {
                 let closest = standard_names()
                     .into_iter()
