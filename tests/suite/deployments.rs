@@ -215,6 +215,17 @@ fn a_newest_revision_that_has_the_image_is_deployed_as_it_is() {
 }
 
 #[test]
+fn an_image_that_is_not_there_is_refused_before_anything_changes() {
+    let account = settled(&json!({}));
+    let gone = format!("image={REGISTRY}/web@sha256:{}", "ab".repeat(32));
+    for command in ["plan", "run"] {
+        let kiln = account.kiln([command, "pipeline.toml", "--input", &gone]).file("pipeline.toml", pipeline(""));
+        says(&kiln.run(), 1, &["ECR has no image 111111111111.dkr.ecr.us-west-2.amazonaws.com/web@sha256:abab"]);
+    }
+    assert_eq!((account.count("ecs:RegisterTaskDefinition"), account.count("ecs:UpdateService")), (1, 0));
+}
+
+#[test]
 fn a_container_that_is_not_there_is_missed_before_the_image_is_built() {
     let account = Account::of(&World::parse(&format!(
         "{WORLD}

@@ -126,7 +126,8 @@ impl Stage for DeployEcs {
             && earlier.was_begun(&config, &service)?
         {
             log::info(format!("following the deployment of {} by an earlier attempt", short(&earlier.target)));
-            return finish(&config, image, earlier.clone());
+            let digests = cluster::digests(&image)?;
+            return finish(&config, image, digests, earlier.clone());
         }
         let occupied = prepared::occupied(&config, &service)?;
         if let Some(refusal) = occupied.refusal(&config, &service) {
@@ -136,15 +137,18 @@ impl Stage for DeployEcs {
         let prepared = Prepared::of(&config, service)?;
         prepared.notes(&config).into_iter().for_each(log::warn);
         let next = revision::with_image(&prepared.base, &config.named(), &image)?;
-        let need = prepared.need(&config, &image, &next)?;
+        // Before anything is changed: what cannot be read could not be followed.
+        let digests = cluster::digests(&image)?;
+        let need = prepared.need(&config, &digests, &next)?;
         let target = match (&need, &earlier) {
             (Need::Nothing, _) => {
                 log::info(format!("{} runs {} already: nothing to deploy", config.subject(), image.digest));
                 return Ok(as_it_was(&prepared, config, image));
             }
             (Need::Settings | Need::Deploy { .. }, _) => prepared.base.arn.clone(),
-            (Need::Register(_), Some(earlier)) => earlier.target.clone(),
-            (Need::Register(document), None) => register(document, &prepared.base)?,
+            // Registered by an earlier attempt.
+            (Need::Register(_), Some(earlier)) if earlier.target != earlier.previous => earlier.target.clone(),
+            (Need::Register(document), _) => register(document, &prepared.base)?,
         };
         let remembered = remember(&config, &prepared, earlier, target, next, &image)?;
         for (setting, change) in prepared.settings.changes(&prepared.wanted) {
@@ -161,7 +165,7 @@ impl Stage for DeployEcs {
             short(&remembered.previous),
             short(&remembered.target)
         ));
-        finish(&config, image, remembered)
+        finish(&config, image, digests, remembered)
     }
 
     fn undo(config: Config) -> Result<String, Failure> {
@@ -254,11 +258,16 @@ fn update(config: &Config, target: &str, members: Members, force: bool) -> Resul
 }
 
 /// Follow the deployment that was started, and answer what serves.
-fn finish(config: &Config, image: PinnedImage, remembered: Remembered) -> Result<Outputs, Failure> {
+fn finish(
+    config: &Config,
+    image: PinnedImage,
+    digests: Vec<String>,
+    remembered: Remembered,
+) -> Result<Outputs, Failure> {
     let goal = Goal {
         target: remembered.target.clone(),
         containers: remembered.containers,
-        image: Some(image.clone()),
+        digests: Some(digests),
         before: remembered.previous.clone(),
         earlier: Some(remembered.deployments),
         last_event: remembered.last_event,

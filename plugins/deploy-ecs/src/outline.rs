@@ -3,6 +3,7 @@
 
 use kiln_plugin::{ChangeAction, Failure, Known, PinnedImage, Plan};
 
+use crate::cluster;
 use crate::config::Config;
 use crate::prepared::{Need, Prepared};
 use crate::revision::{self, Revision, short};
@@ -19,7 +20,7 @@ pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure
         }
         Known::Now(image) => {
             let next = revision::with_image(&prepared.base, &config.named(), image)?;
-            let need = prepared.need(config, image, &next)?;
+            let need = prepared.need(config, &cluster::digests(image)?, &next)?;
             Ok(needed(config, prepared, image, &next, &need))
         }
     }

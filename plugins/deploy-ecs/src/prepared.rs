@@ -1,8 +1,8 @@
 //! What a plan and a run see before anything is changed, and what follows from it.
 //! The main type is [`Prepared`], the same for both: what a run would refuse, the plan says.
 
+use kiln_plugin::Failure;
 use kiln_plugin::aws::ecs::{Service, TaskDefinition};
-use kiln_plugin::{Failure, PinnedImage};
 
 use crate::config::{Base, Config};
 use crate::revision::{self, Revision, short};
@@ -80,13 +80,13 @@ impl Prepared {
         self.settings.with(&self.wanted)
     }
 
-    /// What has to be done to bring `image`, whose next revision is `next`.
-    pub(crate) fn need(&self, config: &Config, image: &PinnedImage, next: &Revision) -> Result<Need, Failure> {
+    /// What has to be done to bring the image of these digests, whose next revision is `next`.
+    pub(crate) fn need(&self, config: &Config, digests: &[String], next: &Revision) -> Result<Need, Failure> {
         if let Some(document) = &next.document {
             return Ok(Need::Register(document.clone()));
         }
         let same = self.base.arn == self.serving.arn;
-        let runs = same && runs(config, &self.service, &next.containers, image)?;
+        let runs = same && runs(config, &self.service, &next.containers, digests)?;
         Ok(match (runs, self.wanted.is_empty()) {
             (true, true) => Need::Nothing,
             // No service can be updated to a revision that is INACTIVE.
@@ -229,11 +229,10 @@ pub(crate) fn check(config: &Config, service: &Service) -> Result<(), Failure> {
 }
 
 /// Whether the service runs the image already, not only by name.
-fn runs(config: &Config, service: &Service, containers: &[String], image: &PinnedImage) -> Result<bool, Failure> {
+fn runs(config: &Config, service: &Service, containers: &[String], digests: &[String]) -> Result<bool, Failure> {
     if rollout::judge(service, None, &service.task_definition, &service.task_definition) != rollout::Stand::Settled {
         return Ok(false);
     }
-    let digests = cluster::digests(image)?;
     let tasks = cluster::running(config)?;
-    Ok(tasks::look(&tasks, &service.task_definition, containers, Some(&digests)) == tasks::Running::Ours)
+    Ok(tasks::look(&tasks, &service.task_definition, containers, Some(digests)) == tasks::Running::Ours)
 }

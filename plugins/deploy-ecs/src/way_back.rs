@@ -36,7 +36,7 @@ pub(crate) fn go(config: &Config, remembered: Remembered) -> Result<String, Fail
         target: anew.map_or_else(|| previous.clone(), |anew| anew.target),
         before: target.clone(),
         containers: remembered.containers.clone(),
-        image: None,
+        digests: None,
         earlier: None,
         last_event: service.events.first().map(|event| event.timestamp),
     };
