@@ -33,8 +33,8 @@ pub(crate) struct Operation {
     /// The IAM action, such as `ecr:DescribeImages`.
     pub(crate) action: String,
     pub(crate) access: Access,
-    /// What IAM checks it against.
-    pub(crate) target: Target,
+    /// What IAM checks it against: one for each type of resource that AWS requires.
+    pub(crate) targets: Vec<Target>,
     /// What else it needs a permission for.
     pub(crate) further: Vec<Further>,
     /// Where it is found, if its service speaks REST.
@@ -136,8 +136,8 @@ impl Service {
                 AwsError::new("InternalFailure", format!("the simulator's answer: {error}")).status(500)
             })
         });
-        let (action, target) = (format!("{}:{name}", self.name), Target::Everything);
-        self.operations.push(Operation { name, action, access, target, further: Vec::new(), route: None, handler });
+        let (action, targets) = (format!("{}:{name}", self.name), vec![Target::Everything]);
+        self.operations.push(Operation { name, action, access, targets, further: Vec::new(), route: None, handler });
         self
     }
 
@@ -151,6 +151,14 @@ impl Service {
         self.target(Target::Found(find))
     }
 
+    /// IAM checks the last operation also against what `within` makes of each ARN of the list `member`: AWS requires both types.
+    pub(crate) fn and_within(mut self, member: &'static str, within: fn(&str) -> Option<String>) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.targets.push(Target::Within(member, within));
+        }
+        self
+    }
+
     /// The last operation needs no permission.
     pub(crate) fn open(self) -> Self {
         self.target(Target::Nothing)
@@ -159,7 +167,16 @@ impl Service {
     /// The last operation needs this permission too, where the input has `member`.
     pub(crate) fn needs(mut self, member: &'static str, action: &'static str, template: &'static str) -> Self {
         if let Some(operation) = self.operations.last_mut() {
-            operation.further.push(Further { member, action, template });
+            operation.further.push(Further { member, action, template, passed_to: None });
+        }
+        self
+    }
+
+    /// The last operation hands the role in `member`, where the input has it, to the service `to`: whoever calls it must be allowed
+    /// to pass that role to it.
+    pub(crate) fn passes(mut self, member: &'static str, template: &'static str, to: &'static str) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.further.push(Further { member, action: "iam:PassRole", template, passed_to: Some(to) });
         }
         self
     }
@@ -190,7 +207,7 @@ impl Service {
 
     fn target(mut self, target: Target) -> Self {
         if let Some(operation) = self.operations.last_mut() {
-            operation.target = target;
+            operation.targets = vec![target];
         }
         self
     }

@@ -68,8 +68,13 @@ fn wait_until(account: &Account, what: &str, is: impl Fn(&Value) -> bool) {
 
 /// An account in which `web:1` serves the first release.
 fn settled(settings: &Value) -> Account {
+    settled_on("release-1", settings)
+}
+
+/// An account in which `web:1` serves a release.
+fn settled_on(release: &str, settings: &Value) -> Account {
     let account = Account::of(&World::parse(WORLD));
-    define(&account, &app(&image(&account, "release-1")));
+    define(&account, &app(&image(&account, release)));
     serve(&account, settings);
     wait_until(&account, "it settles", |service| service["deployments"][0]["rolloutState"] == "COMPLETED");
     account
@@ -159,6 +164,84 @@ fn each_setting_that_changes_is_planned_and_put_back() {
     let undo = undone(&account, run);
     says(&undo, 0, &["with its settings as they were"]);
     assert_eq!(service(&account)["deploymentConfiguration"], before);
+}
+
+#[test]
+fn where_only_settings_change_nothing_is_registered_and_no_deployment_begins() {
+    let account = settled_on("release-3", &guarded());
+    let before = service(&account);
+    let with = ", minimum-healthy-percent = 50";
+    let plan = kiln(&account, "plan", with);
+    says(&plan, 0, &["only its settings change", "fewest running tasks", "from 100 % to 50 %", "1 to update"]);
+    assert!(!plan.all().contains("changed from") && !plan.all().contains("to create"), "{}", plan.all());
+    let run = kiln(&account, "run", with);
+    says(&run, 0, &["fewest running tasks: from 100 % to 50 %", "only its settings change"]);
+    let after = service(&account);
+    assert_eq!(after["deploymentConfiguration"]["minimumHealthyPercent"], 50);
+    assert_eq!(after["taskDefinition"], before["taskDefinition"]);
+    assert_eq!(after["deployments"][0]["id"], before["deployments"][0]["id"], "no deployment began");
+    assert_eq!(account.count("ecs:RegisterTaskDefinition"), 1, "that which serves");
+    let again = kiln(&account, "run", with);
+    says(&again, 0, &["nothing to deploy"]);
+    assert_eq!(account.count("ecs:UpdateService"), 1);
+    let undo = undone(&account, run);
+    says(&undo, 0, &["with its settings as they were"]);
+    assert_eq!(service(&account)["deploymentConfiguration"], before["deploymentConfiguration"]);
+}
+
+#[test]
+fn a_deployment_in_progress_is_told_by_the_plan_and_refused_by_the_run() {
+    let account = settled(&json!({}));
+    define(&account, &app(&format!("{REGISTRY}/web:never-pushed")));
+    let input = json!({ "cluster": "web", "service": "web", "taskDefinition": "web:2" });
+    ecs(&account, "UpdateService", &input);
+    let busy = "a deployment of web:2 to web/web is in progress";
+    let told = format!("{busy}: a run that comes here before it has ended is refused");
+    says(&kiln(&account, "plan", ""), 0, &[&told, "`replace-failed = true`"]);
+    says(&kiln(&account, "run", ""), 1, &[busy]);
+    assert_eq!(account.count("ecs:UpdateService"), 1, "nothing was begun");
+}
+
+#[test]
+fn a_newest_revision_that_has_the_image_is_deployed_as_it_is() {
+    let account = settled(&json!({}));
+    define(&account, &app(&image(&account, "release-3")));
+    let latest = ", base = \"latest\"";
+    let plan = kiln(&account, "plan", latest);
+    says(&plan, 0, &["from web:1 to web:2, which has the image already", "1 to update"]);
+    assert!(!plan.all().contains("to create"), "{}", plan.all());
+    says(&kiln(&account, "run", latest), 0, &["web/web goes from web:1 to web:2"]);
+    assert_eq!(account.count("ecs:RegisterTaskDefinition"), 2, "both were there");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_refused_before_anything_changes() {
+    let account = settled(&json!({}));
+    let gone = format!("image={REGISTRY}/web@sha256:{}", "ab".repeat(32));
+    for command in ["plan", "run"] {
+        let kiln = account.kiln([command, "pipeline.toml", "--input", &gone]).file("pipeline.toml", pipeline(""));
+        says(&kiln.run(), 1, &["ECR has no image 111111111111.dkr.ecr.us-west-2.amazonaws.com/web@sha256:abab"]);
+    }
+    assert_eq!((account.count("ecs:RegisterTaskDefinition"), account.count("ecs:UpdateService")), (1, 0));
+}
+
+#[test]
+fn a_container_that_is_not_there_is_missed_before_the_image_is_built() {
+    let account = Account::of(&World::parse(&format!(
+        "{WORLD}
+[[projects]]
+name   = \"web-image\"
+source = {{ type = \"GITHUB\", location = \"https://github.com/acme/web.git\" }}
+pushes = {{ repository = \"web\", tag = \"next\" }}
+"
+    )));
+    define(&account, &app(&image(&account, "release-1")));
+    serve(&account, &json!({}));
+    let build = "[stages.build]\nplugin = \"build-image\"\nwith = { project = \"web-image\", repository = \"web\", tag = \"next\" }";
+    let text = pipeline(", container = \"sidecar\"").replace("[inputs.image]", build);
+    let text = text.replace("${inputs.image}", "${stages.build.image}");
+    let plan = account.kiln(["plan", "pipeline.toml"]).file("pipeline.toml", text).run();
+    says(&plan, 1, &["web:1 has no container sidecar", "It has these: app."]);
 }
 
 #[test]

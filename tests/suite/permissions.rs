@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use kiln_tests::{Account, Kiln, Outcome, World, repository};
+use kiln_runner::event::RunOutcome;
+use kiln_runner::policy::{missing_types, required_types};
+use kiln_runner::rehearse::rehearse;
+use kiln_runner::report::Reports;
+use kiln_tests::{Account, Kiln, Outcome, World, plugins, rehearsal, repository, web_service};
 use serde_json::{Value, json};
 
 fn file(pipeline: &str, kind: &str) -> String {
@@ -92,6 +96,102 @@ fn with_less_than_is_printed_it_does_not() {
     let elsewhere = documents.to_string().replace("ecs-tasks.amazonaws.com", "ec2.amazonaws.com");
     let elsewhere: Value = serde_json::from_str(&elsewhere).unwrap_or_default();
     assert_eq!(run("web-service", &elsewhere).code(), Some(1));
+}
+
+/// Each resource of each statement of a policy, and the policy without it.
+fn less(documents: &Value, policy: &str) -> Vec<(String, Value)> {
+    let statements = documents.pointer(policy).and_then(|policy| policy["Statement"].as_array()).cloned();
+    let mut without = Vec::new();
+    for (index, statement) in statements.unwrap_or_default().into_iter().enumerate() {
+        let resources = match &statement["Resource"] {
+            Value::Array(resources) => resources.clone(),
+            one => vec![one.clone()],
+        };
+        for resource in &resources {
+            let mut less = documents.clone();
+            let mut rest: Vec<Value> = resources.iter().filter(|other| *other != resource).cloned().collect();
+            if rest.is_empty() {
+                rest.push(json!("arn:aws:nothing:::at-all"));
+            }
+            if let Some(policy) = less.pointer_mut(policy) {
+                policy["Statement"][index]["Resource"] = Value::Array(rest);
+            }
+            without.push((format!("{} on {resource}", statement["Action"]), less));
+        }
+    }
+    without
+}
+
+/// What this run has no use for: nothing fails, and the account has no rules, schedules and functions.
+const UNUSED: [&str; 4] =
+    ["logs:GetLogEvents", "events:ListTargetsByRule", "lambda:GetFunction", "scheduler:GetSchedule"];
+
+#[test]
+fn with_one_resource_less_in_the_environment_s_role_it_does_not() {
+    let documents = policies("web-service");
+    let plugins = plugins();
+    let outcome = |documents: &Value| {
+        let rehearsal = rehearsal(web_service(), &world("web-service", documents).text(), 7);
+        let quiet = Box::new(Reports::new(Vec::new()));
+        rehearse(rehearsal, std::sync::Arc::clone(&plugins), quiet).map(|rehearsed| rehearsed.outcome)
+    };
+    assert!(matches!(outcome(&documents), Ok(RunOutcome::Done)));
+    let all = less(&documents, "/environments/production/policy");
+    assert!(all.len() > 10, "{documents}");
+    for (what, less) in all {
+        let needed = !UNUSED.iter().any(|action| what.contains(action));
+        let done = matches!(outcome(&less), Ok(RunOutcome::Done));
+        assert_eq!(done, !needed, "without {what}");
+    }
+}
+
+#[test]
+fn every_required_type_of_resource_is_printed() {
+    for pipeline in ["web-service", "staging-first"] {
+        let printed = permissions(pipeline, &["--output", "json"]);
+        let printed: Value = serde_json::from_str(&printed.stdout()).unwrap_or_else(|error| panic!("{error}"));
+        let needs =
+            printed["roles"].as_array().into_iter().flatten().flat_map(|role| role["needs"].as_array()).flatten();
+        for need in needs {
+            let action = need["action"].as_str().unwrap_or_default();
+            let resources = need["resources"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let resources: Vec<String> = resources.map(str::to_owned).collect();
+            assert!(missing_types(action, &resources).is_empty(), "{action} on {resources:?}");
+            assert!(
+                resources == ["*"] || required_types(action).is_some(),
+                "{action} is missing in policy/required.rs"
+            );
+        }
+    }
+}
+
+const OF_ANOTHER: &str = r#"
+[pipeline]
+name   = "web"
+region = "us-west-2"
+
+[stages.build]
+plugin = "build-image"
+with   = { project = "web-image", repository = "team/web", tag = "1" }
+
+[stages.scan]
+plugin = "scan-image"
+with   = { image = "${EXPRESSION}", fail-on = "high" }
+"#;
+
+#[test]
+fn an_image_of_another_stage_reaches_its_repository_alone_where_the_stage_can_tell() {
+    let printed = |expression: &str| {
+        let text = OF_ANOTHER.replace("EXPRESSION", expression);
+        let run = Kiln::new(["permissions", "p.toml", "--account", "111111111111"]).file("p.toml", text).run();
+        assert_eq!(run.code(), Some(0), "{}", run.all());
+        run.stdout()
+    };
+    let plain = printed("stages.build.image");
+    assert!(plain.contains("repository/team/web") && !plain.contains("repository/*"), "{plain}");
+    let computed = printed("stages.build.repository + '@' + stages.build.digest");
+    assert!(computed.contains("repository/*"), "{computed}");
+    assert!(computed.contains("on all of its kind: `image` is known after build"), "{computed}");
 }
 
 #[test]

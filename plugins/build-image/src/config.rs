@@ -158,6 +158,7 @@ impl Config {
 #[serde(rename_all = "kebab-case")]
 pub struct Outputs {
     /// The image by digest: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY@sha256:…`.
+    #[schemars(extend("x-kiln-repository" = "${with.repository}"))]
     pub image: PinnedImage,
     /// The repository's name.
     pub repository: String,

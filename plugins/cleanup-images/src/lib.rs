@@ -69,6 +69,7 @@ impl Stage for CleanupImages {
     }
 
     fn plan(config: Config) -> Result<Plan, Failure> {
+        warn_of_no_clusters(&config);
         let contents = Contents::read(&config.repository)?;
         let mut search = Search::new(&config, &contents);
         let decisions = decide(&mut search, Instant::now())?;
@@ -101,9 +102,7 @@ impl Stage for CleanupImages {
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
-        if config.clusters.is_empty() {
-            log::warn("`clusters` is empty: what runs in clusters is not looked at");
-        }
+        warn_of_no_clusters(&config);
         let contents = Contents::read(&config.repository)?;
         let mut search = Search::new(&config, &contents);
         let looked = Instant::now();
@@ -124,6 +123,13 @@ impl Stage for CleanupImages {
         }
         let kept = contents.images.len().saturating_sub(done.gone) as u64;
         Ok(Outputs { deleted, kept, archived, images: span(&done.deleted) })
+    }
+}
+
+/// What a run does not look at, a plan says, too.
+fn warn_of_no_clusters(config: &Config) {
+    if config.clusters.is_empty() {
+        log::warn("`clusters` is empty: what runs in clusters is not looked at");
     }
 }
 

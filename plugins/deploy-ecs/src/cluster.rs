@@ -119,7 +119,7 @@ fn tasks(config: &Config, desired_status: &str) -> Result<Vec<Task>, Failure> {
 }
 
 /// The digests by which an image may appear in a task: its own, and, where it is a list of images for several platforms,
-/// those of its parts.
+/// those of its parts. A failure where the registry is the stage's own and has no such image: no task could start.
 pub(crate) fn digests(image: &PinnedImage) -> Result<Vec<String>, Failure> {
     let mut digests = vec![image.digest.clone()];
     let here = context::get();
@@ -132,6 +132,11 @@ pub(crate) fn digests(image: &PinnedImage) -> Result<Vec<String>, Failure> {
         images: vec![ImageId { digest: Some(image.digest.clone()), tag: None }],
     };
     let response = batch_get_image(&request).during(format!("reading the manifest of {image}"))?;
+    if response.images.is_empty() {
+        return Err(Failure::not_found(format!("ECR has no image {image}")).help(
+            "Build it again, or deploy one that is there: it was deleted, or was never pushed to this repository.",
+        ));
+    }
     for manifest in response.images {
         digests.extend(parts(&manifest.manifest));
     }

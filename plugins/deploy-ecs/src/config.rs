@@ -160,6 +160,7 @@ pub struct Outputs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     /// The image that serves, by digest.
+    #[schemars(extend("x-kiln-repository" = "${image-repository(with.image)}"))]
     pub image: PinnedImage,
     /// The image that served before, where its task definition named it by digest: clean-up keeps it, so that there is a
     /// way back.

@@ -2,7 +2,7 @@
 //! The main function is [`until_served`].
 
 use kiln_plugin::aws::ecs::{Service, ServiceDeployment, Task};
-use kiln_plugin::{Failure, FailureKind, Look, PinnedImage, log, poll};
+use kiln_plugin::{Failure, FailureKind, Look, log, poll};
 
 use crate::cluster;
 use crate::config::Config;
@@ -18,8 +18,8 @@ pub(crate) struct Goal {
     pub(crate) target: String,
     /// The containers whose image counts.
     pub(crate) containers: Vec<String>,
-    /// The image that its tasks must run; none where only the revision counts.
-    pub(crate) image: Option<PinnedImage>,
+    /// The digests of the image that its tasks must run; none where only the revision counts.
+    pub(crate) digests: Option<Vec<String>>,
     /// The ARN of the one before.
     pub(crate) before: String,
     /// Service deployments from before: the one to follow is none of them. None where no deployment is to be followed,
@@ -38,7 +38,6 @@ enum End {
 /// Follow until the target serves. Answers the ARN of the service deployment that brought it, where it could be seen.
 pub(crate) fn until_served(config: &Config, goal: &Goal) -> Result<Option<String>, Failure> {
     let subject = config.subject();
-    let digests = goal.image.as_ref().map(cluster::digests).transpose()?;
     let mut followed: Option<String> = None;
     let what = format!("the deployment of {} to {subject}", short(&goal.target));
     let end = poll(config.poll, &what, || {
@@ -53,7 +52,7 @@ pub(crate) fn until_served(config: &Config, goal: &Goal) -> Result<Option<String
             Stand::Replaced(other) => Err(replaced(&subject, &goal.target, &other)),
             Stand::Settled => {
                 let running = cluster::running(config)?;
-                match tasks::look(&running, &goal.target, &goal.containers, digests.as_deref()) {
+                match tasks::look(&running, &goal.target, &goal.containers, goal.digests.as_deref()) {
                     Running::Ours => Ok(Look::Done(End::Served)),
                     Running::NotYet { ours, all, untold } => {
                         let mut message = format!("{ours} of {all} running tasks run {}", short(&goal.target));

@@ -1,11 +1,14 @@
 //! Deploys an image to an ECS service, by digest, and follows it until the new revision serves.
-//! The main type is [`DeployEcs`]; where a deployment stands is decided in `rollout`, what tasks run in `tasks`.
+//! The main type is [`DeployEcs`]; what has to be done is decided in `prepared`, where a deployment stands in `rollout`, what tasks
+//! run in `tasks`.
 
 mod between;
 mod cluster;
 mod config;
 mod follow;
 mod logs;
+mod outline;
+mod prepared;
 mod revision;
 mod rollout;
 mod settings;
@@ -17,13 +20,14 @@ use kiln_plugin::aws::ecs::{
     RegisterTaskDefinitionRequest, Service, TaskDefinition, UpdateServiceRequest, register_task_definition,
     update_service,
 };
-use kiln_plugin::{ChangeAction, During, Failure, Known, Permission, PinnedImage, Plan, Stage, log, memory};
+use kiln_plugin::{During, Failure, Permission, PinnedImage, Plan, Stage, log, memory};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind};
 use crate::follow::Goal;
-use crate::revision::short;
+use crate::prepared::{Need, Prepared};
+use crate::revision::{Revision, short};
 use crate::settings::{Members, Settings};
 
 /// The plugin.
@@ -71,10 +75,13 @@ impl Stage for DeployEcs {
             Permission::new("ecs:UpdateService", "to deploy, and to go back").on("ecs", &service),
             Permission::new("ecs:ListServiceDeployments", "to find the deployment that this stage starts")
                 .on("ecs", &service),
+            // IAM requires both types of resources for these two.
             Permission::new("ecs:DescribeServiceDeployments", "to follow the deployment")
-                .on("ecs", &format!("{}/*", of_service("service-deployment"))),
+                .on("ecs", &format!("{}/*", of_service("service-deployment")))
+                .on("ecs", &service),
             Permission::new("ecs:DescribeServiceRevisions", "to tell this stage's deployment from others")
-                .on("ecs", &format!("{}/*", of_service("service-revision"))),
+                .on("ecs", &format!("{}/*", of_service("service-revision")))
+                .on("ecs", &service),
             Permission::new("ecs:DescribeTaskDefinition", "to read the revision that serves").on_any(),
             Permission::new("ecs:RegisterTaskDefinition", "to register the revision with the new image")
                 .on("ecs", "task-definition/*:*"),
@@ -95,117 +102,70 @@ impl Stage for DeployEcs {
 
     fn plan(config: Config) -> Result<Plan, Failure> {
         let service = cluster::service(&config)?;
-        check(&config, &service)?;
-        let serving = cluster::task_definition(&service.task_definition)?;
-        let base = base(&config, &serving)?;
-        check_roles(&config, &base)?;
-        let settings = Settings::of(&service)?;
-        let wanted = settings.wanted(&config);
-        for note in notes(&config, &service, &serving, &settings.with(&wanted))? {
+        prepared::check(&config, &service)?;
+        let occupied = prepared::occupied(&config, &service)?;
+        let refusal = occupied.refusal(&config, &service).map(|refusal| {
+            let help = refusal.help.unwrap_or_default();
+            format!("{}: a run that comes here before it has ended is refused. {help}", refusal.message)
+        });
+        let replaced = occupied.replaced(&config, &service);
+        let prepared = Prepared::of(&config, service)?;
+        for note in refusal.into_iter().chain(replaced).chain(prepared.notes(&config)) {
             log::warn(note);
         }
-        let subject = config.subject();
-        let now = short(&serving.arn);
-        let (summary, registered) = match &config.image {
-            Known::After(stage) => {
-                let summary = format!("deploys the image that stage {stage} makes to {subject}");
-                (summary, format!("{} with the image that is known after {stage}", short(&base.arn)))
-            }
-            Known::Now(image) => {
-                let next = revision::with_image(&base, &config.named(), image)?;
-                if next.document.is_none() && base.arn == serving.arn && wanted.is_empty() {
-                    return Ok(Plan::new(format!("{subject} names this image already")).change(
-                        ChangeAction::Keep,
-                        format!("service {subject}"),
-                        format!("{} of {now} has {}", next.subject(), image.digest),
-                    ));
-                }
-                let detail =
-                    format!("{} with {} changed from {} to {image}", short(&base.arn), next.subject(), next.from());
-                (format!("deploys {} to {subject}", image.short_digest()), detail)
-            }
-        };
-        let mut plan = Plan::new(summary)
-            .change(ChangeAction::Create, format!("task definition {}", serving.family), registered)
-            .change(
-                ChangeAction::Update,
-                format!("service {subject}"),
-                format!("from {now} to the new revision, {}", pace(&settings.with(&wanted), service.desired)),
-            );
-        for (setting, change) in settings.changes(&wanted) {
-            plan = plan.change(ChangeAction::Update, format!("service {subject}, {setting}"), change);
-        }
-        Ok(plan)
+        outline::plan(&config, &prepared)
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
         let image = config.image.get()?.clone();
         let service = cluster::service(&config)?;
-        check(&config, &service)?;
+        prepared::check(&config, &service)?;
         let earlier: Option<Remembered> = memory::recall(MEMORY)?;
         let earlier = earlier.filter(|earlier| earlier.digest == image.digest);
         if let Some(earlier) = &earlier
-            && earlier.target == service.task_definition
+            && earlier.was_begun(&config, &service)?
         {
             log::info(format!("following the deployment of {} by an earlier attempt", short(&earlier.target)));
-            return finish(&config, image, earlier.clone());
+            let digests = cluster::digests(&image)?;
+            return finish(&config, image, digests, earlier.clone());
         }
-        refuse_if_busy(&config, &service)?;
-
-        let serving = cluster::task_definition(&service.task_definition)?;
-        let base = base(&config, &serving)?;
-        check_roles(&config, &base)?;
-        let settings = Settings::of(&service)?;
-        let wanted = settings.wanted(&config);
-        for note in notes(&config, &service, &serving, &settings.with(&wanted))? {
-            log::warn(note);
+        let occupied = prepared::occupied(&config, &service)?;
+        if let Some(refusal) = occupied.refusal(&config, &service) {
+            return Err(refusal);
         }
-        let next = revision::with_image(&base, &config.named(), &image)?;
-        let same = next.document.is_none() && base.arn == serving.arn;
-        if same && wanted.is_empty() && serves(&config, &service, &next.containers, &image)? {
-            log::info(format!("{} runs {} already: nothing to deploy", config.subject(), image.digest));
-            return Ok(Outputs {
-                task_definition: service.task_definition.clone(),
-                previous_task_definition: service.task_definition,
-                deployment: None,
-                previous_image: Some(image.to_string()),
-                image,
-                service: config.service,
-                idle: service.desired == 0,
-            });
+        occupied.replaced(&config, &service).into_iter().for_each(log::warn);
+        let prepared = Prepared::of(&config, service)?;
+        prepared.notes(&config).into_iter().for_each(log::warn);
+        let next = revision::with_image(&prepared.base, &config.named(), &image)?;
+        // Before anything is changed: what cannot be read could not be followed.
+        let digests = cluster::digests(&image)?;
+        let need = prepared.need(&config, &digests, &next)?;
+        let target = match (&need, &earlier) {
+            (Need::Nothing, _) => {
+                log::info(format!("{} runs {} already: nothing to deploy", config.subject(), image.digest));
+                return Ok(as_it_was(&prepared, config, image));
+            }
+            (Need::Settings | Need::Deploy { .. }, _) => prepared.base.arn.clone(),
+            // Registered by an earlier attempt.
+            (Need::Register(_), Some(earlier)) if earlier.target != earlier.previous => earlier.target.clone(),
+            (Need::Register(document), _) => register(document, &prepared.base)?,
+        };
+        let remembered = remember(&config, &prepared, earlier, target, next, &image)?;
+        for (setting, change) in prepared.settings.changes(&prepared.wanted) {
+            log::info(format!("{setting}: {change}"));
         }
-        let target = match (&next.document, &earlier) {
-            // It names the digest but does not serve: the deployment that brought it failed. Or it is the newest one.
-            (None, _) => base.arn.clone(),
-            (Some(_), Some(earlier)) => earlier.target.clone(),
-            (Some(document), None) => register(document, &base)?,
-        };
-        // What an earlier attempt changed is what an undo has to put back, too.
-        let (before, mut changed) = match earlier {
-            Some(earlier) => (earlier.settings, earlier.changed),
-            None => (settings, Vec::new()),
-        };
-        changed.extend(wanted.keys().cloned());
-        let remembered = Remembered {
-            previous: service.task_definition.clone(),
-            previous_image: next.before.first().cloned().unwrap_or_default(),
-            target,
-            digest: image.digest.clone(),
-            containers: next.containers,
-            settings: before,
-            changed,
-            deployments: cluster::deployments(&config)?,
-            last_event: service.events.first().map(|event| event.timestamp),
-        };
-        memory::remember(MEMORY, &remembered)?;
-        update(&config, &remembered.target, wanted, same)?;
+        update(&config, &remembered.target, prepared.wanted.clone(), need == Need::Deploy { again: true })?;
+        if need == Need::Settings {
+            log::info(format!("{} runs {} already: only its settings change", config.subject(), image.digest));
+            return Ok(as_it_was(&prepared, config, image));
+        }
         log::info(format!(
             "{} goes from {} to {}",
             config.subject(),
             short(&remembered.previous),
             short(&remembered.target)
         ));
-        finish(&config, image, remembered)
+        finish(&config, image, digests, remembered)
     }
 
     fn undo(config: Config) -> Result<String, Failure> {
@@ -216,147 +176,62 @@ impl Stage for DeployEcs {
     }
 }
 
-/// The revision that is copied.
-fn base(config: &Config, serving: &TaskDefinition) -> Result<TaskDefinition, Failure> {
-    match config.base {
-        Base::Serving => Ok(serving.clone()),
-        Base::Latest => match cluster::newest(&serving.family)? {
-            Some(newest) => Ok(newest),
-            None => Err(Failure::not_found(format!("the family {} has no active revision", serving.family))
-                .help("Register one, or copy the one that serves: `base = \"serving\"`.")),
-        },
+impl Remembered {
+    /// Whether the deployment that it tells of was begun: the service names its target, or, where it named that before, has a
+    /// deployment that it did not have.
+    fn was_begun(&self, config: &Config, service: &Service) -> Result<bool, Failure> {
+        if self.target != service.task_definition {
+            return Ok(false);
+        }
+        if self.previous != self.target {
+            return Ok(true);
+        }
+        Ok(cluster::deployments(config)?.iter().any(|deployment| !self.deployments.contains(deployment)))
     }
 }
 
-/// What whoever reads the plan or the run should know besides.
-fn notes(
+/// Remember what an undo and a later attempt must know.
+fn remember(
     config: &Config,
-    service: &Service,
-    serving: &TaskDefinition,
-    settings: &Settings,
-) -> Result<Vec<String>, Failure> {
-    let subject = config.subject();
-    let mut notes = Vec::new();
-    let stack = service.tags.iter().find(|tag| tag.name == "aws:cloudformation:stack-name");
-    if let Some(stack) = stack {
-        notes.push(format!(
-            "the service {subject} is of the CloudFormation stack {}: this deployment makes it differ from its template, and the \
-             stack's next update of it may go back to what the template names",
-            stack.value
-        ));
-    }
-    let now = short(&serving.arn);
-    if serving.status != "ACTIVE" {
-        notes.push(format!(
-            "{now}, which serves, is {}: no task of it can be started any more; an undo registers it anew and goes back to that",
-            serving.status
-        ));
-    }
-    if let Some(newest) = cluster::newest(&serving.family)?.filter(|newest| newest.revision > serving.revision) {
-        let between = between::differences(&serving.document, &newest.document);
-        let newest = short(&newest.arn);
-        notes.push(match config.base {
-            Base::Serving => format!(
-                "{newest} is newer than {now}, which serves and is copied: what it changes is left out ({between}); \
-                 `base = \"latest\"` takes it"
-            ),
-            Base::Latest => {
-                format!("{newest} is copied, which is newer than {now}, which serves; it changes {between}")
-            }
-        });
-    }
-    if service.desired > 0 && !settings.can_move(service.desired) {
-        notes.push(format!(
-            "the limits of {subject} let no task be replaced: with {} desired, ECS may neither start one more nor stop one \
-             first; raise `maximum-percent` or lower `minimum-healthy-percent`",
-            service.desired
-        ));
-    }
-    if !settings.is_guarded() && settings.alarms().is_empty() {
-        notes.push(format!(
-            "nothing ends a deployment to {subject} whose tasks crash before the stage's `timeout`: \
-             `circuit-breaker = {{}}` lets ECS end it and go back"
-        ));
-    }
-    Ok(notes)
+    prepared: &Prepared,
+    earlier: Option<Remembered>,
+    target: String,
+    next: Revision,
+    image: &PinnedImage,
+) -> Result<Remembered, Failure> {
+    // What an earlier attempt changed is what an undo has to put back, too.
+    let (settings, mut changed) = match earlier {
+        Some(earlier) => (earlier.settings, earlier.changed),
+        None => (prepared.settings.clone(), Vec::new()),
+    };
+    changed.extend(prepared.wanted.keys().cloned());
+    let remembered = Remembered {
+        previous: prepared.service.task_definition.clone(),
+        previous_image: next.before.first().cloned().unwrap_or_default(),
+        target,
+        digest: image.digest.clone(),
+        containers: next.containers,
+        settings,
+        changed,
+        deployments: cluster::deployments(config)?,
+        last_event: prepared.service.events.first().map(|event| event.timestamp),
+    };
+    memory::remember(MEMORY, &remembered)?;
+    Ok(remembered)
 }
 
-/// Two deployments at once would undo each other; but one that can never settle is no reason to wait.
-fn refuse_if_busy(config: &Config, service: &Service) -> Result<(), Failure> {
-    let current = service.current_service_deployment.as_deref().map(cluster::deployment).transpose()?.flatten();
-    if !rollout::is_busy(service, current.as_ref()) {
-        return Ok(());
+/// The outputs where the service runs the image already.
+fn as_it_was(prepared: &Prepared, config: Config, image: PinnedImage) -> Outputs {
+    let serves = &prepared.service.task_definition;
+    Outputs {
+        task_definition: serves.clone(),
+        previous_task_definition: serves.clone(),
+        deployment: None,
+        previous_image: Some(image.to_string()),
+        image,
+        service: config.service,
+        idle: prepared.service.desired == 0,
     }
-    let (subject, now) = (config.subject(), short(&service.task_definition));
-    if rollout::is_hopeless(service, config.replace_failed) {
-        log::warn(format!(
-            "the deployment of {now} to {subject} that is in progress has only failed tasks: it is replaced"
-        ));
-        return Ok(());
-    }
-    Err(Failure::conflict(format!("a deployment of {now} to {subject} is in progress")).help(
-        "Wait until it has ended, or stop it; two deployments at once would undo each other. If its tasks fail and it \
-         never ends, `replace-failed = true` replaces it.",
-    ))
-}
-
-/// Whoever registers a revision must be allowed to pass its roles, and this stage asks only for those that its config lists.
-fn check_roles(config: &Config, definition: &TaskDefinition) -> Result<(), Failure> {
-    let missing = revision::unlisted_roles(definition, &config.roles);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut roles = config.roles.clone();
-    roles.extend(missing.clone());
-    let roles: Vec<String> = roles.iter().map(|role| format!("{role:?}")).collect();
-    Err(Failure::config(format!(
-        "{} names the {} {}, which the stage's `roles` does not list",
-        short(&definition.arn),
-        if missing.len() == 1 { "role" } else { "roles" },
-        missing.join(" and ")
-    ))
-    .help(format!(
-        "Say `roles = [{}]`: they are the only ones that the stage may pass on, and without them the revision cannot be \
-         registered.",
-        roles.join(", ")
-    )))
-}
-
-/// The service must be one that this stage can deploy to.
-fn check(config: &Config, service: &Service) -> Result<(), Failure> {
-    let subject = config.subject();
-    if service.status != "ACTIVE" {
-        return Err(Failure::conflict(format!("the service {subject} is {}", service.status))
-            .help("Only an ACTIVE service can be deployed to."));
-    }
-    if service.deployment_controller != "ECS" {
-        return Err(Failure::config(format!("the service {subject} is deployed by {}", service.deployment_controller))
-            .help(
-                "This plugin deploys by ECS itself. Change the service's deployment controller, or use another plugin.",
-            ));
-    }
-    if service.strategy != "ROLLING" {
-        return Err(Failure::config(format!("the service {subject} deploys by {}", service.strategy)).help(
-            "This plugin would turn it to rolling deployments. Change the service's strategy first, if you want that.",
-        ));
-    }
-    if service.desired == 0 && !config.allow_zero {
-        return Err(Failure::config(format!(
-            "the service {subject} is to have 0 tasks: nothing would run that is deployed"
-        ))
-        .help("Give it tasks first, or say `allow-zero = true`: then a revision is deployed that nothing has tried."));
-    }
-    Ok(())
-}
-
-/// Whether the image serves already, not only by name.
-fn serves(config: &Config, service: &Service, containers: &[String], image: &PinnedImage) -> Result<bool, Failure> {
-    if rollout::judge(service, None, &service.task_definition, &service.task_definition) != rollout::Stand::Settled {
-        return Ok(false);
-    }
-    let digests = cluster::digests(image)?;
-    let tasks = cluster::running(config)?;
-    Ok(tasks::look(&tasks, &service.task_definition, containers, Some(&digests)) == tasks::Running::Ours)
 }
 
 fn register(document: &str, before: &TaskDefinition) -> Result<String, Failure> {
@@ -383,11 +258,16 @@ fn update(config: &Config, target: &str, members: Members, force: bool) -> Resul
 }
 
 /// Follow the deployment that was started, and answer what serves.
-fn finish(config: &Config, image: PinnedImage, remembered: Remembered) -> Result<Outputs, Failure> {
+fn finish(
+    config: &Config,
+    image: PinnedImage,
+    digests: Vec<String>,
+    remembered: Remembered,
+) -> Result<Outputs, Failure> {
     let goal = Goal {
         target: remembered.target.clone(),
         containers: remembered.containers,
-        image: Some(image.clone()),
+        digests: Some(digests),
         before: remembered.previous.clone(),
         earlier: Some(remembered.deployments),
         last_event: remembered.last_event,
@@ -407,20 +287,6 @@ fn finish(config: &Config, image: PinnedImage, remembered: Remembered) -> Result
         service: config.service.clone(),
         idle,
     })
-}
-
-/// How the deployment goes, for the plan.
-fn pace(settings: &Settings, desired: u32) -> String {
-    let mut pace = format!("rolling {desired} {}", if desired == 1 { "task" } else { "tasks" });
-    match settings.failures(desired) {
-        Some(failures) => pace.push_str(&format!(", ended by the circuit breaker after {failures} failed tasks")),
-        None => pace.push_str(", circuit breaker off"),
-    }
-    let alarms = settings.alarms();
-    if !alarms.is_empty() {
-        pace.push_str(&format!(", watched by {}", alarms.join(", ")));
-    }
-    pace
 }
 
 kiln_plugin::export!(DeployEcs);

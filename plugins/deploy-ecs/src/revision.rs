@@ -69,6 +69,21 @@ pub(crate) fn with_image(
     Ok(Revision { containers, before, document: Some(document.to_string()) })
 }
 
+/// Its containers' names, for people.
+fn names(definition: &TaskDefinition) -> String {
+    definition.containers.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Each container that is named must be there, whatever image it is to get.
+pub(crate) fn check_named(definition: &TaskDefinition, named: &[&str]) -> Result<(), Failure> {
+    let has = |name: &str| definition.containers.iter().any(|container| container.name == name);
+    match named.iter().find(|name| !has(name)) {
+        None => Ok(()),
+        Some(missing) => Err(Failure::config(format!("{} has no container {missing}", short(&definition.arn)))
+            .help(format!("Correct `container` or `containers`. It has these: {}.", names(definition)))),
+    }
+}
+
 /// The containers that get the image.
 fn choose<'a>(
     definition: &'a TaskDefinition,
@@ -76,13 +91,8 @@ fn choose<'a>(
     repository: &EcrRepository,
 ) -> Result<Vec<&'a Container>, Failure> {
     let containers = &definition.containers;
-    let names = || containers.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
     let short = short(&definition.arn);
-    if let Some(missing) = named.iter().find(|name| !containers.iter().any(|container| container.name == **name)) {
-        return Err(
-            Failure::config(format!("{short} has no container {missing}")).help(format!("It has these: {}.", names()))
-        );
-    }
+    check_named(definition, named)?;
     if !named.is_empty() {
         return Ok(containers.iter().filter(|container| named.contains(&container.name.as_str())).collect());
     }
@@ -90,7 +100,7 @@ fn choose<'a>(
         containers.iter().filter(|container| in_repository(&container.image).as_ref() == Some(repository)).collect();
     if users.is_empty() {
         return Err(Failure::config(format!("no container of {short} uses the repository {}", repository.name))
-            .help(format!("Say which containers get the image: `containers = [\"…\"]`, of {}.", names())));
+            .help(format!("Say which containers get the image: `containers = [\"…\"]`, of {}.", names(definition))));
     }
     Ok(users)
 }

@@ -9,7 +9,7 @@ use crate::cluster;
 use crate::config::Config;
 use crate::follow::{self, Goal};
 use crate::revision::short;
-use crate::settings::{Members, Settings};
+use crate::settings::Settings;
 use crate::{Remembered, register, update};
 
 /// The revision that was registered in the place of one that is INACTIVE.
@@ -36,7 +36,7 @@ pub(crate) fn go(config: &Config, remembered: Remembered) -> Result<String, Fail
         target: anew.map_or_else(|| previous.clone(), |anew| anew.target),
         before: target.clone(),
         containers: remembered.containers.clone(),
-        image: None,
+        digests: None,
         earlier: None,
         last_event: service.events.first().map(|event| event.timestamp),
     };
@@ -82,7 +82,7 @@ fn startable(previous: TaskDefinition) -> Result<String, Failure> {
 /// Put each setting back that the deployment or the way back changed. It starts no deployment. Answers what to add to the sentence.
 fn restore(config: &Config, remembered: &Remembered, service: &Service) -> Result<&'static str, Failure> {
     let now = Settings::of(service)?;
-    let off = remembered.settings.with(&Members::new()).way_back();
+    let off = remembered.settings.way_back();
     let back = remembered.settings.restoring(&now, remembered.changed.iter().chain(off.keys()));
     if back.is_empty() {
         return Ok("");

@@ -79,7 +79,12 @@ impl Stage for ScanImage {
                 None => {
                     let enhanced = match enhanced {
                         Some(known) => known,
-                        None => *enhanced.insert(scan::is_enhanced(config.scan_type, &frequency(image)?)),
+                        None => {
+                            let frequency = frequency(image)?;
+                            let foreseen = scan::foreseen(&image.repository.name, config.scan_type, &frequency);
+                            foreseen.into_iter().for_each(log::warn);
+                            *enhanced.insert(scan::is_enhanced(config.scan_type, &frequency))
+                        }
                     };
                     if enhanced {
                         plan.change(ChangeAction::Read, subject, "waits for Inspector, which has not scanned it yet")
@@ -91,7 +96,8 @@ impl Stage for ScanImage {
         }
         if scans.len() == parts.images.len() {
             // All is known: a gate that would be closed then is closed now.
-            gate::judge(image, &config, Instant::now().date(), &scans)?;
+            let verdict = gate::judge(image, &config, Instant::now().date(), &scans)?;
+            verdict.notes.into_iter().for_each(log::warn);
         }
         Ok(plan)
     }

@@ -24,6 +24,22 @@ pub(crate) fn is_enhanced(scan_type: ScanType, frequency: &str) -> bool {
     }
 }
 
+/// What a run will come to that waits for a scan of this type of an image of which there is none yet, where the repository is not
+/// scanned so.
+pub(crate) fn foreseen(repository: &str, scan_type: ScanType, frequency: &str) -> Option<String> {
+    match (scan_type, frequency) {
+        (ScanType::Enhanced, "MANUAL") => Some(format!(
+            "`type` demands an enhanced scan, and nothing scans {repository} by itself: unless Inspector is turned on for it, a run \
+             waits in vain and refuses the image as never scanned"
+        )),
+        (ScanType::Basic, "CONTINUOUS_SCAN") => Some(format!(
+            "`type` demands a basic scan, and Inspector scans {repository}: a run refuses what it finds; say `type = \"enhanced\"` or \
+             `\"auto\"`"
+        )),
+        _ => None,
+    }
+}
+
 /// What the status says. A failure where the scan ended without an answer.
 pub(crate) fn step(
     image: &str,
@@ -93,6 +109,23 @@ pub(crate) mod tests {
         match PinnedImage::of("111111111111.dkr.ecr.us-west-2.amazonaws.com/web", digest) {
             Ok(image) => image,
             Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_scan_that_will_not_come_is_foreseen() {
+        let said = |scan_type, frequency| foreseen("web", scan_type, frequency);
+        assert!(said(ScanType::Enhanced, "MANUAL").is_some_and(|said| said.contains("waits in vain")));
+        assert!(said(ScanType::Basic, "CONTINUOUS_SCAN").is_some_and(|said| said.contains("a run refuses")));
+        for (scan_type, frequency) in [
+            (ScanType::Auto, "MANUAL"),
+            (ScanType::Auto, "CONTINUOUS_SCAN"),
+            (ScanType::Basic, "SCAN_ON_PUSH"),
+            // Inspector scans on push, too.
+            (ScanType::Enhanced, "SCAN_ON_PUSH"),
+            (ScanType::Enhanced, ""),
+        ] {
+            assert_eq!(said(scan_type, frequency), None, "{scan_type:?} {frequency}");
         }
     }
 

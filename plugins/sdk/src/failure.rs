@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::aws::{Error, ErrorKind};
 pub use crate::bindings::kiln::stage::types::{Failure, FailureKind};
+use crate::refused;
 
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident $kind:ident;)*) => {
@@ -85,11 +86,27 @@ impl From<Error> for Failure {
                 format!("{operation} was not sent, for want of credentials: {message}"),
                 Some("Sign in again, or see to the role that this stage acts as; `kiln resume` goes on with a run that has not ended.".to_owned()),
             ),
-            ErrorKind::AccessDenied => (
-                FailureKind::Denied,
-                format!("AWS refused {operation}: {message}"),
-                Some(format!("Allow {operation} to the role that this stage acts as; `kiln permissions` prints the policy that it needs.")),
-            ),
+            ErrorKind::AccessDenied => {
+                let refused = refused::read(message);
+                let action = refused.action.unwrap_or(&operation);
+                let of_call = if action == operation { String::new() } else { format!(", which {operation} needs") };
+                let on = refused.resource.map(|resource| format!(" on {resource}")).unwrap_or_default();
+                let help = match refused.denied_by {
+                    Some(policy) => format!(
+                        "{policy} denies {action}{on} whatever else allows it: whoever answers for that policy must except the role \
+                         that this stage acts as."
+                    ),
+                    None if refused.by_session => format!(
+                        "The session of this stage is limited to what its plugin declares, and {action}{on} is not among it; \
+                         `kiln plugin inspect` shows what is."
+                    ),
+                    None => format!(
+                        "Allow {action}{on} to the role that this stage acts as; `kiln permissions FILE --iam` prints the policy that \
+                         it needs."
+                    ),
+                };
+                (FailureKind::Denied, format!("AWS refused {action}{of_call}: {message}"), Some(help))
+            }
             ErrorKind::NotFound => (FailureKind::NotFound, format!("{operation}: {message}"), None),
             ErrorKind::AlreadyExists | ErrorKind::Conflict => {
                 (FailureKind::Conflict, format!("{operation}: {message}"), None)
@@ -166,6 +183,29 @@ mod tests {
         );
         assert!(failure.help.is_some_and(|help| help.contains("Allow ecr:DescribeImages")));
         assert_eq!(failure.details, ["AWS error AccessDeniedException of ecr:DescribeImages, request id r-1"]);
+    }
+
+    #[test]
+    fn a_denial_of_another_action_than_was_called_names_that() {
+        let denied = |rest: &str| Error {
+            message: format!("User: arn:aws:sts::111111111111:assumed-role/d/s is not authorized to perform: {rest}"),
+            operation: "ecs:RegisterTaskDefinition".to_owned(),
+            ..error(ErrorKind::AccessDenied)
+        };
+        let role = "arn:aws:iam::111111111111:role/web";
+        let silent = Failure::from(denied(&format!(
+            "iam:PassRole on resource: {role} because no identity-based policy allows the iam:PassRole action"
+        )));
+        assert!(silent.message.starts_with("AWS refused iam:PassRole, which ecs:RegisterTaskDefinition needs: User: "));
+        let help =
+            format!("Allow iam:PassRole on {role} to the role that this stage acts as; `kiln permissions FILE --iam`");
+        assert!(silent.help.is_some_and(|told| told.starts_with(&help)));
+        assert_eq!(silent.details, ["AWS error AccessDeniedException of ecs:RegisterTaskDefinition, request id r-1"]);
+        let explicit = Failure::from(denied(&format!(
+            "iam:PassRole on resource: {role} with an explicit deny in a service control policy"
+        )));
+        let help = format!("A service control policy denies iam:PassRole on {role} whatever else allows it");
+        assert!(explicit.help.is_some_and(|told| told.starts_with(&help)));
     }
 
     #[test]

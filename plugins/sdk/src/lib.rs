@@ -37,6 +37,7 @@ mod panic;
 mod permission;
 mod plan;
 mod polling;
+mod refused;
 mod stage;
 
 pub mod log;

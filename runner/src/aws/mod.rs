@@ -127,3 +127,20 @@ macro_rules! services {
 }
 
 pub(crate) use services;
+
+macro_rules! passed_to {
+    ($($(#[$doc:meta])* $interface:ident in $package:ident by $sdk:ident {
+        $($access:ident $function:ident($request:ident),)*
+    })*) => {
+        /// The service that `action` hands roles to, where it does.
+        pub fn passed_to(action: &str) -> Option<&'static str> {
+            let all = [$($((
+                <$crate::contract::bindings::kiln::$package::$interface::$request as operation::Operation>::ACTION,
+                <$crate::contract::bindings::kiln::$package::$interface::$request as operation::Operation>::PASSES_TO,
+            ),)*)*];
+            all.into_iter().find(|(known, _)| *known == action)?.1
+        }
+    };
+}
+
+services!(passed_to);

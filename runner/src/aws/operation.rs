@@ -36,8 +36,18 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// What the permission is checked against. Empty for an action that IAM does not tie to a resource.
     fn resources(&self, at: &Place) -> Vec<Arn>;
 
-    /// Further access that IAM checks for the same call, such as `iam:PassRole`: an action and what it is checked against.
+    /// Further access that IAM checks for the same call, such as `ecs:TagResource`: an action and what it is checked against. Roles
+    /// that are handed on are told by [`passes`](Self::passes).
     fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {
+        Vec::new()
+    }
+
+    /// Whom the operation hands roles to, as `iam:PassedToService` names it. A policy that lets roles be passed has this condition,
+    /// and an operation without it can pass none.
+    const PASSES_TO: Option<&'static str> = None;
+
+    /// The roles that the request hands to [`PASSES_TO`](Self::PASSES_TO): whoever sends it must be allowed to pass each.
+    fn passes(&self, _: &Place) -> Vec<Arn> {
         Vec::new()
     }
 
@@ -186,6 +196,9 @@ impl Token {
         &self.0
     }
 }
+
+/// IAM's action by which a role is handed to a service.
+pub const PASS_ROLE: &str = "iam:PassRole";
 
 /// What most operations declare, one row each: the request, what AWS answers, IAM's name for it, and what the permission is checked
 /// against. An operation that declares more has an `impl Operation` of its own.

@@ -10,7 +10,7 @@ use super::stop::HostStop;
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::look::{Authority, Look};
-use crate::aws::operation::{Operation, Write};
+use crate::aws::operation::{Operation, PASS_ROLE, Write};
 use crate::journal::{CallKey, Phase};
 use crate::policy::Grants;
 use crate::secrets::Vault;
@@ -74,7 +74,13 @@ impl Actor {
     pub(super) fn permit<O: Operation>(&self, operation: &O, vault: &Vault) -> Result<(), AwsError> {
         let Standing { place, grants, reveal, .. } = &*self.standing;
         let own = (O::ACTION, operation.resources(place));
-        for (action, resources) in std::iter::once(own).chain(operation.requires(place)) {
+        let passed = operation.passes(place);
+        if !passed.is_empty() && O::PASSES_TO.is_none() {
+            let message = format!("{} hands roles to a service that kiln does not name", O::ACTION);
+            return Err(refusal::<O>(ErrorKind::Denied, "PassedToNobody", message));
+        }
+        let passed = (!passed.is_empty()).then_some((PASS_ROLE, passed));
+        for (action, resources) in std::iter::once(own).chain(operation.requires(place)).chain(passed) {
             grants
                 .allows(action, &resources)
                 .map_err(|denied| refusal::<O>(ErrorKind::Denied, "PermissionNotDeclared", denied.to_string()))?;

@@ -170,6 +170,22 @@ impl Setting {
         Worth { evaluated: Evaluated { config, unknown }, failures, too_much }
     }
 
+    /// The stage and its output that the value at a JSON pointer is, where it is nothing but a reference to one.
+    pub(crate) fn output_at(&self, pointer: &str) -> Option<(&str, &str)> {
+        let at = pointer.strip_prefix('/').map(|rest| {
+            rest.split_once('/').map_or((rest, ""), |(first, _)| (first, rest.get(first.len()..).unwrap_or_default()))
+        });
+        match (self, at) {
+            (Self::Text(template), None) => template.lone()?.expression.output(),
+            (Self::List(items), Some((index, rest))) => items.get(index.parse::<usize>().ok()?)?.output_at(rest),
+            (Self::Table(entries), Some((key, rest))) => {
+                let key = key.replace("~1", "/").replace("~0", "~");
+                entries.iter().find(|(name, _)| *name == key)?.1.output_at(rest)
+            }
+            _ => None,
+        }
+    }
+
     /// The texts in it that need no expression.
     pub(crate) fn words(&self, words: &mut Vec<String>) {
         match self {

@@ -150,6 +150,11 @@ impl Stage {
         }
     }
 
+    /// The stage and its output that the config's value at a JSON pointer is, where it is nothing but a reference to one.
+    pub fn output_at(&self, pointer: &str) -> Option<(&str, &str)> {
+        self.with.output_at(pointer)
+    }
+
     /// Whether the stage is to run; `None` while that is not known yet.
     ///
     /// # Errors

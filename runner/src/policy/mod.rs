@@ -5,6 +5,7 @@
 mod denied;
 mod grants;
 mod pattern;
+mod required;
 mod template;
 mod untied;
 
@@ -14,4 +15,5 @@ mod tests;
 pub use denied::{Denied, DeniedReason};
 pub use grants::{Declared, Grant, Grants};
 pub use pattern::ResourcePattern;
-pub use template::PolicyError;
+pub use required::{missing_types, required_types};
+pub use template::{PolicyError, repository_of};

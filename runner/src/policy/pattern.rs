@@ -76,6 +76,14 @@ impl ArnPattern {
         matches(&tokens, &arn.chars().collect::<Vec<_>>())
     }
 
+    /// The one ARN that fits, where it has no wildcard.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [PatternPiece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// As IAM writes it: what is special to IAM in a literal text is escaped.
     fn iam(&self) -> String {
         let mut text = String::new();

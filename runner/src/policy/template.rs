@@ -126,6 +126,16 @@ pub(super) fn resolve(
     resolver.expand(&parts)
 }
 
+/// The one repository that the template of a name, such as `${with.repository}` or `${image-repository(with.image)}`, means in a
+/// stage of this config and place; none where it means none, several, or one that is not known yet.
+pub fn repository_of(template: &str, config: &Value, place: &Place) -> Option<String> {
+    let before = "arn:${partition}:ecr:${region}:${account}:repository/";
+    let whole = format!("{before}{template}");
+    let found = resolve("ecr:DescribeRepositories", &whole, config, place, OfUnknown::Nothing).ok()?;
+    let [ResourcePattern::Arns(one)] = found.as_slice() else { return None };
+    one.literal()?.split_once(":repository/").map(|(_, name)| name.to_owned())
+}
+
 struct Resolver<'a> {
     action: &'a str,
     template: &'a str,

@@ -7,4 +7,4 @@ mod recorder;
 mod rehearsal;
 
 pub use connector::InProcess;
-pub use rehearsal::{Rehearsal, RehearseError, Rehearsed, START, rehearse};
+pub use rehearsal::{Rehearsal, RehearseError, Rehearsed, START, plan, rehearse};

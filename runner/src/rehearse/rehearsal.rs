@@ -13,15 +13,16 @@ use serde_json::Value;
 use super::connector::InProcess;
 use super::recorder::Recorder;
 use crate::aws::clients::Connection;
-use crate::call::Interrupter;
+use crate::call::{Control, Interrupter};
 use crate::clock::Clock;
 use crate::contract::Limits;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::event::{Event, RunOutcome};
-use crate::pipeline::{self, Values};
+use crate::pipeline::{self, Pipeline, Values};
 use crate::plugin::Plugins;
-use crate::report::Report;
-use crate::run::{RunError, RunOptions, RunSource, Sharing, run};
+use crate::report::plan::PlanView;
+use crate::report::{Report, Reports};
+use crate::run::{self, RunError, RunOptions, RunSource, Sharing};
 use crate::types::RunId;
 
 /// When rehearsals begin unless they say otherwise: 2026-01-05T09:00:00Z, a Monday morning.
@@ -77,6 +78,45 @@ pub enum RehearseError {
     Runtime(#[from] std::io::Error),
 }
 
+/// What the run of `rehearsal` would do, as a plan says it that is made before it. Must not be called within a runtime.
+///
+/// # Errors
+/// The pipeline file is wrong, or a run could not begin.
+pub fn plan(rehearsal: Rehearsal, plugins: Arc<Plugins>) -> Result<PlanView, RehearseError> {
+    let values = Values { inputs: rehearsal.inputs, env: rehearsal.env, region: None };
+    let pipeline = pipeline::load(&rehearsal.source, plugins.as_ref(), &values).map_err(RehearseError::Pipeline)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let clock = Clock::starting_at(rehearsal.start, 1.0);
+        let simulator = Simulator::new(rehearsal.world.in_process(), kiln_sim::Clock::new(rehearsal.start, 1.0));
+        let (_interrupter, control) = Interrupter::new();
+        let options = options(&pipeline, &simulator, clock, control, Box::new(Reports::new(Vec::new())));
+        Ok(run::plan(Arc::new(pipeline), plugins, options).await?)
+    })
+}
+
+/// The options of a run against a simulator in this process.
+fn options(
+    pipeline: &Pipeline,
+    simulator: &Simulator,
+    clock: Clock,
+    control: Control,
+    report: Box<dyn Report>,
+) -> RunOptions {
+    RunOptions {
+        max_parallel: None,
+        state_dir: None,
+        run_id: None,
+        connection: Connection::in_process(&pipeline.region, InProcess::to(simulator.clone()), clock),
+        clock,
+        limits: Limits::default(),
+        detach_after: None,
+        sharing: Sharing::default(),
+        control,
+        report,
+    }
+}
+
 /// Rehearse: everything that happens is told to `report` as it happens. Must not be called within a runtime.
 pub fn rehearse(
     rehearsal: Rehearsal,
@@ -95,18 +135,11 @@ pub fn rehearse(
         let (_interrupter, control) = Interrupter::new();
         let options = RunOptions {
             max_parallel: rehearsal.max_parallel,
-            state_dir: None,
             run_id: Some(RunId::seeded(rehearsal.start, rehearsal.seed)),
-            connection: Connection::in_process(&pipeline.region, InProcess::to(simulator.clone()), clock),
-            clock,
-            limits: Limits::default(),
-            detach_after: None,
-            sharing: Sharing::default(),
-            control,
-            report: Box::new(recorder),
+            ..options(&pipeline, &simulator, clock, control, Box::new(recorder))
         };
         let source = RunSource { file: rehearsal.source.name, text: rehearsal.source.text };
-        let summary = run(Arc::new(pipeline), plugins, source, options).await?;
+        let summary = run::run(Arc::new(pipeline), plugins, source, options).await?;
         // What is under way in the account comes to its next rest as the world is looked at.
         simulator.advance();
         Ok(Rehearsed {

@@ -1,18 +1,21 @@
 //! What AWS must allow to the roles that a pipeline is run with: the runner's own, and that of each environment.
 //!
 //! The main function is [`permissions`]. It asks nobody: what plugins declare is resolved over the stages' configs, and a value that is not
-//! known before the run reaches as far as its kind of resource.
+//! known before the run reaches as far as its kind of resource, but for the image that another stage will give: its plugin says of
+//! which repository that is.
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::identity::{environment_of, place_of};
+use crate::aws::operation::PASS_ROLE;
+use crate::aws::passed_to;
 use crate::pipeline::{
     Environment, Evaluated, EvaluationError, EvaluationPhase, Pipeline, Scope, SecretReference, Stage,
 };
-use crate::plugin::{PluginError, Plugins};
-use crate::policy::{Grant, Grants, PolicyError};
+use crate::plugin::{Description, PluginError, Plugins};
+use crate::policy::{Declared, Grant, Grants, PolicyError, repository_of};
 use crate::report::permissions::{Need, PermissionsView, RoleNeeds};
 use crate::types::{AccountId, Arn, EnvironmentName, Place, StageName, StoreAddress};
 
@@ -59,6 +62,7 @@ pub fn permissions(
 ) -> Result<PermissionsView, NeedsError> {
     let mut own = Gathered::default();
     let mut environments: BTreeMap<EnvironmentName, Gathered> = BTreeMap::new();
+    let mut images = Images::new();
     for stage in &pipeline.stages {
         let needs = match (&stage.environment, environment_of(pipeline, stage)) {
             (Some(name), Some(Environment { role: Some(role), .. })) => {
@@ -67,7 +71,7 @@ pub fn permissions(
             }
             _ => &mut own,
         };
-        needs.stage(stage, &grants_of(pipeline, plugins, stage, runner)?);
+        needs.stage(stage, &wants_of(pipeline, plugins, stage, runner, &mut images)?);
     }
     own_calls(pipeline, runner, &mut own);
     let mut roles = vec![RoleNeeds { environment: None, role: runner.role.cloned(), needs: own.list(), trust: None }];
@@ -83,12 +87,23 @@ pub fn permissions(
     Ok(PermissionsView { pipeline: pipeline.name.clone(), roles, notes: notes(pipeline) })
 }
 
-fn grants_of(
+/// The images that outputs of stages will be, as far as that is known before the run: registry and repository.
+type Images = BTreeMap<(String, String), String>;
+
+/// What a stage may do, and why some of it is not known more closely.
+struct Wants {
+    grants: Grants,
+    /// Actions, and of each which value is not known yet.
+    open: BTreeMap<String, String>,
+}
+
+fn wants_of(
     pipeline: &Pipeline,
     plugins: &Plugins,
     stage: &Stage,
     runner: &RunnerIs<'_>,
-) -> Result<Grants, NeedsError> {
+    images: &mut Images,
+) -> Result<Wants, NeedsError> {
     let place = place_of(pipeline, stage, runner.account);
     let outputs = BTreeMap::new();
     let scope = Scope {
@@ -101,10 +116,57 @@ fn grants_of(
         outputs: &outputs,
         phase: runner.phase,
     };
-    let Evaluated { config, .. } = stage.config(&scope)?;
-    let plugin = plugins.load(&stage.plugin)?;
-    Grants::of_role(&plugin.description.permissions, &config, &place)
-        .map_err(|source| NeedsError::Policy { stage: stage.name.clone(), source })
+    let Evaluated { mut config, mut unknown } = stage.config(&scope)?;
+    unknown.retain(|pointer| !make_known(stage, pointer, &mut config, images));
+    let description = &plugins.load(&stage.plugin)?.description;
+    let grants = Grants::of_role(&description.permissions, &config, &place)
+        .map_err(|source| NeedsError::Policy { stage: stage.name.clone(), source })?;
+    for (output, image) in images_of(description, &config, &place) {
+        images.insert((stage.name.to_string(), output), image);
+    }
+    let mut open = BTreeMap::new();
+    for pointer in &unknown {
+        let when = config.pointer(pointer).and_then(Value::as_str).unwrap_or_default().trim_matches(['(', ')']);
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        for Declared { action, .. } in description.permissions.iter().filter(|declared| refers_to(declared, &path)) {
+            open.insert(action.clone(), format!("`{path}` is {when}"));
+        }
+    }
+    Ok(Wants { grants, open })
+}
+
+/// Put the image in the place of a value that is nothing but a reference to it. Only its repository is known, which is enough for
+/// what is granted on repositories.
+fn make_known(stage: &Stage, pointer: &str, config: &mut Value, images: &Images) -> bool {
+    let referred = stage.output_at(pointer).map(|(stage, output)| (stage.to_owned(), output.to_owned()));
+    match (referred.and_then(|of| images.get(&of)), config.pointer_mut(pointer)) {
+        (Some(image), Some(value)) => {
+            *value = Value::from(image.as_str());
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The outputs that are images, by what the schema of the plugin's outputs says (`x-kiln-repository`).
+fn images_of(description: &Description, config: &Value, place: &Place) -> Vec<(String, String)> {
+    let properties = description.output_schema.get("properties").and_then(Value::as_object);
+    let image = |(name, schema): (&String, &Value)| {
+        let template = schema.get("x-kiln-repository")?.as_str()?;
+        let repository = repository_of(template, config, place)?;
+        let registry = format!("{}.dkr.ecr.{}.{}", place.account, place.region, place.region.domain());
+        Some((name.clone(), format!("{registry}/{repository}")))
+    };
+    properties.into_iter().flatten().filter_map(image).collect()
+}
+
+/// Whether what a permission is declared on depends on a value of the config.
+fn refers_to(declared: &Declared, path: &str) -> bool {
+    // Of a list, each item is one.
+    let list = path.rsplit_once('.').filter(|(_, index)| index.parse::<u32>().is_ok()).map(|(list, _)| list);
+    let ends = |path: &str| [format!("with.{path}}}"), format!("with.{path})")];
+    let names: Vec<String> = std::iter::once(path).chain(list).flat_map(ends).collect();
+    declared.resources.iter().any(|template| names.iter().any(|name| template.contains(name)))
 }
 
 /// What the runner itself asks AWS for.
@@ -137,7 +199,7 @@ fn arn_of(secret: &SecretReference, at: &Place) -> String {
     }
 }
 
-fn trust(environment: &Environment, pipeline: &Pipeline, runner: &RunnerIs<'_>) -> serde_json::Value {
+fn trust(environment: &Environment, pipeline: &Pipeline, runner: &RunnerIs<'_>) -> Value {
     let place = Place::new(pipeline.region.clone(), runner.account.clone());
     let principal = match runner.role {
         Some(role) => role.to_string(),
@@ -166,15 +228,16 @@ struct Gathered(BTreeMap<String, Need>);
 
 impl Gathered {
     /// All that a stage may do.
-    fn stage(&mut self, stage: &Stage, grants: &Grants) {
-        let registers = grants.each().any(|grant| grant.action == "ecs:RegisterTaskDefinition");
+    fn stage(&mut self, stage: &Stage, Wants { grants, open }: &Wants) {
         for Grant { action, resources, reasons } in grants.each() {
             let need = self.need(action);
             need.resources.extend(resources.iter().map(ToString::to_string));
             need.stages.insert(stage.name.to_string());
-            need.reasons.extend(reasons.iter().cloned());
-            if action == "iam:PassRole" && registers {
-                need.passed_to.insert("ecs-tasks.amazonaws.com".to_owned());
+            let why = open.get(action).map(|why| format!(" (on all of its kind: {why})")).unwrap_or_default();
+            need.reasons.extend(reasons.iter().map(|reason| format!("{reason}{why}")));
+            if action == PASS_ROLE {
+                let services = grants.each().filter_map(|grant| passed_to(&grant.action));
+                need.passed_to.extend(services.map(str::to_owned));
             }
         }
     }

@@ -27,13 +27,17 @@ pub(crate) fn authorize(
         Some(value) => !value.is_null(),
         None => false,
     };
-    let resources = operation.target.resources(&mut ctx.scope, service.name, input);
-    let mut asked: Vec<(&str, String, Option<&str>)> =
-        resources.into_iter().map(|arn| (operation.action.as_str(), arn, None)).collect();
-    for Further { member, action, template } in operation.further.iter().filter(|further| given(further.member)) {
+    let mut asked: Vec<(&str, String, Option<&str>)> = Vec::new();
+    // Every type of resource that AWS requires for the action has to be allowed.
+    for target in &operation.targets {
+        let resources = target.resources(&mut ctx.scope, service.name, input);
+        asked.extend(resources.into_iter().map(|arn| (operation.action.as_str(), arn, None)));
+    }
+    for Further { member, action, template, passed_to } in
+        operation.further.iter().filter(|further| given(further.member))
+    {
         let of = action.split(':').next().unwrap_or_default();
-        let passed_to = (*action == "iam:PassRole").then(|| passed_to(service.name, member));
-        asked.extend(named(&ctx.at, of, template, input).into_iter().map(|arn| (*action, arn, passed_to)));
+        asked.extend(named(&ctx.at, of, template, input).into_iter().map(|arn| (*action, arn, *passed_to)));
         tracing::trace!(member, action, "a further permission is needed");
     }
     for (action, resource, passed_to) in asked {
@@ -54,16 +58,6 @@ pub(crate) fn authorize(
         }
     }
     Ok(())
-}
-
-/// Whom a role is passed to: the service itself, but for the roles of tasks.
-fn passed_to(service: &str, member: &str) -> &'static str {
-    match (service, member) {
-        ("ecs", "taskRoleArn" | "executionRoleArn") => "ecs-tasks.amazonaws.com",
-        ("ecs", _) => "ecs.amazonaws.com",
-        ("codebuild", _) => "codebuild.amazonaws.com",
-        _ => "",
-    }
 }
 
 fn article(kind: &str) -> &'static str {

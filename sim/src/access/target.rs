@@ -22,6 +22,8 @@ pub(crate) enum Target {
     Named(&'static str),
     /// What the service has under the name.
     Found(fn(&mut Scope<'_>, &Value) -> String),
+    /// What is in the ARNs of a list in the input: of another type than they are themselves.
+    Within(&'static str, fn(&str) -> Option<String>),
 }
 
 /// A further permission that an operation needs where its input has a member.
@@ -30,6 +32,8 @@ pub(crate) struct Further {
     pub(crate) member: &'static str,
     pub(crate) action: &'static str,
     pub(crate) template: &'static str,
+    /// Of a role: the service that it is passed to, as `iam:PassedToService` has it.
+    pub(crate) passed_to: Option<&'static str>,
 }
 
 impl Target {
@@ -40,6 +44,12 @@ impl Target {
             Target::Everything => vec!["*".to_owned()],
             Target::Named(template) => named(&scope.at, service, template, input),
             Target::Found(find) => vec![find(scope, input)],
+            Target::Within(member, within) => {
+                let mut found: Vec<String> = texts(member, input).into_iter().filter_map(within).collect();
+                found.sort();
+                found.dedup();
+                found
+            }
         }
     }
 }
@@ -79,18 +89,7 @@ pub(super) fn named(at: &PlaceKey, service: &str, template: &str, input: &Value)
 fn values(place: &str, input: &Value) -> Vec<String> {
     let (place, default) = place.split_once('=').unwrap_or((place, "*"));
     let (place, head_only) = place.strip_suffix(':').map_or((place, false), |place| (place, true));
-    let (member, list) = place.strip_suffix("[]").map_or((place, false), |member| (member, true));
-    let given = input.get(member);
-    let texts: Vec<&str> = match given {
-        Some(Value::Array(items)) if list => items.iter().filter_map(Value::as_str).collect(),
-        // A list as Query has it.
-        Some(Value::Object(form)) if list => match form.get("member") {
-            Some(Value::Object(items)) => items.values().filter_map(Value::as_str).collect(),
-            Some(_) | None => Vec::new(),
-        },
-        Some(Value::String(text)) => vec![text],
-        Some(_) | None => Vec::new(),
-    };
+    let texts = texts(place, input);
     if texts.is_empty() {
         return vec![default.to_owned()];
     }
@@ -99,6 +98,21 @@ fn values(place: &str, input: &Value) -> Vec<String> {
         Some(_) | None => text.to_owned(),
     };
     texts.into_iter().map(cut).collect()
+}
+
+/// The texts of `member`, or of each item of `member[]`.
+fn texts<'v>(place: &str, input: &'v Value) -> Vec<&'v str> {
+    let (member, list) = place.strip_suffix("[]").map_or((place, false), |member| (member, true));
+    match input.get(member) {
+        Some(Value::Array(items)) if list => items.iter().filter_map(Value::as_str).collect(),
+        // A list as Query has it.
+        Some(Value::Object(form)) if list => match form.get("member") {
+            Some(Value::Object(items)) => items.values().filter_map(Value::as_str).collect(),
+            Some(_) | None => Vec::new(),
+        },
+        Some(Value::String(text)) => vec![text],
+        Some(_) | None => Vec::new(),
+    }
 }
 
 #[cfg(test)]

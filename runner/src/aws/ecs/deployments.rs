@@ -9,7 +9,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, from_sdk, invalid};
 use crate::aws::limits::batch;
 use crate::aws::look::Look;
-use crate::aws::names::ResourceKind;
+use crate::aws::names::{self, ResourceKind};
 use crate::aws::operation::{Fate, Read, RetryClass, Token, Unanswered, Write, heads};
 use crate::aws::values::{count, incomplete, list, millis, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -18,6 +18,7 @@ use crate::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeServiceRevisionsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ServiceDeployment,
     ServiceDeploymentBrief, ServiceRevision, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
 };
+use crate::types::{Arn, Place};
 
 /// The most deployments or revisions that one request may name.
 const MOST: usize = 20;
@@ -26,15 +27,33 @@ const MOST: usize = 20;
 const DEPLOYMENT: ResourceKind = ResourceKind::new("ecs", "a service-deployment", "service-deployment/", "");
 const REVISION: ResourceKind = ResourceKind::new("ecs", "a service-revision", "service-revision/", "");
 
+/// What IAM checks a call on deployments or revisions against: each of them, and the service that it is of. AWS's service
+/// authorization reference marks both types as required.
+fn with_services(at: &Place, kind: &ResourceKind, given: &[String]) -> Vec<Arn> {
+    let mut arns = kind.arns(at, given);
+    let mut services: Vec<Arn> = arns.iter().filter_map(|arn| service_of(kind, arn)).collect();
+    services.sort();
+    services.dedup();
+    arns.append(&mut services);
+    arns
+}
+
+/// The service of a deployment or revision: `service/CLUSTER/SERVICE` of `service-deployment/CLUSTER/SERVICE/ID`. What has another
+/// shape is of none that a permission could be meant for.
+fn service_of(kind: &ResourceKind, arn: &Arn) -> Option<Arn> {
+    let (path, _) = kind.name_in(arn).ok()?.rsplit_once('/')?;
+    Some(names::beside(arn, &format!("{}{path}", SERVICE.before)))
+}
+
 heads! {
     ListServiceDeploymentsRequest => ListServiceDeploymentsResponse:
         "ecs:ListServiceDeployments" on |it, at| [cluster::arn(at, &SERVICE, &it.cluster, &it.service)];
     DescribeServiceDeploymentsRequest => DescribeServiceDeploymentsResponse:
-        "ecs:DescribeServiceDeployments" on |it, at| DEPLOYMENT.arns(at, &it.arns);
+        "ecs:DescribeServiceDeployments" on |it, at| with_services(at, &DEPLOYMENT, &it.arns);
     DescribeServiceRevisionsRequest => DescribeServiceRevisionsResponse:
-        "ecs:DescribeServiceRevisions" on |it, at| REVISION.arns(at, &it.arns);
+        "ecs:DescribeServiceRevisions" on |it, at| with_services(at, &REVISION, &it.arns);
     StopServiceDeploymentRequest => StopServiceDeploymentResponse:
-        "ecs:StopServiceDeployment" on |it, at| [DEPLOYMENT.arn(at, &it.arn)];
+        "ecs:StopServiceDeployment" on |it, at| with_services(at, &DEPLOYMENT, std::slice::from_ref(&it.arn));
 }
 
 impl Read for ListServiceDeploymentsRequest {

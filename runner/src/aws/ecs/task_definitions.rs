@@ -170,12 +170,13 @@ impl Operation for RegisterTaskDefinitionRequest {
 
     fn requires(&self, at: &Place) -> Vec<(&'static str, Vec<Arn>)> {
         // It always has tags, because it has the token's.
-        let mut required = vec![("ecs:TagResource", self.resources(at))];
-        let roles = registrable(&self.document).map(|(document, _)| roles(&document, at)).unwrap_or_default();
-        if !roles.is_empty() {
-            required.push(("iam:PassRole", roles));
-        }
-        required
+        vec![("ecs:TagResource", self.resources(at))]
+    }
+
+    const PASSES_TO: Option<&'static str> = Some("ecs-tasks.amazonaws.com");
+
+    fn passes(&self, at: &Place) -> Vec<Arn> {
+        registrable(&self.document).map(|(document, _)| roles(&document, at)).unwrap_or_default()
     }
 }
 

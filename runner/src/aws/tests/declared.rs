@@ -2,7 +2,8 @@
 //! that its permission is checked against. The expectations follow IAM's service authorization reference.
 
 use super::canned::here;
-use crate::aws::operation::{Operation, Read, RetryClass, Write};
+use crate::aws::operation::{Operation, PASS_ROLE, Read, RetryClass, Write};
+use crate::aws::passed_to;
 use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
 use crate::contract::bindings::kiln::aws_codebuild::codebuild;
@@ -17,6 +18,7 @@ use crate::contract::bindings::kiln::aws_logs::logs;
 use crate::contract::bindings::kiln::aws_scheduler::scheduler;
 use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager;
 use crate::contract::bindings::kiln::aws_sts::sts;
+use crate::policy::{missing_types, required_types};
 
 /// What an operation declares.
 struct Declared {
@@ -27,6 +29,12 @@ struct Declared {
     write: Option<(RetryClass, &'static [&'static str])>,
     /// The members of the request and of the answer that are secret.
     sensitive: [&'static [&'static str]; 2],
+    /// What the permission is checked against.
+    resources: Vec<String>,
+    /// The actions that it requires besides, and the roles that it passes.
+    requires: Vec<&'static str>,
+    passes: usize,
+    passes_to: Option<&'static str>,
 }
 
 /// Says what it declares.
@@ -48,6 +56,7 @@ macro_rules! declares {
                     action: Self::ACTION,
                     write: None,
                     sensitive: [Self::SENSITIVE_REQUEST, Self::SENSITIVE],
+                    ..checked(self)
                 }
             }
         }
@@ -60,6 +69,7 @@ macro_rules! declares {
                     action: Self::ACTION,
                     write: Some((Self::RETRY, Self::LOOKS)),
                     sensitive: [Self::SENSITIVE_REQUEST, &[]],
+                    ..checked(self)
                 }
             }
         }
@@ -68,6 +78,20 @@ macro_rules! declares {
 
 crate::aws::services!(declares);
 declares!(read GetSecretValueRequest);
+
+/// What IAM is asked for one call.
+fn checked<O: Operation>(operation: &O) -> Declared {
+    Declared {
+        line: String::new(),
+        action: O::ACTION,
+        write: None,
+        sensitive: [&[], &[]],
+        resources: operation.resources(&here()).iter().map(ToString::to_string).collect(),
+        requires: operation.requires(&here()).into_iter().map(|(action, _)| action).collect(),
+        passes: operation.passes(&here()).len(),
+        passes_to: O::PASSES_TO,
+    }
+}
 
 fn declared(operation: impl Declares) -> Declared {
     operation.declares()
@@ -220,9 +244,9 @@ fn operations_declare_what_iam_ties_them_to() {
         "ecs:ListTasks read ~container-instance/web/*",
         "ecs:DescribeTasks read ~task/web/0a1b",
         "ecs:ListServiceDeployments read ~service/web/api",
-        "ecs:DescribeServiceDeployments read ~service-deployment/web/web/abc",
-        "ecs:DescribeServiceRevisions read ~service-revision/web/web/1",
-        "ecs:StopServiceDeployment write Unsafe ~service-deployment/web/web/abc",
+        "ecs:DescribeServiceDeployments read ~service-deployment/web/web/abc ~service/web/web",
+        "ecs:DescribeServiceRevisions read ~service-revision/web/web/1 ~service/web/web",
+        "ecs:StopServiceDeployment write Unsafe ~service-deployment/web/web/abc ~service/web/web",
         "cloudwatch:DescribeAlarms read ~alarm:web-5xx ~alarm:web p99",
         "cloudwatch:GetMetricData read",
         "ecs:ListClusters read",
@@ -323,16 +347,44 @@ fn registering_a_task_definition_passes_its_roles() {
     let document = r#"{"family":"web","containerDefinitions":[{"name":"app"}],
         "taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::222222222222:role/other"}"#;
     let operation = ecs::RegisterTaskDefinitionRequest { document: text(document), tags: vec![] };
-    let required: Vec<String> = operation
-        .requires(&here())
-        .into_iter()
-        .map(|(action, on)| format!("{action} {}", on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
-        .collect();
+    let texts = |arns: &[crate::types::Arn]| arns.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let required: Vec<_> = operation.requires(&here()).into_iter().map(|(action, on)| (action, texts(&on))).collect();
+    let tagged = vec![text("arn:aws:ecs:us-west-2:111111111111:task-definition/web:*")];
+    assert_eq!(required, [("ecs:TagResource", tagged)]);
     assert_eq!(
-        required,
-        [
-            "ecs:TagResource arn:aws:ecs:us-west-2:111111111111:task-definition/web:*",
-            "iam:PassRole arn:aws:iam::111111111111:role/web-task arn:aws:iam::222222222222:role/other",
-        ]
+        texts(&operation.passes(&here())),
+        ["arn:aws:iam::111111111111:role/web-task", "arn:aws:iam::222222222222:role/other"]
     );
+    assert_eq!(passed_to(ecs::RegisterTaskDefinitionRequest::ACTION), Some("ecs-tasks.amazonaws.com"));
+    assert_eq!(passed_to(ecs::UpdateServiceRequest::ACTION), None);
+}
+
+#[test]
+fn roles_are_passed_to_a_service_that_is_named() {
+    let document = r#"{"family": "web", "containerDefinitions": [{}], "taskRoleArn": "web"}"#;
+    let passing = declared(ecs::RegisterTaskDefinitionRequest { document: text(document), tags: vec![] });
+    assert_eq!(passing.passes, 1);
+    for Declared { action, requires, passes, passes_to, .. } in all().into_iter().chain([passing]) {
+        assert!(!requires.contains(&PASS_ROLE), "{action} tells roles by `passes`, which says to whom");
+        assert!(passes == 0 || passes_to.is_some(), "{action} passes roles to nobody");
+        assert!(passes_to.is_none_or(|to| to.ends_with(".amazonaws.com")), "{action}: {passes_to:?}");
+    }
+}
+
+#[test]
+fn every_resource_type_that_iam_requires_is_asked_for() {
+    for Declared { action, resources, .. } in all() {
+        match required_types(action) {
+            None => assert!(resources.is_empty(), "{action} is missing in policy/required.rs: {resources:?}"),
+            Some(types) => {
+                assert!(!resources.is_empty(), "{action} is tied to resources and names none");
+                assert!(missing_types(action, &resources).is_empty(), "{action} lacks a type: {resources:?}");
+                let known = |arn: &String| {
+                    let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+                    types.is_empty() || types.iter().any(|begin| resource.starts_with(begin))
+                };
+                assert!(resources.iter().all(known), "{action} names another type: {resources:?}");
+            }
+        }
+    }
 }

@@ -178,7 +178,7 @@ fn a_service_named_by_its_arn_is_looked_up_as_by_its_name() {
         let expected = [
             format!("ecs:DescribeServices {}", arn("service/web/web")),
             format!("ecs:ListServiceDeployments {}", arn("service/web/web")),
-            format!("ecs:DescribeServiceRevisions {}", arn("service-revision/web/web/new")),
+            format!("ecs:DescribeServiceRevisions {} {}", arn("service-revision/web/web/new"), arn("service/web/web")),
         ];
         assert_eq!(looks("web").await, expected);
         assert_eq!(looks(&arn("service/web/web")).await, expected);

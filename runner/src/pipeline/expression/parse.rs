@@ -188,6 +188,19 @@ impl Expression {
     }
 }
 
+impl Expression {
+    /// The stage and its output, where it is nothing but `stages.NAME.OUTPUT`.
+    pub(crate) fn output(&self) -> Option<(&str, &str)> {
+        match path_of(&self.tree)? {
+            ("stages", path, false) => match path.as_slice() {
+                [stage, output] => Some((stage, output)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// The root and the names of `root.a.b` and `root["a"]["b"]`, and whether it stands in `has(…)`.
 pub(super) fn path_of(expression: &IdedExpr) -> Option<(&str, Vec<&str>, bool)> {
     match &expression.expr {

@@ -150,6 +150,17 @@ pub(super) fn describe_service_revisions(
     Ok(found)
 }
 
+/// The ARN of the service that a deployment or revision is of, by the ARN of that.
+pub(super) fn service_arn(arn: &str) -> Option<String> {
+    let (place, resource) = (arn.rsplit_once(':')?.0, arn.rsplit_once(':')?.1);
+    match resource.split('/').collect::<Vec<_>>().as_slice() {
+        ["service-deployment" | "service-revision", cluster, service, _] => {
+            Some(format!("{place}:service/{cluster}/{service}"))
+        }
+        _ => None,
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StopServiceDeployment {

@@ -1,0 +1,91 @@
+//! The types of resources that IAM requires for an action: a policy must allow the action on one of each type.
+//!
+//! The main function is [`required_types`]. From AWS's service authorization reference: the types that it marks as required (`*`), by
+//! how the resource of their ARNs begins. An action that has none is only granted on `*` (see [`untied`](super::untied)).
+
+/// Every action that kiln asks for and that IAM ties to resources. Sorted, for the reader.
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("cloudwatch:DescribeAlarms", &["alarm:"]),
+    ("codebuild:BatchGetBuilds", &["project/"]),
+    ("codebuild:BatchGetProjects", &["project/"]),
+    ("codebuild:ListBuildsForProject", &["project/"]),
+    ("codebuild:StartBuild", &["project/"]),
+    ("codebuild:StopBuild", &["project/"]),
+    ("dynamodb:ConditionCheckItem", &["table/"]),
+    ("dynamodb:GetItem", &["table/"]),
+    ("dynamodb:PutItem", &["table/"]),
+    // Of an index only where one is asked; kiln asks none.
+    ("dynamodb:Query", &["table/"]),
+    ("ecr:BatchDeleteImage", &["repository/"]),
+    ("ecr:BatchGetImage", &["repository/"]),
+    ("ecr:BatchGetRepositoryScanningConfiguration", &["repository/"]),
+    ("ecr:DescribeImageScanFindings", &["repository/"]),
+    ("ecr:DescribeImages", &["repository/"]),
+    ("ecr:DescribeRepositories", &["repository/"]),
+    ("ecr:PutImage", &["repository/"]),
+    ("ecr:StartImageScan", &["repository/"]),
+    ("ecr:UpdateImageStorageClass", &["repository/"]),
+    // The two that the reference marks twice.
+    ("ecs:DescribeServiceDeployments", &["service-deployment/", "service/"]),
+    ("ecs:DescribeServiceRevisions", &["service-revision/", "service/"]),
+    ("ecs:DescribeServices", &["service/"]),
+    ("ecs:DescribeTasks", &["task/"]),
+    ("ecs:ListServiceDeployments", &["service/"]),
+    ("ecs:ListTasks", &["container-instance/"]),
+    ("ecs:RegisterTaskDefinition", &["task-definition/"]),
+    // Taken to be as for DescribeServiceDeployments: whoever may stop a deployment of a service has both.
+    ("ecs:StopServiceDeployment", &["service-deployment/", "service/"]),
+    // One type of many: that of what is tagged.
+    ("ecs:TagResource", &["task-definition/"]),
+    ("ecs:UpdateService", &["service/"]),
+    // `rule-on-default-event-bus` and `rule-on-custom-event-bus` are alternatives.
+    ("events:ListTargetsByRule", &["rule/"]),
+    ("iam:PassRole", &["role/"]),
+    // A user, a role or a group, whichever is asked about.
+    ("iam:SimulatePrincipalPolicy", &[]),
+    // By its key or by an alias of it.
+    ("kms:Decrypt", &[]),
+    ("kms:DescribeKey", &[]),
+    ("kms:Encrypt", &[]),
+    ("lambda:GetFunction", &["function:"]),
+    ("logs:GetLogEvents", &["log-group:"]),
+    ("scheduler:GetSchedule", &["schedule/"]),
+    ("secretsmanager:DescribeSecret", &["secret:"]),
+    ("secretsmanager:GetSecretValue", &["secret:"]),
+    ("sts:AssumeRole", &["role/"]),
+];
+
+/// How the resources begin of which IAM requires one each for `action`; none for an action that kiln never asks for or that is not tied
+/// to resources.
+pub fn required_types(action: &str) -> Option<&'static [&'static str]> {
+    REQUIRED.iter().find(|(required, _)| *required == action).map(|(_, types)| *types)
+}
+
+/// The required types that none of `resources` is of, where they do not reach all.
+pub fn missing_types(action: &str, resources: &[String]) -> Vec<&'static str> {
+    let of_type = |begin: &str| {
+        resources.iter().any(|resource| {
+            resource == "*" || resource.splitn(6, ':').nth(5).is_some_and(|resource| resource.starts_with(begin))
+        })
+    };
+    required_types(action).unwrap_or_default().iter().copied().filter(|begin| !of_type(begin)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_required_type_must_be_among_the_resources() {
+        let missing = |resources: &[&str]| {
+            let resources: Vec<String> = resources.iter().map(ToString::to_string).collect();
+            missing_types("ecs:DescribeServiceRevisions", &resources)
+        };
+        let arn = |resource: &str| format!("arn:aws:ecs:us-west-2:111111111111:{resource}");
+        let (revision, service) = (arn("service-revision/web/web/*"), arn("service/web/web"));
+        assert_eq!(missing(&[&revision]), ["service/"]);
+        assert_eq!(missing(&[&service]), ["service-revision/"]);
+        assert!(missing(&[&revision, &service]).is_empty() && missing(&["*"]).is_empty());
+        assert!(REQUIRED.is_sorted_by_key(|(action, _)| *action));
+    }
+}
