@@ -39,6 +39,7 @@ mod plan;
 mod polling;
 mod stage;
 
+pub mod elsewhere;
 pub mod log;
 pub mod memory;
 pub mod schema;

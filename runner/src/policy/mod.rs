@@ -12,6 +12,6 @@ mod untied;
 mod tests;
 
 pub use denied::{Denied, DeniedReason};
-pub use grants::{Declared, Grant, Grants};
+pub use grants::{Declared, Grant, Grants, reaches_elsewhere};
 pub use pattern::ResourcePattern;
 pub use template::PolicyError;

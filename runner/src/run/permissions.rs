@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::identity::{environment_of, place_of};
+use super::identity::{environment_of, place_in, place_of};
 use crate::pipeline::{
-    Environment, Evaluated, EvaluationError, EvaluationPhase, Pipeline, Scope, SecretReference, Stage,
+    Environment, Evaluated, EvaluationError, EvaluationPhase, Named, Pipeline, Scope, SecretReference, Stage, named,
 };
 use crate::plugin::{PluginError, Plugins};
-use crate::policy::{Grant, Grants, PolicyError};
+use crate::policy::{Declared, Grant, Grants, PolicyError, reaches_elsewhere};
 use crate::report::permissions::{Need, PermissionsView, RoleNeeds};
 use crate::types::{AccountId, Arn, EnvironmentName, Place, StageName, StoreAddress};
 
@@ -67,7 +67,28 @@ pub fn permissions(
             }
             _ => &mut own,
         };
-        needs.stage(stage, &grants_of(pipeline, plugins, stage, runner)?);
+        let (config, declared) = known_of(pipeline, plugins, stage, runner)?;
+        let policy = |source| NeedsError::Policy { stage: stage.name.clone(), source };
+        let place = place_of(pipeline, stage, runner.account);
+        needs.stage(stage, &Grants::of_role(&declared, &config.config, &place).map_err(policy)?);
+        if !reaches_elsewhere(&declared) {
+            continue;
+        }
+        // What is wrong with a name, the check has told.
+        let all = pipeline.environments.iter();
+        let (named, _) = named(&config.config, &config.unknown, stage.environment.as_ref(), all);
+        for Named { index: _, name, environment, config } in named {
+            let place = place_in(pipeline, environment);
+            let grants = Grants::of_role_elsewhere(&declared, &config, &place).map_err(policy)?;
+            let needs = match &environment.role {
+                Some(role) => {
+                    own.host("sts:AssumeRole", role.to_string(), &format!("to act as the environment {name}"));
+                    environments.entry(name.clone()).or_default()
+                }
+                None => &mut own,
+            };
+            needs.stage(stage, &grants);
+        }
     }
     own_calls(pipeline, runner, &mut own);
     let mut roles = vec![RoleNeeds { environment: None, role: runner.role.cloned(), needs: own.list(), trust: None }];
@@ -83,14 +104,14 @@ pub fn permissions(
     Ok(PermissionsView { pipeline: pipeline.name.clone(), roles, notes: notes(pipeline) })
 }
 
-fn grants_of(
+/// A stage's config, as far as it is known, and what its plugin declares.
+fn known_of(
     pipeline: &Pipeline,
     plugins: &Plugins,
     stage: &Stage,
     runner: &RunnerIs<'_>,
-) -> Result<Grants, NeedsError> {
-    let place = place_of(pipeline, stage, runner.account);
-    let outputs = BTreeMap::new();
+) -> Result<(Evaluated, Vec<Declared>), NeedsError> {
+    let (outputs, outcomes) = (BTreeMap::new(), BTreeMap::new());
     let scope = Scope {
         inputs: &pipeline.inputs,
         env: &pipeline.env,
@@ -99,12 +120,12 @@ fn grants_of(
         region: &pipeline.region,
         account: Some(runner.account),
         outputs: &outputs,
+        outcomes: &outcomes,
         phase: runner.phase,
     };
-    let Evaluated { config, .. } = stage.config(&scope)?;
+    let config = stage.config(&scope)?;
     let plugin = plugins.load(&stage.plugin)?;
-    Grants::of_role(&plugin.description.permissions, &config, &place)
-        .map_err(|source| NeedsError::Policy { stage: stage.name.clone(), source })
+    Ok((config, plugin.description.permissions.clone()))
 }
 
 /// What the runner itself asks AWS for.
