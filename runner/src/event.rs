@@ -129,6 +129,9 @@ pub enum EventKind {
         millis: u64,
         /// How many AWS calls it made.
         calls: u32,
+        /// Why it was skipped, if it was.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        skipped: Option<SkipReason>,
     },
     /// A stage's undo began.
     UndoStarted,
@@ -202,7 +205,7 @@ pub enum StageOutcome {
     Done,
     /// It failed.
     Failed,
-    /// Its `when` was false.
+    /// There was nothing to do for it: a [`SkipReason`] says why.
     Skipped,
     /// A stage that it needs did not end as it should, so it was not run.
     NotRun,
@@ -210,6 +213,18 @@ pub enum StageOutcome {
     Interrupted,
     /// What became of one of its AWS calls cannot be found out: a person must decide.
     Stuck,
+}
+
+/// Why a stage was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// Its `when` was false.
+    When,
+    /// All stages that it follows were skipped, and its `when` does not ask how one of them ended.
+    Followed,
+    /// It refers to what a stage that was skipped would have given.
+    Output,
 }
 
 /// How a run ended.

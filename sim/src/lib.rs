@@ -73,4 +73,4 @@ pub use server::{Server, serve, serve_from_afar};
 pub use simulator::{OperationInfo, Simulator};
 pub use wire::http::Disturbance;
 pub use world::Effect;
-pub use worldfile::{WorldError, WorldFile};
+pub use worldfile::{WorldError, WorldFile, WorldProblem};

@@ -22,8 +22,24 @@ pub enum WorldError {
     #[error("the world file cannot be read: {0}")]
     Syntax(String),
     /// It is well-formed, and contradicts itself: one line a problem.
-    #[error("the world file does not make sense:\n{}", .0.join("\n"))]
-    Invalid(Vec<String>),
+    #[error("the world file does not make sense:\n{}", lines(.0))]
+    Invalid(Vec<WorldProblem>),
+}
+
+/// Something in a world file that contradicts the rest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct WorldProblem {
+    /// The table of the file, such as `services`, and which of its entries, from 0.
+    pub entry: Option<(&'static str, usize)>,
+    /// The line that the entry begins on.
+    pub line: Option<usize>,
+    /// What is wrong, and with what.
+    pub message: String,
+}
+
+fn lines(problems: &[WorldProblem]) -> String {
+    problems.iter().map(WorldProblem::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A world file that was read and checked.
@@ -94,8 +110,15 @@ impl WorldFile {
     /// Read a world file, and tell everything that is wrong with it.
     pub fn parse(text: &str) -> Result<WorldFile, WorldError> {
         let file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
-        let (_, problems) = file.plant(Timestamp(0));
-        if problems.0.is_empty() { Ok(WorldFile(file)) } else { Err(WorldError::Invalid(problems.0)) }
+        let (_, Problems { mut found, .. }) = file.plant(Timestamp(0));
+        found.extend(misplaced(text));
+        if found.is_empty() {
+            return Ok(WorldFile(file));
+        }
+        for problem in &mut found {
+            problem.line = problem.entry.and_then(|(table, index)| line_of(text, table, index));
+        }
+        Err(WorldError::Invalid(found))
     }
 
     /// The same world for callers in this process, who live on the simulator's clock: every signature is verified, and
@@ -141,8 +164,8 @@ impl WorldFile {
     pub(crate) fn world(&self, now: Timestamp) -> World {
         let (world, problems) = self.0.plant(now);
         // INVARIANT: `parse` made this same world, and refused a file with problems.
-        for problem in problems.0 {
-            tracing::error!(problem, "a checked world file has a problem");
+        for WorldProblem { message, .. } in problems.found {
+            tracing::error!(message, "a checked world file has a problem");
         }
         world
     }
@@ -152,10 +175,10 @@ impl File {
     fn plant(&self, now: Timestamp) -> (World, Problems) {
         let mut problems = Problems::default();
         let home = PlaceKey { account: self.account.clone(), region: self.region.clone() };
-        if !(self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())) {
+        if !is_account(&self.account) {
             problems.add("account", "an AWS account is 12 digits");
         }
-        if self.region.split('-').count() < 3 {
+        if !is_region(&self.region) {
             problems.add("region", "regions look like `us-west-2`");
         }
         if !(self.scale.is_finite() && self.scale > 0.0) {
@@ -176,10 +199,12 @@ impl File {
         }
         let rigour = Rigour { verify: self.verify_signatures, expire: self.expire_credentials };
         access::plant(&mut world, &self.access_keys, rigour, &mut problems);
+        problems.entry = None;
         let mut plants = PLANTS.to_vec();
         plants.sort_by_key(|(turn, _)| *turn);
         for (_, plant) in plants {
             plant(self, &mut world, &mut problems);
+            problems.entry = None;
         }
         (world, problems)
     }
@@ -187,18 +212,89 @@ impl File {
 
 /// What is wrong with a world file.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<String>);
+pub(crate) struct Problems {
+    found: Vec<WorldProblem>,
+    /// What is read now.
+    entry: Option<(&'static str, usize)>,
+}
 
 impl Problems {
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.found.len()
+    }
+
+    /// What is added from here on is wrong with this entry of a table.
+    pub(crate) fn reading(&mut self, table: &'static str, index: usize) {
+        self.entry = Some((table, index));
     }
 
     /// Say what is wrong, and where.
     pub(crate) fn add(&mut self, place: &str, problem: impl fmt::Display) {
-        self.0.push(format!("{place}: {problem}"));
+        self.found.push(WorldProblem { entry: self.entry, line: None, message: format!("{place}: {problem}") });
     }
+}
+
+/// The tables whose entries say where they belong.
+const PLACED: [&str; 16] = [
+    "access-keys",
+    "roles",
+    "secrets",
+    "keys",
+    "repositories",
+    "findings",
+    "projects",
+    "clusters",
+    "services",
+    "task-behaviours",
+    "task-definitions",
+    "alarms",
+    "tables",
+    "rules",
+    "schedules",
+    "functions",
+];
+
+/// Entries whose account or region is none: a mistake in it would make a place that nobody looks into.
+fn misplaced(text: &str) -> Vec<WorldProblem> {
+    let Ok(document) = text.parse::<toml::Table>() else { return Vec::new() };
+    let mut found = Vec::new();
+    for table in PLACED {
+        let entries = document.get(table).and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (index, entry) in entries.iter().enumerate() {
+            let mut add =
+                |message: String| found.push(WorldProblem { entry: Some((table, index)), line: None, message });
+            let given = |field: &str| entry.get(field).and_then(toml::Value::as_str);
+            if let Some(account) = given("account").filter(|account| !is_account(account)) {
+                add(format!("{table}: `account` is {account:?}, and an AWS account is 12 digits"));
+            }
+            if let Some(region) = given("region").filter(|region| !is_region(region)) {
+                add(format!("{table}: `region` is {region:?}, and regions look like `us-west-2`"));
+            }
+        }
+    }
+    found
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_region(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let number = parts.next_back().is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let mut count = 0;
+    number
+        && parts.inspect(|_| count += 1).all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
+        && count >= 2
+}
+
+/// The line on which an entry of a table of tables begins, from 1.
+fn line_of(text: &str, table: &str, index: usize) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let entry = document.get_ref().get(table)?.get_ref().as_array()?.get(index)?;
+    let before = text.get(..entry.span().start)?;
+    Some(1 + before.matches('\n').count())
 }
 
 /// A length of time, written as `500ms`, `10s`, `5m`, `1h30m` or `30d`.
@@ -254,6 +350,44 @@ mod tests {
         let text = "account = '111111111111'\nregion = 'us-west-2'\nspeed = 3";
         let Err(WorldError::Syntax(message)) = WorldFile::parse(text) else { panic!("it is refused") };
         assert!(message.contains("line 3") && message.contains("speed"), "{message}");
+    }
+
+    #[test]
+    fn a_thing_belongs_where_it_says_and_a_problem_names_its_line() {
+        let text = "account = '111111111111'\nregion = 'us-west-2'\n\
+            [[repositories]]\nname = 'web'\nimages = [{ tags = ['v1'] }]\n\
+            [[clusters]]\nname = 'web'\naccount = '222222222222'\nregion = 'eu-west-1'\n\
+            [[clusters]]\nname = 'web'\n\
+            [[services]]\ncluster = 'web'\nname = 'web'\ndesired-count = 1\naccount = '222222222222'\nregion = 'eu-west-1'\n\
+            containers = [{ name = 'app', image = '111111111111.dkr.ecr.us-west-2.amazonaws.com/web:v1' }]\n\
+            [[alarms]]\nname = 'web'\nregion = 'eu-west-1'\n[[alarms]]\nname = 'web'\n\
+            [[tables]]\nname = 'runs'\npartition-key = 'pk'\naccount = '333333333333'\n";
+        let world = WorldFile::parse(text).unwrap_or_else(|error| panic!("{error}")).world(Timestamp(0));
+        let state = serde_json::to_value(&world.places).unwrap_or_default();
+        let holds =
+            |place: &str, thing: &str| state.pointer(&format!("/{}/{thing}", place.replace('/', "~1"))).cloned();
+        let tasks =
+            |place: &str| holds(place, "ecs/clusters/web/tasks").and_then(|tasks| Some(tasks.as_object()?.len()));
+        assert_eq!(tasks("222222222222/eu-west-1"), Some(1), "{state}");
+        assert_eq!(tasks("111111111111/us-west-2"), Some(0));
+        assert!(holds("111111111111/eu-west-1", "cloudwatch/alarms/web").is_some());
+        assert!(holds("111111111111/us-west-2", "cloudwatch/alarms/web").is_some());
+        assert!(holds("333333333333/us-west-2", "dynamodb/tables/runs").is_some());
+
+        let wrong = format!(
+            "{text}[[services]]\ncluster = 'web'\nname = 'api'\ndesired-count = 1\naccount = '333333333333'\n\
+            containers = []\n[[alarms]]\nname = 'x'\naccount = '33'\nregion = 'eu-west'\n"
+        );
+        let Err(WorldError::Invalid(problems)) = WorldFile::parse(&wrong) else { panic!("it is refused") };
+        let told: Vec<String> = problems.iter().map(WorldProblem::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "line 28: services: web/api: there is no cluster \"web\" in account 333333333333 and region us-west-2",
+                "line 34: alarms: `account` is \"33\", and an AWS account is 12 digits",
+                "line 34: alarms: `region` is \"eu-west\", and regions look like `us-west-2`",
+            ]
+        );
     }
 
     #[test]

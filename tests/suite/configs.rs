@@ -59,6 +59,9 @@ fn known(name: &str, chance: &mut Chance) -> Option<Value> {
 
 /// A value that the schema takes, as far as the schema says it in words that this understands.
 fn value(schema: &Value, name: &str, chance: &mut Chance) -> Value {
+    if name == "environment" && schema.get("type") == Some(&json!("string")) {
+        return json!(chance.of(&["there", "there", "nowhere"]));
+    }
     if let Some(known) = known(name, chance) {
         return known;
     }
@@ -135,6 +138,7 @@ fn pipeline(plugin: &str, schema: &Value, seed: u64) -> String {
     let with = object(schema, &mut Chance::of_seed(seed));
     let pipeline = json!({
         "pipeline": { "name": "p", "region": "us-west-2" },
+        "environments": { "there": { "account": "111111111111", "region": "eu-west-1" } },
         "stages": { "it": { "plugin": plugin, "timeout": "1h", "with": with } },
     });
     toml::to_string(&pipeline).unwrap_or_else(|error| panic!("{pipeline}: {error}"))

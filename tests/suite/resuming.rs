@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Wait until `holds` is true of the directory that `running` works in.
-fn wait_for(running: &Running, what: &str, holds: impl Fn(&str) -> bool) {
+pub(crate) fn wait_for(running: &Running, what: &str, holds: impl Fn(&str) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         let runs = std::fs::read_dir(running.directory().join(".kiln/runs"));
@@ -22,7 +22,7 @@ fn wait_for(running: &Running, what: &str, holds: impl Fn(&str) -> bool) {
     panic!("{what} does not come");
 }
 
-fn send(running: &Running, signal: Signal) {
+pub(crate) fn send(running: &Running, signal: Signal) {
     let process = Pid::from_raw(running.id() as i32).unwrap_or_else(|| panic!("{} is no process", running.id()));
     kill_process(process, signal).unwrap_or_else(|error| panic!("{error}"));
 }

@@ -45,6 +45,10 @@ pub struct Config {
     /// What may use images and is not looked at. What only it uses may be deleted.
     #[serde(default)]
     pub not_looked_at: Vec<Look>,
+    /// Other environments of the pipeline whose tasks, task definitions, rules, schedules and functions may use the repository's images:
+    /// of other accounts, or of other regions. What runs in an environment that is not named is not looked at.
+    #[serde(default)]
+    pub elsewhere: Vec<Elsewhere>,
     /// Whether images without a tag may go. Parts of an image for several platforms have none, and signatures and the like may have
     /// none; they share the fate of their image.
     #[serde(default)]
@@ -53,6 +57,29 @@ pub struct Config {
     /// signed here.
     #[serde(default)]
     pub delete_orphans: bool,
+}
+
+/// Another environment that may use the repository's images.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Elsewhere {
+    /// Its name under `[environments]`. It is looked at in its own role.
+    #[schemars(length(min = 1))]
+    pub environment: String,
+    /// The names of its clusters whose tasks and services may use the repository's images: all of them. An empty list says that no
+    /// cluster does.
+    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$")))]
+    pub clusters: Vec<String>,
+    /// As `families`, there.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
+    pub families: Vec<String>,
+    /// As `revisions`, there.
+    #[serde(default)]
+    pub revisions: Revisions,
+    /// As `not-looked-at`, there.
+    #[serde(default)]
+    pub not_looked_at: Vec<Look>,
 }
 
 /// Which revisions of a family that no service runs count as in use.

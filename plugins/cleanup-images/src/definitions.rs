@@ -9,9 +9,9 @@ use kiln_plugin::aws::ecs_inventory::{
 };
 use kiln_plugin::{During, Failure};
 
-use crate::config::{Config, Revisions};
+use crate::config::Revisions;
 use crate::glob;
-use crate::in_use::{Found, family};
+use crate::in_use::{Found, View, family};
 use crate::removal::{count, grouped};
 
 /// The most task definitions that are read: ECS answers about twenty a second.
@@ -53,10 +53,10 @@ impl Definitions {
 
     /// The images of the active task definitions that count as in use although no service may run them. `served` are the families of
     /// the services.
-    pub(crate) fn active(&mut self, config: &Config, served: &BTreeSet<String>) -> Result<Found, Failure> {
+    pub(crate) fn active(&mut self, view: View<'_>, served: &BTreeSet<String>) -> Result<Found, Failure> {
         let request = ListTaskDefinitionsRequest { family: None, status: "ACTIVE".to_owned() };
         let arns = list_task_definitions(&request).during("listing the active task definitions")?.arns;
-        let chosen = choose(config, served, &arns);
+        let chosen = choose(view, served, &arns);
         if chosen.len() > MOST {
             let all = grouped(chosen.len() as u64);
             return Err(Failure::failed(format!(
@@ -82,7 +82,7 @@ impl Definitions {
 }
 
 /// Those that count as in use: the newest revision of each family, and all of those that the config or the want of a service protects.
-fn choose<'a>(config: &Config, served: &BTreeSet<String>, arns: &'a [String]) -> Vec<&'a str> {
+fn choose<'a>(view: View<'_>, served: &BTreeSet<String>, arns: &'a [String]) -> Vec<&'a str> {
     let revision = |arn: &str| arn.rsplit_once(':').and_then(|(_, revision)| revision.parse::<u64>().ok());
     let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
     for arn in arns {
@@ -92,8 +92,8 @@ fn choose<'a>(config: &Config, served: &BTreeSet<String>, arns: &'a [String]) ->
         }
     }
     let all_of = |family: &str| {
-        config.families.iter().any(|pattern| glob::matches(pattern, family))
-            || (config.revisions == Revisions::Active && !served.contains(family))
+        view.families.iter().any(|pattern| glob::matches(pattern, family))
+            || (view.revisions == Revisions::Active && !served.contains(family))
     };
     let counts = |arn: &&str| all_of(family(arn)) || newest.get(family(arn)) == Some(arn);
     arns.iter().map(String::as_str).filter(counts).collect()
@@ -102,6 +102,7 @@ fn choose<'a>(config: &Config, served: &BTreeSet<String>, arns: &'a [String]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::verdict::tests::config;
 
     #[test]
@@ -111,7 +112,7 @@ mod tests {
             .into();
         let served = BTreeSet::from(["web".to_owned()]);
         let chosen = |config: &Config| -> Vec<String> {
-            let names = choose(config, &served, &arns).into_iter().filter_map(|arn| arn.rsplit_once('/'));
+            let names = choose(View::here(config), &served, &arns).into_iter().filter_map(|arn| arn.rsplit_once('/'));
             names.map(|(_, name)| name.to_owned()).collect()
         };
         assert_eq!(chosen(&config()), ["job:2", "job:10", "job:9", "web:2"]);

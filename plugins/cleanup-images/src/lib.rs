@@ -47,24 +47,42 @@ impl Stage for CleanupImages {
             Permission::new("ecr:BatchDeleteImage", "to delete what nothing needs").on("ecr", repository),
             Permission::new("ecr:UpdateImageStorageClass", "to archive what nothing needs, where the config says so")
                 .on("ecr", repository),
-            Permission::new("ecs:ListServices", "to find the services whose images must stay").on_any(),
+            Permission::new("ecs:ListServices", "to find the services whose images must stay")
+                .on_any()
+                .on_any_elsewhere(),
             Permission::new("ecs:DescribeServices", "to see which task definitions they use")
-                .on("ecs", "service/${with.clusters}/*"),
-            Permission::new("ecs:DescribeTaskDefinition", "to see which images those use").on_any(),
-            Permission::new("ecs:ListTaskDefinitions", "to find the task definitions of jobs").on_any(),
-            Permission::new("ecs:ListClusters", "to say in the plan which clusters are not looked at").on_any(),
-            Permission::new("events:ListEventBuses", "to find the rules that start tasks").on_any(),
-            Permission::new("events:ListRules", "to find the rules that start tasks").on_any(),
+                .on("ecs", "service/${with.clusters}/*")
+                .on_elsewhere("ecs", "service/${with.elsewhere.clusters}/*"),
+            Permission::new("ecs:DescribeTaskDefinition", "to see which images those use").on_any().on_any_elsewhere(),
+            Permission::new("ecs:ListTaskDefinitions", "to find the task definitions of jobs")
+                .on_any()
+                .on_any_elsewhere(),
+            Permission::new("ecs:ListClusters", "to say in the plan which clusters are not looked at")
+                .on_any()
+                .on_any_elsewhere(),
+            Permission::new("events:ListEventBuses", "to find the rules that start tasks").on_any().on_any_elsewhere(),
+            Permission::new("events:ListRules", "to find the rules that start tasks").on_any().on_any_elsewhere(),
             Permission::new("events:ListTargetsByRule", "to see which task definitions they start")
-                .on("events", "rule/*"),
-            Permission::new("scheduler:ListSchedules", "to find the schedules that start tasks").on_any(),
+                .on("events", "rule/*")
+                .on_elsewhere("events", "rule/*"),
+            Permission::new("scheduler:ListSchedules", "to find the schedules that start tasks")
+                .on_any()
+                .on_any_elsewhere(),
             Permission::new("scheduler:GetSchedule", "to see which task definitions they start")
-                .on("scheduler", "schedule/*"),
-            Permission::new("lambda:ListFunctions", "to find the functions that are made of images").on_any(),
-            Permission::new("lambda:GetFunction", "to see which images they are made of").on("lambda", "function:*"),
+                .on("scheduler", "schedule/*")
+                .on_elsewhere("scheduler", "schedule/*"),
+            Permission::new("lambda:ListFunctions", "to find the functions that are made of images")
+                .on_any()
+                .on_any_elsewhere(),
+            Permission::new("lambda:GetFunction", "to see which images they are made of")
+                .on("lambda", "function:*")
+                .on_elsewhere("lambda", "function:*"),
             Permission::new("ecs:ListTasks", "to find the tasks whose images must stay")
-                .on("ecs", "container-instance/${with.clusters}/*"),
-            Permission::new("ecs:DescribeTasks", "to see which images they run").on("ecs", "task/${with.clusters}/*"),
+                .on("ecs", "container-instance/${with.clusters}/*")
+                .on_elsewhere("ecs", "container-instance/${with.elsewhere.clusters}/*"),
+            Permission::new("ecs:DescribeTasks", "to see which images they run")
+                .on("ecs", "task/${with.clusters}/*")
+                .on_elsewhere("ecs", "task/${with.elsewhere.clusters}/*"),
         ]
     }
 

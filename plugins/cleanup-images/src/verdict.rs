@@ -333,6 +333,7 @@ pub(crate) mod tests {
             families: Vec::new(),
             revisions: Revisions::Active,
             not_looked_at: Vec::new(),
+            elsewhere: Vec::new(),
         }
     }
 

@@ -40,6 +40,7 @@ mod polling;
 mod refused;
 mod stage;
 
+pub mod elsewhere;
 pub mod log;
 pub mod memory;
 pub mod schema;

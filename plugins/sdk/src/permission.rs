@@ -28,6 +28,19 @@ impl Permission {
     pub fn on_any(self) -> Self {
         self.on_arn("*")
     }
+
+    /// On a resource of each other environment that the stage's config names, as [`on`](Self::on): in `${with.elsewhere.NAME}` it is that
+    /// environment's table. See [`elsewhere`](crate::elsewhere).
+    #[must_use]
+    pub fn on_elsewhere(self, service: &str, resource: &str) -> Self {
+        self.on_arn(&format!("elsewhere:arn:${{partition}}:{service}:${{region}}:${{account}}:{resource}"))
+    }
+
+    /// On everything in each other environment that the stage's config names, as [`on_any`](Self::on_any).
+    #[must_use]
+    pub fn on_any_elsewhere(self) -> Self {
+        self.on_arn("elsewhere:*")
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::aws::operation::{Operation, PASS_ROLE, Write};
 use crate::journal::{CallKey, Phase};
 use crate::policy::Grants;
 use crate::secrets::Vault;
-use crate::types::{Arn, Place, StageName};
+use crate::types::{Arn, EnvironmentName, Place, StageName};
 
 /// What all attempts of a stage share.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     pub(crate) reveal: bool,
     /// The names of the secrets that its config names.
     pub(crate) secrets: BTreeSet<String>,
+    /// As what it acts in the other environments that its config names, in that order.
+    pub(crate) elsewhere: Vec<(EnvironmentName, Arc<Standing>)>,
 }
 
 /// Whether an attempt may change anything.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use kiln_span::millis;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::actor::Actor;
+use super::actor::{Actor, Standing};
 use super::asked::{Asked, check_size, defect};
 use super::context::RunContext;
 use super::gate::{Arrival, Replay};
@@ -103,6 +103,11 @@ impl Caller {
     /// Who makes them.
     pub(crate) fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// Whoever calls from here on acts as `standing`: in another environment of the same stage.
+    pub(crate) fn act_as(&mut self, standing: Arc<Standing>) {
+        self.actor.standing = standing;
     }
 
     /// Something happened to the stage. What is only repeated was told before.

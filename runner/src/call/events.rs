@@ -74,7 +74,7 @@ fn masked(mut kind: EventKind, redactor: &Redactor) -> EventKind {
         }
         EventKind::CallRetrying { action: _, attempt: _, delay: _, error } => text(error),
         EventKind::StageRetrying { attempt: _, attempts: _, delay: _, failure: why } => failure(why),
-        EventKind::StageFinished { outcome: _, outputs, failure: why, millis: _, calls: _ } => {
+        EventKind::StageFinished { outcome: _, outputs, failure: why, millis: _, calls: _, skipped: _ } => {
             outputs.iter_mut().for_each(|outputs| redactor.json(outputs));
             why.iter_mut().for_each(failure);
         }

@@ -3,6 +3,7 @@
 mod before;
 pub mod bind;
 mod context;
+mod environments;
 mod limiter;
 mod log;
 mod memory;

@@ -15,7 +15,7 @@ use crate::aws::error::AwsError;
 use crate::aws::operation::{Read, Write};
 use crate::call::context::RunContext;
 use crate::call::stop::HostStop;
-use crate::call::{Caller, differs};
+use crate::call::{Caller, Standing, differs};
 use crate::contract::Limits;
 use crate::contract::bindings::kiln::stage::context::Info;
 use crate::contract::bindings::kiln::stage::types;
@@ -39,6 +39,8 @@ pub(crate) struct Work {
     pub(super) unknown: Vec<String>,
     pub(super) caller: Caller,
     pub(super) run: Arc<RunContext>,
+    /// As what it acts where it has entered no other environment.
+    pub(super) own: Arc<Standing>,
     pub(super) memory: BTreeMap<String, String>,
     pub(super) status: Option<crate::contract::bindings::kiln::stage::progress::Status>,
     pub(super) log: StreamRedactor<LogLevel>,
@@ -66,7 +68,9 @@ impl StageHost {
     ) -> Self {
         let run = Arc::clone(caller.run());
         let log = run.redactor.stream();
+        let own = Arc::clone(&caller.actor().standing);
         let work = Work {
+            own,
             info,
             unknown,
             caller,

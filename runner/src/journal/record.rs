@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Failure, RunOutcome, StageOutcome, StageOutline};
+use crate::event::{Failure, RunOutcome, SkipReason, StageOutcome, StageOutline};
 use crate::secrets::redact::Sealed;
 pub use crate::types::RetryClass;
 use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, RunId, StageName, StoreAddress};
@@ -360,6 +360,9 @@ pub struct StageEnd {
     pub outputs: Option<Sealed>,
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
+    /// Why it was skipped, where it was and kiln wrote that down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub skipped: Option<SkipReason>,
     /// When the next attempt begins; none where this was the last.
     pub retry_at: Option<u64>,
     /// When.

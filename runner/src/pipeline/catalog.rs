@@ -22,6 +22,8 @@ pub struct PluginContract {
     pub config_schema: Value,
     /// JSON Schema of the outputs.
     pub output_schema: Value,
+    /// Whether it acts in the environments that its config names under `elsewhere`.
+    pub elsewhere: bool,
 }
 
 /// Where a stage's plugin comes from.
@@ -74,11 +76,12 @@ pub(crate) struct Contract {
     pub(crate) version: String,
     pub(crate) config: Schema,
     pub(crate) outputs: Schema,
+    pub(crate) elsewhere: bool,
 }
 
 impl Contract {
     fn new(contract: PluginContract) -> Result<Self, CatalogError> {
-        let PluginContract { name, version, config_schema, output_schema } = contract;
+        let PluginContract { name, version, config_schema, output_schema, elsewhere } = contract;
         let prepare = |what: &str, text: Value| {
             Schema::new(text).map_err(|error| CatalogError {
                 message: format!("the {what} schema of the plugin `{name}` {version} is not a JSON Schema: {error}"),
@@ -86,7 +89,7 @@ impl Contract {
             })
         };
         let (config, outputs) = (prepare("config", config_schema)?, prepare("output", output_schema)?);
-        Ok(Self { name, version, config, outputs })
+        Ok(Self { name, version, config, outputs, elsewhere })
     }
 }
 

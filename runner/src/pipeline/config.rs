@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use super::document::join;
 use super::expression::{Fault, Found, Lookup, Root};
 use super::model::Environment;
+use super::outcome;
 use super::template::{Slot, Template};
+use crate::event::StageOutcome;
 use crate::json::{DEEPEST, goes_too_deep};
 use crate::steps::Steps;
 use crate::types::{AccountId, EnvironmentName, PipelineName, Region, RunId, StageName};
@@ -35,6 +37,8 @@ pub struct Scope<'a> {
     pub account: Option<&'a AccountId>,
     /// What finished stages have given; while planning, as much as is known of it.
     pub outputs: &'a BTreeMap<StageName, Value>,
+    /// How stages ended; while planning, as far as that is known.
+    pub outcomes: &'a BTreeMap<StageName, StageOutcome>,
     /// What it means that something is not there.
     pub phase: EvaluationPhase,
 }
@@ -58,6 +62,15 @@ pub struct Evaluated {
     pub config: Value,
     /// JSON pointers to what is not known yet.
     pub unknown: Vec<String>,
+}
+
+impl Evaluated {
+    /// Whether something in it will never be known, since one of these stages, which would give it, is skipped.
+    pub(crate) fn waits_for<'a>(&self, skipped: impl IntoIterator<Item = &'a StageName>) -> bool {
+        let never: BTreeSet<String> = skipped.into_iter().map(|stage| never_given(stage.as_str())).collect();
+        let mut places = self.unknown.iter().filter_map(|pointer| self.config.pointer(pointer)?.as_str());
+        !never.is_empty() && places.any(|shown| never.contains(shown))
+    }
 }
 
 /// Why expressions have no value that a stage can be given.
@@ -291,6 +304,18 @@ pub(crate) struct StageScope<'a> {
     pub(crate) environment: Option<(&'a EnvironmentName, &'a Environment)>,
 }
 
+impl StageScope<'_> {
+    fn was_skipped(&self, stage: &str) -> bool {
+        let outcome = stage.parse::<StageName>().ok().and_then(|stage| self.scope.outcomes.get(&stage));
+        outcome == Some(&StageOutcome::Skipped)
+    }
+}
+
+/// What stands in the place of an output that will not come.
+fn never_given(stage: &str) -> String {
+    format!("(not given: {stage} was skipped)")
+}
+
 const WITH_THE_RUN: &str = "(known when the run starts)";
 
 impl Lookup for StageScope<'_> {
@@ -308,6 +333,13 @@ impl Lookup for StageScope<'_> {
                 None if scope.phase == EvaluationPhase::Check => Found::Unknown(WITH_THE_RUN.to_owned()),
                 None => Found::Absent(format!("the environment variable `{name}` is not set")),
             },
+            (Root::Stages, [stage, outcome::NAME]) => {
+                let outcome = stage.parse::<StageName>().ok().and_then(|stage| scope.outcomes.get(&stage));
+                match outcome.copied().and_then(outcome::word) {
+                    Some(word) => text(word),
+                    None => Found::Unknown(format!("(known after {stage})")),
+                }
+            }
             (Root::Stages, [stage, output]) => {
                 let outputs = stage.parse::<StageName>().ok().and_then(|stage| scope.outputs.get(&stage));
                 match outputs.map(|outputs| outputs.get(*output)) {
@@ -315,6 +347,7 @@ impl Lookup for StageScope<'_> {
                     Some(None) if scope.phase == EvaluationPhase::Run => Found::Absent(format!(
                         "stage `{stage}` gave no output `{output}`; has(stages.{stage}.{output}) tells whether it did"
                     )),
+                    None if self.was_skipped(stage) => Found::Unknown(never_given(stage)),
                     Some(None) | None => Found::Unknown(format!("(known after {stage})")),
                 }
             }

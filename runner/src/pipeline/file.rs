@@ -145,7 +145,7 @@ pub(crate) struct StageTable {
     pub(crate) environment: Option<String>,
     /// Stages that must have run before, beside those that the config refers to.
     pub(crate) after: Option<Vec<String>>,
-    /// An expression; the stage is skipped where it is false.
+    /// An expression; the stage is skipped where it is false. `stages.NAME.outcome` asks how another stage ended.
     pub(crate) when: Option<String>,
     /// How long an attempt may take, such as `"45m"`. An hour where it is absent.
     pub(crate) timeout: Option<String>,

@@ -82,6 +82,8 @@ pub struct Stage {
     pub plugin: PluginSource,
     /// The stages that must have run before: those that it refers to, and those of `after`.
     pub needs: BTreeSet<StageName>,
+    /// Those of them whose end its `when` asks for: `stages.NAME.outcome`. It may run whatever that end is.
+    pub asks: BTreeSet<StageName>,
     /// Where it acts.
     pub environment: Option<EnvironmentName>,
     /// How long an attempt may take.

@@ -164,7 +164,9 @@ fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<V
     let mut imports = Vec::new();
     let mut unknown = Vec::new();
     for (import, item) in component.component_type().imports(&engine.wasmtime) {
-        let offered = ["kiln:stage/", "kiln:aws/", "kiln:aws-"].iter().any(|package| import.starts_with(package));
+        let offered = ["kiln:stage/", "kiln:environments/", "kiln:aws/", "kiln:aws-"]
+            .iter()
+            .any(|package| import.starts_with(package));
         match item.ty {
             ComponentItem::ComponentInstance(_) if offered => imports.push(import.to_owned()),
             _ => unknown.push(format!("`{import}`")),
@@ -177,7 +179,7 @@ fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<V
     let help = if unknown.iter().any(|import| import.starts_with("`wasi:")) {
         "plugins are built without WASI: a stage has no files, network, clock, environment or random numbers but through kiln"
     } else {
-        "a stage can import only kiln:stage, kiln:aws and kiln:aws-SERVICE, version 0.1"
+        "a stage can import only kiln:stage, kiln:environments, kiln:aws and kiln:aws-SERVICE, version 0.1"
     };
     let shown: Vec<String> = unknown.iter().take(5).map(|import| quoted(import)).collect();
     let more = match unknown.len() - shown.len() {
@@ -264,5 +266,8 @@ fn check_description(said: lifecycle::Description) -> Result<Description, String
 fn check_permissions(permissions: &[Declared]) -> Result<(), String> {
     let nowhere = |error: crate::types::InvalidName| error.to_string();
     let place = Place::new("xx-nowhere-1".parse().map_err(nowhere)?, "000000000000".parse().map_err(nowhere)?);
-    Grants::resolve(permissions, &Value::Null, &place).map(|_| ()).map_err(|error| error.to_string())
+    Grants::resolve(permissions, &Value::Null, &place)
+        .and_then(|_| Grants::elsewhere(permissions, &Value::Null, &place))
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }

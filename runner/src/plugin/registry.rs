@@ -13,6 +13,7 @@ use super::error::PluginError;
 use crate::contract::{Standard, standard, standard_names};
 use crate::files;
 use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
+use crate::policy::reaches_elsewhere;
 use crate::types::Digest;
 
 /// Loads plugins and keeps them.
@@ -127,6 +128,7 @@ impl Catalog for Plugins {
             version: description.version.clone(),
             config_schema: description.config_schema.clone(),
             output_schema: description.output_schema.clone(),
+            elsewhere: reaches_elsewhere(&description.permissions),
         })
     }
 

@@ -42,16 +42,55 @@ pub struct Grants {
     grants: BTreeMap<String, Grant>,
 }
 
+/// How a resource begins that is meant in other environments.
+const ELSEWHERE: &str = "elsewhere:";
+
+/// Whether a plugin that declares this may act in other environments than its stage's own.
+pub fn reaches_elsewhere(declared: &[Declared]) -> bool {
+    declared.iter().flat_map(|permission| &permission.resources).any(|resource| resource.starts_with(ELSEWHERE))
+}
+
+/// Which environment's grants are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Those of the stage's own.
+    Here,
+    /// Those of another.
+    Elsewhere,
+}
+
+impl Reach {
+    /// The template of a resource, where it is meant for there.
+    fn of(self, resource: &str) -> Option<&str> {
+        match (self, resource.strip_prefix(ELSEWHERE)) {
+            (Self::Elsewhere, template) => template,
+            (Self::Here, None) => Some(resource),
+            (Self::Here, Some(_)) => None,
+        }
+    }
+}
+
 impl Grants {
     /// What `declared` grants a stage with this config in this place.
     pub fn resolve(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
-        Self::with_unknown(declared, config, place, OfUnknown::Nothing)
+        Self::with_unknown(declared, config, place, OfUnknown::Nothing, Reach::Here)
+    }
+
+    /// What `declared` grants a stage in another environment, which is at `place`. The list `elsewhere` of `config` is that environment's
+    /// table alone.
+    pub fn elsewhere(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
+        Self::with_unknown(declared, config, place, OfUnknown::Nothing, Reach::Elsewhere)
+    }
+
+    /// The same for a role, as [`of_role`](Self::of_role).
+    pub fn of_role_elsewhere(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
+        Self::with_unknown(declared, config, place, OfUnknown::Anything, Reach::Elsewhere)
     }
 
     /// What a role must allow, so that a stage of this config can be run whatever those of its values turn out to be that are
     /// not known yet.
     pub fn of_role(declared: &[Declared], config: &Value, place: &Place) -> Result<Self, PolicyError> {
-        Self::with_unknown(declared, config, place, OfUnknown::Anything)
+        Self::with_unknown(declared, config, place, OfUnknown::Anything, Reach::Here)
     }
 
     /// Each action that is granted on something.
@@ -64,6 +103,7 @@ impl Grants {
         config: &Value,
         place: &Place,
         unknown: OfUnknown,
+        reach: Reach,
     ) -> Result<Self, PolicyError> {
         let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
         let mut bytes = 0;
@@ -76,12 +116,16 @@ impl Grants {
                     reason: "the list of resources is empty, which grants nothing".to_owned(),
                 });
             }
+            let resources: Vec<&str> = permission.resources.iter().filter_map(|resource| reach.of(resource)).collect();
+            if resources.is_empty() {
+                continue;
+            }
             let grant = grants.entry(permission.action.clone()).or_insert_with(|| Grant {
                 action: permission.action.clone(),
                 resources: Vec::new(),
                 reasons: Vec::new(),
             });
-            for resource in &permission.resources {
+            for resource in resources {
                 let patterns = template::resolve(&permission.action, resource, config, place, unknown)?;
                 bytes += patterns.iter().map(ResourcePattern::size).sum::<usize>();
                 if bytes > MAX_BYTES {

@@ -13,7 +13,7 @@ mod untied;
 mod tests;
 
 pub use denied::{Denied, DeniedReason};
-pub use grants::{Declared, Grant, Grants};
+pub use grants::{Declared, Grant, Grants, reaches_elsewhere};
 pub use pattern::ResourcePattern;
 pub use required::{missing_types, required_types};
 pub use template::{PolicyError, repository_of};

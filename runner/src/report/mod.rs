@@ -48,7 +48,7 @@ pub use json::Json;
 pub use kiln_span::{duration, human};
 pub use plain::Plain;
 pub use recorded::view;
-pub(crate) use sentence::word_of_run;
+pub(crate) use sentence::{why_skipped, word_of_run};
 pub use sink::{Report, Reports};
 pub use style::Style;
 pub(crate) use style::Tone;

@@ -6,7 +6,7 @@ use kiln_span::human;
 
 use super::style::{Style, Symbol};
 use super::{fit, outputs};
-use crate::event::{EventKind, Failure, LogLevel, RunOutcome, StageOutcome};
+use crate::event::{EventKind, Failure, LogLevel, RunOutcome, SkipReason, StageOutcome};
 use crate::harmless;
 
 /// One line about an event.
@@ -95,7 +95,10 @@ pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
                 human(*delay)
             ),
         ),
-        EventKind::StageFinished { outcome, outputs, failure, millis, calls: _ } => {
+        EventKind::StageFinished { outcome: StageOutcome::Skipped, skipped, .. } => {
+            (Weight::Everyone, symbol_of_stage(StageOutcome::Skipped), skipped_for(*skipped))
+        }
+        EventKind::StageFinished { outcome, outputs, failure, millis, calls: _, skipped: _ } => {
             let (symbol, text) = ending(*outcome, outputs.as_ref(), failure.as_ref(), *millis, style);
             (Weight::Everyone, symbol, text)
         }
@@ -143,7 +146,7 @@ fn ending(
             Some(failure) => format!("failed after {took}: {}", harmless::line(&failure.message)),
             None => format!("failed after {took}"),
         },
-        StageOutcome::Skipped => "skipped: its `when` is false".to_owned(),
+        StageOutcome::Skipped => skipped_for(None),
         StageOutcome::NotRun => "not run".to_owned(),
         StageOutcome::Interrupted => format!("interrupted after {took}"),
         StageOutcome::Stuck => match failure {
@@ -152,6 +155,24 @@ fn ending(
         },
     };
     (symbol, text)
+}
+
+/// Why a stage was skipped, as a clause; nothing where nobody wrote it down.
+pub(crate) fn why_skipped(why: Option<SkipReason>) -> &'static str {
+    match why {
+        Some(SkipReason::When) => "its `when` is false",
+        Some(SkipReason::Followed) => "all that it follows was skipped",
+        Some(SkipReason::Output) => "it refers to an output of a stage that was skipped",
+        None => "",
+    }
+}
+
+/// That a stage was skipped, and why.
+pub(crate) fn skipped_for(why: Option<SkipReason>) -> String {
+    match why_skipped(why) {
+        "" => "skipped".to_owned(),
+        why => format!("skipped: {why}"),
+    }
 }
 
 fn verdict_words(verdict: &str) -> &str {

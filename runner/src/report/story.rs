@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, StageOutcome, StageOutline};
+use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, SkipReason, StageOutcome, StageOutline};
 use crate::types::StageName;
 
 /// When every story begins.
@@ -125,7 +125,8 @@ impl Story {
         calls: u32,
     ) -> &mut Self {
         let millis = self.at - self.begun.get(stage).copied().unwrap_or(self.at);
-        self.tell(Some(stage), EventKind::StageFinished { outcome, outputs, failure, millis, calls })
+        let skipped = (outcome == StageOutcome::Skipped).then_some(SkipReason::When);
+        self.tell(Some(stage), EventKind::StageFinished { outcome, outputs, failure, millis, calls, skipped })
     }
 
     pub(crate) fn over(&mut self, outcome: RunOutcome, calls: u32) -> Vec<Event> {

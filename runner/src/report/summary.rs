@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::event::{Event, EventKind, Failure, RunOutcome, StageOutcome, StageOutline};
+use crate::event::{Event, EventKind, Failure, RunOutcome, SkipReason, StageOutcome, StageOutline};
 use crate::types::{PipelineName, RunId, StageName};
 
 /// A run so far.
@@ -62,6 +62,8 @@ pub(crate) struct StageSummary {
     pub(crate) outputs: Option<serde_json::Value>,
     /// Why it failed, if it did.
     pub(crate) failure: Option<Failure>,
+    /// Why it was skipped, if it was.
+    pub(crate) skipped: Option<SkipReason>,
     /// From its first start to its end, in milliseconds.
     pub(crate) millis: u64,
     /// How many AWS calls it made.
@@ -94,17 +96,20 @@ impl Summary {
             EventKind::StageStarted { attempt } | EventKind::StageResumed { attempt, .. } => {
                 self.of_stage(event, |stage| stage.attempts = *attempt)
             }
-            EventKind::StageFinished { outcome, outputs, failure, millis, calls } => self.of_stage(event, |stage| {
-                if calls > &0 {
-                    // It was begun by another process, and its end is told again.
-                    stage.attempts = stage.attempts.max(1);
-                }
-                stage.outcome = Some(*outcome);
-                stage.outputs.clone_from(outputs);
-                stage.failure.clone_from(failure);
-                stage.millis = *millis;
-                stage.calls = *calls;
-            }),
+            EventKind::StageFinished { outcome, outputs, failure, millis, calls, skipped } => {
+                self.of_stage(event, |stage| {
+                    if calls > &0 {
+                        // It was begun by another process, and its end is told again.
+                        stage.attempts = stage.attempts.max(1);
+                    }
+                    stage.outcome = Some(*outcome);
+                    stage.outputs.clone_from(outputs);
+                    stage.failure.clone_from(failure);
+                    stage.skipped = *skipped;
+                    stage.millis = *millis;
+                    stage.calls = *calls;
+                })
+            }
             EventKind::UndoFinished { result } => self.of_stage(event, |stage| stage.undo = Some(result.clone())),
             EventKind::Warning { message, help } => {
                 self.warnings.push(Warning { stage: event.stage.clone(), message: message.clone(), help: help.clone() })
@@ -164,6 +169,7 @@ impl StageSummary {
             outcome: None,
             outputs: None,
             failure: None,
+            skipped: None,
             millis: 0,
             calls: 0,
             undo: None,

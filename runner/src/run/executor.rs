@@ -124,6 +124,7 @@ impl Execution {
         let nodes = prepared.pipeline.stages.iter().map(|stage| StageNode {
             name: stage.name.clone(),
             needs: stage.needs.clone(),
+            asks: stage.asks.clone(),
             on_failure: stage.on_failure,
         });
         Self {
@@ -154,6 +155,7 @@ impl Execution {
         let forgone = self.schedule.restore(begun, ended).map_err(|error| HostStop::Defect(error.to_string()))?;
         for (name, end) in &ends {
             self.tell_again(name, end, history);
+            self.prepared.note_outcome(name, end.outcome);
             self.failed |= end.outcome == StageOutcome::Failed;
             if let Some(outputs) = &end.outputs {
                 let outputs = self.prepared.run.open(outputs)?;
@@ -186,6 +188,7 @@ impl Execution {
                 failure: end.failure.clone(),
                 millis: end.at.saturating_sub(began),
                 calls,
+                skipped: end.skipped,
             },
         );
     }
@@ -198,7 +201,7 @@ impl Execution {
         let (config, memory) = (run.open(&attempt.start.config)?, run.open_memory(past.remembered())?);
         Ok(match work_of(&self.prepared, stage, config, memory).await {
             Readiness::Ready(worked) => Some(*worked),
-            Readiness::Ended(..) => None,
+            Readiness::Skipped(_) | Readiness::Failed(_) => None,
         })
     }
 
@@ -376,21 +379,23 @@ impl Execution {
             outcome: ended.outcome,
             outputs: ended.outputs.as_ref().map(|outputs| run.seal(outputs)).transpose()?,
             failure: ended.failure.clone(),
+            skipped: ended.skipped,
             retry_at: None,
             at,
         }))
     }
 
     async fn end_stage(&mut self, ended: EndedStage, at: u64) -> Result<(), HostStop> {
-        let EndedStage { name, outcome, outputs, failure, attempt: _, calls, worked } = ended;
+        let EndedStage { name, outcome, outputs, failure, skipped, attempt: _, calls, worked } = ended;
         let run = Arc::clone(&self.prepared.run);
         run.progressed();
         self.failed |= outcome == StageOutcome::Failed;
         self.stuck |= outcome == StageOutcome::Stuck;
         let unjudged = failure.clone().filter(|_| outcome == StageOutcome::Failed);
         let millis = at.saturating_sub(self.began.get(&name).copied().unwrap_or(at));
-        run.events
-            .emit(Some(&name), EventKind::StageFinished { outcome, outputs: outputs.clone(), failure, millis, calls });
+        let kind = EventKind::StageFinished { outcome, outputs: outputs.clone(), failure, millis, calls, skipped };
+        run.events.emit(Some(&name), kind);
+        self.prepared.note_outcome(&name, outcome);
         if let Some(outputs) = outputs {
             run.note_images(&outputs);
             self.prepared.keep_outputs(&name, outputs);
@@ -441,6 +446,7 @@ impl Execution {
                     outcome: StageOutcome::NotRun,
                     outputs: None,
                     failure: None,
+                    skipped: None,
                     retry_at: None,
                     at: run.clock.now(),
                 }))?;
@@ -453,7 +459,9 @@ impl Execution {
                 failure: None,
                 millis: 0,
                 calls: 0,
+                skipped: None,
             };
+            self.prepared.note_outcome(stage, StageOutcome::NotRun);
             run.events.emit(Some(stage), kind);
         }
         Ok(())

@@ -41,11 +41,16 @@ pub(crate) fn check_accounts(pipeline: &Pipeline, own: &AccountId) -> Result<(),
 
 /// Where `stage` acts.
 pub(crate) fn place_of(pipeline: &Pipeline, stage: &Stage, own: &AccountId) -> Place {
-    let environment = environment_of(pipeline, stage);
-    let region =
-        environment.and_then(|environment| environment.region.clone()).unwrap_or_else(|| pipeline.region.clone());
-    let account = environment.map_or_else(|| own.clone(), |environment| environment.account.clone());
-    Place::new(region, account)
+    match environment_of(pipeline, stage) {
+        Some(environment) => place_in(pipeline, environment),
+        None => Place::new(pipeline.region.clone(), own.clone()),
+    }
+}
+
+/// Where an environment is.
+pub(crate) fn place_in(pipeline: &Pipeline, environment: &Environment) -> Place {
+    let region = environment.region.clone().unwrap_or_else(|| pipeline.region.clone());
+    Place::new(region, environment.account.clone())
 }
 
 /// IAM takes no longer session policy.
@@ -66,10 +71,7 @@ pub(crate) async fn clients_of(
 ) -> Arc<Clients> {
     let role = role_of(pipeline, stage, grants, run);
     if let Some(AssumedRole { policy: None, .. }) = role {
-        warn(EventKind::Warning {
-            message: format!("the permissions of stage `{}` do not fit into a session policy", stage.name),
-            help: Some("kiln still enforces them at every call; AWS enforces only what the role allows".to_owned()),
-        });
+        warn(too_large(stage));
     }
     if let Some(clients) = role.as_ref().and_then(|role| early?.take(&stage.name, &place.region, role)) {
         return clients;
@@ -77,9 +79,38 @@ pub(crate) async fn clients_of(
     Arc::new(connection.clients(&place.region, role).await)
 }
 
+/// Clients with the credentials that `stage` acts with in another environment than its own, `environment`, bounded as
+/// [`clients_of`] says.
+pub(super) async fn clients_in(
+    pipeline: &Pipeline,
+    stage: &Stage,
+    environment: &Environment,
+    grants: &Grants,
+    connection: &Connection,
+    run: &RunId,
+    warn: impl Fn(EventKind),
+) -> Arc<Clients> {
+    let role = role_in(environment, stage, grants, run);
+    if let Some(AssumedRole { policy: None, .. }) = role {
+        warn(too_large(stage));
+    }
+    Arc::new(connection.clients(&place_in(pipeline, environment).region, role).await)
+}
+
+fn too_large(stage: &Stage) -> EventKind {
+    EventKind::Warning {
+        message: format!("the permissions of stage `{}` do not fit into a session policy", stage.name),
+        help: Some("kiln still enforces them at every call; AWS enforces only what the role allows".to_owned()),
+    }
+}
+
 /// The session that a stage acts in, where its environment has a role.
 pub(super) fn role_of(pipeline: &Pipeline, stage: &Stage, grants: &Grants, run: &RunId) -> Option<AssumedRole> {
-    let environment = environment_of(pipeline, stage)?;
+    role_in(environment_of(pipeline, stage)?, stage, grants, run)
+}
+
+/// The session that a stage acts in in an environment, where that has a role.
+fn role_in(environment: &Environment, stage: &Stage, grants: &Grants, run: &RunId) -> Option<AssumedRole> {
     let role = environment.role.clone()?;
     let policy = grants.session_policy().to_string();
     let fits = policy.chars().count() <= SESSION_POLICY_CHARACTERS;

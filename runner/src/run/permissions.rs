@@ -5,17 +5,18 @@
 //! which repository that is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::identity::{environment_of, place_of};
+use super::identity::{environment_of, place_in, place_of};
 use crate::aws::operation::PASS_ROLE;
 use crate::aws::passed_to;
 use crate::pipeline::{
-    Environment, Evaluated, EvaluationError, EvaluationPhase, Pipeline, Scope, SecretReference, Stage,
+    Environment, Evaluated, EvaluationError, EvaluationPhase, Named, Pipeline, Scope, SecretReference, Stage, named,
 };
-use crate::plugin::{Description, PluginError, Plugins};
-use crate::policy::{Declared, Grant, Grants, PolicyError, repository_of};
+use crate::plugin::{Description, Plugin, PluginError, Plugins};
+use crate::policy::{Declared, Grant, Grants, PolicyError, reaches_elsewhere, repository_of};
 use crate::report::permissions::{Need, PermissionsView, RoleNeeds};
 use crate::types::{AccountId, Arn, EnvironmentName, Place, StageName, StoreAddress};
 
@@ -71,7 +72,33 @@ pub fn permissions(
             }
             _ => &mut own,
         };
-        needs.stage(stage, &wants_of(pipeline, plugins, stage, runner, &mut images)?);
+        let policy = |source| NeedsError::Policy { stage: stage.name.clone(), source };
+        let known = known_of(pipeline, plugins, stage, runner, &images)?;
+        let place = place_of(pipeline, stage, runner.account);
+        let declared = &known.plugin.description.permissions;
+        let grants = Grants::of_role(declared, &known.config, &place).map_err(policy)?;
+        needs.stage(stage, &grants, &known.open());
+        for (output, image) in images_of(&known.plugin.description, &known.config, &place) {
+            images.insert((stage.name.to_string(), output), image);
+        }
+        if !reaches_elsewhere(declared) {
+            continue;
+        }
+        // What is wrong with a name, the check has told.
+        let all = pipeline.environments.iter();
+        let (named, _) = named(&known.config, &known.unknown, stage.environment.as_ref(), all);
+        for Named { index: _, name, environment, config } in named {
+            let place = place_in(pipeline, environment);
+            let grants = Grants::of_role_elsewhere(declared, &config, &place).map_err(policy)?;
+            let needs = match &environment.role {
+                Some(role) => {
+                    own.host("sts:AssumeRole", role.to_string(), &format!("to act as the environment {name}"));
+                    environments.entry(name.clone()).or_default()
+                }
+                None => &mut own,
+            };
+            needs.stage(stage, &grants, &BTreeMap::new());
+        }
     }
     own_calls(pipeline, runner, &mut own);
     let mut roles = vec![RoleNeeds { environment: None, role: runner.role.cloned(), needs: own.list(), trust: None }];
@@ -90,22 +117,38 @@ pub fn permissions(
 /// The images that outputs of stages will be, as far as that is known before the run: registry and repository.
 type Images = BTreeMap<(String, String), String>;
 
-/// What a stage may do, and why some of it is not known more closely.
-struct Wants {
-    grants: Grants,
-    /// Actions, and of each which value is not known yet.
-    open: BTreeMap<String, String>,
+/// What is known of a stage before the run.
+struct Known {
+    plugin: Arc<Plugin>,
+    config: Value,
+    /// Where in it are values that are not known yet.
+    unknown: Vec<String>,
 }
 
-fn wants_of(
+impl Known {
+    /// Actions that may be needed on more than is known, and of each which value is not known yet.
+    fn open(&self) -> BTreeMap<String, String> {
+        let mut open = BTreeMap::new();
+        for pointer in &self.unknown {
+            let when = self.config.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let path = pointer.trim_start_matches('/').replace('/', ".");
+            let declared = self.plugin.description.permissions.iter();
+            for Declared { action, .. } in declared.filter(|declared| refers_to(declared, &path)) {
+                open.insert(action.clone(), format!("`{path}` is {}", when.trim_matches(['(', ')'])));
+            }
+        }
+        open
+    }
+}
+
+fn known_of(
     pipeline: &Pipeline,
     plugins: &Plugins,
     stage: &Stage,
     runner: &RunnerIs<'_>,
-    images: &mut Images,
-) -> Result<Wants, NeedsError> {
-    let place = place_of(pipeline, stage, runner.account);
-    let outputs = BTreeMap::new();
+    images: &Images,
+) -> Result<Known, NeedsError> {
+    let (outputs, outcomes) = (BTreeMap::new(), BTreeMap::new());
     let scope = Scope {
         inputs: &pipeline.inputs,
         env: &pipeline.env,
@@ -114,25 +157,12 @@ fn wants_of(
         region: &pipeline.region,
         account: Some(runner.account),
         outputs: &outputs,
+        outcomes: &outcomes,
         phase: runner.phase,
     };
     let Evaluated { mut config, mut unknown } = stage.config(&scope)?;
     unknown.retain(|pointer| !make_known(stage, pointer, &mut config, images));
-    let description = &plugins.load(&stage.plugin)?.description;
-    let grants = Grants::of_role(&description.permissions, &config, &place)
-        .map_err(|source| NeedsError::Policy { stage: stage.name.clone(), source })?;
-    for (output, image) in images_of(description, &config, &place) {
-        images.insert((stage.name.to_string(), output), image);
-    }
-    let mut open = BTreeMap::new();
-    for pointer in &unknown {
-        let when = config.pointer(pointer).and_then(Value::as_str).unwrap_or_default().trim_matches(['(', ')']);
-        let path = pointer.trim_start_matches('/').replace('/', ".");
-        for Declared { action, .. } in description.permissions.iter().filter(|declared| refers_to(declared, &path)) {
-            open.insert(action.clone(), format!("`{path}` is {when}"));
-        }
-    }
-    Ok(Wants { grants, open })
+    Ok(Known { plugin: plugins.load(&stage.plugin)?, config, unknown })
 }
 
 /// Put the image in the place of a value that is nothing but a reference to it. Only its repository is known, which is enough for
@@ -228,7 +258,7 @@ struct Gathered(BTreeMap<String, Need>);
 
 impl Gathered {
     /// All that a stage may do.
-    fn stage(&mut self, stage: &Stage, Wants { grants, open }: &Wants) {
+    fn stage(&mut self, stage: &Stage, grants: &Grants, open: &BTreeMap<String, String>) {
         for Grant { action, resources, reasons } in grants.each() {
             let need = self.need(action);
             need.resources.extend(resources.iter().map(ToString::to_string));

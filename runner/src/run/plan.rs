@@ -12,16 +12,16 @@ use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
 use super::setup::{Beginning, Prepared, RunOptions, prepare};
-use super::stage::standing_of;
+use super::stage::{elsewhere_of, standing_of};
 use crate::call::Actor;
 use crate::call::gate::Replay;
 use crate::contract::bindings::kiln::stage::types::{Change, ChangeAction as Guest, StagePlan as GuestPlan};
-use crate::event::{Event, EventKind, Failure, LogLevel};
+use crate::event::{Event, EventKind, Failure, LogLevel, SkipReason, StageOutcome};
 use crate::pipeline::{Evaluated, Pipeline, Stage};
 use crate::plugin::Plugins;
 use crate::policy::Grants;
 use crate::report::plan::{ChangeAction, ChangeLine, PlanView, StagePlan};
-use crate::report::{Report, Reports};
+use crate::report::{Report, Reports, why_skipped};
 use crate::types::StageName;
 
 /// Ask every stage of `pipeline` what it would do.
@@ -85,10 +85,17 @@ async fn plan_stage(prepared: &Prepared, stage: &Stage) -> Result<StagePlan, Run
         failure: None,
         skipped: None,
     };
+    let skip = |why| {
+        prepared.note_outcome(&stage.name, StageOutcome::Skipped);
+        Ok(StagePlan { skipped: Some(why_skipped(Some(why)).to_owned()), ..view.clone() })
+    };
+    if prepared.follows_only_skipped(stage) {
+        return skip(SkipReason::Followed);
+    }
     let evaluated = match prepared.with_scope(|scope| (stage.when(scope), stage.config(scope))) {
-        (Ok(Some(false)), _) => {
-            view.skipped = Some("its `when` is false".to_owned());
-            return Ok(view);
+        (Ok(Some(false)), _) => return skip(SkipReason::When),
+        (Ok(_), Ok(evaluated)) if evaluated.waits_for(&prepared.skipped_before(stage)) => {
+            return skip(SkipReason::Output);
         }
         (Err(error), _) | (_, Err(error)) => {
             view.failure = Some(config_failure(error.to_string()));
@@ -118,6 +125,10 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
     let warn = |kind| prepared.run.events.emit(Some(&stage.name), kind);
     let id = &prepared.run.id;
     let clients = clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, None, id, warn).await;
+    let elsewhere = match elsewhere_of(prepared, stage, &plugin, &evaluated.config, &evaluated.unknown).await {
+        Ok(elsewhere) => elsewhere,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let ask = Ask::Plan;
     let attempted = Attempt {
         run: &prepared.run,
@@ -127,7 +138,7 @@ async fn ask(prepared: &Prepared, stage: &Stage, evaluated: Evaluated) -> Result
         stage,
         ask,
         actor: Actor {
-            standing: Arc::new(standing_of(stage, place, clients, grants)),
+            standing: Arc::new(standing_of(stage, place, clients, grants, elsewhere)),
             attempt: 1,
             phase: ask.phase(),
             access: ask.access(),

@@ -25,7 +25,7 @@ pub enum StageState {
 /// What can happen to a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// All stages that it needs have ended well.
+    /// All stages that it needs have ended well, or it asks how they ended.
     Release,
     /// It was begun.
     Begin,
@@ -88,15 +88,25 @@ pub struct StageNode {
     pub name: StageName,
     /// The stages that must end well before it.
     pub needs: BTreeSet<StageName>,
+    /// Those of them of which it asks how they ended: they need not end well.
+    pub asks: BTreeSet<StageName>,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
+}
+
+/// A stage that needs another.
+#[derive(Debug, Clone, Copy)]
+struct Dependent {
+    position: usize,
+    /// It asks how the other ended, so that it may run however that was.
+    asks: bool,
 }
 
 #[derive(Debug)]
 struct ScheduledStage {
     state: StageState,
     unmet: usize,
-    dependents: Vec<usize>,
+    dependents: Vec<Dependent>,
     on_failure: OnFailure,
     name: StageName,
 }
@@ -131,7 +141,7 @@ impl Schedule {
         for (position, node) in nodes.iter().enumerate() {
             for needed in &node.needs {
                 if let Some(entry) = index.get(needed).and_then(|needed| entries.get_mut(*needed)) {
-                    entry.dependents.push(position);
+                    entry.dependents.push(Dependent { position, asks: node.asks.contains(needed) });
                 }
             }
         }
@@ -246,11 +256,16 @@ impl Schedule {
     fn settle(&mut self, position: usize) {
         let dependents = self.entries.get(position).map(|entry| entry.dependents.clone()).unwrap_or_default();
         for dependent in dependents {
-            if let Some(entry) = self.entries.get_mut(dependent) {
-                entry.unmet -= 1;
-            }
-            self.release_if_met(dependent);
+            self.meet(dependent.position);
         }
+    }
+
+    /// One that the stage needs has ended, and it may go on.
+    fn meet(&mut self, position: usize) {
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.unmet -= 1;
+        }
+        self.release_if_met(position);
     }
 
     fn release_if_met(&mut self, position: usize) {
@@ -271,12 +286,16 @@ impl Schedule {
         while let Some(position) = open.pop() {
             let dependents = self.entries.get(position).map(|entry| entry.dependents.clone()).unwrap_or_default();
             for dependent in dependents {
-                let Some(entry) = self.entries.get_mut(dependent) else { continue };
+                if dependent.asks {
+                    self.meet(dependent.position);
+                    continue;
+                }
+                let Some(entry) = self.entries.get_mut(dependent.position) else { continue };
                 if let Ok(state) = entry.state.next(Transition::Forgo) {
                     entry.state = state;
-                    self.ready.remove(&dependent);
+                    self.ready.remove(&dependent.position);
                     forgone.push(entry.name.clone());
-                    open.push(dependent);
+                    open.push(dependent.position);
                 }
             }
         }
@@ -299,7 +318,8 @@ mod tests {
                 .iter()
                 .map(|(stage, needs, on_failure)| StageNode {
                     name: name(stage),
-                    needs: needs.iter().map(|need| name(need)).collect(),
+                    needs: needs.iter().map(|need| name(need.trim_end_matches('?'))).collect(),
+                    asks: needs.iter().filter_map(|need| need.strip_suffix('?')).map(name).collect(),
                     on_failure: *on_failure,
                 })
                 .collect(),
@@ -338,6 +358,29 @@ mod tests {
         assert_eq!(continuing.begin_next(), Some(name("a")));
         assert_eq!(continuing.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b")]));
         assert_eq!(continuing.begin_next(), Some(name("c")));
+    }
+
+    #[test]
+    fn a_stage_that_asks_how_another_ended_runs_after_a_failure_that_stops_nothing_else() {
+        let stages = [
+            ("a", [].as_slice(), OnFailure::Continue),
+            ("b", &["a"], OnFailure::Stop),
+            ("c", &["a?"], OnFailure::Stop),
+            ("d", &["b?"], OnFailure::Stop),
+            ("e", &["a?", "b"], OnFailure::Stop),
+        ];
+        let mut failing = schedule(&stages);
+        assert_eq!(begin_all(&mut failing), ["a"]);
+        assert_eq!(failing.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b"), name("e")]));
+        assert_eq!(begin_all(&mut failing), ["c", "d"]);
+        assert!(
+            failing.end(&name("c"), StageOutcome::Done).is_ok() && failing.end(&name("d"), StageOutcome::Done).is_ok()
+        );
+        assert!(failing.is_over() && !failing.wants_undo());
+
+        let mut stopped = schedule(&[("a", &[], OnFailure::Stop), ("b", &["a?"], OnFailure::Stop)]);
+        stopped.begin_next();
+        assert_eq!(stopped.end(&name("a"), StageOutcome::Failed), Ok(vec![name("b")]), "the run stops");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::call::stop::{Control, HostStop};
 use crate::call::{Access, Actor, Caller, Standing};
 use crate::clock::Clock;
 use crate::contract::Limits;
-use crate::event::{EventKind, StageOutline};
+use crate::event::{EventKind, StageOutcome, StageOutline};
 use crate::journal::{self, LocalRead, Record, RunStart};
 use crate::pipeline::{EvaluationPhase, Pipeline, Scope, Stage};
 use crate::plugin::{Plugin, PluginError, Plugins};
@@ -93,6 +93,8 @@ pub(crate) struct Prepared {
     positions: HashMap<StageName, usize>,
     /// What finished stages answered.
     outputs: RwLock<BTreeMap<StageName, Value>>,
+    /// How stages ended.
+    outcomes: RwLock<BTreeMap<StageName, StageOutcome>>,
 }
 
 /// How many calls of AWS may be under way at once. Services ask for less haste long before that.
@@ -175,6 +177,7 @@ pub(crate) async fn prepare(
         process,
         positions,
         outputs: RwLock::default(),
+        outcomes: RwLock::default(),
     };
     match beginning {
         Beginning::Resume(ref resumable) => {
@@ -376,9 +379,29 @@ impl Prepared {
         self.outputs.write().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), outputs);
     }
 
+    /// Keep how a stage ended, for those that follow it; while planning, as far as that is known.
+    pub(crate) fn note_outcome(&self, stage: &StageName, outcome: StageOutcome) {
+        self.outcomes.write().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), outcome);
+    }
+
+    /// Whether `stage` follows others and all of them were skipped. One whose `when` asks how one of them ended decides by itself.
+    pub(crate) fn follows_only_skipped(&self, stage: &Stage) -> bool {
+        let outcomes = self.outcomes.read().unwrap_or_else(PoisonError::into_inner);
+        let skipped = |needed| outcomes.get(needed) == Some(&StageOutcome::Skipped);
+        stage.asks.is_empty() && !stage.needs.is_empty() && stage.needs.iter().all(skipped)
+    }
+
+    /// The stages that `stage` follows and that were skipped.
+    pub(crate) fn skipped_before(&self, stage: &Stage) -> Vec<StageName> {
+        let outcomes = self.outcomes.read().unwrap_or_else(PoisonError::into_inner);
+        let skipped = |needed: &&StageName| outcomes.get(*needed) == Some(&StageOutcome::Skipped);
+        stage.needs.iter().filter(skipped).cloned().collect()
+    }
+
     /// What expressions of a stage see.
     pub(crate) fn with_scope<T>(&self, evaluate: impl FnOnce(&Scope<'_>) -> T) -> T {
         let outputs = self.outputs.read().unwrap_or_else(PoisonError::into_inner);
+        let outcomes = self.outcomes.read().unwrap_or_else(PoisonError::into_inner);
         evaluate(&Scope {
             inputs: &self.pipeline.inputs,
             env: &self.pipeline.env,
@@ -387,6 +410,7 @@ impl Prepared {
             region: &self.pipeline.region,
             account: Some(&self.account),
             outputs: &outputs,
+            outcomes: &outcomes,
             phase: if self.run.planning { EvaluationPhase::Plan } else { EvaluationPhase::Run },
         })
     }
@@ -430,7 +454,15 @@ fn host_caller(
     let grants = Grants::resolve(&[], &Value::Null, &place)
         .map_err(|source| RunError::Policy { stage: stage.clone(), source })?;
     let (clients, grants) = (Arc::clone(clients), Arc::new(grants));
-    let standing = Arc::new(Standing { stage, place, clients, grants, reveal: false, secrets: BTreeSet::new() });
+    let standing = Arc::new(Standing {
+        stage,
+        place,
+        clients,
+        grants,
+        reveal: false,
+        secrets: BTreeSet::new(),
+        elsewhere: Vec::new(),
+    });
     let (phase, access) = (journal::Phase::Run, Access::ReadOnly);
     let actor = Actor { standing, attempt: process, phase, access, deadline: u64::MAX };
     Ok(Caller::new(Arc::clone(run), actor, Replay::default()))

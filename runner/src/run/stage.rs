@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use super::attempt::{Answer, Ask, Attempt, AttemptError, Attempted, is_worth_another_attempt};
 use super::early::Early;
-use super::identity::clients_of;
+use super::identity::{clients_in, clients_of, place_in};
 use super::setup::Prepared;
 use crate::aws::clients::Clients;
 use crate::call::gate::{Arrival, Gate, Replay};
 use crate::call::stop::HostStop;
 use crate::call::{Actor, Standing};
-use crate::event::{EventKind, Failure, StageOutcome};
+use crate::event::{EventKind, Failure, SkipReason, StageOutcome};
 use crate::journal::{self, AttemptPast, Record, StagePast, StageStart};
-use crate::pipeline::{Stage, Unfit};
+use crate::pipeline::{Misnamed, Named, Stage, Unfit, named};
 use crate::plugin::Plugin;
-use crate::policy::Grants;
+use crate::policy::{Grants, reaches_elsewhere};
 use crate::secrets::redact::Sealed;
-use crate::types::{Place, StageName};
+use crate::types::{EnvironmentName, Place, StageName};
 
 /// How a stage ended.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct EndedStage {
     pub(crate) outcome: StageOutcome,
     pub(crate) outputs: Option<Value>,
     pub(crate) failure: Option<Failure>,
+    pub(crate) skipped: Option<SkipReason>,
     /// The last attempt; 0 where there was none.
     pub(crate) attempt: u32,
     pub(crate) calls: u32,
@@ -51,7 +52,8 @@ pub(crate) struct Worked {
 /// What stands between a stage and its first attempt.
 pub(crate) enum Readiness {
     Ready(Box<Worked>),
-    Ended(StageOutcome, Option<Failure>),
+    Skipped(SkipReason),
+    Failed(Failure),
 }
 
 /// Where a stage goes on that had begun when the run stopped.
@@ -112,6 +114,7 @@ pub(crate) async fn run_stage(
         outcome: StageOutcome::Failed,
         outputs: None,
         failure: None,
+        skipped: None,
         attempt: 0,
         calls: 0,
         worked: None,
@@ -129,7 +132,10 @@ pub(crate) async fn run_stage(
     };
     let mut worked = match readiness {
         Readiness::Ready(worked) => *worked,
-        Readiness::Ended(outcome, failure) => return Ok(EndedStage { outcome, failure, ..end }),
+        Readiness::Skipped(why) => {
+            return Ok(EndedStage { outcome: StageOutcome::Skipped, skipped: Some(why), ..end });
+        }
+        Readiness::Failed(failure) => return Ok(EndedStage { failure: Some(failure), ..end }),
     };
     Early::prepare_followers_of(&prepared, &name);
     let attempts = stage.retry.attempts.max(1);
@@ -198,10 +204,14 @@ fn opened(
 
 /// Decide `when`, evaluate the config, and settle what the stage may do.
 async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
+    if prepared.follows_only_skipped(stage) {
+        return Readiness::Skipped(SkipReason::Followed);
+    }
     match prepared.with_scope(|scope| stage.when(scope)) {
         Ok(Some(true)) => {}
-        // A condition that refers to a stage that was skipped cannot be decided: there is nothing to do either.
-        Ok(Some(false) | None) => return Readiness::Ended(StageOutcome::Skipped, None),
+        Ok(Some(false)) => return Readiness::Skipped(SkipReason::When),
+        // A condition that refers to an output of a stage that was skipped cannot be decided: there is nothing to do either.
+        Ok(None) => return Readiness::Skipped(SkipReason::Output),
         Err(error) => return fail("config", format!("its `when` cannot be decided: {error}"), Vec::new()),
     }
     let evaluated = match prepared.with_scope(|scope| stage.config(scope)) {
@@ -209,8 +219,8 @@ async fn ready(prepared: &Prepared, stage: &Stage) -> Readiness {
         Err(error) => return fail("config", format!("its config cannot be evaluated: {error}"), Vec::new()),
     };
     if !evaluated.unknown.is_empty() {
-        // Every stage that it refers to has ended well; one that has no outputs was skipped.
-        return Readiness::Ended(StageOutcome::Skipped, None);
+        // Every stage that it refers to has ended as it should; one that has no outputs was skipped.
+        return Readiness::Skipped(SkipReason::Output);
     }
     match stage.check_config(&evaluated.config) {
         Ok(()) => {}
@@ -248,12 +258,60 @@ pub(crate) async fn work_of(
         let early = Some(&prepared.early);
         clients_of(&prepared.pipeline, stage, &place, &grants, &prepared.connection, early, run, warn).await
     };
-    let standing = Arc::new(standing_of(stage, place, clients, grants));
+    let elsewhere = match elsewhere_of(prepared, stage, &plugin, &config, &[]).await {
+        Ok(elsewhere) => elsewhere,
+        Err(failure) => return Readiness::Failed(failure),
+    };
+    let standing = Arc::new(standing_of(stage, place, clients, grants, elsewhere));
     Readiness::Ready(Box::new(Worked { name: stage.name.clone(), plugin, standing, config, memory }))
 }
 
+/// As what `stage` acts in the other environments that its config names, where its plugin acts in others.
+pub(super) async fn elsewhere_of(
+    prepared: &Prepared,
+    stage: &Stage,
+    plugin: &Plugin,
+    config: &Value,
+    unknown: &[String],
+) -> Result<Vec<(EnvironmentName, Arc<Standing>)>, Failure> {
+    let (pipeline, declared) = (&prepared.pipeline, &plugin.description.permissions);
+    let mut standings = Vec::new();
+    if !reaches_elsewhere(declared) {
+        return Ok(standings);
+    }
+    let (named, misnamed) = named(config, unknown, stage.environment.as_ref(), pipeline.environments.iter());
+    if let Some(Misnamed { index: _, message, help }) = misnamed.into_iter().next() {
+        let message = format!("`elsewhere` of its config: {message}");
+        return Err(Failure { kind: "config".to_owned(), message, help, details: Vec::new() });
+    }
+    for Named { index: _, name, environment, config } in named {
+        let place = place_in(pipeline, environment);
+        let grants = Grants::elsewhere(declared, &config, &place).map_err(|error| Failure {
+            kind: "config".to_owned(),
+            message: error.to_string(),
+            help: None,
+            details: Vec::new(),
+        })?;
+        let (connection, run) = (&prepared.connection, &prepared.run);
+        let clients = if environment.role.is_none() && place.region == pipeline.region {
+            Arc::clone(&run.own_clients)
+        } else {
+            let warn = |kind| run.events.emit(Some(&stage.name), kind);
+            clients_in(pipeline, stage, environment, &grants, connection, &run.id, warn).await
+        };
+        standings.push((name.clone(), Arc::new(standing_of(stage, place, clients, grants, Vec::new()))));
+    }
+    Ok(standings)
+}
+
 /// As what all attempts of `stage` act.
-pub(crate) fn standing_of(stage: &Stage, place: Place, clients: Arc<Clients>, grants: Grants) -> Standing {
+pub(crate) fn standing_of(
+    stage: &Stage,
+    place: Place,
+    clients: Arc<Clients>,
+    grants: Grants,
+    elsewhere: Vec<(EnvironmentName, Arc<Standing>)>,
+) -> Standing {
     Standing {
         stage: stage.name.clone(),
         place,
@@ -261,12 +319,13 @@ pub(crate) fn standing_of(stage: &Stage, place: Place, clients: Arc<Clients>, gr
         grants: Arc::new(grants),
         reveal: stage.reveal,
         secrets: stage.secrets.iter().cloned().collect(),
+        elsewhere,
     }
 }
 
 fn fail(kind: &str, message: String, details: Vec<String>) -> Readiness {
     let failure = Failure { kind: kind.to_owned(), message, help: None, details };
-    Readiness::Ended(StageOutcome::Failed, Some(failure))
+    Readiness::Failed(failure)
 }
 
 async fn try_stage(
@@ -370,6 +429,7 @@ async fn rest(
         outcome: StageOutcome::Failed,
         outputs: None,
         failure: Some(failure.clone()),
+        skipped: None,
         retry_at: Some(until),
         at,
     }))
@@ -424,6 +484,7 @@ mod tests {
             outcome: StageOutcome::Failed,
             outputs: None,
             failure: None,
+            skipped: None,
             retry_at: Some(9),
             at: 2,
         });

@@ -109,6 +109,10 @@ pub(crate) struct Tasks {
     pub(crate) share: Option<f64>,
     /// The container. The one whose image the run built where it is absent.
     pub(crate) container: Option<String>,
+    /// The account of the tasks, where it is not the world's own.
+    pub(crate) account: Option<String>,
+    /// Its region, where it is not the world's own.
+    pub(crate) region: Option<String>,
 }
 
 /// How much room there is for tasks.
@@ -120,6 +124,10 @@ pub(crate) struct Capacity {
     pub(crate) tasks: Option<u64>,
     /// The cluster. May be left out where the world has only one.
     pub(crate) cluster: Option<String>,
+    /// The account of the cluster, where it is not the world's own.
+    pub(crate) account: Option<String>,
+    /// Its region, where it is not the world's own.
+    pub(crate) region: Option<String>,
 }
 
 /// Something that scans find.
@@ -165,6 +173,10 @@ pub(crate) struct AlarmTable {
     pub(crate) nth: Option<u64>,
     /// What CloudWatch says of it.
     pub(crate) reason: Option<String>,
+    /// The account of the alarm, and of the service, where it is not the world's own.
+    pub(crate) account: Option<String>,
+    /// Its region, where it is not the world's own.
+    pub(crate) region: Option<String>,
 }
 
 /// What must come of it.

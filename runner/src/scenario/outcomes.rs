@@ -18,6 +18,9 @@ pub(super) struct AtShare {
     pub(super) nth: u64,
     /// Between 0 and 1.
     pub(super) share: f64,
+    /// Where the alarm and the service are, where it is not the world's own account and region.
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
     /// The step of the alarm's script, but for its `at`.
     pub(super) step: Map<String, Value>,
 }
@@ -101,7 +104,13 @@ fn room(
 ) -> Option<Piece> {
     let at = ["outcomes", "capacity"];
     let cluster = choose(capacity.cluster.as_ref(), "cluster", "clusters", at, base, places, diagnostics)?;
-    Some(Piece::item(&at, "clusters", json!({ "name": cluster, "capacity": capacity.tasks? })))
+    let change = members([
+        ("name", Some(Value::from(cluster))),
+        ("account", text(&capacity.account)),
+        ("region", text(&capacity.region)),
+        ("capacity", Some(Value::from(capacity.tasks?))),
+    ]);
+    Some(Piece::item(&at, "clusters", Value::Object(change)))
 }
 
 /// The thing of a list of the world that is meant: the named one, or the only one.
@@ -148,6 +157,8 @@ fn behaviour(tasks: &Tasks) -> Value {
         ("never-starts", tasks.never_start.map(Value::from)),
         ("probability", tasks.share.map(Value::from)),
         ("container", text(&tasks.container)),
+        ("account", text(&tasks.account)),
+        ("region", text(&tasks.region)),
     ]);
     Value::Object(behaviour)
 }
@@ -213,7 +224,13 @@ fn alarm(
         let when = if service.is_some() { "at" } else { "after" };
         step.insert(when.to_owned(), Value::from(at.as_str()));
         let at = ["outcomes", "alarms", index.as_str()];
-        expanded.pieces.push(Piece::item(&at, "alarms", json!({ "name": name, "script": [step] })).appending());
+        let mut change = members([
+            ("name", Some(Value::from(name.as_str()))),
+            ("account", text(&table.account)),
+            ("region", text(&table.region)),
+        ]);
+        change.insert("script".to_owned(), json!([step]));
+        expanded.pieces.push(Piece::item(&at, "alarms", Value::Object(change)).appending());
         return;
     };
     let share = percent.trim().parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
@@ -239,6 +256,8 @@ fn alarm(
         service: service.to_owned(),
         nth: table.nth.unwrap_or(1),
         share: share / 100.0,
+        account: table.account.clone(),
+        region: table.region.clone(),
         step,
     });
 }

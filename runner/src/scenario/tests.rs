@@ -233,8 +233,14 @@ fn rehearsed() -> Rehearsed {
         stage: stage.map(|stage| stage.parse().unwrap()),
         kind,
     };
-    let finished =
-        |outcome, failure, millis| EventKind::StageFinished { outcome, outputs: None, failure, millis, calls: 1 };
+    let finished = |outcome, failure, millis| EventKind::StageFinished {
+        outcome,
+        outputs: None,
+        failure,
+        millis,
+        calls: 1,
+        skipped: None,
+    };
     let failure = Failure {
         kind: "failed".to_owned(),
         message: "web/web does not run web:2: the deployment failed".to_owned(),
@@ -417,6 +423,8 @@ fn a_share_of_a_rollout_is_reckoned_from_its_own_length() {
         cluster: "c".to_owned(),
         service: "s".to_owned(),
         nth,
+        account: None,
+        region: None,
         share: 0.4,
         step: serde_json::Map::new(),
     };

@@ -143,13 +143,23 @@ impl AtShare {
         })?;
         let mut step = self.step.clone();
         step.insert("at".to_owned(), Value::from(format!("{}ms", (length * 1000.0 * self.share).round() as u64)));
-        Ok(Piece::item(&[], "alarms", json!({ "name": self.alarm, "script": [step] })).appending())
+        let mut change = serde_json::Map::new();
+        change.insert("name".to_owned(), Value::from(self.alarm.as_str()));
+        change.extend(self.account.iter().map(|account| ("account".to_owned(), Value::from(account.as_str()))));
+        change.extend(self.region.iter().map(|region| ("region".to_owned(), Value::from(region.as_str()))));
+        change.insert("script".to_owned(), json!([step]));
+        Ok(Piece::item(&[], "alarms", Value::Object(change)).appending())
     }
 
     /// The seconds from the beginning of the deployment to its end.
     fn length(&self, account: &Value) -> Option<f64> {
         let home = account.get("home")?.as_str()?;
-        let ecs = account.get("places")?.get(home)?.get("ecs")?;
+        let (own_account, own_region) = home.split_once('/').unwrap_or((home, ""));
+        let place = match (self.account.as_deref(), self.region.as_deref()) {
+            (None, None) => home.to_owned(),
+            (account, region) => format!("{}/{}", account.unwrap_or(own_account), region.unwrap_or(own_region)),
+        };
+        let ecs = account.get("places")?.get(&place)?.get("ecs")?;
         let service = ecs.get("clusters")?.get(&self.cluster)?.get("services")?.get(&self.service)?;
         // The first is the one that was there from the start.
         let deployment = service.get("service-deployments")?.get(usize::try_from(self.nth).ok()?)?;

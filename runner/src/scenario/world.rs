@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_sim::{WorldError, WorldFile};
+use kiln_sim::{WorldError, WorldFile, WorldProblem};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
@@ -74,9 +74,10 @@ impl Piece {
             merge(world.entry(self.field.clone()).or_insert(Value::Null), &self.value, self.appends);
             return vec![self.field.clone()];
         }
+        let home = [field(world, "account"), field(world, "region")];
         let list = world.entry(self.field.clone()).or_insert_with(|| Value::Array(Vec::new()));
         let Value::Array(list) = list else { return vec![self.field.clone()] };
-        let index = list.iter().position(|thing| is_same(thing, &self.value)).unwrap_or(list.len());
+        let index = list.iter().position(|thing| is_same(thing, &self.value, &home)).unwrap_or(list.len());
         match list.get_mut(index) {
             Some(thing) => merge(thing, &self.value, self.appends),
             None => list.push(self.value.clone()),
@@ -85,13 +86,19 @@ impl Piece {
     }
 }
 
-/// Whether a change speaks of a thing: they have one name, in one place.
-fn is_same(thing: &Value, change: &Value) -> bool {
+/// Whether a change speaks of a thing: they have one name, in one place. A place that is not told is the world's own, `home`.
+fn is_same(thing: &Value, change: &Value, home: &[Value; 2]) -> bool {
     let named = ["name", "alias"].into_iter().any(|key| change.get(key).is_some() && change.get(key) == thing.get(key));
-    named
-        && ["cluster", "account", "region"]
-            .into_iter()
-            .all(|key| change.get(key).is_none_or(|value| thing.get(key).is_none_or(|other| other == value)))
+    let [account, region] = home;
+    let placed = [("account", account), ("region", region)]
+        .into_iter()
+        .all(|(key, home)| change.get(key).unwrap_or(home) == thing.get(key).unwrap_or(home));
+    let cluster = change.get("cluster").is_none_or(|value| thing.get("cluster").is_none_or(|other| other == value));
+    named && placed && cluster
+}
+
+fn field(world: &Map<String, Value>, name: &str) -> Value {
+    world.get(name).cloned().unwrap_or_default()
 }
 
 fn merge(thing: &mut Value, change: &Value, appends: bool) {
@@ -306,7 +313,12 @@ impl Trouble {
 fn troubles(error: &WorldError, text: &str) -> Vec<Trouble> {
     match error {
         WorldError::Invalid(problems) => {
-            problems.iter().map(|problem| Trouble { path: Vec::new(), message: problem.clone() }).collect()
+            let path = |(table, index): (&str, usize)| vec![table.to_owned(), index.to_string()];
+            let trouble = |problem: &WorldProblem| {
+                let path = problem.entry.map(path).unwrap_or_default();
+                Trouble { path, message: problem.message.clone() }
+            };
+            problems.iter().map(trouble).collect()
         }
         WorldError::Syntax(message) => {
             let path = position(message, text).map(|offset| locate(text, offset)).unwrap_or_default();

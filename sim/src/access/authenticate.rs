@@ -95,7 +95,8 @@ impl AccessKeys {
 /// Put the access keys of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[AccessKeySeed], rigour: Rigour, problems: &mut Problems) {
     world.access.rigour = rigour;
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("access-keys", index);
         let account = seed.account.clone().unwrap_or_else(|| world.home.account.clone());
         let mut caller = Caller::stranger(&account, world.home.partition());
         caller.arn = format!("arn:{}:iam::{account}:user/{}", world.home.partition(), seed.user);

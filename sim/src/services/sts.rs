@@ -101,7 +101,8 @@ pub(crate) fn service(id: ServiceId) -> Service {
 
 /// Put the roles of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[RoleSeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("roles", index);
         let account = seed.account.clone().unwrap_or_else(|| world.home.account.clone());
         let arn = format!("arn:{}:iam::{account}:role/{}", world.home.partition(), seed.name);
         let max_session = seed.max_session.map_or(3600, |span| span.duration().as_secs());

@@ -306,8 +306,9 @@ fn looks_are_reads_that_stages_could_make_too() {
 #[test]
 fn no_function_of_the_contract_is_forgotten() {
     let packages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/deps");
-    let files =
-        std::fs::read_dir(packages).unwrap().flat_map(|package| std::fs::read_dir(package.unwrap().path()).unwrap());
+    let of_aws = std::fs::read_dir(packages).unwrap().map(|package| package.unwrap());
+    let of_aws = of_aws.filter(|package| package.file_name().to_string_lossy().starts_with("kiln-aws"));
+    let files = of_aws.flat_map(|package| std::fs::read_dir(package.path()).unwrap());
     let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let functions = texts.map(|text| text.matches(": func(").count()).sum::<usize>();
     // One operation is the host's own, `secretsmanager:GetSecretValue`, and one stands there twice.

@@ -161,6 +161,7 @@ fn records_at_their_limits_are_read_back() {
             outcome: crate::event::StageOutcome::Done,
             outputs: Some(sealed.clone()),
             failure: None,
+            skipped: None,
             retry_at: None,
             at: 1,
         }),

@@ -168,7 +168,7 @@ fn steps() -> impl Strategy<Value = Record> {
         )
             .prop_map(|(stage, attempt, outcome, outputs, failure, retry_at, at)| {
                 let outputs = outputs.map(|members| Sealed::structure(Value::Object(members.into_iter().collect())));
-                Record::StageEnd(StageEnd { stage, attempt, outcome, outputs, failure, retry_at, at })
+                Record::StageEnd(StageEnd { stage, attempt, outcome, outputs, failure, skipped: None, retry_at, at })
             }),
         (stage(), option::of(call()), failure(), any::<u64>())
             .prop_map(|(stage, call, failure, at)| Record::Stuck(Stuck { stage, call, failure, at })),

@@ -128,7 +128,7 @@ fn build(
         );
     }
     let nothing = BTreeMap::new();
-    let outputs = BTreeMap::new();
+    let (outputs, outcomes) = (BTreeMap::new(), BTreeMap::new());
     // Where an input has no value, the values that use it are left alone: its own problem says enough.
     let phase =
         if values.is_some() && diagnostics.len() == before { EvaluationPhase::Plan } else { EvaluationPhase::Check };
@@ -144,6 +144,7 @@ fn build(
         region: &region,
         account: None,
         outputs: &outputs,
+        outcomes: &outcomes,
         phase,
     };
     let mut contracts = Contracts::new(catalog);

@@ -18,9 +18,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::Span;
 use crate::pipeline::catalog::{Contract, Contracts, PluginSource};
 use crate::pipeline::config::{Scope, StageScope};
-use crate::pipeline::expression::{Expression, Fault, Kind, Reference, Root};
+use crate::pipeline::expression::{Expression, Fault, Kind, Misfit, Reference, Root};
 use crate::pipeline::file::{InputTable, InputType, OnFailure, RetryTable, RootTable, StageTable};
 use crate::pipeline::model::{Environment, Stage};
+use crate::pipeline::outcome;
 use crate::pipeline::retry::Retry;
 use crate::pipeline::schema::{article, type_name};
 use crate::pipeline::suggest::{did_you_mean, did_you_mean_in};
@@ -355,9 +356,9 @@ impl References<'_, '_> {
             return Kind::Any;
         }
         let span = passage.place(&(offset..offset + expression.text().len()));
-        for problem in problems {
-            let message = format!("`{}` cannot be right: {problem}", expression.text());
-            diagnostics.push(Diagnostic::error("type-mismatch", message).at(span.clone(), ""));
+        for Misfit { what, help } in problems {
+            let message = format!("`{}` cannot be right: {what}", expression.text());
+            diagnostics.push(Diagnostic::error("type-mismatch", message).at(span.clone(), "").maybe_help(help));
         }
         kind
     }
@@ -374,6 +375,19 @@ impl References<'_, '_> {
             diagnostics.push(Diagnostic::error(code, message).at(span.clone(), label).maybe_help(help));
         };
         match (reference.root, names.as_slice()) {
+            (Root::Stages, [stage, outcome::NAME]) => {
+                if !self.is_stage(stage, span.clone(), diagnostics) {
+                    return None;
+                }
+                let contract = self.stages.get(*stage).and_then(Option::as_ref);
+                if let Some(contract) = contract.filter(|it| it.outputs.properties().contains(&outcome::NAME)) {
+                    let message = format!("`stages.{stage}.outcome` can mean two things");
+                    let label = format!("how the stage ended, or the output `outcome` of `{}`", contract.name);
+                    let help = "give the plugin's output another name: `outcome` says of every stage how it ended";
+                    diagnostics.push(Diagnostic::error("ambiguous-output", message).at(span, label).help(help));
+                }
+                return Some((*stage).to_owned());
+            }
             (Root::Stages, [stage, output]) => {
                 if !self.is_stage(stage, span.clone(), diagnostics) {
                     return None;
@@ -381,7 +395,12 @@ impl References<'_, '_> {
                 if let Some(Some(contract)) = self.stages.get(*stage) {
                     let outputs = contract.outputs.properties();
                     if !outputs.contains(output) && !contract.outputs.is_open() {
-                        let help = did_you_mean_in(output, outputs, "its outputs are", &self.places.suggestions);
+                        let help = match *output {
+                            "status" | "result" | "state" | "conclusion" => {
+                                Some(format!("how a stage ended is `stages.{stage}.{}`", outcome::NAME))
+                            }
+                            _ => did_you_mean_in(output, outputs, "its outputs are", &self.places.suggestions),
+                        };
                         let message = format!("the stage `{stage}` has no output `{output}`");
                         let label = format!("the plugin `{}` does not declare it", contract.name);
                         diagnostics.push(Diagnostic::error("unknown-output", message).at(span, label).maybe_help(help));
@@ -447,6 +466,7 @@ impl References<'_, '_> {
                 Some(InputType::Bool) => Kind::Boolean,
                 None => Kind::Any,
             },
+            (Root::Stages, [_, outcome::NAME]) if rest.is_empty() => Kind::String,
             (Root::Stages, [stage, output]) => {
                 let Some(Some(contract)) = self.stages.get(*stage) else { return Kind::Any };
                 let pointer = std::iter::once(output).chain(rest);
@@ -496,7 +516,7 @@ impl Draft<'_> {
             }
         }
         if let Some((_, contract)) = &self.plugin {
-            self.config.check(contract, &view, places, diagnostics);
+            self.config.check(contract, &view, declarations, places, diagnostics);
         }
     }
 
@@ -509,6 +529,7 @@ impl Draft<'_> {
             description: self.table.description.clone(),
             plugin,
             needs: self.needed.iter().filter_map(|needed| needed.stage.parse::<StageName>().ok()).collect(),
+            asks: self.when.iter().flat_map(outcome::asked_by).collect(),
             environment,
             timeout: self.timeout,
             retry: self.retry,

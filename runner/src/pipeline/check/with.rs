@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::declarations::Declarations;
 use super::given::GivenText;
 use super::places::Places;
 use super::stages::{Needed, References};
@@ -13,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::pipeline::catalog::Contract;
 use crate::pipeline::config::{Evaluated, SECRET_PREFIX, Setting, StageScope, Worth};
 use crate::pipeline::document::{join, segments};
+use crate::pipeline::elsewhere::{self, Misnamed};
 use crate::pipeline::expression::Kind;
 use crate::pipeline::findings::{Finding, Problem};
 use crate::pipeline::schema::{article, one_of, shortened, types};
@@ -53,6 +55,7 @@ impl<'a> Config<'a> {
         &self,
         contract: &Contract,
         view: &StageScope<'_>,
+        declarations: &Declarations,
         places: &Places<'_>,
         diagnostics: &mut Diagnostics,
     ) {
@@ -83,6 +86,9 @@ impl<'a> Config<'a> {
             diagnostics.push(Diagnostic::error("too-much", message).at(at, "").help(reason.help()));
             return;
         }
+        if contract.elsewhere {
+            self.check_elsewhere(&config, &unknown, view, declarations, places, diagnostics);
+        }
         let findings = match contract.config.check(&config, &unknown, &places.steps) {
             Ok(findings) => findings,
             Err(costly) => {
@@ -104,6 +110,31 @@ impl<'a> Config<'a> {
         if !findings.complete {
             let message = format!("the config of stage `{}` has more problems, which are not told", self.stage);
             diagnostics.push(Diagnostic::error("more-problems", message).at(places.key(&["stages", self.stage]), ""));
+        }
+    }
+
+    /// The other environments that it names.
+    fn check_elsewhere(
+        &self,
+        config: &Value,
+        unknown: &[String],
+        view: &StageScope<'_>,
+        declarations: &Declarations,
+        places: &Places<'_>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let own = view.environment.map(|(name, _)| name);
+        // One that was refused is there all the same.
+        let declared = declarations.environments.values().flatten().map(|(name, environment)| (name, environment));
+        let (_, misnamed) = elsewhere::named(config, unknown, own, declared);
+        for Misnamed { index, message, help } in misnamed {
+            let path = path(self.stage, &format!("/{}/{index}/{}", elsewhere::LIST, elsewhere::NAME));
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            diagnostics.push(
+                Diagnostic::error("unknown-environment", format!("`elsewhere` of stage `{}`: {message}", self.stage))
+                    .at(places.value(&path), "")
+                    .maybe_help(help),
+            );
         }
     }
 

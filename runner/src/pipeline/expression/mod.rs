@@ -15,4 +15,4 @@ pub(crate) use evaluate::{Fault, Found, Lookup};
 pub(crate) use functions::to_text;
 pub(crate) use lexer::end_of_expression;
 pub(crate) use parse::{Expression, ExpressionProblem, Reference, Root, TOO_MANY};
-pub(crate) use typing::Kind;
+pub(crate) use typing::{Kind, Misfit};

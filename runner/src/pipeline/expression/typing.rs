@@ -4,6 +4,8 @@
 
 use super::functions;
 use super::parse::{Expression, Root, path_of};
+use crate::pipeline::outcome;
+use crate::pipeline::schema::shortened;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 
@@ -81,7 +83,7 @@ pub(crate) type KindOf<'a> = dyn Fn(Root, &[&str], &[&str]) -> Kind + 'a;
 
 impl Expression {
     /// The type of the expression, and what in it cannot be right. `of` tells the types of references.
-    pub(crate) fn kind(&self, of: &KindOf<'_>) -> (Kind, Vec<String>) {
+    pub(crate) fn kind(&self, of: &KindOf<'_>) -> (Kind, Vec<Misfit>) {
         let mut typing = Typing { of, locals: Vec::new(), problems: Vec::new() };
         let kind = typing.kind(self.tree());
         (kind, typing.problems)
@@ -91,7 +93,16 @@ impl Expression {
 struct Typing<'a> {
     of: &'a KindOf<'a>,
     locals: Vec<(&'a str, Kind)>,
-    problems: Vec<String>,
+    problems: Vec<Misfit>,
+}
+
+/// What in an expression cannot be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    /// What is wrong.
+    pub(crate) what: String,
+    /// What to do, where that can be told.
+    pub(crate) help: Option<String>,
 }
 
 impl<'a> Typing<'a> {
@@ -146,6 +157,9 @@ impl<'a> Typing<'a> {
 
     fn call(&mut self, call: &'a CallExpr) -> Kind {
         let name = call.func_name.as_str();
+        if matches!(name, operators::EQUALS | operators::NOT_EQUALS | operators::IN) {
+            self.outcomes(call);
+        }
         let kinds: Vec<Kind> =
             call.target.as_deref().into_iter().chain(&call.args).map(|part| self.kind(part)).collect();
         match (name, kinds.as_slice()) {
@@ -166,7 +180,7 @@ impl<'a> Typing<'a> {
             (operators::EQUALS | operators::NOT_EQUALS, [one, other]) => {
                 if !one.comparable(*other) {
                     let (one, other) = (one.article(), other.article());
-                    self.problems.push(format!("it compares {one} with {other}, which are never equal"));
+                    self.misfit(format!("it compares {one} with {other}, which are never equal"));
                 }
                 Kind::Boolean
             }
@@ -175,7 +189,7 @@ impl<'a> Typing<'a> {
                 [one, other],
             ) => {
                 if !one.comparable(*other) {
-                    self.problems.push(format!("{} and {} have no order", one.article(), other.article()));
+                    self.misfit(format!("{} and {} have no order", one.article(), other.article()));
                 }
                 Kind::Boolean
             }
@@ -186,7 +200,7 @@ impl<'a> Typing<'a> {
                     .any(|(text, other)| **text == Kind::String && !matches!(other, Kind::String | Kind::Any));
                 if text_and_else {
                     let (one, other) = (one.article(), other.article());
-                    self.problems.push(format!("it adds {one} and {other}; string(…) makes text of a value"));
+                    self.misfit(format!("it adds {one} and {other}; string(…) makes text of a value"));
                 }
                 one.join(*other)
             }
@@ -197,7 +211,7 @@ impl<'a> Typing<'a> {
                             operators::SUBSTRACT => "; a name with a hyphen stands behind a dot and without spaces",
                             _ => "",
                         };
-                        self.problems.push(format!("it calculates with {}{hint}", kind.article()));
+                        self.misfit(format!("it calculates with {}{hint}", kind.article()));
                     }
                 }
                 one.join(*other)
@@ -207,9 +221,36 @@ impl<'a> Typing<'a> {
         }
     }
 
+    fn misfit(&mut self, what: String) {
+        self.problems.push(Misfit { what, help: None });
+    }
+
+    /// Say of each text that is compared with how a stage ended whether a stage ever ends so.
+    fn outcomes(&mut self, call: &'a CallExpr) {
+        let [one, other] = call.args.as_slice() else { return };
+        for (asked, compared) in [(one, other), (other, one)] {
+            let Some((root, path, false)) = path_of(asked) else { continue };
+            let is_local = self.locals.iter().any(|(name, _)| *name == root);
+            if is_local || Root::of(root) != Some(Root::Stages) || path.get(1..) != Some(&[outcome::NAME]) {
+                continue;
+            }
+            let list = match &compared.expr {
+                Expr::List(list) => list.elements.as_slice(),
+                _ => std::slice::from_ref(compared),
+            };
+            for element in list {
+                let Expr::Literal(LiteralValue::String(word)) = &element.expr else { continue };
+                if let Some(help) = outcome::correction(word.inner()) {
+                    let what = format!("a stage never ends as {:?}", shortened(word.inner(), 40));
+                    self.problems.push(Misfit { what, help: Some(help) });
+                }
+            }
+        }
+    }
+
     fn must_be(&mut self, kind: Kind, wanted: Kind, what: &str) {
         if kind != wanted && kind != Kind::Any {
-            self.problems.push(format!("{what} must be {}, not {}", wanted.article(), kind.article()));
+            self.misfit(format!("{what} must be {}, not {}", wanted.article(), kind.article()));
         }
     }
 }
@@ -227,7 +268,11 @@ mod tests {
             (Root::Inputs, ["b"], []) => Kind::Boolean,
             _ => Kind::Any,
         });
-        if problems.is_empty() { format!("{kind:?}") } else { problems.join("; ") }
+        if problems.is_empty() {
+            format!("{kind:?}")
+        } else {
+            problems.into_iter().map(|problem| problem.what).collect::<Vec<_>>().join("; ")
+        }
     }
 
     #[test]
@@ -241,6 +286,11 @@ mod tests {
             ("has(stages.a.b)", "Boolean"),
             ("stages.a.b", "Any"),
             ("stages.a.b == 'x' && inputs.b", "Boolean"),
+            ("stages.a.outcome == 'skipped' || stages.a.outcome in ['done', 'failed', 'not-run']", "Boolean"),
+            ("stages.a.outcome != 'finished'", "a stage never ends as \"finished\""),
+            ("'ok' == stages.a.outcome", "a stage never ends as \"ok\""),
+            ("stages.a.outcome in ['done', 'skiped']", "a stage never ends as \"skiped\""),
+            ("[{'outcome': 'x'}].all(stage, stage.outcome == 'x')", "Boolean"),
             ("[1].map(x, x)", "Array"),
             ("[1].all(x, x > 0)", "Boolean"),
             ("[1].exists_one(x, x > 0)", "Boolean"),

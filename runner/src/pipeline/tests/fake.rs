@@ -24,7 +24,9 @@ impl Catalog for FakeCatalog {
                 (json!({"type": "object"}), json!({"type": "object", "additionalProperties": true}))
             }
         };
-        Ok(PluginContract { name: source.name().to_owned(), version: "0.1.0".to_owned(), config_schema, output_schema })
+        let (name, version) = (source.name().to_owned(), "0.1.0".to_owned());
+        let elsewhere = name == "cleanup-images";
+        Ok(PluginContract { name, version, config_schema, output_schema, elsewhere })
     }
 
     fn standard_names(&self) -> Vec<String> {

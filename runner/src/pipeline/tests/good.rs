@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fake::{checked, codes, loaded, values, with_stage};
+use crate::event::StageOutcome;
 use crate::pipeline::{EvaluationPhase, OnFailure, Pipeline, PluginSource, Scope, Stage, Unfit};
 use crate::types::{AccountId, RunId, StageName};
 
@@ -68,6 +69,7 @@ fn web() -> Pipeline {
 struct World {
     pipeline: Pipeline,
     outputs: BTreeMap<StageName, Value>,
+    outcomes: BTreeMap<StageName, StageOutcome>,
     account: AccountId,
     run: RunId,
 }
@@ -77,7 +79,7 @@ impl World {
         let outputs = outputs.as_object().unwrap().iter();
         let outputs = outputs.map(|(name, value)| (name.parse().unwrap(), value.clone())).collect();
         let run = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
-        Self { pipeline, outputs, account: "999999999999".parse().unwrap(), run }
+        Self { pipeline, outputs, outcomes: BTreeMap::new(), account: "999999999999".parse().unwrap(), run }
     }
 
     fn scope(&self, phase: EvaluationPhase) -> Scope<'_> {
@@ -90,6 +92,7 @@ impl World {
             region: &self.pipeline.region,
             account: Some(&self.account),
             outputs: &self.outputs,
+            outcomes: &self.outcomes,
             phase,
         }
     }

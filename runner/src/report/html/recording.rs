@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::bounded::Bounded;
-use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, StageOutcome, StageOutline};
+use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, SkipReason, StageOutcome, StageOutline};
 use crate::harmless;
 use crate::report::style::Style;
 use crate::report::{fit, sentence};
@@ -87,6 +87,7 @@ pub(super) struct ShownStage {
     pub(super) outcome: Option<StageOutcome>,
     pub(super) outputs: Option<serde_json::Value>,
     pub(super) failure: Option<Failure>,
+    pub(super) skipped: Option<SkipReason>,
     pub(super) undo: Option<Result<String, Failure>>,
     pub(super) millis: u64,
     pub(super) tally: CallTally,
@@ -278,7 +279,7 @@ impl ShownRun {
                 stage.ends(at, remark, |_| PeriodKind::Attempt(*attempt, AttemptEnd::Failed));
                 stage.begins(at, PeriodKind::Wait);
             }
-            EventKind::StageFinished { outcome, outputs, failure, millis, calls: _ } => {
+            EventKind::StageFinished { outcome, outputs, failure, millis, calls: _, skipped } => {
                 let end = match outcome {
                     StageOutcome::Done => AttemptEnd::Done,
                     StageOutcome::Failed | StageOutcome::Stuck => AttemptEnd::Failed,
@@ -293,6 +294,7 @@ impl ShownRun {
                 stage.outcome = Some(*outcome);
                 stage.outputs.clone_from(outputs);
                 stage.failure.clone_from(failure);
+                stage.skipped = *skipped;
                 stage.millis = *millis;
             }
             EventKind::UndoStarted => {
@@ -375,6 +377,7 @@ impl ShownStage {
             outcome: None,
             outputs: None,
             failure: None,
+            skipped: None,
             undo: None,
             millis: 0,
             tally: CallTally::default(),

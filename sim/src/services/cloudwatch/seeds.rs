@@ -32,6 +32,9 @@ pub(crate) struct AlarmSeed {
     rule: Option<String>,
     #[serde(default)]
     script: Vec<StepSeed>,
+    /// The account and the region that it belongs to: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -82,8 +85,9 @@ pub(super) struct Scripted {
 
 /// Put the alarms of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Problems) {
-    let mut scope = world.scope(None, None);
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("alarms", index);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let place = format!("alarms: {}", seed.name);
         match alarm(&mut scope, seed) {
             Ok(alarm) => {

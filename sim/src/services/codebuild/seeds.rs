@@ -62,7 +62,8 @@ pub(crate) fn plant(
 ) {
     let home = world.home.clone();
     world.place(&home).codebuild.concurrent_builds = concurrent_builds;
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("projects", index);
         let place = format!("projects: {}", seed.name);
         check(seed, &place, problems);
         let scope = &mut world.scope(seed.account.as_ref(), seed.region.as_ref());

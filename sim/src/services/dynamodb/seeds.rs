@@ -15,12 +15,16 @@ pub(crate) struct TableSeed {
     name: String,
     partition_key: String,
     sort_key: Option<String>,
+    /// The account and the region that it belongs to: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 /// Put the tables of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[TableSeed], problems: &mut Problems) {
-    for seed in seeds {
-        let mut scope = world.scope(None, None);
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("tables", index);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let table = new(&scope, &seed.name, &seed.partition_key, seed.sort_key.as_deref());
         if scope.place().dynamodb.tables.insert(seed.name.clone(), table).is_some() {
             problems.add(&format!("tables: {}", seed.name), "the table is there twice");

@@ -5,8 +5,8 @@
 use super::state::{Image, ImageId, ImageStatus};
 use crate::world::{PlaceKey, World};
 
-/// The digest of the image that an image name means, where it is in this account and region's own registry; none where
-/// it is not. Where the image is not there: the words with which ECS stops the task.
+/// The digest of the image that an image name means, where it is in this account and region's own registry, or in that of another
+/// account or region that the world has such a repository in; none where it is not. Where the image is not there: the words with which ECS stops the task.
 pub(crate) fn pullable(world: &World, at: &PlaceKey, image: &str) -> Result<Option<String>, String> {
     let missing = || {
         format!(
@@ -42,12 +42,14 @@ enum NamedImage<'w> {
 }
 
 fn find<'w>(world: &'w World, at: &PlaceKey, image: &str) -> NamedImage<'w> {
-    let registry = at.registry();
-    let Some(name) = image.strip_prefix(&registry).and_then(|name| name.strip_prefix('/')) else {
-        return NamedImage::Elsewhere;
-    };
+    let Some((registry, name)) = image.split_once('/') else { return NamedImage::Elsewhere };
     let (repository, id) = parse(name);
-    let repository = world.places.get(at).and_then(|place| place.ecr.repositories.get(repository));
+    let own = registry == at.registry();
+    let of_this_registry = world.places.iter().find(|(key, _)| key.registry() == registry);
+    let repository = of_this_registry.and_then(|(_, place)| place.ecr.repositories.get(repository));
+    if repository.is_none() && !own {
+        return NamedImage::Elsewhere;
+    }
     let image = repository.and_then(|repository| repository.image(&id));
     image.map_or(NamedImage::Nothing, NamedImage::Image)
 }

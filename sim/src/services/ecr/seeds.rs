@@ -179,7 +179,8 @@ impl FindingSeed {
 /// Put the repositories and findings of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[RepositorySeed], findings: &[FindingSeed], problems: &mut Problems) {
     let now = world.now;
-    for finding in findings {
+    for (index, finding) in findings.iter().enumerate() {
+        problems.reading("findings", index);
         let mut scope = world.scope(finding.account.as_ref(), finding.region.as_ref());
         scope.place().ecr.findings.push(finding.clone());
     }
@@ -187,7 +188,8 @@ pub(crate) fn plant(world: &mut World, seeds: &[RepositorySeed], findings: &[Fin
     for seed in seeds.iter().filter(|seed| seed.scanning == Some(ScanningSeed::Enhanced)) {
         enhance(&mut world.scope(seed.account.as_ref(), seed.region.as_ref()), &seed.name);
     }
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("repositories", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let at = format!("repositories: {}", seed.name);
         let enhanced = scope.place().ecr.scanning.scan_type == ScanType::Enhanced;

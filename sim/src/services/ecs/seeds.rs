@@ -21,7 +21,7 @@ use super::state::{Cluster, ServiceKey};
 use super::task::{ContainerStatus, Health, TaskPhase, Timings};
 use crate::ctx::Scope;
 use crate::tags::Tags;
-use crate::world::{Caller, World};
+use crate::world::{Caller, PlaceKey, World};
 use crate::worldfile::{Problems, Span};
 
 /// A cluster in a world file.
@@ -33,6 +33,9 @@ pub(crate) struct ClusterSeed {
     timings: TimingsSeed,
     /// How many tasks there is room for: any number unless told.
     capacity: Option<usize>,
+    /// The account and the region that it belongs to: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 /// How long the phases of tasks last; what is not told is as usual.
@@ -83,6 +86,9 @@ pub(crate) struct ServiceSeed {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     timings: TimingsSeed,
+    /// The account and the region of its cluster: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 fn hundred() -> usize {
@@ -133,6 +139,9 @@ pub(crate) struct DefinitionSeed {
     /// Each time that the family is named is another revision.
     family: String,
     containers: Vec<ContainerSeed>,
+    /// The account and the region that it belongs to: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 /// How tasks behave, in a world file.
@@ -155,6 +164,9 @@ pub(crate) struct BehaviourSeed {
     unhealthy: bool,
     #[serde(default)]
     never_starts: bool,
+    /// The account and the region whose tasks behave so: the world's own unless told.
+    account: Option<String>,
+    region: Option<String>,
 }
 
 fn always() -> f64 {
@@ -170,8 +182,9 @@ pub(crate) fn plant(
     definitions: &[DefinitionSeed],
     problems: &mut Problems,
 ) {
-    let mut scope = world.scope(None, None);
-    for seed in clusters {
+    for (index, seed) in clusters.iter().enumerate() {
+        problems.reading("clusters", index);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let cluster = Cluster {
             name: seed.name.clone(),
             arn: scope.arn("ecs", &format!("cluster/{}", seed.name)),
@@ -187,17 +200,23 @@ pub(crate) fn plant(
             problems.add(&format!("clusters: {}", seed.name), "the cluster is there twice");
         }
     }
-    for seed in services {
+    for (index, seed) in services.iter().enumerate() {
+        problems.reading("services", index);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         if let Err(problem) = service(&mut scope, seed) {
             problems.add(&format!("services: {}/{}", seed.cluster, seed.name), problem);
         }
     }
-    for seed in definitions {
+    for (index, seed) in definitions.iter().enumerate() {
+        problems.reading("task-definitions", index);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         if let Err(problem) = definition(&mut scope, &seed.family, &seed.containers, BTreeMap::new()) {
             problems.add(&format!("task-definitions: {}", seed.family), problem);
         }
     }
     for (place, seed) in behaviours.iter().enumerate() {
+        problems.reading("task-behaviours", place);
+        let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         match seed.behaviour() {
             Ok(behaviour) => scope.place().ecs.behaviours.push(behaviour),
             Err(problem) => problems.add(&format!("task-behaviours: number {}", place + 1), problem),
@@ -208,8 +227,9 @@ pub(crate) fn plant(
 fn service(scope: &mut Scope<'_>, seed: &ServiceSeed) -> Result<(), String> {
     let key = ServiceKey { cluster: seed.cluster.clone(), service: seed.name.clone() };
     let now = scope.now();
-    let cluster = scope.place().ecs.clusters.get(&key.cluster);
-    let cluster = cluster.ok_or_else(|| format!("there is no cluster {:?} in the file", key.cluster))?;
+    let PlaceKey { account, region } = scope.at.clone();
+    let missing = || format!("there is no cluster {:?} in account {account} and region {region}", key.cluster);
+    let cluster = scope.place().ecs.clusters.get(&key.cluster).ok_or_else(missing)?;
     if cluster.services.contains_key(&key.service) {
         return Err("the service is there twice".to_owned());
     }

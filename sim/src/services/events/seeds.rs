@@ -35,7 +35,8 @@ fn yes() -> bool {
 
 /// Put the rules of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[RuleSeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("rules", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let bus = seed.bus.clone().unwrap_or_else(|| DEFAULT.to_owned());
         let of_default = bus == DEFAULT;

@@ -28,7 +28,8 @@ fn yes() -> bool {
 
 /// Put the keys of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[KeySeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("keys", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let key = make_key(&mut scope, seed.description.clone(), seed.enabled);
         let now = scope.now();

@@ -26,7 +26,8 @@ pub(crate) struct FunctionSeed {
 
 /// Put the functions of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[FunctionSeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("functions", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         match function(&mut scope, seed) {
             Err(problem) => problems.add(&format!("functions: {}", seed.name), problem),
@@ -50,8 +51,9 @@ fn function(scope: &mut Scope<'_>, seed: &FunctionSeed) -> Result<Function, Stri
     })
 }
 
-/// An image of this account's registry.
+/// An image of this account's registry, unless it names another.
 fn planted(scope: &mut Scope<'_>, given: &str) -> Result<FunctionImage, String> {
-    let uri = format!("{}.dkr.ecr.{}.amazonaws.com/{given}", scope.at.account, scope.at.region);
+    let names_registry = given.split_once('/').is_some_and(|(registry, _)| registry.contains('.'));
+    let uri = if names_registry { given.to_owned() } else { format!("{}/{given}", scope.at.registry()) };
     image(scope, &uri)
 }

@@ -41,7 +41,8 @@ fn yes() -> bool {
 
 /// Put the schedules of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[ScheduleSeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("schedules", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let role = format!("arn:{}:iam::{}:role/{}-start", scope.at.partition(), scope.at.account, seed.name);
         let definition = scope.arn("ecs", &format!("task-definition/{}", seed.task_definition));

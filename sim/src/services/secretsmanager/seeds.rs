@@ -29,7 +29,8 @@ pub(crate) struct SecretSeed {
 
 /// Put the secrets of a world file into the world.
 pub(crate) fn plant(world: &mut World, seeds: &[SecretSeed], problems: &mut Problems) {
-    for seed in seeds {
+    for (index, seed) in seeds.iter().enumerate() {
+        problems.reading("secrets", index);
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let mut secret = Secret::new(&mut scope, &seed.name);
         secret.description.clone_from(&seed.description);
