@@ -38,6 +38,7 @@ mod permission;
 mod plan;
 mod polling;
 mod stage;
+mod words;
 
 pub mod log;
 pub mod memory;
@@ -56,6 +57,7 @@ pub use plan::{Change, ChangeAction, Plan};
 pub use polling::{Look, poll, poll_within};
 pub use schemars::JsonSchema;
 pub use stage::Stage;
+pub use words::{count, grouped};
 
 pub use bindings::kiln::stage::{context, progress, secrets, timer};
 

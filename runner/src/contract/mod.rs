@@ -2,9 +2,11 @@
 //! binary carries.
 
 pub mod bindings;
+mod interfaces;
 mod limits;
 mod standard;
 
+pub(crate) use interfaces::INTERFACES;
 pub use limits::Limits;
 pub use standard::standard_names;
 pub(crate) use standard::{standard, standard_component};

@@ -15,3 +15,4 @@ pub use denied::{Denied, DeniedReason};
 pub use grants::{Declared, Grant, Grants};
 pub use pattern::ResourcePattern;
 pub use template::PolicyError;
+pub(crate) use template::config_paths;
