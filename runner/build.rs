@@ -1,6 +1,7 @@
 //! Puts the standard plugins into the binary: every component in `target/plugins`, which `cargo xtask plugins` writes.
 //!
-//! It never builds a guest. Where there are none yet, the binary simply carries none.
+//! It never builds a guest. Where there are none yet, the binary simply carries none. It also lists the interfaces of `wit/`, whose
+//! names the generated bindings do not tell.
 
 use std::env;
 use std::error::Error;
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     code.push_str("];\n");
     fs::write(out.join("standard_plugins.rs"), code)?;
-    Ok(())
+    write_interfaces(&out)
 }
 
 /// What the component is known by: reckoned once here, not at each start.
@@ -72,4 +73,29 @@ fn target_directory(out: &Path) -> Result<PathBuf, String> {
         .find(|ancestor| ancestor.join("CACHEDIR.TAG").is_file())
         .map(Path::to_path_buf)
         .ok_or_else(|| format!("none of the directories above {} is a cargo target directory", out.display()))
+}
+
+/// The interfaces of the contract as components import them: `kiln:aws-ecr/ecr@0.1.0`.
+fn write_interfaces(out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut files = vec![PathBuf::from("../wit/stage.wit")];
+    println!("cargo::rerun-if-changed=../wit");
+    for package in fs::read_dir("../wit/deps")? {
+        for file in fs::read_dir(package?.path())? {
+            files.push(file?.path());
+        }
+    }
+    files.sort();
+    let mut code = String::from("pub(crate) static INTERFACES: &[&str] = &[\n");
+    for file in files {
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let package = text.lines().find_map(|line| line.strip_prefix("package ")?.trim().strip_suffix(';'));
+        let package = package.and_then(|package| package.split_once('@'));
+        let (package, version) = package.ok_or_else(|| format!("{} has no package with a version", file.display()))?;
+        for interface in text.lines().filter_map(|line| line.strip_prefix("interface ")?.trim().strip_suffix('{')) {
+            writeln!(code, "    \"{package}/{}@{version}\",", interface.trim())?;
+        }
+    }
+    code.push_str("];\n");
+    fs::write(out.join("interfaces.rs"), code)?;
+    Ok(())
 }

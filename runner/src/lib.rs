@@ -36,3 +36,4 @@ pub mod secrets;
 mod steps;
 pub mod store;
 pub mod types;
+mod words;

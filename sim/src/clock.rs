@@ -3,6 +3,7 @@
 //! The main types are [`Clock`], which says what time it is, and [`Timestamp`], an instant as AWS sends it. The clock
 //! rides on tokio's, so that a paused tokio clock makes it virtual; a manual clock moves only when it is told to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Add;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kiln_span::millis;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -127,6 +129,20 @@ impl Serialize for Timestamp {
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(TIMESTAMP, &self.0)?;
         map.end()
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"], "examples": ["2026-11-23T09:00:00Z"] })
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
@@ -16,7 +17,7 @@ use crate::world::{Place, PlaceKey};
 use crate::worldfile::Span;
 
 /// `[consistency]` in a world file.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ConsistencySeed {
     /// How long something new may be missed.

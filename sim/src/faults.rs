@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
@@ -15,7 +16,7 @@ use crate::throttle::throttled;
 use crate::worldfile::{Problems, Span};
 
 /// A fault in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct FaultSeed {
     /// An IAM action such as `ecr:DescribeImages`, `ecr:*` or `*`.
@@ -33,6 +34,7 @@ pub(crate) struct FaultSeed {
     after: Option<Span>,
     /// Calls count until this time after the world's beginning.
     until: Option<Span>,
+    /// What happens.
     kind: Kind,
     /// For `error`: AWS's code.
     code: Option<String>,
@@ -44,7 +46,7 @@ pub(crate) struct FaultSeed {
     delay: Option<Span>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Kind {
     /// The service's throttling error. Nothing happens.

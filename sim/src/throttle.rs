@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
@@ -12,7 +13,7 @@ use crate::world::PlaceKey;
 use crate::worldfile::Problems;
 
 /// `[throttling]` in a world file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ThrottlingSeed {
     /// Calls a second, of each service.
@@ -25,10 +26,12 @@ pub(crate) struct ThrottlingSeed {
 }
 
 /// A bucket: how fast it fills, and how much it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Limit {
+    /// Calls a second.
     rate: f64,
+    /// How many calls may come at once; as many as `rate` unless told.
     burst: Option<f64>,
 }
 

@@ -2,9 +2,11 @@
 //!
 //! The main type is [`WorldFile`]. Each service defines its own part beside its state.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::access::{self, AccessKeySeed, Rigour, Verify};
@@ -50,17 +52,24 @@ macro_rules! file {
     ($([$Service:ident $module:ident $state:tt $event:tt (
         $($turn:literal; $($seeds:ident $Seed:ident),+ $(; $setting:ident $Setting:ident)?)?
     )])*) => {
-        #[derive(Debug, Clone, Deserialize)]
+        /// A kiln world: what a simulated account holds at the start, and how it behaves.
+        #[derive(Debug, Clone, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        #[schemars(title = "kiln world")]
         struct File {
-            /// Where everything belongs that does not say otherwise, and whoever has keys that the simulator did not hand out.
+            /// The account, 12 digits in quotes, to which all belongs that does not say otherwise, and whoever has keys that the
+            /// simulator did not hand out.
+            #[schemars(regex(pattern = "^[0-9]{12}$"))]
             account: String,
+            /// The region that everything is in that does not say otherwise, such as `us-west-2`.
+            #[schemars(regex(pattern = "-.*-"))]
             region: String,
             /// Two worlds of one seed hand out the same ids.
             #[serde(default)]
             seed: u64,
             /// How many times as fast as real time, where the caller does not decide.
             #[serde(default = "real_time")]
+            #[schemars(extend("exclusiveMinimum" = 0))]
             scale: f64,
             /// The instant at which the world begins, where the caller does not decide.
             start: Option<Timestamp>,
@@ -74,14 +83,21 @@ macro_rules! file {
             #[serde(default)]
             access_keys: Vec<AccessKeySeed>,
             $($($(#[serde(default)] $seeds: Vec<services::$module::$Seed>,)+)?)*
+            /// What AWS does on a bad day.
             #[serde(default)]
             faults: Vec<FaultSeed>,
+            /// How many calls a service takes before it throttles; any number unless told.
             #[serde(default)]
             throttling: ThrottlingSeed,
+            /// How late it is seen what was written; at once unless told.
             #[serde(default)]
             consistency: ConsistencySeed,
-            $($($($setting: Option<$Setting>,)?)?)*
+            $($($(
+                #[doc = concat!("The most ", stringify!($setting), " at a time; then calls for more are refused.")]
+                $setting: Option<$Setting>,
+            )?)?)*
             /// The most items that a page of any list holds.
+            #[schemars(range(min = 1))]
             page_size: Option<usize>,
             /// Whether client tokens mean nothing, so that a call that is sent again happens again: only for tests that must be
             /// seen to fail.
@@ -168,6 +184,16 @@ impl WorldFile {
             tracing::error!(message, "a checked world file has a problem");
         }
         world
+    }
+}
+
+impl JsonSchema for WorldFile {
+    fn schema_name() -> Cow<'static, str> {
+        "World".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        File::json_schema(generator)
     }
 }
 
@@ -313,6 +339,20 @@ impl std::str::FromStr for Span {
     fn from_str(text: &str) -> Result<Self, kiln_span::InvalidDuration> {
         // In a world, what takes no time at all is as good as what takes years.
         kiln_span::parse(text, Duration::MAX).map(Self)
+    }
+}
+
+impl JsonSchema for Span {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 2, "pattern": format!("^{}$", kiln_span::FORM), "examples": ["10s", "1h30m"] })
     }
 }
 

@@ -30,6 +30,9 @@ pub struct InvalidDuration {
 /// From the largest to the smallest, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// Every text that [`parse`] takes matches this regular expression from its beginning to its end; so does the empty one.
+pub const FORM: &str = "([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?";
+
 const LONGEST: u64 = 366 * DAY;
 
 const DAY: u64 = 86_400_000;

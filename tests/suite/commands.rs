@@ -17,7 +17,7 @@ fn the_binary_works_alone_and_carries_its_plugins() {
 fn a_plugin_says_what_it_asks_for() {
     let outcome = Kiln::new(["plugin", "inspect", "deploy-ecs"]).run();
     assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
-    for part in ["ecs:UpdateService", "cluster (required)", "sha256:"] {
+    for part in ["ecs:UpdateService", "(required)", "sha256:"] {
         assert!(outcome.stdout().contains(part), "{part} in {}", outcome.all());
     }
     let unknown = Kiln::new(["plugin", "inspect", "deploy-ec"]).run();
@@ -85,6 +85,31 @@ fn schema_and_completions_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(Kiln::new(["completions", shell]).run().stdout().contains("kiln"));
     }
+}
+
+#[test]
+fn inspect_tells_types_limits_defaults_and_allowed_values() {
+    let outcome = Kiln::new(["plugin", "inspect", "build-image"]).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    let told = outcome.stdout();
+    let line = |name: &str| {
+        let line = told.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.map(|line| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+    };
+    for (name, expected) in [
+        ("timeout-minutes", "integer, 5 to 2160"),
+        ("on-existing-tag", "\"fail\" or \"reuse\" (default \"fail\")"),
+        ("poll", "text, such as \"10s\", \"5m\", \"1h30m\" (default \"10s\")"),
+        ("project", "text, of the form ^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$ (required)"),
+        ("cache", "table"),
+        ("cache.type", "\"s3\", \"local\" or \"none\" (required)"),
+        ("cache.modes", "list of \"docker-layer\", \"source\" or \"custom\""),
+        ("environment", "table of text (default {})"),
+        ("build-id", "text"),
+    ] {
+        assert_eq!(line(name).as_deref(), Some(expected), "{name}: {told}");
+    }
+    assert!(told.contains("Refuse: a tag names one image for ever."), "{told}");
 }
 
 #[test]

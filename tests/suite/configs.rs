@@ -133,6 +133,20 @@ fn text(schema: &Value, chance: &mut Chance) -> Value {
     json!(strategy.new_tree(&mut runner).unwrap_or_else(|error| panic!("{pattern}: {error}")).current())
 }
 
+/// The plugins that configs are generated of.
+pub(crate) const PLUGINS: [&str; 5] = ["build-image", "scan-image", "deploy-ecs", "verify-alarms", "cleanup-images"];
+
+/// The schema of a standard plugin's config.
+pub(crate) fn config_schema(name: &str, plugins: &Plugins) -> Value {
+    let source = PluginSource::Standard(name.to_owned());
+    plugins.load(&source).unwrap_or_else(|error| panic!("{error}")).description.config_schema.clone()
+}
+
+/// A config that the schema takes, mostly.
+pub(crate) fn config_of(schema: &Value, chance: &mut Chance) -> Value {
+    object(schema, chance)
+}
+
 /// A pipeline with one stage of the plugin.
 fn pipeline(plugin: &str, schema: &Value, seed: u64) -> String {
     let with = object(schema, &mut Chance::of_seed(seed));
@@ -173,8 +187,7 @@ fn failed_as_config(text: &str, plugins: &std::sync::Arc<Plugins>, teller: Telle
 /// Rehearse configs of one plugin, and answer what failed as config and how many passed the check.
 fn try_plugin(name: &str, teller: Teller) {
     let plugins = plugins();
-    let source = PluginSource::Standard(name.to_owned());
-    let schema = plugins.load(&source).unwrap_or_else(|error| panic!("{error}")).description.config_schema.clone();
+    let schema = config_schema(name, &plugins);
     let (first, count) = (number("KILN_SEED", 1), number("KILN_CONFIGS", 200));
     println!("{name}: {count} configs, from KILN_SEED={first} on");
     // An example of each message.

@@ -13,6 +13,7 @@ mod crash;
 mod credentials;
 mod deployments;
 mod destinations;
+mod editors;
 mod emulators;
 mod failures;
 mod hostile;

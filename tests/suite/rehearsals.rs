@@ -49,6 +49,19 @@ fn a_world_that_is_not_there_is_asked_for() {
     assert!(outcome.stderr().contains("--world FILE"), "{}", outcome.all());
 }
 
+#[test]
+fn without_a_world_the_account_is_empty_and_it_is_said() {
+    let pipeline = "[pipeline]\nname = \"p\"\nregion = \"eu-west-1\"\n[environments.live]\naccount = \"012345678901\"\n\
+                    [stages.watch]\nplugin = \"verify-alarms\"\nenvironment = \"live\"\nwith = { alarms = [\"a\"], bake = \"1m\" }\n";
+    let outcome = Kiln::new(["rehearse", "pipeline.toml", "--output", "json"]).file("pipeline.toml", pipeline).run();
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+    let said = outcome.stderr().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("there is no pipeline.world.toml"), "{said}");
+    assert!(said.contains("an empty account (012345678901, eu-west-1)"), "{said}");
+    assert_eq!(outcome.stages(), ["watch failed"]);
+    assert_eq!(outcome.failure("watch")["kind"], "not-found", "{}", outcome.failure("watch"));
+}
+
 /// The pipeline of the web service with an alarm that is watched for two hours, in a role whose sessions last one.
 fn watched_for_two_hours(world: World) -> Rehearsed {
     let source = web_service();

@@ -248,3 +248,53 @@ fn a_run_that_is_at_work_is_not_resumed() {
     send(&running, Signal::KILL);
     running.end();
 }
+
+/// The run that `outcome` is of.
+fn run_of(outcome: &Outcome) -> String {
+    kiln_tests::run_in(&outcome.directory().join(".kiln"))
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[test]
+fn an_undo_of_a_run_that_is_done_works_and_tells_how_its_stages_ended() {
+    let account = Account::at_scale(&World::of(""), 60.0);
+    let guest = Guest::new(r#"(call $ok (str "{\"state\":\"there\"}"))"#).build();
+    let outcome =
+        account.kiln(["run", "pipeline.toml"]).file("pipeline.toml", pipeline("")).file("guest.wasm", guest).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    let run = run_of(&outcome);
+    let undone = outcome.then(["undo", &run, "--output", "plain"]).env("AWS_ENDPOINT_URL", &account.url()).run();
+    assert_eq!(undone.code(), Some(0), "{}", undone.all());
+    let said = undone.stdout();
+    assert!(said.contains("nothing was undone") && !said.contains("not ended"), "{said}");
+    let row = |line: &str| line.split_whitespace().skip(1).take(2).eq(["only", "done"]) && line.contains("undone");
+    assert!(said.lines().any(row), "{said}");
+    let again = undone.then(["undo", &run]).env("AWS_ENDPOINT_URL", &account.url()).run();
+    assert_eq!(again.code(), Some(0), "{}", again.all());
+    assert!(again.stdout().contains("there is nothing left to do"), "{}", again.all());
+}
+
+#[test]
+fn a_run_goes_on_as_fast_as_it_is_told() {
+    let account = Account::at_scale(&World::of(""), 1.0);
+    let guest = Guest::new(r#"(call $sleep (i64.const 3600000)) (call $ok (str "{}"))"#).build();
+    let outcome = account
+        .kiln(["run", "pipeline.toml", "--detach-after", "1s"])
+        .file("pipeline.toml", pipeline(""))
+        .file("guest.wasm", guest)
+        .run();
+    assert_eq!(outcome.code(), Some(5), "{}", outcome.all());
+    let run = run_of(&outcome);
+    let began = Instant::now();
+    let resumed = outcome
+        .then(["resume", &run, "--clock-scale", "3600", "--output", "json"])
+        .env("AWS_ENDPOINT_URL", &account.url())
+        .run();
+    assert_eq!(resumed.code(), Some(0), "{}", resumed.all());
+    assert!(began.elapsed() < Duration::from_secs(60), "an hour took {:?}", began.elapsed());
+    let undone = resumed.then(["undo", &run, "--clock-scale", "0"]).env("AWS_ENDPOINT_URL", &account.url()).run();
+    assert_eq!(undone.code(), Some(2), "{}", undone.all());
+}

@@ -6,7 +6,7 @@ use kiln_plugin::aws::ecr::ImageDetail;
 use kiln_plugin::aws::logs::LogEvent;
 use kiln_plugin::aws::{Error, ErrorKind};
 use kiln_plugin::progress::Status;
-use kiln_plugin::{Failure, FailureKind};
+use kiln_plugin::{Failure, FailureKind, count};
 
 /// The variable by which a build may tell the digest that it pushed. It decides where it is given.
 pub(crate) const EXPORTED_DIGEST: &str = "IMAGE_DIGEST";
@@ -103,7 +103,7 @@ pub(crate) fn log_lines(events: &[LogEvent], link: Option<&str>) -> Vec<String> 
     if events.is_empty() {
         lines.push("the log is empty".to_owned());
     } else {
-        lines.push(format!("the end of the log ({}):", counted(events.len())));
+        lines.push(format!("the end of the log ({}):", count(events.len(), "line")));
         lines.extend(events.iter().map(|event| format!("  {}", event.message.trim_end())));
     }
     lines.extend(whole_log(link));
@@ -125,10 +125,6 @@ pub(crate) fn without_log(failure: Failure, group: &str, stream: &str, error: &E
             .detail(format!("the log {group} {stream} could not be read: {}: {}", error.code, error.message))
             .help("Look at the log in CloudWatch, mend what its end shows, and run it again."),
     }
-}
-
-fn counted(lines: usize) -> String {
-    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_plugin::aws::ecr_storage::{StoredImage, UpdateImageStorageClassRequest, update_image_storage_class};
-use kiln_plugin::{Duration, During, Failure, Instant, log, timer};
+use kiln_plugin::{Duration, During, Failure, Instant, count, grouped, log, timer};
 
 use crate::config::Config;
 use crate::registry::{self, BATCH, Contents, Uses};
-use crate::removal::{grouped, in_time};
+use crate::removal::in_time;
 use crate::verdict::{self, ACTIVE, Decision, Verdict};
 
 /// The most images that one run archives: AWS takes one a call, and each call is written down.
@@ -48,11 +48,7 @@ pub(crate) fn first(contents: &Contents, decisions: &mut [Decision], least: Dura
             }
             ACTIVE if can_be_archived(contents, image) => (
                 Verdict::Keep,
-                format!(
-                    "left for the next run, since one archives at most {}: {}",
-                    grouped(MOST as u64),
-                    decision.reason
-                ),
+                format!("left for the next run, since one archives at most {}: {}", grouped(MOST), decision.reason),
             ),
             ACTIVE => (Verdict::Keep, format!("stays while what it belongs to is archived for {least}")),
             "ARCHIVED" => {
@@ -104,16 +100,16 @@ impl Archiving<'_> {
         for batch in images.chunks(BATCH) {
             self.batch(batch, end, &mut archived).map_err(|failure| Failure {
                 message: format!(
-                    "{} of {} images were archived, then it ended: {}",
+                    "{} of {} were archived, then it ended: {}",
                     grouped(archived),
-                    grouped(images.len() as u64),
+                    count(images.len(), "image"),
                     failure.message
                 ),
                 ..failure
             })?;
         }
         if archived > 0 {
-            log::info(format!("archived {} images of {}", grouped(archived), self.config.repository));
+            log::info(format!("archived {} of {}", count(archived, "image"), self.config.repository));
         }
         Ok(archived)
     }
@@ -146,8 +142,8 @@ impl Archiving<'_> {
         }
         if let [first, .., last] = batch {
             log::info(format!(
-                "archived {} images so far: up to {} to {}",
-                grouped(*archived),
+                "archived {} so far: up to {} to {}",
+                count(*archived, "image"),
                 first.name(repository),
                 last.name(repository)
             ));

@@ -7,12 +7,11 @@ use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::ecs_inventory::{
     DescribeTaskImagesRequest, ListTaskDefinitionsRequest, describe_task_images, list_task_definitions,
 };
-use kiln_plugin::{During, Failure};
+use kiln_plugin::{During, Failure, count, grouped};
 
 use crate::config::Revisions;
 use crate::glob;
 use crate::in_use::{Found, View, family};
-use crate::removal::{count, grouped};
 
 /// The most task definitions that are read: ECS answers about twenty a second.
 const MOST: usize = 3_000;
@@ -58,10 +57,10 @@ impl Definitions {
         let arns = list_task_definitions(&request).during("listing the active task definitions")?.arns;
         let chosen = choose(view, served, &arns);
         if chosen.len() > MOST {
-            let all = grouped(chosen.len() as u64);
+            let all = grouped(chosen.len());
             return Err(Failure::failed(format!(
                 "{all} active task definitions may use the repository's images, and no more than {} are read",
-                grouped(MOST as u64)
+                grouped(MOST)
             ))
             .help(
                 "Deregister those that nobody starts any more, or say `revisions = \"newest\"` where jobs are started by the \
@@ -69,8 +68,9 @@ impl Definitions {
             ));
         }
         let families: BTreeSet<&str> = arns.iter().map(|arn| family(arn)).collect();
-        let found =
-            format!("{} of {} of {} families", chosen.len(), count(arns.len(), "active revision"), families.len());
+        let families =
+            if families.len() == 1 { "1 family".to_owned() } else { format!("{} families", grouped(families.len())) };
+        let found = format!("{} of {} of {families}", grouped(chosen.len()), count(arns.len(), "active revision"));
         let mut used = Vec::new();
         for arn in chosen {
             let Some(definition) = self.read(arn)? else { continue };

@@ -29,7 +29,13 @@ impl Functions {
             };
             used.extend(self.image(function.name, function.version)?.map(|image| (image, reason)));
         }
-        Ok((format!("{of_images} of {all} functions and versions are made of images"), used))
+        Ok((
+            format!(
+                "{of_images} of {} made of images",
+                if all == 1 { "1 function is".to_owned() } else { format!("{all} functions and versions are") }
+            ),
+            used,
+        ))
     }
 
     /// The image of a version.

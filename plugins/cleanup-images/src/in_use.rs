@@ -7,13 +7,12 @@ use kiln_plugin::aws::ecs::{
     DescribeServicesRequest, DescribeTasksRequest, Failure as EcsFailure, ListServicesRequest, ListTasksRequest, Task,
     describe_services, describe_tasks, list_services, list_tasks,
 };
-use kiln_plugin::{During, Failure, FailureKind, ImageReference, context, elsewhere};
+use kiln_plugin::{During, Failure, FailureKind, ImageReference, context, count, elsewhere};
 
 use crate::config::{Config, Look, Revisions};
 use crate::definitions::Definitions;
 use crate::functions::Functions;
 use crate::registry::{Contents, Uses};
-use crate::removal::count;
 use crate::starts;
 
 /// How many services, and how many tasks, one call may describe.

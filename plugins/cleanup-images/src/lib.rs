@@ -15,13 +15,13 @@ mod starts;
 mod unseen;
 mod verdict;
 
-use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, log};
+use kiln_plugin::{ChangeAction, Failure, Instant, Permission, Plan, Stage, count, grouped, log};
 
 use crate::archive::Archiving;
 pub use crate::config::{Config, Outputs};
 use crate::in_use::Search;
 use crate::registry::Contents;
-use crate::removal::{FEW, Removal, few, grouped, span, unfinished};
+use crate::removal::{FEW, Removal, few, span, unfinished};
 use crate::verdict::{Decision, Verdict};
 
 /// The plugin.
@@ -93,15 +93,15 @@ impl Stage for CleanupImages {
         let decisions = decide(&mut search, Instant::now())?;
         let doomed: Vec<&Decision> = decisions.iter().filter(|decision| decision.verdict == Verdict::Delete).collect();
         let summary = format!(
-            "deletes {} of {} images of {}, {}",
-            grouped(doomed.len() as u64),
-            grouped(decisions.len() as u64),
+            "deletes {} of {} of {}, {}",
+            grouped(doomed.len()),
+            count(decisions.len(), "image"),
             config.repository,
             size(doomed.iter().map(|decision| decision.size).sum())
         );
         let summary = match decisions.iter().filter(|decision| decision.verdict == Verdict::Archive).count() {
             0 => summary,
-            archived => format!("archives {} and {summary}", grouped(archived as u64)),
+            archived => format!("archives {} and {summary}", grouped(archived)),
         };
         let looked = search.looked.into_iter().chain(unseen::told(&config)?);
         let plan = looked.fold(Plan::new(summary), |plan, (what, found)| plan.change(ChangeAction::Read, what, found));
@@ -137,7 +137,7 @@ impl Stage for CleanupImages {
         let done = Removal::new(search, looked, &decisions).run()?;
         let deleted = done.deleted.len() as u64;
         if decisions.len() > FEW {
-            log::info(format!("deleted {} images of {}: {}", grouped(deleted), config.repository, few(&done.deleted)));
+            log::info(format!("deleted {} of {}: {}", count(deleted, "image"), config.repository, few(&done.deleted)));
         }
         let kept = contents.images.len().saturating_sub(done.gone) as u64;
         Ok(Outputs { deleted, kept, archived, images: span(&done.deleted) })

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kiln_plugin::{Failure, Instant, log, progress, timer};
+use kiln_plugin::{Failure, Instant, count, grouped, log, progress, timer};
 
 use crate::config::Config;
 use crate::in_use::Search;
@@ -95,8 +95,8 @@ impl<'a> Removal<'a> {
             return Ok(self.done);
         }
         let repository = &self.config.repository;
-        let of_all = format!("{} of {} images of {repository}", self.done.failures.len(), self.total);
-        Err(Failure::failed(format!("{of_all} could not be deleted; {} were", self.done.deleted.len()))
+        let of_all = format!("{} of {} of {repository}", grouped(self.done.failures.len()), count(self.total, "image"));
+        Err(Failure::failed(format!("{of_all} could not be deleted; {} were", grouped(self.done.deleted.len())))
             .help("See why below. Running the stage again deletes what is left.")
             .details(self.done.failures))
     }
@@ -152,10 +152,10 @@ impl<'a> Removal<'a> {
                 }
             }
             [first, .., last] => log::info(format!(
-                "deleted {} images, {} of {} so far: {} to {}",
-                deleted.len(),
-                grouped(self.done.deleted.len() as u64),
-                grouped(self.total as u64),
+                "deleted {}, {} of {} so far: {} to {}",
+                count(deleted.len(), "image"),
+                grouped(self.done.deleted.len()),
+                grouped(self.total),
                 first.name(repository),
                 last.name(repository)
             )),
@@ -186,9 +186,9 @@ pub(crate) fn unfinished(failure: Failure, deleted: &[String], total: usize) -> 
         [] => failure.detail("nothing was deleted: kiln deletes only while it knows what is in use"),
         deleted => Failure {
             message: format!(
-                "{} of {} images were deleted, then it ended: {}",
-                grouped(deleted.len() as u64),
-                grouped(total as u64),
+                "{} of {} were deleted, then it ended: {}",
+                grouped(deleted.len()),
+                count(total, "image"),
                 failure.message
             ),
             ..failure
@@ -213,25 +213,6 @@ pub(crate) fn span(names: &[String]) -> String {
         [only] => short(only),
         [first, .., last] => format!("{} … {}", short(first), short(last)),
     }
-}
-
-/// `1 task`, `2,776 tasks`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number as u64))
-}
-
-/// `2,776`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What is to go, in order. What belongs to an image waits until that is gone: where it stays after all, so does what belongs to it.
@@ -288,7 +269,6 @@ mod tests {
     fn numbers_are_grouped_and_names_are_few() {
         let shown: Vec<String> = [0, 12, 999, 1000, 2776, 1_234_567].map(grouped).into();
         assert_eq!(shown, ["0", "12", "999", "1,000", "2,776", "1,234,567"]);
-        assert_eq!((count(1, "task").as_str(), count(1_200, "task").as_str()), ("1 task", "1,200 tasks"));
         let names: Vec<String> = (1..=5).map(|number| number.to_string()).collect();
         assert_eq!(few(&names), "1, 2, 3, … 5");
         assert_eq!(few(&names[..4]), "1, 2, 3, 4");

@@ -7,11 +7,10 @@ use kiln_plugin::aws::events::{
     list_targets_by_rule,
 };
 use kiln_plugin::aws::scheduler::{GetScheduleRequest, ListSchedulesRequest, get_schedule, list_schedules};
-use kiln_plugin::{During, Failure};
+use kiln_plugin::{During, Failure, count};
 
 use crate::definitions::Definitions;
 use crate::in_use::Found;
-use crate::removal::count;
 
 /// The images of the tasks that rules start.
 pub(crate) fn of_rules(definitions: &mut Definitions) -> Result<Found, Failure> {
@@ -45,7 +44,7 @@ pub(crate) fn of_rules(definitions: &mut Definitions) -> Result<Found, Failure> 
             "{} on {}, by which {} started",
             count(rules, "rule"),
             if buses.len() == 1 { "the default event bus".to_owned() } else { format!("{} event buses", buses.len()) },
-            if starting == 1 { "1 task is".to_owned() } else { format!("{starting} tasks are") }
+            if starting == 1 { "1 task is".to_owned() } else { format!("{} are", count(starting, "task")) }
         ),
         used,
     ))
@@ -67,7 +66,10 @@ pub(crate) fn of_schedules(definitions: &mut Definitions) -> Result<Found, Failu
             starts(definitions, &format!("schedule {}", schedule.name), &started, &mut used)?;
         }
     }
-    Ok((format!("{}, of which {starting} start tasks", count(all, "schedule")), used))
+    Ok((
+        format!("{}, of which {starting} start{} tasks", count(all, "schedule"), if starting == 1 { "s" } else { "" }),
+        used,
+    ))
 }
 
 /// Whether what has this ARN may start tasks: a cluster, or a call of ECS.

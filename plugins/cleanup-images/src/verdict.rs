@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 use kiln_plugin::aws::ecr_storage::StoredImage;
-use kiln_plugin::{Duration, Instant};
+use kiln_plugin::{Duration, Instant, count};
 
 use crate::archive;
 use crate::config::Config;
@@ -260,7 +260,7 @@ const ORPHAN: Duration = Duration::from_secs(86_400);
 
 fn reason_to_delete(config: &Config, contents: &Contents, image: &StoredImage, now: Instant) -> String {
     let days = image.pushed.map(|pushed| now.millis_since(Instant(pushed)) / 86_400_000).unwrap_or_default();
-    let age = if days == 0 { "less than a day old".to_owned() } else { format!("{days} days old") };
+    let age = if days == 0 { "less than a day old".to_owned() } else { format!("{} old", count(days, "day")) };
     if let Some(subject) = contents.kin.orphaned_by(&image.digest) {
         return format!("{age}, and belongs to {}, which is not in the repository", brief(subject));
     }

@@ -55,7 +55,11 @@ pub(crate) fn until_served(config: &Config, goal: &Goal) -> Result<Option<String
                 match tasks::look(&running, &goal.target, &goal.containers, goal.digests.as_deref()) {
                     Running::Ours => Ok(Look::Done(End::Served)),
                     Running::NotYet { ours, all, untold } => {
-                        let mut message = format!("{ours} of {all} running tasks run {}", short(&goal.target));
+                        let mut message = format!(
+                            "{ours} of {} run {}",
+                            kiln_plugin::count(all, "running task"),
+                            short(&goal.target)
+                        );
                         if let Some((task, container)) = untold {
                             message.push_str(&format!(
                                 "; of the container {container} of task {} ECS does not tell which image it runs",

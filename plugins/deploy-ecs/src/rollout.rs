@@ -5,6 +5,7 @@
 //! runs the target and has completed.
 
 use kiln_plugin::aws::ecs::{Deployment, Service, ServiceDeployment};
+use kiln_plugin::count;
 use kiln_plugin::progress::Status;
 
 use crate::revision::short;
@@ -115,9 +116,9 @@ fn tasks(primary: &Deployment) -> Status {
     let failed = if primary.failed > 0 { format!(", {} failed", primary.failed) } else { String::new() };
     Status {
         message: format!(
-            "{} of {} tasks of {} run{failed}",
+            "{} of {} of {} run{failed}",
             primary.running,
-            primary.desired,
+            count(primary.desired, "task"),
             short(&primary.task_definition)
         ),
         done: Some(primary.running.min(primary.desired)),

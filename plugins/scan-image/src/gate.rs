@@ -99,14 +99,16 @@ pub(crate) fn judge(image: &PinnedImage, config: &Config, today: Date, scans: &[
     let mut notes: Vec<String> =
         unused.map(|entry| format!("{} is accepted but was not found: take it off the list", entry.id)).collect();
     if outputs.unfixed > 0 {
-        notes.push(format!(
-            "{} that would close the gate are ignored: nothing mends them yet",
-            counted(closing.len() - accepted)
-        ));
+        let ignored = closing.len() - accepted;
+        let (are, them) = if ignored == 1 { ("is", "it") } else { ("are", "them") };
+        let ignored = kiln_plugin::count(ignored, "finding");
+        notes.push(format!("{ignored} that would close the gate {are} ignored: nothing mends {them} yet"));
     }
     let unrated = count(Rating::Unrated);
     if unrated > 0 {
-        notes.push(format!("{unrated} findings are not rated yet; `fail-on = \"low\"` would close the gate"));
+        let are = if unrated == 1 { "is" } else { "are" };
+        let unrated = kiln_plugin::count(unrated, "finding");
+        notes.push(format!("{unrated} {are} not rated yet; `fail-on = \"low\"` would close the gate"));
     }
     Ok(Verdict { outputs, notes })
 }
@@ -114,16 +116,12 @@ pub(crate) fn judge(image: &PinnedImage, config: &Config, today: Date, scans: &[
 /// The gate is closed by these findings.
 fn closed(image: &PinnedImage, rules: &Rules<'_>, blocking: &[&Weighed<'_>]) -> Failure {
     let gate = rules.config.fail_on;
-    let of_them = counted(blocking.len());
+    let of_them = kiln_plugin::count(blocking.len(), "finding");
     Failure::rejected(format!("{} has {of_them} of severity {gate} or worse", image.brief()))
         .help("Update the packages that are named and build again. What does no harm here can be accepted for a while: `accept = [{ id = \"…\", reason = \"…\", until = \"YYYY-MM-DD\" }]`.")
         .details(rules.expired(blocking))
         .details(blocking.iter().take(SHOWN).map(|weighed| line(weighed)))
         .details(more(blocking.len()))
-}
-
-fn counted(findings: usize) -> String {
-    if findings == 1 { "1 finding".to_owned() } else { format!("{findings} findings") }
 }
 
 /// The statuses of the scans, each once.

@@ -11,7 +11,9 @@ mod wait;
 use kiln_plugin::aws::ecr::{
     BatchGetRepositoryScanningConfigurationRequest, batch_get_repository_scanning_configuration,
 };
-use kiln_plugin::{ChangeAction, During, Failure, Instant, Known, Permission, PinnedImage, Plan, Stage, context, log};
+use kiln_plugin::{
+    ChangeAction, During, Failure, Instant, Known, Permission, PinnedImage, Plan, Stage, context, count, log,
+};
 
 pub use crate::config::{Accepted, Config, Found, IgnoreUnfixed, Outputs, ScanType, Severity};
 use crate::parts::parts_of;
@@ -69,7 +71,7 @@ impl Stage for ScanImage {
             let subject = format!("scan of {brief}");
             plan = match findings(&part.image).during(format!("looking for the scan of {brief}"))? {
                 Some(found) => {
-                    let detail = format!("{}, {} findings", found.status, found.findings.len());
+                    let detail = format!("{}, {}", found.status, count(found.findings.len(), "finding"));
                     // A scan that ended without an answer is refused now as it would be then.
                     if scan::step(&brief, config.scan_type, &found)? == Step::Over {
                         scans.push(Scanned { part: part.clone(), found });

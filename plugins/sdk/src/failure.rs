@@ -111,6 +111,9 @@ impl From<Error> for Failure {
             ErrorKind::AlreadyExists | ErrorKind::Conflict => {
                 (FailureKind::Conflict, format!("{operation}: {message}"), None)
             }
+            ErrorKind::Invalid if is_of_kiln(&code, request_id.as_deref()) => {
+                (FailureKind::Config, format!("kiln does not send {operation}: {message}"), None)
+            }
             ErrorKind::Invalid => (FailureKind::Config, format!("AWS rejects the request {operation}: {message}"), None),
             ErrorKind::Throttled => (
                 FailureKind::Unavailable,
@@ -139,9 +142,30 @@ impl From<Error> for Failure {
             ),
             ErrorKind::Other => (FailureKind::Failed, format!("{operation} failed: {message}"), None),
         };
+        let whose = if is_of_kiln(&code, request_id.as_deref()) { "kiln's own error" } else { "AWS error" };
         let request = request_id.map(|id| format!(", request id {id}")).unwrap_or_default();
-        Self { kind, message: sentence, help, details: vec![format!("AWS error {code} of {operation}{request}")] }
+        Self { kind, message: sentence, help, details: vec![format!("{whose} {code} of {operation}{request}")] }
     }
+}
+
+/// The codes of errors that kiln answers itself, in AWS's place: nothing was sent, nobody was reached, or what came was no answer.
+const CODES_OF_KILN: [&str; 11] = [
+    "PermissionNotDeclared",
+    "SecretNotGranted",
+    "NotRevealed",
+    "ReadOnly",
+    "NoCredentials",
+    "Unreachable",
+    "TimedOut",
+    "InvalidRequest",
+    "IncompleteAnswer",
+    "UnreadableAnswer",
+    "TooManyItems",
+];
+
+/// Whether an error is kiln's and not AWS's. AWS tells a request id with each of its own, and may use the same words.
+fn is_of_kiln(code: &str, request_id: Option<&str>) -> bool {
+    request_id.is_none() && CODES_OF_KILN.contains(&code)
 }
 
 /// Says what a call was for when it fails.
@@ -206,6 +230,23 @@ mod tests {
         )));
         let help = format!("A service control policy denies iam:PassRole on {role} whatever else allows it");
         assert!(explicit.help.is_some_and(|told| told.starts_with(&help)));
+    }
+
+    #[test]
+    fn what_kiln_refuses_itself_is_not_told_as_an_error_of_aws() {
+        let own = |kind, code: &str| Failure::from(Error { code: code.to_owned(), request_id: None, ..error(kind) });
+        let denied = own(ErrorKind::Denied, "PermissionNotDeclared");
+        assert_eq!(denied.details, ["kiln's own error PermissionNotDeclared of ecr:DescribeImages"]);
+        let unsent = own(ErrorKind::Invalid, "InvalidRequest");
+        assert_eq!(unsent.message, "kiln does not send ecr:DescribeImages: User x is not authorized");
+        for code in CODES_OF_KILN {
+            let told = own(ErrorKind::Other, code).details.concat();
+            assert!(told.starts_with("kiln's own error"), "{told}");
+        }
+        // AWS has some of the same words, and tells a request id.
+        let by_aws = Failure::from(Error { code: "InvalidRequest".to_owned(), ..error(ErrorKind::Invalid) });
+        assert!(by_aws.message.starts_with("AWS rejects the request"), "{}", by_aws.message);
+        assert_eq!(by_aws.details, ["AWS error InvalidRequest of ecr:DescribeImages, request id r-1"]);
     }
 
     #[test]

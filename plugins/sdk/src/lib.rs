@@ -39,6 +39,7 @@ mod plan;
 mod polling;
 mod refused;
 mod stage;
+mod words;
 
 pub mod elsewhere;
 pub mod log;
@@ -58,6 +59,7 @@ pub use plan::{Change, ChangeAction, Plan};
 pub use polling::{Look, poll, poll_within};
 pub use schemars::JsonSchema;
 pub use stage::Stage;
+pub use words::{count, grouped};
 
 pub use bindings::kiln::stage::{context, progress, secrets, timer};
 

@@ -270,12 +270,18 @@ impl Write for BatchDeleteImageRequest {
         let (all, left) = (had().count(), had().filter(|(_, now)| !now.is_null()).count());
         Ok(match left {
             0 if all > 0 => {
-                let evidence = format!("none of the {all} images is there any more");
+                let evidence = match all {
+                    1 => "the image is not there any more".to_owned(),
+                    all => format!("none of the {all} images is there any more"),
+                };
                 Fate::Happened { output: self.done(before), evidence }
             }
-            left if left == all && all > 0 => {
-                Fate::NotHappened { evidence: format!("all {all} images are still there") }
-            }
+            left if left == all && all > 0 => Fate::NotHappened {
+                evidence: match all {
+                    1 => "the image is still there".to_owned(),
+                    all => format!("all {all} images are still there"),
+                },
+            },
             // Some are gone: the others are deleted by the same request, and `amend` counts those that are gone already.
             _ => Fate::SendAgain,
         })

@@ -7,6 +7,7 @@ pub mod login;
 pub mod look;
 mod names;
 pub mod network;
+pub(crate) mod offered;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;

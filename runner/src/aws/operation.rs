@@ -36,6 +36,9 @@ pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
     /// What the permission is checked against. Empty for an action that IAM does not tie to a resource.
     fn resources(&self, at: &Place) -> Vec<Arn>;
 
+    /// The actions that [`requires`](Self::requires) can name: a plugin may declare them.
+    const REQUIRES: &'static [&'static str] = &[];
+
     /// Further access that IAM checks for the same call, such as `ecs:TagResource`: an action and what it is checked against. Roles
     /// that are handed on are told by [`passes`](Self::passes).
     fn requires(&self, _: &Place) -> Vec<(&'static str, Vec<Arn>)> {

@@ -42,7 +42,7 @@ pub(super) struct Aws {
     clock_scale: f64,
 }
 
-fn parse_scale(text: &str) -> Result<f64, String> {
+pub(super) fn parse_scale(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(scale) if scale.is_finite() && (0.001..=1_000_000.0).contains(&scale) => Ok(scale),
         _ => Err("it must be a number between 0.001 and 1000000".to_owned()),

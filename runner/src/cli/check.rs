@@ -10,6 +10,7 @@ use super::document::{write, write_json};
 use super::exit::Exit;
 use super::load::{PipelineFile, shown};
 use crate::report::Output;
+use crate::words::count;
 
 /// Check a pipeline file.
 #[derive(Debug, Args)]
@@ -35,7 +36,12 @@ impl Check {
         }
         let file = shown(&self.pipeline.path);
         write(Exit::Done, |out| {
-            writeln!(out, "{file}: pipeline `{}`, {} stages, no problems", pipeline.name, pipeline.stages.len())
+            writeln!(
+                out,
+                "{file}: pipeline `{}`, {}, no problems",
+                pipeline.name,
+                count(pipeline.stages.len(), "stage")
+            )
         })
     }
 }

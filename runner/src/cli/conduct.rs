@@ -21,6 +21,7 @@ use crate::pipeline::Span;
 use crate::report::{Apart, Html, Settings, reports_of_run};
 use crate::run::{RunError, RunOptions, RunSummary};
 use crate::types::Region;
+use crate::words::{count, verb};
 
 /// How a run is carried out.
 #[derive(Debug, Args)]
@@ -117,7 +118,9 @@ fn tell_unread(events: usize, run: Option<&RunSummary>) {
     if events > 0 {
         let run = run.map_or_else(String::new, |summary| format!(" {}", summary.run));
         note(&format!(
-            "nobody reads the report of the run: its last {events} events were not written; `kiln show{run}` tells"
+            "nobody reads the report of the run: the last {} of it {} not written; `kiln show{run}` tells",
+            count(events, "event"),
+            verb(events, "was", "were")
         ));
     }
 }

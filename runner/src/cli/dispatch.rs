@@ -118,7 +118,7 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Serve a simulated AWS on this machine, to try pipelines against
     Sim(sim::Sim),
-    /// Print the JSON Schema of pipeline files, for editors
+    /// Print the JSON Schema of pipeline, world or scenario files, for editors
     Schema(schema::SchemaArgs),
     /// Print a completion script for a shell
     Completions(completions::Completions),
@@ -157,7 +157,7 @@ fn execute(command: Command, global: &Global) -> Exit {
         Command::Lease(command) => on_runtime(command.execute(global)),
         Command::Plugin(command) => command.execute(global),
         Command::Sim(command) => on_runtime(command.execute(global)),
-        Command::Schema(command) => command.execute(),
+        Command::Schema(command) => command.execute(global),
         Command::Completions(command) => command.execute::<Arguments>(),
     }
 }

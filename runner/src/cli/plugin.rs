@@ -15,7 +15,7 @@ use super::say::complain;
 use crate::harmless::line;
 use crate::pipeline::PluginSource;
 use crate::plugin::{Plugin, standard_names};
-use crate::report::Output;
+use crate::report::{Output, fields_of};
 
 /// List and inspect plugins.
 #[derive(Debug, Subcommand)]
@@ -104,11 +104,9 @@ fn inspect(named: &str, global: &Global) -> Result<Exit, Exit> {
         writeln!(out, "undo      {}", if said.undoable { "yes" } else { "there is nothing to undo" })?;
         let imports: Vec<_> = plugin.imports.iter().map(|import| line(import)).collect();
         writeln!(out, "imports   {}", imports.join("\n          "))?;
-        writeln!(out, "\nwith")?;
-        properties(out, &said.config_schema)?;
-        writeln!(out, "\noutputs")?;
-        properties(out, &said.output_schema)?;
-        writeln!(out, "\npermissions")?;
+        writeln!(out, "\nwith\n{}", fields_of(&said.config_schema, "required"))?;
+        writeln!(out, "outputs\n{}", fields_of(&said.output_schema, "always there"))?;
+        writeln!(out, "permissions")?;
         for asked in &said.permissions {
             writeln!(out, "  {:<44} {}", asked.action, line(&asked.reason))?;
             for resource in &asked.resources {
@@ -117,22 +115,4 @@ fn inspect(named: &str, global: &Global) -> Result<Exit, Exit> {
         }
         Ok(())
     }))
-}
-
-/// The properties of an object schema, a line each.
-fn properties(out: &mut Vec<u8>, schema: &serde_json::Value) -> std::io::Result<()> {
-    let required: Vec<&str> = schema
-        .get("required")
-        .and_then(|names| names.as_array())
-        .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
-        .unwrap_or_default();
-    let Some(properties) = schema.get("properties").and_then(|properties| properties.as_object()) else {
-        return writeln!(out, "  (none)");
-    };
-    for (name, property) in properties {
-        let described = property.get("description").and_then(|text| text.as_str()).unwrap_or_default();
-        let mark = if required.contains(&name.as_str()) { " (required)" } else { "" };
-        writeln!(out, "  {:<28} {}", format!("{}{mark}", line(name)), line(described))?;
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use super::dispatch::Global;
 use super::exit::Exit;
 use super::load::{self, PipelineFile, show};
 use super::page;
-use super::say::{complain, say};
+use super::say::{complain, note, say};
 use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
@@ -27,7 +27,7 @@ The pipeline is run by the same host, plugins and AWS SDK as always; only the ac
 a rollout of 45 minutes takes a fraction of a second. The same world and seed give the same events, byte for byte.
 
 The world file says what there is at the start and how it behaves; without --world it is the file beside the pipeline
-whose name ends in `.world.toml`.";
+whose name ends in `.world.toml`. Where there is none, the rehearsal begins with an empty account.";
 
 /// Run a pipeline on a simulated account in virtual time.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ impl Rehearse {
         let report = Box::new(reports_of_run(&settings, Clock::starting_at(START, 1.0)));
         let rehearsed = match &scenario {
             Some(scenario) => scenario.rehearse(&source, &plugins, report),
-            None => self.plainly(&source, seed, plugins, report)?.map_err(TryError::from),
+            None => self.plainly(&source, seed, plugins, report, global.output)?.map_err(TryError::from),
         };
         let rehearsed = match rehearsed {
             Ok(rehearsed) => rehearsed,
@@ -93,12 +93,13 @@ impl Rehearse {
         seed: u64,
         plugins: Arc<Plugins>,
         report: Box<dyn Report>,
+        output: Output,
     ) -> Result<Result<Rehearsed, RehearseError>, Exit> {
         let rehearsal = Rehearsal {
             source: source.clone(),
             inputs: self.pipeline.inputs(),
             env: PipelineFile::environment(),
-            world: self.world()?,
+            world: self.world(source, plugins.as_ref(), output)?,
             seed,
             start: START,
             max_parallel: self.max_parallel.map(|limit| limit as usize),
@@ -138,8 +139,23 @@ impl Rehearse {
         self.world.clone().unwrap_or_else(|| self.pipeline.path.with_extension("world.toml"))
     }
 
-    fn world(&self) -> Result<WorldFile, Exit> {
-        load::world(&self.world_file(), Some("say where the simulated account is described: `--world FILE`"))
+    /// The account at the start: empty where no file says otherwise.
+    fn world(&self, source: &SourceFile, plugins: &Plugins, output: Output) -> Result<WorldFile, Exit> {
+        let path = self.world_file();
+        let is_there = !matches!(path.try_exists(), Ok(false));
+        if self.world.is_some() || is_there {
+            return load::world(&path, Some("say where the simulated account is described: `--world FILE`"));
+        }
+        let pipeline = pipeline::check(source, plugins).map_err(|problems| show(&problems, source, output))?;
+        let account = pipeline.environments.values().next().map_or("111111111111", |first| first.account.as_str());
+        note(&format!(
+            "there is no {}: the rehearsal begins with an empty account ({account}, {}); a world file there, or `--world FILE`, says \
+             what it holds",
+            load::shown(&path),
+            pipeline.region
+        ));
+        WorldFile::parse(&format!("account = \"{account}\"\nregion = \"{}\"\n", pipeline.region))
+            .map_err(|error| complain(&format!("the empty account: {error}"), None, Exit::Environment))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::aws::Endpoint;
+use super::aws::{Endpoint, parse_scale};
 use super::conduct::{Conduct, exit_of};
 use super::dispatch::Global;
 use super::document::{write, write_json};
@@ -15,6 +15,7 @@ use super::find::can_go_on;
 use super::load::{self, LONGEST_FILE, engine, show};
 use super::say::{complain, note};
 use super::store::{complain_of_lease, open_run};
+use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
 use crate::files::{self, Kept};
@@ -57,15 +58,24 @@ pub(super) struct Undo {
     retake: Retake,
 }
 
-/// What a run may do about environments that others have held since.
+/// What may be otherwise than when the run began.
 #[derive(Debug, Args)]
 struct Retake {
     /// Change an environment although another run has held it since this one did: look at what that run did first
     #[arg(long)]
     despite_newer_run: bool,
+    /// Let the run's clock go this many times as fast as the world's from here on: only for a simulator whose clock does, too
+    /// [default: as fast as it went]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_scale)]
+    clock_scale: Option<f64>,
 }
 
 impl Retake {
+    fn clock(&self, resumable: &Resumable) -> Clock {
+        let clock = resumable.clock();
+        self.clock_scale.map_or(clock, |scale| Clock::starting_at(clock.now(), scale))
+    }
+
     fn apply(&self, options: RunOptions) -> RunOptions {
         RunOptions { sharing: Sharing { despite_newer: self.despite_newer_run, ..options.sharing }, ..options }
     }
@@ -80,7 +90,7 @@ impl Resume {
             }
             Err(exit) => return exit,
         };
-        let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let (region, clock) = (pipeline.region.clone(), self.retake.clock(&resumable));
         let page = match self.conduct.page(&self.endpoint, kept(global, &resumable, &pipeline)) {
             Ok(page) => page,
             Err(exit) => return let_go(&resumable, exit).await,
@@ -103,7 +113,7 @@ impl Undo {
             },
             Err(exit) => return exit,
         };
-        let (region, clock) = (pipeline.region.clone(), resumable.clock());
+        let (region, clock) = (pipeline.region.clone(), self.retake.clock(&resumable));
         let page = match self.conduct.page(&self.endpoint, kept(global, &resumable, &pipeline)) {
             Ok(page) => page,
             Err(exit) => return let_go(&resumable, exit).await,

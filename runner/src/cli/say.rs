@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::exit::Exit;
 use crate::harmless::lines;
 use crate::report::Courier;
+use crate::words::{count, verb};
 
 /// Who takes words to stderr, where nobody may wait for it.
 static APART: OnceLock<Courier<Vec<u8>>> = OnceLock::new();
@@ -86,7 +87,11 @@ impl Write for Trace {
         if courier.has_room(words.len(), ROOM) {
             match LEFT_OUT.swap(0, Ordering::Relaxed) {
                 0 => {}
-                more => courier.bring(format!("({more} events of the trace were left out here)\n").into_bytes(), 0),
+                more => courier.bring(
+                    format!("({} of the trace {} left out here)\n", count(more, "event"), verb(more, "was", "were"))
+                        .into_bytes(),
+                    0,
+                ),
             }
             let room = words.len();
             courier.bring(words.into_bytes(), room);

@@ -17,6 +17,7 @@ use super::say::{complain, note, say};
 use crate::pipeline;
 use crate::report::{Output, Style};
 use crate::scenario::{self, Knowledge, Problems, Scenario, Tally};
+use crate::words::count;
 
 const AFTER_HELP: &str = "\
 A scenario says what happens to the pipeline in a simulated account and what is expected of it. Those of `web.toml` are the
@@ -78,7 +79,7 @@ impl Test {
                 .write(xml.as_bytes())
                 .map_err(|error| wrong(&format!("cannot write the results to {path}: {error}"), Some(error.help())))?;
             if left_out > 0 {
-                note(&format!("{path}: {left_out} passed scenarios had no room in the report"));
+                note(&format!("{path}: {} had no room in the report", count(left_out, "passed scenario")));
             }
         }
         let tally = Tally::of(&tested);

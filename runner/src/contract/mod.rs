@@ -2,9 +2,11 @@
 //! binary carries.
 
 pub mod bindings;
+mod interfaces;
 mod limits;
 mod standard;
 
+pub(crate) use interfaces::INTERFACES;
 pub use limits::Limits;
 pub(crate) use standard::{Standard, standard, standard_component};
 pub use standard::{standard_bytes, standard_names};

@@ -3,6 +3,7 @@
 //! The main type is [`Diagnostics`].
 
 use super::problem::Diagnostic;
+use crate::words::{count, verb};
 
 /// So many are kept. Whoever has corrected these will see the rest.
 const KEPT: usize = 1_000;
@@ -59,7 +60,15 @@ impl Diagnostics {
         kept.sort_by_key(key);
         kept.dedup();
         if more > 0 {
-            kept.push(Diagnostic::error(MORE, format!("there are {more} more problems, which are not listed")));
+            kept.push(Diagnostic::error(
+                MORE,
+                format!(
+                    "there {} {}, which {} not listed",
+                    verb(more, "is", "are"),
+                    count(more, "more problem"),
+                    verb(more, "is", "are")
+                ),
+            ));
         }
         kept
     }

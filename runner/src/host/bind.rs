@@ -8,6 +8,7 @@ use wasmtime::component::{HasSelf, Linker};
 use super::state::StageHost;
 use crate::aws::error::AwsError;
 use crate::aws::operation::{Read, Write};
+use crate::contract::INTERFACES;
 
 /// What a store's state does with an AWS operation that its guest asks for: authorise it, journal it, send it, answer it. An error of
 /// the outer result ends the guest.
@@ -68,6 +69,12 @@ pub(crate) fn link(linker: &mut Linker<StageHost>) -> wasmtime::Result<()> {
     crate::contract::bindings::Stage::add_to_linker::<_, HasSelf<_>>(linker, |host: &mut StageHost| host)?;
     crate::aws::services!(link_as_before[linker]);
     super::before::link(linker)
+}
+
+/// The names of all interfaces that [`link`] offers.
+pub(crate) fn offered() -> Vec<String> {
+    let before = BEFORE.iter().map(|service| format!("kiln:aws/{service}@0.1.0"));
+    INTERFACES.iter().map(|&name| name.to_owned()).chain(before).collect()
 }
 
 /// The services that there were then.

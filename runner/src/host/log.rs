@@ -5,6 +5,7 @@ use crate::call::shown;
 use crate::contract::bindings::kiln::stage::log::{Host, Level};
 use crate::event::{EventKind, LogLevel};
 use crate::secrets::redact::sanitise;
+use crate::words::verb;
 
 /// A longer line is cut.
 const LINE_BYTES: usize = 64 << 10;
@@ -42,6 +43,10 @@ impl Host for StageHost {
     }
 }
 
+fn dropped(number: u64, [of_one, of_several]: [&str; 2], did: &str) -> String {
+    format!("{number} more {} dropped: the stage {did} too much", verb(number, of_one, of_several))
+}
+
 impl Work {
     fn emit_line(&self, level: LogLevel, message: String) {
         self.caller.emit(EventKind::StageLog { level, message });
@@ -53,12 +58,12 @@ impl Work {
             self.emit_line(level, line);
         }
         if self.log_dropped > 0 {
-            let message = format!("{} more lines were dropped: the stage wrote too much", self.log_dropped);
+            let message = dropped(self.log_dropped, ["line was", "lines were"], "wrote");
             self.log_dropped = 0;
             self.emit_line(LogLevel::Warn, message);
         }
         if self.statuses_dropped > 0 {
-            let message = format!("{} more statuses were dropped: the stage reported too much", self.statuses_dropped);
+            let message = dropped(self.statuses_dropped, ["status was", "statuses were"], "reported");
             self.statuses_dropped = 0;
             self.emit_line(LogLevel::Warn, message);
         }

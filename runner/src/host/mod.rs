@@ -12,5 +12,5 @@ mod secrets;
 mod state;
 mod timer;
 
-pub(crate) use bind::link;
+pub(crate) use bind::{link, offered};
 pub use state::{StageHost, trap_reason};

@@ -19,21 +19,26 @@ pub(crate) struct RootTable {
     pub(crate) pipeline: Option<PipelineTable>,
     /// Values that are given when the pipeline is run: `${inputs.NAME}`.
     #[serde(default)]
+    #[schemars(extend("x-keys" = "name"))]
     pub(crate) inputs: BTreeMap<String, InputTable>,
     /// Secrets in AWS Secrets Manager, by reference: `${secrets.NAME}`.
     #[serde(default)]
+    #[schemars(extend("x-keys" = "name"))]
     pub(crate) secrets: BTreeMap<String, SecretTable>,
     /// The accounts that stages deploy to.
     #[serde(default)]
+    #[schemars(extend("x-keys" = "name"))]
     pub(crate) environments: BTreeMap<String, EnvironmentTable>,
     /// Where runs and the leases of environments are shared, for pipelines that several machines run. The state directory where
     /// it is absent.
     pub(crate) store: Option<StoreTable>,
     /// Stage plugins beside those that kiln carries.
     #[serde(default)]
+    #[schemars(extend("x-keys" = "name"))]
     pub(crate) plugins: BTreeMap<String, PluginTable>,
     /// The stages, by name. A stage runs as soon as all that it refers to has run.
     #[schemars(required)]
+    #[schemars(extend("x-keys" = "stage"))]
     pub(crate) stages: Option<BTreeMap<String, StageTable>>,
 }
 
@@ -44,9 +49,11 @@ pub(crate) struct RootTable {
 pub(crate) struct PipelineTable {
     /// The pipeline's name: lower-case letters, digits, `-` and `_`, a letter first.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "name"))]
     pub(crate) name: Option<String>,
     /// The AWS region that the stages act in, such as `eu-central-1`.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "region"))]
     pub(crate) region: Option<String>,
     /// What the pipeline is for, in a sentence.
     pub(crate) description: Option<String>,
@@ -82,6 +89,7 @@ pub(crate) struct InputTable {
 pub(crate) struct SecretTable {
     /// The secret's name or ARN.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "secret"))]
     pub(crate) id: Option<String>,
     /// The key in the secret, where it is a JSON object.
     pub(crate) key: Option<String>,
@@ -98,10 +106,13 @@ pub(crate) struct SecretTable {
 pub(crate) struct EnvironmentTable {
     /// The AWS account: 12 digits, in quotes.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "account"))]
     pub(crate) account: Option<String>,
     /// The ARN of the role that stages assume there. The runner's own credentials where it is absent.
+    #[schemars(extend("x-form" = "role"))]
     pub(crate) role: Option<String>,
     /// The region, where it is not the pipeline's.
+    #[schemars(extend("x-form" = "region"))]
     pub(crate) region: Option<String>,
     /// The external id that the role's trust policy asks for.
     pub(crate) external_id: Option<String>,
@@ -114,8 +125,10 @@ pub(crate) struct EnvironmentTable {
 pub(crate) struct StoreTable {
     /// The name of a DynamoDB table with the string keys `pk` (partition) and `sk` (sort).
     #[schemars(required)]
+    #[schemars(extend("x-form" = "table"))]
     pub(crate) dynamodb: Option<String>,
     /// The table's region, where it is not the pipeline's.
+    #[schemars(extend("x-form" = "region"))]
     pub(crate) region: Option<String>,
 }
 
@@ -126,8 +139,10 @@ pub(crate) struct StoreTable {
 pub(crate) struct PluginTable {
     /// The component's file, relative to the pipeline file.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "path"))]
     pub(crate) path: Option<String>,
     /// The digest that the file must have: `sha256:` and 64 hexadecimal digits.
+    #[schemars(extend("x-form" = "digest"))]
     pub(crate) digest: Option<String>,
 }
 
@@ -138,16 +153,20 @@ pub(crate) struct PluginTable {
 pub(crate) struct StageTable {
     /// The plugin that does it: one that kiln carries, or one of `[plugins]`.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "name"))]
     pub(crate) plugin: Option<String>,
     /// The plugin's config. A text may hold expressions: `${stages.build.image}`.
     pub(crate) with: Option<Map<String, Value>>,
     /// The environment that the stage acts in. The runner's own account where it is absent.
+    #[schemars(extend("x-form" = "name"))]
     pub(crate) environment: Option<String>,
     /// Stages that must have run before, beside those that the config refers to.
+    #[schemars(extend("x-items" = "stage"))]
     pub(crate) after: Option<Vec<String>>,
     /// An expression; the stage is skipped where it is false. `stages.NAME.outcome` asks how another stage ended.
     pub(crate) when: Option<String>,
     /// How long an attempt may take, such as `"45m"`. An hour where it is absent.
+    #[schemars(extend("x-form" = "duration"))]
     pub(crate) timeout: Option<String>,
     /// Whether and when the stage is tried again.
     pub(crate) retry: Option<RetryTable>,
@@ -168,8 +187,10 @@ pub(crate) struct RetryTable {
     #[schemars(required, range(min = 1, max = 100))]
     pub(crate) attempts: Option<u32>,
     /// The rest after the first attempt; it doubles after each further one. 5 seconds where it is absent.
+    #[schemars(extend("x-form" = "duration"))]
     pub(crate) backoff: Option<String>,
     /// The longest rest. 5 minutes where it is absent.
+    #[schemars(extend("x-form" = "duration"))]
     pub(crate) max_backoff: Option<String>,
     /// How much of a rest is left to chance: `full` where it is absent.
     pub(crate) jitter: Option<Jitter>,
@@ -221,8 +242,9 @@ fn scalar(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": ["string", "number", "boolean"] })
 }
 
-/// The JSON Schema of the pipeline file, for editors. The check of a file uses the same one.
-pub fn json_schema() -> Value {
+/// The JSON Schema of the pipeline file that its check uses. Its `x-form`, `x-keys` and `x-items` name what texts, keys and items are to
+/// be; the check parses these, and for editors they are written out (`editor`).
+pub(crate) fn json_schema() -> Value {
     schema_of::<RootTable>()
 }
 
@@ -239,7 +261,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-fn without_null(schema: &mut schemars::Schema) {
+pub(super) fn without_null(schema: &mut schemars::Schema) {
     // The width of an integer of Rust says nothing to a reader; the limits that matter are there.
     schema.remove("format");
     if schema.get("default").is_some_and(Value::is_null) {

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, literal_secrets};
 use crate::harmless::{escape, is_bidi, is_control, is_unseen};
+use crate::words::count;
 
 /// The largest pipeline file.
 const LARGEST: usize = 1 << 20;
@@ -86,8 +87,10 @@ fn hidden_characters(text: &str, diagnostics: &mut Diagnostics) {
         });
     }
     if more > 0 {
-        diagnostics
-            .push(Diagnostic::error("control-character", format!("the file holds {more} more hidden characters")));
+        diagnostics.push(Diagnostic::error(
+            "control-character",
+            format!("the file holds {}", count(more, "more hidden character")),
+        ));
     }
 }
 

@@ -6,6 +6,7 @@
 //! - `text`: what is refused before parsing; `document`: the TOML tree with the place of every part.
 //! - `file`: the structs of the file and its JSON Schema; `schema`: checks any value against any schema, which costs steps
 //!   (`metered`), and `findings` says what is broken.
+//!   `editor` is the schema as editors get it.
 //! - `expression` and `template`: `${…}`; `config`: a stage's `with` and what it is worth.
 //! - `check`: all that a file must satisfy; `model`: what comes out.
 
@@ -13,6 +14,7 @@ mod catalog;
 mod check;
 mod config;
 mod document;
+mod editor;
 mod elsewhere;
 mod expression;
 mod file;
@@ -35,9 +37,11 @@ pub(crate) use check::{Places, open, read_as};
 pub use check::{Values, check, load};
 pub use config::{Evaluated, EvaluationError, EvaluationPhase, SECRET_PREFIX, Scope, TooMuch};
 pub(crate) use document::{Content, Document, Node};
+pub use editor::{EditedPlugin, editor_schema};
+pub(crate) use editor::{nullless, write_out};
 pub(crate) use elsewhere::{Misnamed, Named, named};
 pub(crate) use file::schema_of;
-pub use file::{Jitter, OnFailure, json_schema};
+pub use file::{Jitter, OnFailure};
 pub use kiln_span::{InvalidDuration, Span};
 pub use model::{Environment, Pipeline, SecretReference, Stage, Unfit};
 pub use retry::Retry;

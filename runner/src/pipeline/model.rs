@@ -127,6 +127,17 @@ impl Pipeline {
 }
 
 impl Stage {
+    /// The names of its outputs, where its plugin says which there are.
+    pub fn output_names(&self) -> Option<Vec<String>> {
+        let outputs = &self.contract.outputs;
+        (!outputs.is_open()).then(|| outputs.properties().into_iter().map(str::to_owned).collect())
+    }
+
+    /// Whether it has a `when`.
+    pub fn is_conditional(&self) -> bool {
+        self.when.is_some()
+    }
+
     /// The name and version that the plugin gives itself.
     pub fn plugin_version(&self) -> (&str, &str) {
         (&self.contract.name, &self.contract.version)

@@ -7,22 +7,20 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::Store;
-use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
 
 use super::compile::compile;
 use super::engine::Engine;
 use super::error::PluginError;
 use super::notes::Note;
 use super::quote::quoted;
-use super::schema;
+use super::{imports, permissions, schema};
 use crate::contract::Limits;
 use crate::contract::bindings::StagePre;
 use crate::contract::bindings::exports::kiln::stage::lifecycle;
 use crate::harmless::is_unseen;
 use crate::host::{StageHost, trap_reason};
-use crate::policy::{Declared, Grants};
-use crate::types::{Digest, Place, StageName};
+use crate::policy::Declared;
+use crate::types::{Digest, StageName};
 
 /// The largest component that is compiled at all.
 pub(super) const MAXIMUM_BYTES: usize = 32 << 20;
@@ -121,13 +119,13 @@ fn load(
         reason: quoted(&reason),
         help: help.map(str::to_owned),
     };
+    let imports = imports::check(name, bytes)?;
     let component = match engine.carried(digest) {
         Some(component) => component,
         None => {
             compile(&engine.wasmtime, bytes).map_err(|error| not_a_plugin(error.to_string(), Some(error.help())))?
         }
     };
-    let imports = check_imports(name, engine, &component)?;
     let pre = engine.linker.instantiate_pre(&component).and_then(StagePre::new).map_err(|error| {
         not_a_plugin(format!("{error:#}"), Some("build it against kiln's WIT packages, version 0.1"))
     })?;
@@ -159,40 +157,6 @@ fn check_form(name: &str, bytes: &[u8]) -> Result<(), PluginError> {
     }
 }
 
-/// Every import must be one that the linker offers; the message names all that are not.
-fn check_imports(name: &str, engine: &Engine, component: &Component) -> Result<Vec<String>, PluginError> {
-    let mut imports = Vec::new();
-    let mut unknown = Vec::new();
-    for (import, item) in component.component_type().imports(&engine.wasmtime) {
-        let offered = ["kiln:stage/", "kiln:environments/", "kiln:aws/", "kiln:aws-"]
-            .iter()
-            .any(|package| import.starts_with(package));
-        match item.ty {
-            ComponentItem::ComponentInstance(_) if offered => imports.push(import.to_owned()),
-            _ => unknown.push(format!("`{import}`")),
-        }
-    }
-    if unknown.is_empty() {
-        imports.sort();
-        return Ok(imports);
-    }
-    let help = if unknown.iter().any(|import| import.starts_with("`wasi:")) {
-        "plugins are built without WASI: a stage has no files, network, clock, environment or random numbers but through kiln"
-    } else {
-        "a stage can import only kiln:stage, kiln:environments, kiln:aws and kiln:aws-SERVICE, version 0.1"
-    };
-    let shown: Vec<String> = unknown.iter().take(5).map(|import| quoted(import)).collect();
-    let more = match unknown.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Err(PluginError::NotAPlugin {
-        name: name.to_owned(),
-        reason: format!("it imports {}{more}, which kiln does not offer", shown.join(", ")),
-        help: Some(help.to_owned()),
-    })
-}
-
 /// Run `describe` with small limits and a host that answers nothing.
 fn describe(engine: &Engine, name: &str, pre: &StagePre<StageHost>) -> Result<Description, PluginError> {
     let failed = |reason: String| PluginError::Describe { name: name.to_owned(), reason: quoted(&reason) };
@@ -204,7 +168,10 @@ fn describe(engine: &Engine, name: &str, pre: &StagePre<StageHost>) -> Result<De
         stage.kiln_stage_lifecycle().call_describe(&mut store).await
     });
     let description = answer.map_err(|error| failed(trap_reason(&error)))?;
-    check_description(description).map_err(failed)
+    let description = check_description(description).map_err(failed)?;
+    permissions::check(&description.permissions, &description.config_schema)
+        .map_err(|problem| PluginError::Permission { name: name.to_owned(), problem })?;
+    Ok(description)
 }
 
 /// `describe` calls no host function that waits, and its fuel is small: the future is driven here, on this thread.
@@ -249,7 +216,6 @@ fn check_description(said: lifecycle::Description) -> Result<Description, String
         .into_iter()
         .map(|asked| Declared { action: asked.action, resources: asked.resources, reason: asked.reason })
         .collect();
-    check_permissions(&permissions)?;
     Ok(Description {
         config_schema: schema("config", &said.config_schema)?,
         output_schema: schema("output", &said.output_schema)?,
@@ -259,15 +225,4 @@ fn check_description(said: lifecycle::Description) -> Result<Description, String
         permissions,
         undoable: said.undoable,
     })
-}
-
-/// What is wrong with permissions whatever the config. They are tried in a place that does not exist, because a plugin does
-/// not know where it will be used: a template that names an account or a region is wrong.
-fn check_permissions(permissions: &[Declared]) -> Result<(), String> {
-    let nowhere = |error: crate::types::InvalidName| error.to_string();
-    let place = Place::new("xx-nowhere-1".parse().map_err(nowhere)?, "000000000000".parse().map_err(nowhere)?);
-    Grants::resolve(permissions, &Value::Null, &place)
-        .and_then(|_| Grants::elsewhere(permissions, &Value::Null, &place))
-        .map(|_| ())
-        .map_err(|error| error.to_string())
 }

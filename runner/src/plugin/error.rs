@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::permissions::PermissionProblem;
 use crate::files::ReadError;
 use crate::types::Digest;
 
@@ -54,6 +55,14 @@ pub enum PluginError {
         /// What is wrong.
         reason: String,
     },
+    /// A permission that it asks for can never be used.
+    #[error("the plugin `{name}` {problem}")]
+    Permission {
+        /// The plugin.
+        name: String,
+        /// What is wrong with it.
+        problem: PermissionProblem,
+    },
     /// The engine could not be made.
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
@@ -74,6 +83,7 @@ impl PluginError {
                 Some("look at what changed in the plugin, then write its new digest into the pipeline".to_owned())
             }
             Self::NotAPlugin { help, .. } => help.clone(),
+            Self::Permission { problem, .. } => Some(problem.help()),
             Self::Describe { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
             Self::Engine(_) => None,
         }

@@ -16,4 +16,5 @@ pub use denied::{Denied, DeniedReason};
 pub use grants::{Declared, Grant, Grants, reaches_elsewhere};
 pub use pattern::ResourcePattern;
 pub use required::{missing_types, required_types};
+pub(crate) use template::config_paths;
 pub use template::{PolicyError, repository_of};

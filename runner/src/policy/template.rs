@@ -96,6 +96,18 @@ pub(super) enum OfUnknown {
     Anything,
 }
 
+/// The dotted paths into the config that a template looks at.
+pub(crate) fn config_paths(template: &str) -> Vec<String> {
+    let parts = parse(template).unwrap_or_default().into_iter();
+    let paths = parts.filter_map(|part| match part {
+        ArnPart::With(path) | ArnPart::ImageRepository(path) => Some(path),
+        ArnPart::Text(_) | ArnPart::Run | ArnPart::One | ArnPart::Partition | ArnPart::Region | ArnPart::Account => {
+            None
+        }
+    });
+    paths.collect()
+}
+
 /// What `template` of `action` grants.
 pub(super) fn resolve(
     action: &str,

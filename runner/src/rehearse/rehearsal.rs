@@ -24,6 +24,7 @@ use crate::report::plan::PlanView;
 use crate::report::{Report, Reports};
 use crate::run::{self, RunError, RunOptions, RunSource, Sharing};
 use crate::types::RunId;
+use crate::words::count;
 
 /// When rehearsals begin unless they say otherwise: 2026-01-05T09:00:00Z, a Monday morning.
 pub const START: u64 = 1_767_603_600_000;
@@ -68,7 +69,7 @@ pub struct Rehearsed {
 #[derive(Debug, thiserror::Error)]
 pub enum RehearseError {
     /// The pipeline file is wrong.
-    #[error("the pipeline has {} problems", _0.len())]
+    #[error("the pipeline has {}", count(_0.len(), "problem"))]
     Pipeline(Vec<Diagnostic>),
     /// The run could not begin, or had to be given up.
     #[error(transparent)]

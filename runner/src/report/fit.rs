@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::style::Style;
+pub(crate) use crate::words::{count, grouped};
 
 /// `text` cut to at most `columns`, with an ellipsis where something is missing.
 pub(crate) fn cut(text: &str, columns: usize, style: Style) -> Cow<'_, str> {
@@ -24,26 +25,6 @@ pub(crate) fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `1 stage`, `5 stages`.
-pub(crate) fn count(number: impl Into<u64>, singular: &str) -> String {
-    let number = number.into();
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {singular}{plural}")
-}
-
-/// `2,776`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,9 +35,5 @@ mod tests {
         assert_eq!(pad_left("12", 4), "  12");
         assert_eq!(cut("漢字漢字", 5, Style::UNICODE), "漢字…");
         assert_eq!(cut("abcdefgh", 6, Style::ASCII), "abc...");
-        let numbers: Vec<String> = [0, 999, 1000, 1_234_567].map(grouped).into();
-        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(count(1_u32, "call"), "1 call");
-        assert_eq!(count(0_u32, "call"), "0 calls");
     }
 }

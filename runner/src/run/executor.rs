@@ -209,6 +209,10 @@ impl Execution {
     async fn undo_by_hand(&mut self, history: &History) -> Result<(), HostStop> {
         self.prepared.confirm_identity().await?;
         self.prepared.run.gate.open();
+        let ends = history.ended.iter().filter_map(|name| Some((name, history.stage(name)?.end.as_ref()?)));
+        for (name, end) in ends {
+            self.tell_again(name, end, history);
+        }
         let open = history.stages.keys().filter(|name| !history.ended.contains(name));
         for name in history.ended.iter().chain(open) {
             self.worked.extend(self.worked_before(name, history).await?);

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::file::{AccountTable, Expect};
+use super::file::{AccountTable, Expect, OutputTable};
 use super::load::Knowledge;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::event::{RunOutcome, StageOutcome};
 use crate::pipeline::{Places, Span, did_you_mean, did_you_mean_in};
 
 /// The kinds of failures that there are.
-const KINDS: [&str; 11] = [
+pub(super) const KINDS: [&str; 11] = [
     "config",
     "denied",
     "not-found",
@@ -59,6 +59,12 @@ pub(crate) enum Want {
         stage: Option<String>,
         part: String,
     },
+    /// What of a stage's outputs, by the keys that lead there.
+    Output {
+        stage: String,
+        at: String,
+        held: Held,
+    },
     Account {
         at: String,
         held: Held,
@@ -66,7 +72,7 @@ pub(crate) enum Want {
     Duration(Bounds),
 }
 
-/// What is expected of a value of the account.
+/// What is expected of a value of the account, or of an output.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Held {
     Is(Value),
@@ -173,6 +179,9 @@ impl Reader<'_, '_> {
             }
             self.claim(&["messages", &index, "contains"], Want::Message { stage: message.stage.clone(), part });
         }
+        for (index, table) in expect.outputs.iter().enumerate() {
+            self.output(&index.to_string(), table);
+        }
         for (index, table) in expect.account.iter().enumerate() {
             self.account(&index.to_string(), table);
         }
@@ -208,17 +217,53 @@ impl Reader<'_, '_> {
         wants.extend(table.count.map(Held::Count));
         wants.extend(table.absent.map(|absent| if absent { Held::Absent } else { Held::Present }));
         wants.extend(table.unchanged.map(|same| if same { Held::Unchanged } else { Held::Changed }));
-        if wants.len() != 1 {
-            let message = match wants.len() {
-                0 => format!("nothing is said of `{at}`"),
-                several => format!("{several} things are said of `{at}` at once"),
-            };
-            let help = "give one of `is`, `contains`, `count`, `absent` and `unchanged`; one item a claim";
-            self.problem("invalid-value", &message, &path, false, Some(help.to_owned()));
+        let help = "give one of `is`, `contains`, `count`, `absent` and `unchanged`; one item a claim";
+        if let Some(held) = self.the_one(wants, &at, &path, help) {
+            self.claim(&["account", index, "at"], Want::Account { at, held });
+        }
+    }
+
+    fn output(&mut self, index: &str, table: &OutputTable) {
+        let path = ["outputs", index];
+        let (Some(stage), Some(at)) = (table.stage.clone(), table.at.clone()) else { return };
+        if !self.is_stage(&stage, &["outputs", index, "stage"], false) {
             return;
         }
-        for held in wants {
-            self.claim(&["account", index, "at"], Want::Account { at: at.clone(), held });
+        let output = at.split('/').next().unwrap_or_default();
+        if let Some(outputs) = self.known.outputs.get(&stage)
+            && !outputs.iter().any(|known| known == output)
+        {
+            let known = outputs.iter().map(String::as_str);
+            let help = did_you_mean_in(output, known, "its outputs are", &self.places.suggestions);
+            let message = format!("the stage `{stage}` has no output `{output}`");
+            self.problem("unknown-output", &message, &["outputs", index, "at"], false, help);
+            return;
+        }
+        let mut wants = Vec::new();
+        wants.extend(table.is.clone().map(Held::Is));
+        wants.extend(table.contains.clone().map(Held::Contains));
+        wants.extend(table.count.map(Held::Count));
+        wants.extend(table.absent.map(|absent| if absent { Held::Absent } else { Held::Present }));
+        let help = "give one of `is`, `contains`, `count` and `absent`; one item a claim";
+        if let Some(held) = self.the_one(wants, &at, &path, help) {
+            self.claim(&["outputs", index, "at"], Want::Output { stage, at, held });
+        }
+    }
+
+    /// What is said of one thing, where it is one.
+    fn the_one(&mut self, wants: Vec<Held>, at: &str, path: &[&str], help: &str) -> Option<Held> {
+        let several = wants.len();
+        let mut wants = wants.into_iter();
+        match (wants.next(), several) {
+            (Some(held), 1) => Some(held),
+            (found, _) => {
+                let message = match found {
+                    None => format!("nothing is said of `{at}`"),
+                    Some(_) => format!("{several} things are said of `{at}` at once"),
+                };
+                self.problem("invalid-value", &message, path, false, Some(help.to_owned()));
+                None
+            }
         }
     }
 
@@ -262,7 +307,7 @@ impl Reader<'_, '_> {
         let line = self.places.line(span.start);
         let field = match path.as_slice() {
             // An index says less than the line.
-            ["expect", list @ ("messages" | "account"), ..] => format!("expect.{list}"),
+            ["expect", list @ ("messages" | "outputs" | "account"), ..] => format!("expect.{list}"),
             path => path.join("."),
         };
         self.claims.push(Claim { field, line, want });

@@ -95,6 +95,7 @@ pub(crate) struct BuildFails {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Tasks {
     /// They end by themselves, so long after they began to run.
+    #[schemars(extend("x-form" = "any-duration"))]
     pub(crate) crash_after: Option<String>,
     /// The exit code of a crash. 1 where it is absent.
     pub(crate) exit_code: Option<i64>,
@@ -165,6 +166,7 @@ pub(crate) struct AlarmTable {
     pub(crate) state: Option<String>,
     /// When: a duration such as `"3m"`, or a share of the rollout such as `"40%"`.
     #[schemars(required)]
+    #[schemars(extend("x-form" = "moment"))]
     pub(crate) at: Option<String>,
     /// The service whose rollout is meant, as `CLUSTER/SERVICE`. Without it, `at` counts from the start of the run.
     pub(crate) of: Option<String>,
@@ -201,6 +203,9 @@ pub(crate) struct Expect {
     /// Texts that are said.
     #[serde(default)]
     pub(crate) messages: Vec<MessageTable>,
+    /// What stages answer.
+    #[serde(default)]
+    pub(crate) outputs: Vec<OutputTable>,
     /// What the account holds afterwards.
     #[serde(default)]
     pub(crate) account: Vec<AccountTable>,
@@ -218,6 +223,28 @@ pub(crate) struct MessageTable {
     /// A part of the text: of a failure, its help and details, a log line, a status, an undo, a retry or a warning.
     #[schemars(required)]
     pub(crate) contains: Option<String>,
+}
+
+/// Something that a stage answers: `${stages.STAGE.OUTPUT}`. One of `is`, `contains`, `count` and `absent`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Output")]
+pub(crate) struct OutputTable {
+    /// The stage.
+    #[schemars(required)]
+    pub(crate) stage: Option<String>,
+    /// The output, and where it is a table or a list what within it is meant, such as `findings/0/id`.
+    #[schemars(required)]
+    pub(crate) at: Option<String>,
+    /// The value.
+    #[serde(default)]
+    pub(crate) is: Option<Value>,
+    /// A part of the value: of its text, or of its JSON.
+    pub(crate) contains: Option<String>,
+    /// How many things the list or table holds.
+    pub(crate) count: Option<u64>,
+    /// There is no such output, where it is true; there is one, where it is false.
+    pub(crate) absent: Option<bool>,
 }
 
 /// Something that the account holds afterwards. One of `is`, `contains`, `count`, `absent` and `unchanged`.
@@ -248,8 +275,10 @@ pub(crate) struct AccountTable {
 #[schemars(rename = "Duration")]
 pub(crate) struct DurationTable {
     /// Not shorter than this.
+    #[schemars(extend("x-form" = "duration"))]
     pub(crate) at_least: Option<String>,
     /// Not longer than this.
+    #[schemars(extend("x-form" = "duration"))]
     pub(crate) at_most: Option<String>,
 }
 
@@ -333,7 +362,7 @@ fn counts(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// The JSON Schema of the scenario file, for editors. The check of a file uses the same one.
-pub fn json_schema() -> Value {
+/// The JSON Schema of the scenario file that its check uses; `x-form` as in a pipeline file.
+pub(crate) fn json_schema() -> Value {
     pipeline::schema_of::<File>()
 }

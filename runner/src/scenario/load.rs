@@ -27,12 +27,16 @@ const LONGEST_FILE: u64 = (1 << 20) + 1;
 pub struct Knowledge {
     /// The names of its stages.
     pub stages: Vec<String>,
+    /// The names of their outputs, where it is known which there are.
+    pub outputs: BTreeMap<String, Vec<String>>,
 }
 
 impl Knowledge {
     /// Of a checked pipeline.
     pub fn of(pipeline: &Pipeline) -> Self {
-        Self { stages: pipeline.stages.iter().map(|stage| stage.name.to_string()).collect() }
+        let stages = pipeline.stages.iter();
+        let outputs = stages.clone().filter_map(|stage| Some((stage.name.to_string(), stage.output_names()?)));
+        Self { outputs: outputs.collect(), stages: stages.map(|stage| stage.name.to_string()).collect() }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::try_out::Trial;
 use crate::harmless::{line, lines};
 use crate::report::{Plain, Report, Settings, Style, Tone, human};
+use crate::words::count;
 
 /// Of what happened last, so many lines are shown of a scenario that failed.
 const LAST: usize = 12;
@@ -128,10 +129,9 @@ pub(crate) fn summary(tested: &[Tested], wall: Duration, style: Style) -> String
     if tally.broken > 0 {
         parts.push(style.paint(Tone::Bad, &format!("{} not rehearsed", tally.broken)));
     }
-    let scenarios = if tested.len() == 1 { "scenario" } else { "scenarios" };
     format!(
-        "{} {scenarios} in {:.3}s, {} simulated: {}",
-        tested.len(),
+        "{} in {:.3}s, {} simulated: {}",
+        count(tested.len(), "scenario"),
         wall.as_secs_f64(),
         human(millis),
         parts.join(", ")

@@ -53,7 +53,10 @@ impl Files {
     }
 
     fn load(&self) -> Result<Scenario, String> {
-        let known = Knowledge { stages: ["build", "deploy"].map(str::to_owned).to_vec() };
+        let known = Knowledge {
+            stages: ["build", "deploy"].map(str::to_owned).to_vec(),
+            outputs: [("build".to_owned(), vec!["image".to_owned(), "tag".to_owned()])].into(),
+        };
         let loaded = load(&self.path("web.scenarios/one.toml"), &self.path("web.toml"), &known);
         loaded.map_err(|problems| problems.to_string().replace(&*self.0.path().to_string_lossy(), "DIR"))
     }
@@ -80,7 +83,7 @@ fn the_least_scenario_starts_from_the_world_beside_the_pipeline() {
 
 #[test]
 fn the_schema_is_the_one_that_was_reviewed() {
-    insta::assert_snapshot!(serde_json::to_string_pretty(&super::json_schema()).unwrap());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&super::file::json_schema()).unwrap());
 }
 
 #[test]
@@ -235,7 +238,8 @@ fn rehearsed() -> Rehearsed {
     };
     let finished = |outcome, failure, millis| EventKind::StageFinished {
         outcome,
-        outputs: None,
+        outputs: (outcome == StageOutcome::Done)
+            .then(|| json!({ "image": "web@sha256:ab", "tag": null, "findings": [{ "id": "CVE-1" }] })),
         failure,
         millis,
         calls: 1,
@@ -339,6 +343,35 @@ account  = [
         .collect();
     assert_eq!(told.len(), 19, "each of them");
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn outputs_are_judged_and_named() {
+    let one =
+        |stage: &str, claim: &str| unmet(&format!("outcome = 'failed'\noutputs = [{{ stage = '{stage}', {claim} }}]"));
+    for met in
+        ["at = 'image', is = 'web@sha256:ab'", "at = 'image', contains = '@sha256:'", "at = 'tag', absent = true"]
+    {
+        assert_eq!(one("build", met), [], "{met}");
+    }
+    for (claim, found) in [
+        ("at = 'image', is = 'web'", "build.image is \"web@sha256:ab\""),
+        ("at = 'image', absent = true", "build.image is \"web@sha256:ab\""),
+        ("at = 'tag', contains = 'x'", "build.tag is not there"),
+        ("at = 'image', count = 1", "build.image is \"web@sha256:ab\""),
+    ] {
+        let unmet = one("build", claim);
+        assert_eq!(unmet.iter().map(|unmet| unmet.found.as_str()).collect::<Vec<_>>(), [found], "{claim}");
+        assert_eq!((unmet[0].field.as_str(), unmet[0].line), ("expect.outputs", 4));
+    }
+    // The plugin of `deploy` says not what it answers.
+    assert_eq!(one("deploy", "at = 'findings/0/id', absent = true"), [], "what failed gave nothing");
+    assert_eq!(one("deploy", "at = 'image', contains = 'x'")[0].found, "deploy gave no outputs");
+    let told = |claim: &str| wrong(&format!("description = 'd'\n[expect]\noutcome = 'done'\noutputs = [{claim}]"));
+    assert!(told("{ stage = 'build', at = 'imag', is = 1 }").contains("did you mean `image`?"));
+    assert!(told("{ stage = 'built', at = 'image', is = 1 }").contains("did you mean `build`?"));
+    assert!(told("{ stage = 'build', at = 'image' }").contains("nothing is said of `image`"));
+    assert!(told("{ stage = 'build', at = 'image', is = 1, count = 1 }").contains("2 things are said of `image`"));
 }
 
 #[test]

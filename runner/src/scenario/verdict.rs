@@ -66,6 +66,7 @@ fn check(claim: &Claim, rehearsed: &Rehearsed, refused: Option<&str>) -> Option<
             })
         }
         Want::Message { stage, part } => message(stage.as_deref(), part, rehearsed, refused),
+        Want::Output { stage, at, held } => output(stage, at, held, rehearsed),
         Want::Account { at, held } => account(at, held, rehearsed),
         Want::Duration(bounds) => (!bounds.hold(rehearsed.millis)).then(|| {
             let stages = rehearsed.events.iter().filter_map(|event| match (&event.stage, &event.kind) {
@@ -237,9 +238,35 @@ fn texts(kind: &EventKind, said: &mut Vec<String>) {
     }
 }
 
+fn output(stage: &str, at: &str, held: &Held, rehearsed: &Rehearsed) -> Option<Difference> {
+    let last = rehearsed.events.iter().rev().find_map(|event| match (&event.stage, &event.kind) {
+        (Some(name), EventKind::StageFinished { outputs, .. }) if name.as_str() == stage => Some(outputs.as_ref()),
+        _ => None,
+    });
+    let Some(Some(outputs)) = last else {
+        let found = format!("{stage} gave no outputs");
+        return (*held != Held::Absent).then(|| (format!("{stage} answers {at}"), found, Vec::new()));
+    };
+    let path: Vec<String> = at.split('/').map(unescaped).collect();
+    // An output that a plugin leaves open is as good as none.
+    let there = find(outputs, &path).and_then(|value| match value {
+        Value::Null => Err(format!("{stage} left {at} open")),
+        value => Ok(value),
+    });
+    compare(&format!("{stage}.{at}"), held, there, Err(String::new()))
+}
+
+fn unescaped(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}
+
 fn account(at: &str, held: &Held, rehearsed: &Rehearsed) -> Option<Difference> {
     let path = path(at, &rehearsed.after);
-    let (after, before) = (find(&rehearsed.after, &path), find(&rehearsed.before, &path));
+    compare(at, held, find(&rehearsed.after, &path), find(&rehearsed.before, &path))
+}
+
+/// What is expected of a value that is there afterwards, and that was there before, is not so.
+fn compare(at: &str, held: &Held, after: Result<&Value, String>, before: Result<&Value, String>) -> Option<Difference> {
     let found = |value: &Result<&Value, String>| match value {
         Ok(value) => format!("{at} is {}", json(value)),
         Err(_) => format!("{at} is not there"),
@@ -271,13 +298,12 @@ fn account(at: &str, held: &Held, rehearsed: &Rehearsed) -> Option<Difference> {
 
 /// The keys of a pointer from the root of the state.
 fn path(at: &str, state: &Value) -> Vec<String> {
-    let unescape = |segment: &str| segment.replace("~1", "/").replace("~0", "~");
     match at.strip_prefix('/') {
-        Some(absolute) => absolute.split('/').map(unescape).collect(),
+        Some(absolute) => absolute.split('/').map(unescaped).collect(),
         None => {
             let home = state.get("home").and_then(Value::as_str).unwrap_or_default();
             let mut path = vec!["places".to_owned(), home.to_owned()];
-            path.extend(at.split('/').map(unescape));
+            path.extend(at.split('/').map(unescaped));
             path
         }
     }

@@ -11,6 +11,7 @@ use crate::aws::network;
 use crate::files::Gone;
 use crate::journal::JournalError;
 use crate::types::{Digest, RunId, StoreAddress};
+use crate::words::count;
 
 /// Why a lease could not be had or kept.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +66,9 @@ pub enum LeaseError {
     },
     /// It could not be renewed for so long that somebody else may have it.
     #[error(
-        "{key} could not be confirmed as this run's for {seconds} seconds{}; another run may have it by now, so nothing more \
+        "{key} could not be confirmed as this run's for {}{}; another run may have it by now, so nothing more \
          is sent to AWS",
+        count(*seconds, "second"),
         reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
     )]
     Uncertain {

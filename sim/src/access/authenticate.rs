@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Bytes;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::policy::Policy;
@@ -24,7 +25,7 @@ use crate::worldfile::Problems;
 const SKEW: Duration = Duration::from_secs(300);
 
 /// Whose signatures are verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verify {
     /// Those of keys whose secret the simulator knows; other keys are let in.
@@ -35,10 +36,12 @@ pub(crate) enum Verify {
 }
 
 /// An access key of a user in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct AccessKeySeed {
+    /// The access key's id.
     id: String,
+    /// The secret that belongs to it.
     secret: String,
     /// The world's own unless told.
     account: Option<String>,

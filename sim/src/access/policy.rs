@@ -4,6 +4,9 @@
 //! segment. What the simulator cannot evaluate (conditions but for `iam:PassedToService`, principals, policy variables) is refused
 //! when the policy is read, so that no statement is ever passed over.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
@@ -89,6 +92,20 @@ impl Policy {
             }
         }
         verdict
+    }
+}
+
+impl JsonSchema for Policy {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Policy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
     }
 }
 

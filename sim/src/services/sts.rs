@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Malformed, Policy};
@@ -69,9 +70,10 @@ pub(crate) struct Session {
 }
 
 /// A role in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RoleSeed {
+    /// Its name, with its path if it has one.
     name: String,
     /// The account that has the role: the world's own unless told.
     account: Option<String>,

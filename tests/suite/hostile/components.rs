@@ -181,6 +181,46 @@ fn a_permission_on_everything() {
     Attack::by(&good().asking("ecr:BatchDeleteImage", &["arn:*:ecr:*:*:*"])).json().refused("ecr:BatchDeleteImage");
 }
 
+/// The component of a guest is told of by `inspect` as by `check`, with what is meant.
+#[track_caller]
+fn told_by_inspect_and_check(guest: &Guest, message: &str, help: &str) {
+    let pipeline = "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[plugins.mine]\npath = \"guest.wasm\"\n[stages.a]\nplugin = \"mine\"\n";
+    for arguments in [["plugin", "inspect", "./guest.wasm"].as_slice(), &["check", "pipeline.toml"]] {
+        let kiln =
+            Kiln::new(arguments.iter().copied()).file("guest.wasm", guest.build()).file("pipeline.toml", pipeline);
+        let outcome = kiln.run();
+        let said = outcome.all().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(outcome.code(), Some(2), "{said}");
+        assert!(said.contains(message) && said.contains(help), "{arguments:?}: {}", outcome.all());
+    }
+}
+
+#[test]
+fn a_permission_that_no_operation_needs() {
+    let guest = good().asking("ecr:DescribeImage", &["arn:${partition}:ecr:${region}:${account}:repository/web"]);
+    let message = "asks for the action `ecr:DescribeImage`, which no operation needs that kiln offers";
+    told_by_inspect_and_check(&guest, message, "did you mean `ecr:DescribeImages`?");
+}
+
+#[test]
+fn a_permission_on_a_field_that_the_config_does_not_have() {
+    let mut guest = good()
+        .asking("ecr:DescribeImages", &["arn:${partition}:ecr:${region}:${account}:repository/${with.repositry}"]);
+    guest.config =
+        r#"{"type":"object","additionalProperties":false,"properties":{"repository":{"type":"string"}}}"#.to_owned();
+    told_by_inspect_and_check(&guest, "its config has no field `repositry`", "did you mean `repository`?");
+}
+
+#[test]
+fn a_component_that_asks_for_wasi_is_refused_before_it_is_compiled() {
+    // Its code is no code: whoever compiled it would say so.
+    let bytes = wat::parse_str(
+        r#"(component (import "wasi:cli/environment@0.2.3" (instance)) (core module (func (result i32) i64.const 1)))"#,
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    Attack::with_file(bytes).json().refused("it imports `wasi:cli/environment@0.2.3`, which kiln does not offer");
+}
+
 #[test]
 fn a_permission_in_another_account() {
     Attack::by(&good().asking("ecr:BatchDeleteImage", &["arn:aws:ecr:us-west-2:999999999999:repository/web"]))

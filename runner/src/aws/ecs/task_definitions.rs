@@ -161,6 +161,7 @@ fn tagged(own: Option<Value>, tags: &[Pair], token: &Token) -> Result<Value, Aws
 impl Operation for RegisterTaskDefinitionRequest {
     type Output = RegisterTaskDefinitionResponse;
     const ACTION: &'static str = "ecs:RegisterTaskDefinition";
+    const REQUIRES: &'static [&'static str] = &["ecs:TagResource"];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         // A document without a family is refused before it is sent; no permission is meant to match this one.

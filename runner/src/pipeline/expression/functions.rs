@@ -11,6 +11,7 @@ use super::evaluate::Effort;
 use super::typing::Kind;
 use crate::pipeline::schema::{article, type_name};
 use crate::pipeline::suggest::did_you_mean;
+use crate::words::count;
 
 /// A function.
 pub(super) struct Function {
@@ -267,7 +268,7 @@ fn substring(arguments: &[Value], _: &mut Effort<'_>) -> Result<Value, String> {
     let to = to.map_or(Some(length), index).filter(|to| *to <= length);
     match (from, to) {
         (Some(from), Some(to)) if from <= to => Ok(text.chars().skip(from).take(to - from).collect::<String>().into()),
-        _ => Err(format!("the text has {length} characters; that part of it does not exist")),
+        _ => Err(format!("the text has {}; that part of it does not exist", count(length, "character"))),
     }
 }
 

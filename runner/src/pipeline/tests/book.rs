@@ -2,7 +2,8 @@
 
 use super::fake::{FakeCatalog, source, values};
 use crate::diagnostic::render;
-use crate::pipeline::{json_schema, load};
+use crate::pipeline::file::json_schema;
+use crate::pipeline::load;
 
 const CHAPTER: &str = include_str!("../../../../docs/pipelines.md");
 

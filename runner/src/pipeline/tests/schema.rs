@@ -1,7 +1,7 @@
 //! The schema of the pipeline file, as editors get it.
 
 use super::fake::checked;
-use crate::pipeline::json_schema;
+use crate::pipeline::file::json_schema;
 
 #[test]
 fn the_schema_is_the_one_that_was_reviewed() {

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`Condition`]; [`Condition::judge`] is pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 const MORE: usize = 2;
 
 /// How a value is compared with the threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(clippy::enum_variant_names, reason = "the names are CloudWatch's")]
 pub(super) enum Comparison {
     GreaterThanOrEqualToThreshold,
@@ -44,7 +45,7 @@ impl Comparison {
 }
 
 /// What a period without data counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum MissingData {
     Breaching,

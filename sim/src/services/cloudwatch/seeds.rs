@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::alarm::{Alarm, AlarmState, Watch};
@@ -18,18 +19,22 @@ use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// An alarm in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct AlarmSeed {
+    /// Its name.
     name: String,
+    /// What it says of itself.
     description: Option<String>,
     /// The state that it begins in: `INSUFFICIENT_DATA` unless told.
     state: Option<AlarmState>,
+    /// What CloudWatch says of the state that it begins in.
     reason: Option<String>,
     /// What it watches. An alarm without a metric and a rule changes only by its script and by `SetAlarmState`.
     metric: Option<MetricSeed>,
     /// The rule of a composite alarm; it may name alarms that stand before it.
     rule: Option<String>,
+    /// Changes of its state that happen by themselves.
     #[serde(default)]
     script: Vec<StepSeed>,
     /// The account and the region that it belongs to: the world's own unless told.
@@ -37,20 +42,31 @@ pub(crate) struct AlarmSeed {
     region: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// The metric that an alarm watches.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct MetricSeed {
+    /// Its namespace, such as `AWS/ECS`.
     namespace: String,
+    /// Its name.
     name: String,
+    /// Its dimensions, by name.
     #[serde(default)]
     dimensions: BTreeMap<String, String>,
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99`.
     statistic: String,
+    /// How long a period is.
     period: Span,
+    /// How many of the newest periods are looked at.
     #[serde(default = "one")]
     evaluation_periods: usize,
+    /// How many of them must breach: all unless told.
     datapoints_to_alarm: Option<usize>,
+    /// What a period's value is compared with.
     threshold: f64,
+    /// How it is compared.
     comparison: Comparison,
+    /// What a period without data counts as.
     treat_missing_data: Option<MissingData>,
 }
 
@@ -59,16 +75,20 @@ fn one() -> usize {
 }
 
 /// A step of a script: `after` the beginning of the world, or `at` a time after a deployment of a service began.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct StepSeed {
+    /// So long after the world's beginning.
     after: Option<Span>,
     /// `CLUSTER/SERVICE`.
     after_deployment_of: Option<String>,
+    /// With `after-deployment-of`: so long after a deployment of that service began.
     at: Option<Span>,
     /// Only the deployment of this number, from 1; every one unless told.
     nth: Option<u64>,
+    /// The state that it changes to.
     state: AlarmState,
+    /// What CloudWatch says of it.
     reason: Option<String>,
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::shapes::{PhaseName, Status};
@@ -39,16 +40,18 @@ impl BuildBehaviour {
 }
 
 /// How a build fails.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Failure {
     /// At the end of which phase.
     pub(super) phase: PhaseName,
+    /// How the build ends.
     #[serde(default = "failed")]
     pub(super) status: Status,
     /// The status code of the phase's context.
     #[serde(default = "command_execution_error")]
     pub(super) code: String,
+    /// What CodeBuild says of it.
     pub(super) message: Option<String>,
     /// The last lines that its command prints.
     #[serde(default)]
@@ -73,11 +76,14 @@ impl Failure {
 }
 
 /// The image that a build pushes when it went well. `${NAME}` stands for a variable of the build.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Pushes {
+    /// The name of the repository.
     pub(super) repository: String,
+    /// The image's tag.
     pub(super) tag: String,
+    /// The image's size, in bytes.
     #[serde(default = "usual_size")]
     pub(super) size: u64,
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::behaviour::{BuildBehaviour, Failure, Pushes};
@@ -15,36 +16,49 @@ use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// A project in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ProjectSeed {
+    /// Its name.
     name: String,
+    /// What it says of itself.
     description: Option<String>,
+    /// Where the source is.
     #[serde(default)]
     source: Source,
+    /// The version of the source that is built where a build names none.
     source_version: Option<String>,
     /// The name of the role that builds run as.
     service_role: Option<String>,
+    /// The image that builds run in.
     #[serde(default = "standard_image")]
     image: String,
     /// Plain variables.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// What is kept from one build for the next.
     #[serde(default)]
     cache: Cache,
+    /// How long a build may take.
     timeout_minutes: Option<u32>,
     /// Where builds write their logs, instead of `/aws/codebuild/NAME`.
     log_group: Option<String>,
     /// How long each phase takes.
     #[serde(default)]
     phases: BTreeMap<PhaseName, Span>,
+    /// How builds fail; they go well unless told.
     fail: Option<Failure>,
+    /// The image that a build pushes.
     pushes: Option<Pushes>,
+    /// Variables that a build exports. `${NAME}` stands for a variable of the build.
     #[serde(default)]
     exports: BTreeMap<String, String>,
+    /// What the commands of a phase print, a line each.
     #[serde(default)]
     log: BTreeMap<PhaseName, Vec<String>>,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

@@ -2,26 +2,38 @@
 //!
 //! The main types are [`Source`], [`Environment`] and [`Variable`]. What the simulator only hands back is plain JSON.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Where a source is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Source {
+    /// What sort of source it is.
     #[serde(rename = "type")]
     pub(super) kind: SourceType,
+    /// Where it is: a URL, a bucket with a key.
     pub(super) location: Option<String>,
+    /// How much of the history is cloned.
     pub(super) git_clone_depth: Option<u32>,
+    /// Whether submodules are cloned, as AWS spells it.
     pub(super) git_submodules_config: Option<Value>,
+    /// The build specification, or its path in the source.
     pub(super) buildspec: Option<String>,
+    /// How CodeBuild logs in, as AWS spells it.
     pub(super) auth: Option<Value>,
+    /// Whether the build's status is told to the provider of the source.
     pub(super) report_build_status: Option<bool>,
+    /// How it is told, as AWS spells it.
     pub(super) build_status_config: Option<Value>,
+    /// Whether certificates are not looked at.
     pub(super) insecure_ssl: Option<bool>,
+    /// The name of a further source.
     pub(super) source_identifier: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum SourceType {
     Codecommit,
@@ -51,13 +63,18 @@ pub(super) struct Artifacts {
     pub(super) artifact_identifier: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is kept from one build for the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Cache {
+    /// Where it is kept.
     #[serde(rename = "type")]
     pub(super) kind: CacheType,
+    /// For `S3`: bucket and prefix.
     pub(super) location: Option<String>,
+    /// For `LOCAL`: what is kept.
     pub(super) modes: Option<Vec<String>>,
+    /// What caches are shared by.
     pub(super) cache_namespace: Option<String>,
 }
 
@@ -67,7 +84,7 @@ impl Default for Cache {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum CacheType {
     NoCache,
@@ -142,7 +159,7 @@ pub(super) struct ProjectTag {
 }
 
 /// A phase of a build, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum PhaseName {
     Submitted,
@@ -207,7 +224,7 @@ impl PhaseName {
 }
 
 /// How a phase or a build stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Status {
     Succeeded,

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`TableSeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::state::new;
@@ -9,11 +10,14 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A table in a world file. Its keys are strings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct TableSeed {
+    /// Its name.
     name: String,
+    /// The name of the partition key.
     partition_key: String,
+    /// The name of the sort key, if it has one.
     sort_key: Option<String>,
     /// The account and the region that it belongs to: the world's own unless told.
     account: Option<String>,

@@ -2,8 +2,10 @@
 //!
 //! The main types are [`RepositorySeed`] and [`FindingSeed`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::findings::Severity;
@@ -20,33 +22,42 @@ use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
 /// A repository in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RepositorySeed {
+    /// Its name.
     name: String,
+    /// Whether a tag can be moved to another image.
     #[serde(default)]
     mutability: Mutability,
+    /// Whether images are scanned when they are pushed.
     #[serde(default)]
     scan_on_push: bool,
     /// How the registry scans it: `enhanced` makes the whole registry scan so, and this repository continuously.
     scanning: Option<ScanningSeed>,
     /// The KMS key of its encryption.
     kms_key: Option<String>,
+    /// How its scans go.
     #[serde(default)]
     scan: ScanSeed,
+    /// Images that are there at the start.
     #[serde(default)]
     images: Vec<ImageSeed>,
+    /// Images of numbered releases.
     history: Option<History>,
     /// Signatures and the like.
     #[serde(default)]
     referrers: Vec<ReferrerSeed>,
+    /// The repository's tags.
     #[serde(default)]
     tags: Tags,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum ScanningSeed {
     Basic,
@@ -54,29 +65,34 @@ enum ScanningSeed {
 }
 
 /// How its scans go.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScanSeed {
+    /// How long a scan takes.
     takes: Option<Span>,
     /// `COMPLETE` for basic and `ACTIVE` for enhanced scans, unless told.
     status: Option<ScanStatus>,
+    /// What ECR says of the status.
     description: Option<String>,
 }
 
 /// An image that is there at the start.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ImageSeed {
+    /// Its tags.
     #[serde(default)]
     tags: Vec<String>,
     /// How long ago, such as `-20d`.
     #[serde(default)]
     pushed: Ago,
+    /// How long ago it was last pulled; never unless told.
     #[serde(default)]
     pulled: Option<Ago>,
     /// Since when it lies in the archive.
     #[serde(default)]
     archived: Option<Ago>,
+    /// Its size, in bytes.
     #[serde(default = "usual_size")]
     size: u64,
     /// Such as `linux/amd64`: it is an index of an image for each, as `docker buildx build --push` makes it.
@@ -88,7 +104,7 @@ struct ImageSeed {
 }
 
 /// Something that says something about an image that is there at the start: a signature, an attestation.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ReferrerSeed {
     /// A tag of the image that it is about.
@@ -101,18 +117,21 @@ struct ReferrerSeed {
 }
 
 /// Images of numbered releases, one after the other.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct History {
+    /// How many there are.
     count: u64,
     /// What stands before the number.
     prefix: String,
     /// The number of the oldest.
     from: u64,
+    /// The time between two of them.
     every: Span,
     /// How long ago the newest was pushed; now unless told.
     #[serde(default)]
     last: Ago,
+    /// The size of each, in bytes.
     #[serde(default = "usual_size")]
     size: u64,
 }
@@ -125,6 +144,20 @@ fn usual_size() -> u64 {
 #[derive(Debug, Clone, Copy, Default)]
 struct Ago(Duration);
 
+impl JsonSchema for Ago {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Ago".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": format!("^-{}$", kiln_span::FORM), "examples": ["-20d"] })
+    }
+}
+
 impl<'de> Deserialize<'de> for Ago {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -135,7 +168,7 @@ impl<'de> Deserialize<'de> for Ago {
 }
 
 /// Something that scans find, in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct FindingSeed {
     /// A repository's name; `*` stands for anything.
@@ -145,16 +178,23 @@ pub(crate) struct FindingSeed {
     pub(super) tag: String,
     /// The platform of the image in its index, such as `linux/arm64`; any unless told.
     pub(super) platform: Option<String>,
+    /// How bad it is.
     pub(super) severity: Severity,
     /// Such as `CVE-2026-0001`.
     pub(super) id: String,
+    /// The package that has it.
     pub(super) package: Option<String>,
+    /// The package's version.
     pub(super) version: Option<String>,
     /// The version that mends it. Basic scans do not tell.
     pub(super) fixed_in: Option<String>,
+    /// What it is, in a sentence.
     pub(super) title: Option<String>,
+    /// Where it is described.
     uri: Option<String>,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

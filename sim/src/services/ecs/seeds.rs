@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -25,10 +26,12 @@ use crate::world::{Caller, PlaceKey, World};
 use crate::worldfile::{Problems, Span};
 
 /// A cluster in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ClusterSeed {
+    /// Its name.
     name: String,
+    /// How long the phases of its tasks last.
     #[serde(default)]
     timings: TimingsSeed,
     /// How many tasks there is room for: any number unless told.
@@ -39,15 +42,22 @@ pub(crate) struct ClusterSeed {
 }
 
 /// How long the phases of tasks last; what is not told is as usual.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct TimingsSeed {
+    /// From the call that deploys to the first task that starts.
     schedule: Option<Span>,
+    /// Getting a place and a network interface.
     provision: Option<Span>,
+    /// Pulling its images.
     pull: Option<Span>,
+    /// From the images to running.
     start: Option<Span>,
+    /// From running to healthy, where somebody checks.
     health: Option<Span>,
+    /// From being told to stop to the last container's end.
     drain: Option<Span>,
+    /// Giving back what it had.
     deprovision: Option<Span>,
 }
 
@@ -67,23 +77,32 @@ impl TimingsSeed {
 }
 
 /// A service in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ServiceSeed {
+    /// The cluster that it is in, by name.
     cluster: String,
+    /// Its name.
     name: String,
+    /// How many tasks it is to have.
     desired_count: usize,
     /// The family of its task definition: the service's name unless told.
     family: Option<String>,
+    /// The containers of its task definition.
     containers: Vec<ContainerSeed>,
+    /// The lower limit of running tasks, percent of those desired.
     #[serde(default = "hundred")]
     minimum_healthy_percent: usize,
+    /// The upper limit of running tasks, percent of those desired.
     #[serde(default = "two_hundred")]
     maximum_percent: usize,
+    /// What the circuit breaker does.
     #[serde(default)]
     circuit_breaker: BreakerSeed,
+    /// Tags of the service and of its task definition.
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// How long the phases of its tasks last, where that is not as in the cluster.
     #[serde(default)]
     timings: TimingsSeed,
     /// The account and the region of its cluster: the world's own unless told.
@@ -100,7 +119,7 @@ fn two_hundred() -> usize {
 }
 
 /// What the circuit breaker does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum BreakerSeed {
     #[default]
@@ -110,17 +129,21 @@ enum BreakerSeed {
 }
 
 /// A container in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ContainerSeed {
+    /// Its name.
     name: String,
     /// `REPOSITORY:TAG` of this account, or an image of a registry.
     image: String,
+    /// Whether its end is the end of the task.
     #[serde(default = "yes")]
     essential: bool,
+    /// The port that it listens on.
     port: Option<u16>,
     /// The shell command of its health check. Without one, the task counts as healthy as soon as it runs.
     health_check: Option<String>,
+    /// Plain variables.
     #[serde(default)]
     environment: BTreeMap<String, String>,
     /// ARNs of secrets and parameters, by the variable that they are put in.
@@ -133,11 +156,12 @@ fn yes() -> bool {
 }
 
 /// A task definition that no service of the file runs, in a world file: of jobs, say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DefinitionSeed {
     /// Each time that the family is named is another revision.
     family: String,
+    /// Its containers.
     containers: Vec<ContainerSeed>,
     /// The account and the region that it belongs to: the world's own unless told.
     account: Option<String>,
@@ -145,23 +169,32 @@ pub(crate) struct DefinitionSeed {
 }
 
 /// How tasks behave, in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct BehaviourSeed {
+    /// Tasks with an image of this name; `*` stands for anything.
     image: Option<String>,
+    /// Tasks with the image of this digest.
     digest: Option<String>,
+    /// Tasks of this family.
     family: Option<String>,
+    /// Of the family: the revisions from this one on.
     from_revision: Option<u64>,
+    /// How likely it befalls a task, from 0 to 1.
     #[serde(default = "always")]
     probability: f64,
+    /// The container that it befalls.
     container: Option<String>,
     /// After the task began to run.
     crash_after: Option<Span>,
+    /// The exit code of a crash.
     exit_code: Option<i64>,
     /// What the container's `reason` says of a crash, or why the task never starts.
     reason: Option<String>,
+    /// Whether the health check fails.
     #[serde(default)]
     unhealthy: bool,
+    /// Whether the task does not start at all.
     #[serde(default)]
     never_starts: bool,
     /// The account and the region whose tasks behave so: the world's own unless told.

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`RuleSeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -11,21 +12,25 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A rule that starts a task, in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RuleSeed {
+    /// Its name.
     name: String,
     /// The event bus: the default one unless told.
     bus: Option<String>,
     /// `rate(…)` or `cron(…)`: once a day unless told, on the default bus. On any other the rule waits for events.
     schedule: Option<String>,
+    /// Whether it is switched on.
     #[serde(default = "yes")]
     enabled: bool,
     /// The name of the cluster in which the task is started.
     cluster: String,
     /// `FAMILY` or `FAMILY:REVISION`.
     task_definition: String,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

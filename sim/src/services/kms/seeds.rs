@@ -2,6 +2,7 @@
 //!
 //! The main type is [`KeySeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::state::{Alias, make_key};
@@ -9,16 +10,20 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A key in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KeySeed {
     /// Without `alias/`.
     alias: String,
+    /// What it says of itself.
     #[serde(default)]
     description: String,
+    /// Whether it can be used.
     #[serde(default = "yes")]
     enabled: bool,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`FunctionSeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::functions::image;
@@ -11,16 +12,19 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A function in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct FunctionSeed {
+    /// Its name.
     name: String,
     /// `REPOSITORY:TAG` of this account. Without it the function is an archive.
     image: Option<String>,
     /// The images of its published versions, the first first.
     #[serde(default)]
     versions: Vec<String>,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The main type is [`ScheduleSeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -11,13 +12,15 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A schedule that starts a task, in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ScheduleSeed {
+    /// Its name.
     name: String,
     /// `rate(…)`, `cron(…)` or `at(…)`.
     #[serde(default = "daily")]
     expression: String,
+    /// Whether it is switched on.
     #[serde(default = "yes")]
     enabled: bool,
     /// The name of the cluster in which the task is started.
@@ -27,7 +30,9 @@ pub(crate) struct ScheduleSeed {
     /// Whether it calls `RunTask` itself, and is none of the targets that are made for ECS.
     #[serde(default)]
     universal: bool,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 

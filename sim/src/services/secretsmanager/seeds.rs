@@ -2,6 +2,7 @@
 //!
 //! The main type is [`SecretSeed`].
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::state::{CURRENT, Payload, Rotation, Secret};
@@ -10,20 +11,25 @@ use crate::world::World;
 use crate::worldfile::Problems;
 
 /// A secret in a world file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct SecretSeed {
+    /// Its name.
     name: String,
     /// Its value: text, often a JSON object.
     value: String,
+    /// What it says of itself.
     description: Option<String>,
     /// A key id, ARN or alias.
     kms_key: Option<String>,
     /// The ARN of the function that rotates it.
     rotation_lambda: Option<String>,
+    /// Its tags.
     #[serde(default)]
     tags: Tags,
+    /// The account that has it: the world's own unless told.
     account: Option<String>,
+    /// The region that it is in: the world's own unless told.
     region: Option<String>,
 }
 
