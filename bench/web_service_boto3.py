@@ -2,9 +2,10 @@
 
 usage: web_service_boto3.py ENDPOINT COMMIT
 
-The last line printed is `calls N`: how many calls were made, those of STS aside.
+Each call is printed as `call SERVICE:OPERATION`, those of STS aside.
 """
 
+import json
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,6 @@ ENDPOINT, COMMIT = sys.argv[1:]
 REGION = "us-west-2"
 ROLE = "arn:aws:iam::111111111111:role/deployer"
 BAKE = 0.001
-calls = 0
 
 
 def clients(session):
@@ -29,9 +29,8 @@ def clients(session):
     return make
 
 
-def count(**_):
-    global calls
-    calls += 1
+def count(model, **_):
+    print(f"call {model.service_model.service_name}:{model.name}")
 
 
 def build(client):
@@ -69,6 +68,9 @@ def build(client):
 
 def scan(client, digest):
     ecr = client("ecr")
+    manifest = ecr.batch_get_image(repositoryName="web", imageIds=[{"imageDigest": digest}])["images"][0]["imageManifest"]
+    if "manifests" in json.loads(manifest):
+        sys.exit("the image is an index")
     ecr.batch_get_repository_scanning_configuration(repositoryNames=["web"])
     while True:
         found = ecr.describe_image_scan_findings(repositoryName="web", imageId={"imageDigest": digest})
@@ -84,6 +86,9 @@ def deploy(client, image, digest):
     ecs, ecr = client("ecs"), client("ecr")
     service = ecs.describe_services(cluster="web", services=["web"])["services"][0]
     before = ecs.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])["taskDefinition"]
+    newest = ecs.describe_task_definition(taskDefinition=before["family"], include=["TAGS"])["taskDefinition"]
+    if newest["revision"] > before["revision"]:
+        print(f"{newest['taskDefinitionArn']} is newer than the revision that serves", file=sys.stderr)
     known = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members
     document = {field: value for field, value in before.items() if field in known}
     for container in document["containerDefinitions"]:
@@ -92,12 +97,7 @@ def deploy(client, image, digest):
     target = ecs.register_task_definition(**document)["taskDefinition"]["taskDefinitionArn"]
     listed = ecs.list_service_deployments(cluster="web", service="web")["serviceDeployments"]
     earlier = {deployment["serviceDeploymentArn"] for deployment in listed}
-    ecs.update_service(
-        cluster="web",
-        service="web",
-        taskDefinition=target,
-        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
-    )
+    ecs.update_service(cluster="web", service="web", taskDefinition=target)
     ecr.batch_get_image(repositoryName="web", imageIds=[{"imageDigest": digest}])
     followed = None
     while True:
@@ -134,34 +134,61 @@ def verify(client):
         time.sleep(15)
 
 
-def contents(ecr):
-    ecr.describe_repositories(repositoryNames=["web"])
-    pages = ecr.get_paginator("describe_images").paginate(repositoryName="web", PaginationConfig={"PageSize": 1000})
-    return [image for page in pages for image in page["imageDetails"]]
-
-
-def in_use(ecs):
-    tasks = ecs.describe_tasks(cluster="web", tasks=ecs.list_tasks(cluster="web")["taskArns"])["tasks"]
+def in_use(client):
+    """Digests of images that something runs or may start: tasks, services, other task definitions, rules, schedules, functions."""
+    ecs, events = client("ecs"), client("events")
+    running = ecs.list_tasks(cluster="web", desiredStatus="RUNNING")["taskArns"]
+    tasks = ecs.describe_tasks(cluster="web", tasks=running)["tasks"]
     used = {c.get("imageDigest") for task in tasks for c in task["containers"]}
     services = ecs.list_services(cluster="web")["serviceArns"]
+    served = set()
     for service in ecs.describe_services(cluster="web", services=services)["services"]:
-        for name in {service["taskDefinition"], *(deployment["taskDefinition"] for deployment in service["deployments"])}:
-            definition = ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])["taskDefinition"]
-            used |= {c["image"].partition("@")[2] for c in definition["containerDefinitions"]}
+        served |= {service["taskDefinition"], *(deployment["taskDefinition"] for deployment in service["deployments"])}
+    families = {name.rpartition(":")[0] for name in served}
+    used |= images_of(ecs, served)
+    active = ecs.list_task_definitions(status="ACTIVE", maxResults=100)["taskDefinitionArns"]
+    newest = {name.rpartition(":")[0]: name for name in active}
+    started = {name for family, name in newest.items() if family not in families}
+    for bus in events.list_event_buses()["EventBuses"]:
+        for rule in events.list_rules(EventBusName=bus["Name"])["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus["Name"])["Targets"]
+            started |= {t["EcsParameters"]["TaskDefinitionArn"] for t in targets if "EcsParameters" in t}
+    scheduler = client("scheduler")
+    for schedule in scheduler.list_schedules()["Schedules"]:
+        target = scheduler.get_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])["Target"]
+        if "EcsParameters" in target:
+            started.add(target["EcsParameters"]["TaskDefinitionArn"])
+    used |= images_of(ecs, started - served)
+    functions = client("lambda")
+    for function in functions.list_functions(FunctionVersion="ALL")["Functions"]:
+        if function.get("PackageType") == "Image":
+            code = functions.get_function(FunctionName=function["FunctionName"], Qualifier=function["Version"])["Code"]
+            used.add(code["ResolvedImageUri"].partition("@")[2])
+    return used
+
+
+def images_of(ecs, names):
+    used = set()
+    for name in sorted(names):
+        definition = ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+        used |= {c["image"].partition("@")[2] for c in definition["containerDefinitions"]}
     return used
 
 
 def cleanup(client, digest):
-    ecr, ecs = client("ecr"), client("ecs")
-    images = contents(ecr)
+    ecr = client("ecr")
+    ecr.describe_repositories(repositoryNames=["web"])
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName="web", PaginationConfig={"PageSize": 1000})
+    images = [image for page in pages for image in page["imageDetails"]]
     limit = datetime.now(timezone.utc) - timedelta(days=30)
     newest = sorted(images, key=lambda image: image["imagePushedAt"], reverse=True)
-    used = in_use(ecs) | {digest}
+    used = in_use(client) | {digest}
     doomed = [i for i in newest[10:] if i["imagePushedAt"] < limit and i["imageDigest"] not in used]
-    # Once more right before they go, as the plugin does.
-    contents(ecr)
-    used = in_use(ecs) | {digest}
-    ids = [{"imageDigest": image["imageDigest"]} for image in doomed if image["imageDigest"] not in used]
+    # Those that go once more right before they do, as the plugin does: who gave one a tag meanwhile wants to keep it.
+    ids = [{"imageDigest": image["imageDigest"]} for image in doomed]
+    again = ecr.describe_images(repositoryName="web", imageIds=ids)["imageDetails"]
+    tags = {image["imageDigest"]: image.get("imageTags") for image in doomed}
+    ids = [{"imageDigest": i["imageDigest"]} for i in again if i.get("imageTags") == tags[i["imageDigest"]]]
     deleted = ecr.batch_delete_image(repositoryName="web", imageIds=ids)
     if deleted["failures"]:
         sys.exit(f"not deleted: {deleted['failures']}")
@@ -181,7 +208,6 @@ def main():
     deploy(production, image, digest)
     verify(production)
     cleanup(production, digest)
-    print(f"calls {calls}")
 
 
 main()

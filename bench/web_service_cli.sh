@@ -3,16 +3,20 @@
 #
 # usage: web_service_cli.sh ENDPOINT COMMIT
 #
-# Needs aws and jq. The last line printed is `calls N`: how many calls were made, those of STS aside.
+# Needs aws and jq. Each call is printed as `call SERVICE:OPERATION`, those of STS aside.
 set -euo pipefail
 
 export AWS_ENDPOINT_URL=$1 AWS_DEFAULT_REGION=us-west-2 AWS_PAGER=
 commit=$2
-calls=0
 bake_microseconds=1000
 
-# Not in a subshell, which would lose the count: the answer is left in $answer.
-call() { calls=$((calls + 1)); answer=$(aws "$@" --output json); }
+# The operation is the command's name without its hyphens; the answer is left in $answer.
+call() {
+    local operation=
+    for word in ${2//-/ }; do operation+=${word^}; done
+    echo "call $1:$operation"
+    answer=$(aws "$@" --output json)
+}
 pick() { jq --raw-output "$@" <<<"$answer"; }
 give_up() { echo "$*" >&2; exit 1; }
 
@@ -44,6 +48,8 @@ pick --exit-status --arg tag "$commit" '.imageDetails[0].imageTags | index($tag)
 image=$uri@$digest
 
 # scan
+call ecr batch-get-image --repository-name web --image-ids "imageDigest=$digest"
+pick --exit-status '.images[0].imageManifest | fromjson | has("manifests") | not' >/dev/null || give_up "the image is an index"
 call ecr batch-get-repository-scanning-configuration --repository-names web
 while true; do
     call ecr describe-image-scan-findings --repository-name web --image-id "imageDigest=$digest"
@@ -67,12 +73,14 @@ call ecs describe-task-definition --task-definition "$before" --include TAGS
 document=$(pick --arg image "$image" '.taskDefinition
     | del(.taskDefinitionArn, .revision, .status, .requiresAttributes, .compatibilities, .registeredAt, .registeredBy)
     | (.containerDefinitions[] | select(.name == "app") | .image) = $image')
+call ecs describe-task-definition --task-definition "$(jq -r .family <<<"$document")" --include TAGS
+newest=$(pick .taskDefinition.taskDefinitionArn)
+[ "$newest" = "$before" ] || echo "$newest is newer than the revision that serves" >&2
 call ecs register-task-definition --cli-input-json "$document"
 target=$(pick .taskDefinition.taskDefinitionArn)
 call ecs list-service-deployments --cluster web --service web
 earlier=$(pick --compact-output '[.serviceDeployments[].serviceDeploymentArn]')
-call ecs update-service --cluster web --service web --task-definition "$target" \
-    --deployment-configuration 'deploymentCircuitBreaker={enable=true,rollback=true}'
+call ecs update-service --cluster web --service web --task-definition "$target"
 call ecr batch-get-image --repository-name web --image-ids "imageDigest=$digest"
 followed=
 while true; do
@@ -111,38 +119,64 @@ while true; do
 done
 
 # cleanup
-contents() {
-    call ecr describe-repositories --repository-names web
-    call ecr describe-images --repository-name web
-    images=$answer
-}
-in_use() {
-    call ecs list-tasks --cluster web
-    mapfile -t tasks < <(pick '.taskArns[]')
-    call ecs describe-tasks --cluster web --tasks "${tasks[@]}"
-    used=$(pick '.tasks[].containers[].imageDigest // empty')$'\n'$digest
-    call ecs list-services --cluster web
-    mapfile -t services < <(pick '.serviceArns[]')
-    call ecs describe-services --cluster web --services "${services[@]}"
+call ecr describe-repositories --repository-names web
+call ecr describe-images --repository-name web
+images=$answer
+limit=$(date --date '30 days ago' +%s)
+
+# What runs, and what may be started: by services, other task definitions, rules, schedules and functions.
+images_of() {
     local definition
-    for definition in $(pick '[.services[] | .taskDefinition, .deployments[].taskDefinition] | unique[]'); do
-        call ecs describe-task-definition --task-definition "$definition" --include TAGS
+    for definition in "$@"; do
+        call ecs describe-task-definition --task-definition "$definition"
         used+=$'\n'$(pick '.taskDefinition.containerDefinitions[].image | split("@")[1] // empty')
     done
-    used=$(jq --raw-input --null-input '[inputs]' <<<"$used")
 }
-contents
-limit=$(date --date '30 days ago' +%s)
-in_use
+call ecs list-tasks --cluster web --desired-status RUNNING
+mapfile -t tasks < <(pick '.taskArns[]')
+call ecs describe-tasks --cluster web --tasks "${tasks[@]}"
+used=$(pick '.tasks[].containers[].imageDigest // empty')$'\n'$digest
+call ecs list-services --cluster web
+mapfile -t services < <(pick '.serviceArns[]')
+call ecs describe-services --cluster web --services "${services[@]}"
+mapfile -t served < <(pick '[.services[] | .taskDefinition, .deployments[].taskDefinition] | unique[]')
+images_of "${served[@]}"
+call ecs list-task-definitions --status ACTIVE
+mapfile -t started < <(pick --arg served "${served[*]}" '
+    def family: split(":")[:-1] | join(":");
+    ($served | split(" ") | map(family)) as $families
+    | [.taskDefinitionArns[] | {family: family, name: .}] | group_by(.family)[] | last
+    | select(.family | IN($families[]) | not) | .name')
+call events list-event-buses
+for bus in $(pick '.EventBuses[].Name'); do
+    call events list-rules --event-bus-name "$bus"
+    for rule in $(pick '.Rules[].Name'); do
+        call events list-targets-by-rule --event-bus-name "$bus" --rule "$rule"
+        mapfile -t -O "${#started[@]}" started < <(pick '.Targets[].EcsParameters.TaskDefinitionArn // empty')
+    done
+done
+call scheduler list-schedules
+for schedule in $(pick '.Schedules[] | "\(.GroupName)/\(.Name)"'); do
+    call scheduler get-schedule --group-name "${schedule%%/*}" --name "${schedule#*/}"
+    mapfile -t -O "${#started[@]}" started < <(pick '.Target.EcsParameters.TaskDefinitionArn // empty')
+done
+images_of "${started[@]}"
+call lambda list-functions --function-version ALL
+for function in $(pick '.Functions[] | select(.PackageType == "Image") | "\(.FunctionName):\(.Version)"'); do
+    call lambda get-function --function-name "${function%:*}" --qualifier "${function##*:}"
+    used+=$'\n'$(pick '.Code.ResolvedImageUri | split("@")[1] // empty')
+done
+used=$(jq --raw-input --null-input '[inputs]' <<<"$used")
+
 doomed=$(jq --argjson used "$used" --argjson limit "$limit" '
     # Version 1 of the CLI writes seconds with a fraction, version 2 ISO 8601.
     def seconds: if type == "number" then . else .[:19] + "Z" | fromdate end;
     [.imageDetails | sort_by(.imagePushedAt | seconds) | reverse | .[10:][]
-     | select((.imagePushedAt | seconds) < $limit and (.imageDigest | IN($used[]) | not)) | .imageDigest]' <<<"$images")
-# Once more right before they go, as the plugin does.
-contents
-in_use
-ids=$(jq --compact-output --argjson used "$used" 'map(select(IN($used[]) | not)) | map({imageDigest: .})' <<<"$doomed")
+     | select((.imagePushedAt | seconds) < $limit and (.imageDigest | IN($used[]) | not))
+     | {imageDigest, imageTags}]' <<<"$images")
+# Those that go once more right before they do, as the plugin does: who gave one a tag meanwhile wants to keep it.
+call ecr describe-images --repository-name web --image-ids "$(jq --compact-output 'map({imageDigest})' <<<"$doomed")"
+ids=$(pick --compact-output --argjson doomed "$doomed" '
+    [.imageDetails[] | {imageDigest, imageTags} | select(IN($doomed[])) | {imageDigest}]')
 call ecr batch-delete-image --repository-name web --image-ids "$ids"
 [ "$(pick '.failures | length')" = 0 ] || give_up "not deleted: $answer"
-echo "calls $calls"
