@@ -18,7 +18,7 @@ pub fn repository() -> PathBuf {
 }
 
 /// The binary under test: `KILN_BIN`, or the one beside this test's own.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("KILN_BIN") {
         return PathBuf::from(binary);
     }
@@ -61,6 +61,13 @@ impl Kiln {
     /// Remove an environment variable.
     pub fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
+        self
+    }
+
+    /// Run it as another user.
+    pub fn as_user(mut self, user: u32) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        self.command.uid(user).gid(user);
         self
     }
 

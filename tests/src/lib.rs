@@ -28,7 +28,7 @@ pub use courses::{courses, undone};
 pub use crash::Course;
 pub use dynamo::{Dynamo, Unsteady, Weather};
 pub use guest::{ANYTHING, Guest};
-pub use kiln::{Kiln, Outcome, Running, repository};
+pub use kiln::{Kiln, Outcome, Running, binary, repository};
 pub use loopback::{Loopback, Proxy, Secured};
 pub use rehearsing::{plugins, rehearsal, web_service};
 pub use scripted::{script, scripted};

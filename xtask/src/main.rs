@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | configs | bench`.
+//! Tasks of the workspace: `cargo xtask plugins | demo | pictures | lint | test | crash | configs | bench`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
@@ -9,6 +9,7 @@ mod demo;
 mod error;
 mod layout;
 mod lint;
+mod pictures;
 mod plugins;
 mod python;
 mod step;
@@ -40,6 +41,8 @@ enum Task {
     },
     /// Build everything and run pipelines/web-service.toml on the simulator.
     Demo,
+    /// Draw the pictures of the README anew, from a rehearsal of the demo's pipeline: docs/pictures.
+    Pictures,
     /// What `test` begins with and needs no run: formats, what is said of the crates, clippy.
     Lint,
     /// Run everything that must pass: formats, clippy, what is said of the crates, builds, native tests of the plugins, the whole test
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Task::Plugins { release } => plugins::build(&layout, &terminal, release).map(|()| ExitCode::SUCCESS),
         Task::Lint => lint::run(&layout, &terminal).map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
+        Task::Pictures => pictures::draw(&layout, &terminal, &pictures::directory(&layout)).map(|()| ExitCode::SUCCESS),
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Crash { seeds, seed, kiln } => {
             crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)

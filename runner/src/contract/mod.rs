@@ -3,8 +3,10 @@
 
 pub mod bindings;
 mod limits;
+mod packages;
 mod standard;
 
 pub use limits::Limits;
+pub use packages::OFFERED;
 pub use standard::standard_names;
-pub(crate) use standard::{standard, standard_component};
+pub(crate) use standard::{standard, standard_component, standard_digests};

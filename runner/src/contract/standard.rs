@@ -17,6 +17,11 @@ pub(crate) fn standard_component(digest: &Digest) -> Option<Vec<u8>> {
     STANDARD.iter().find(|(_, bytes)| Digest::of(bytes) == *digest).map(|(_, bytes)| bytes.to_vec())
 }
 
+/// The standard plugins with the digests of their components.
+pub(crate) fn standard_digests() -> impl Iterator<Item = (&'static str, Digest)> {
+    STANDARD.iter().map(|(name, bytes)| (*name, Digest::of(bytes)))
+}
+
 /// The names of the standard plugins, sorted.
 pub fn standard_names() -> Vec<&'static str> {
     STANDARD.iter().map(|(name, _)| *name).collect()

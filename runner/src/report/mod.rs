@@ -15,6 +15,7 @@ mod columns;
 mod console;
 mod courier;
 mod fit;
+pub mod health;
 mod html;
 mod json;
 mod line_writer;
