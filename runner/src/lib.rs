@@ -11,6 +11,7 @@
 //! - [`store`]: where runs are kept, and which of them may deploy: in a directory, or shared by several machines.
 //! - [`rehearse`] runs a pipeline on a simulated account in virtual time; [`scenario`] says what happens there, and what is
 //!   expected of it.
+//! - [`doctor`]: what a machine has and lacks for a run.
 //! - [`report`]: consumes the [`event`]s of a run and writes them for people and machines. Nothing else prints.
 
 pub mod aws;
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod contract;
 pub mod diagnostic;
+pub mod doctor;
 pub mod event;
 pub mod files;
 pub mod harmless;

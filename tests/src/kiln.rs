@@ -66,6 +66,13 @@ impl Kiln {
         self
     }
 
+    /// Run it as another user.
+    pub fn as_user(mut self, user: u32) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        self.command.uid(user).gid(user);
+        self
+    }
+
     /// Let a file that may grow no more be an error for it and not its end, as a full disk is.
     pub fn surviving_large_files(mut self) -> Self {
         self.survives_large_files = true;

@@ -24,6 +24,12 @@ pub struct Loopback {
 impl Loopback {
     /// Answer each request with what `answer` makes of it: a status and a body.
     pub fn new(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::with_head("", answer)
+    }
+
+    /// The same, with lines of head in each answer, such as `Date: …\r\n`.
+    pub fn with_head(head: &str, answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> Self {
+        let head = head.to_owned();
         let asked = Asked::default();
         let kept = Arc::clone(&asked);
         let address = listen(move |mut stream| {
@@ -31,7 +37,7 @@ impl Loopback {
             let (status, body) = answer(&request);
             keep(&kept, request);
             let length = body.len();
-            write!(stream, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+            write!(stream, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n{head}Connection: close\r\n\r\n{body}")
         });
         Self { address, asked }
     }

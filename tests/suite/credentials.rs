@@ -104,7 +104,12 @@ impl Sources {
 
     /// `kiln plan` on a machine without keys in its environment, on which these profiles are.
     fn plan(&self) -> Kiln {
-        let kiln = self.account.kiln(["plan", "pipeline.toml"]).file("pipeline.toml", PIPELINE).file("config", CONFIG);
+        self.kiln(["plan", "pipeline.toml"]).file("pipeline.toml", PIPELINE)
+    }
+
+    /// A command line on such a machine.
+    fn kiln<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Kiln {
+        let kiln = self.account.kiln(arguments).file("config", CONFIG);
         let home = kiln.directory().join("home");
         fs::create_dir_all(home.join(".aws/sso/cache")).unwrap_or_else(|error| panic!("{error}"));
         let config = kiln.directory().join("config");
@@ -290,4 +295,45 @@ fn a_run_goes_on_in_the_region_that_it_began_with() {
     let went_on = began.then(["resume", "--region", "us-west-2"]).env("AWS_ENDPOINT_URL", &url).run();
     assert_eq!(went_on.code(), Some(0), "{}", went_on.all());
     assert!(went_on.stdout().contains("eu-west-1") && !went_on.stdout().contains("us-west-2"), "{}", went_on.all());
+}
+
+#[test]
+fn the_doctor_says_who_gave_them() {
+    let sources = Sources::new();
+    let process = r#"{"Version":1,"AccessKeyId":"ASIAPROCESS","SecretAccessKey":"s","SessionToken":"t","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let doctor = |profile: Option<&str>| {
+        let kiln = sources.kiln(["doctor", "--output", "json"]).file("process.json", process).file("token", "a.b.c");
+        let kiln = signed_in(kiln, "known", "2099-01-01T00:00:00Z");
+        match profile {
+            Some(profile) => kiln.env("AWS_PROFILE", profile),
+            None => kiln.env("AWS_ACCESS_KEY_ID", "AKIDOTHER").env("AWS_SECRET_ACCESS_KEY", "s"),
+        }
+    };
+    let given = |outcome: &Outcome| {
+        let view: serde_json::Value = serde_json::from_str(&outcome.stdout()).unwrap_or_default();
+        let seen = view.get("observations").and_then(|seen| seen.as_array()).cloned().unwrap_or_default();
+        let of = seen.into_iter().find(|seen| seen.get("subject").is_some_and(|subject| subject == "credentials"));
+        let facts = of.and_then(|seen| seen.get("facts").cloned()).unwrap_or_default();
+        let fact = |name: &str| facts.get(name).and_then(|fact| fact.as_str()).unwrap_or_default().to_owned();
+        (fact("source"), fact("expires"))
+    };
+    for (profile, source, expires) in [
+        (None, "the environment (AWS_ACCESS_KEY_ID)", ""),
+        (Some("dev"), "the profile `dev`, signed in to by SSO", "2099-01-01 00:00:00 UTC"),
+        (
+            Some("deployer"),
+            "the profile `deployer`, signed in to by SSO, in the role that it names",
+            "2099-01-01 00:00:00 UTC",
+        ),
+        (Some("program"), "the profile `program`, which runs a program", "2099-01-01 00:00:00 UTC"),
+        (Some("token"), "the profile `token`, by a web identity", "2099-01-01 00:00:00 UTC"),
+        (Some("keys"), "the profile `keys`", ""),
+    ] {
+        let outcome = doctor(profile).run();
+        assert_eq!(given(&outcome), (source.to_owned(), expires.to_owned()), "{}", outcome.all());
+    }
+    // Where there are none, it says what every command says.
+    let out = sources.kiln(["doctor"]).env("AWS_PROFILE", "dev").run();
+    assert_eq!(out.code(), Some(3), "{}", out.all());
+    assert!(out.stdout().contains("run `aws sso login --profile dev`"), "{}", out.all());
 }

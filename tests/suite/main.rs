@@ -1,6 +1,7 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
 mod altered;
+mod book;
 mod bounds;
 #[path = "../browser/mod.rs"]
 mod browser;
@@ -13,6 +14,7 @@ mod crash;
 mod credentials;
 mod deployments;
 mod destinations;
+mod doctor;
 mod editors;
 mod emulators;
 mod failures;
@@ -44,6 +46,7 @@ mod store;
 mod storms;
 mod streams;
 mod verdicts;
+mod version;
 mod waits;
 mod walk;
 mod web_service;

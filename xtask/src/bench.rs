@@ -76,7 +76,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
         terminal.line(format_args!("written to {}", path.display()));
     }
     if for_the_record {
-        readme::write(&layout.root.join("README.md"), &figures.short())?;
+        readme::write(&layout.root.join("docs/benchmarks.md"), &figures.short())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::step::{Terminal, status};
-use crate::{plugins, test};
+use crate::{pictures, plugins, test};
 
 /// How many times as fast as the world the simulated account and the run live.
 const SCALE: &str = "60";
@@ -30,11 +30,19 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal) -> Result<ExitCode, Task
     terminal.heading("demo: kiln run pipelines/web-service.toml");
     let mut command = kiln(layout);
     command.args(["run", "pipelines/web-service.toml", "--input"]).arg(format!("commit={}", commit(layout)));
-    command.args(["--endpoint-url", &url, "--clock-scale", SCALE]);
+    let page = layout.target.join("demo/page.html");
+    fs::create_dir_all(layout.target.join("demo")).map_err(TaskError::file("make", layout.target.join("demo")))?;
+    command.args(["--endpoint-url", &url, "--clock-scale", SCALE]).arg("--report").arg(&page);
     let run = status(&mut command, "build it first: cargo build --workspace")?;
 
     terminal.heading("demo: kiln show (the journal of that run)");
     let show = status(kiln(layout).arg("show"), "build it first: cargo build --workspace")?;
+    terminal.line(format_args!("the page about the run: {}", page.display()));
+    pictures::draw(layout, terminal, &layout.target.join("demo"))?;
+    match pictures::stale(layout)?.as_slice() {
+        [] => terminal.line("those of the README are the same"),
+        stale => terminal.line(format_args!("{} in docs/pictures: stale; cargo xtask pictures", stale.join(", "))),
+    }
     Ok(code(if run.success() { show } else { run }))
 }
 

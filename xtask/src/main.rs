@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask plugins | demo | lint | test | crash | configs | bench | dist | wheel`.
+//! Tasks of the workspace: `cargo xtask plugins | host | demo | pictures | lint | test | crash | configs | bench | dist | wheel`.
 //! Each task is a module; this one only chooses.
 
 mod bench;
@@ -11,6 +11,7 @@ mod embed;
 mod error;
 mod layout;
 mod lint;
+mod pictures;
 mod plugins;
 mod python;
 mod step;
@@ -45,6 +46,8 @@ enum Task {
     Host,
     /// Build everything and run pipelines/web-service.toml on the simulator.
     Demo,
+    /// Draw the pictures of the README anew, from a rehearsal of the demo's pipeline: docs/pictures.
+    Pictures,
     /// What `test` begins with and needs no run: formats, what is said of the crates, clippy.
     Lint,
     /// Run everything that must pass: formats, clippy, what is said of the crates, builds, native tests of the plugins, the whole test
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
             .and_then(|()| test::build_host(&layout, &terminal))
             .map(|()| ExitCode::SUCCESS),
         Task::Demo => demo::run(&layout, &terminal),
+        Task::Pictures => pictures::draw(&layout, &terminal, &pictures::directory(&layout)).map(|()| ExitCode::SUCCESS),
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Crash { seeds, seed, kiln } => {
             crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)

@@ -18,7 +18,8 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
-use super::login::{self, LoginError, OwnCredentials};
+use super::heard::Heard;
+use super::login::{self, Given, LoginError, OwnCredentials};
 use super::network::{Network, NetworkError};
 use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
@@ -30,6 +31,14 @@ use crate::types::{Arn, Region};
 pub struct Connection {
     sdk: SdkConfig,
     paced: bool,
+    /// How this machine reaches AWS, and by whose credentials; a simulator is reached without either.
+    own: Option<OwnWay>,
+}
+
+#[derive(Debug, Clone)]
+struct OwnWay {
+    network: Network,
+    credentials: Option<OwnCredentials>,
 }
 
 /// A role to act in.
@@ -82,6 +91,7 @@ impl Connection {
             .timeout_config(timeouts())
             .identity_cache(identity_cache())
             .http_client(network.clone());
+        let way = network.clone();
         if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
         }
@@ -97,8 +107,23 @@ impl Connection {
         let sdk = loader.load().await;
         let own = sdk.credentials_provider().map(|chain| OwnCredentials::new(chain, profile));
         let mut builder = sdk.to_builder();
-        builder.set_credentials_provider(own.map(SharedCredentialsProvider::new));
-        Ok(Self { sdk: builder.build(), paced: true })
+        builder.set_credentials_provider(own.clone().map(SharedCredentialsProvider::new));
+        Ok(Self { sdk: builder.build(), paced: true, own: Some(OwnWay { network: way, credentials: own }) })
+    }
+
+    /// The credentials that this machine gave last, without what is secret of them.
+    pub(crate) fn given(&self) -> Option<Given> {
+        self.own.as_ref()?.credentials.as_ref()?.given()
+    }
+
+    /// What time it is where the last answer came from.
+    pub(crate) fn heard(&self) -> Option<Heard> {
+        self.own.as_ref()?.network.heard()
+    }
+
+    /// Where requests go instead of AWS's own addresses, as the command line, the environment or the profile says.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.sdk.endpoint_url()
     }
 
     /// A simulator or emulator at `endpoint`, which takes any credentials: nothing of this machine's configuration is read.
@@ -113,7 +138,7 @@ impl Connection {
             .http_client(Network::direct())
             .endpoint_url(endpoint)
             .build();
-        Self { sdk, paced: true }
+        Self { sdk, paced: true, own: None }
     }
 
     /// A simulator in this process, on its clock. Requests go to AWS's own addresses, which `http` answers for.
@@ -129,7 +154,7 @@ impl Connection {
             .time_source(ClockTime(clock))
             .http_client(http)
             .build();
-        Self { sdk, paced: true }
+        Self { sdk, paced: true, own: None }
     }
 
     /// The same, but services are asked at any rate, also where they said that they are asked too often.

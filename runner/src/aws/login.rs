@@ -5,12 +5,16 @@
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self as credentials, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -70,22 +74,42 @@ impl fmt::Display for NoLogin {
 
 impl Error for NoLogin {}
 
-/// The credentials that the runner itself has.
-#[derive(Debug)]
+/// What is known of credentials and is not secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Who gave them, as part of a sentence: "the environment (AWS_ACCESS_KEY_ID)".
+    pub(crate) source: String,
+    /// When they expire; none where nobody says that they do.
+    pub(crate) expires: Option<SystemTime>,
+}
+
+/// The credentials that the runner itself has. Clones share what was given.
+#[derive(Debug, Clone)]
 pub(super) struct OwnCredentials {
     chain: SharedCredentialsProvider,
     /// The profile that a flag names.
     profile: Option<String>,
+    given: Arc<Mutex<Option<Given>>>,
 }
 
 impl OwnCredentials {
     pub(super) fn new(chain: SharedCredentialsProvider, profile: Option<&str>) -> Self {
-        Self { chain, profile: profile.map(str::to_owned) }
+        Self { chain, profile: profile.map(str::to_owned), given: Arc::default() }
+    }
+
+    /// What was given last.
+    pub(super) fn given(&self) -> Option<Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn provide(&self) -> credentials::Result {
         match self.chain.provide_credentials().await {
-            Ok(credentials) => Ok(credentials),
+            Ok(credentials) => {
+                let given =
+                    Given { source: source_of(&credentials, self.profile.as_deref()), expires: credentials.expiry() };
+                *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(given);
+                Ok(credentials)
+            }
             Err(error) => Err(CredentialsError::provider_error(explained(&error, self.profile.as_deref()).await)),
         }
     }
@@ -98,6 +122,36 @@ impl ProvideCredentials for OwnCredentials {
     {
         future::ProvideCredentials::new(self.provide())
     }
+}
+
+/// Who gave `credentials`. The SDK notes the steps by which it came to them.
+fn source_of(credentials: &Credentials, profile: Option<&str>) -> String {
+    let steps = credentials.get_property::<Vec<Feature>>().map(Vec::as_slice).unwrap_or_default();
+    let by = |step: Feature| steps.contains(&step);
+    let how = [
+        (Feature::CredentialsSso, "signed in to by SSO"),
+        (Feature::CredentialsProfileLogin, "signed in to by `aws login`"),
+        (Feature::CredentialsProcess, "which runs a program"),
+        (Feature::CredentialsProfileStsWebIdToken, "by a web identity"),
+        (Feature::CredentialsHttp, "by the container"),
+        (Feature::CredentialsImds, "by the machine"),
+    ];
+    let how = how.into_iter().filter(|(step, _)| by(step.clone())).map(|(_, how)| how);
+    let in_role = by(Feature::CredentialsStsAssumeRole).then_some("in the role that it names");
+    if by(Feature::CredentialsProfile) {
+        let variable = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let name = profile.map(str::to_owned).or_else(variable).unwrap_or_else(|| "default".to_owned());
+        let parts: Vec<String> = how.chain(in_role).map(|part| format!(", {part}")).collect();
+        return format!("the profile `{name}`{}", parts.concat());
+    }
+    match steps.first() {
+        Some(Feature::CredentialsEnvVars) => "the environment (AWS_ACCESS_KEY_ID)",
+        Some(Feature::CredentialsProfileStsWebIdToken) => "a web identity (AWS_WEB_IDENTITY_TOKEN_FILE)",
+        Some(Feature::CredentialsHttp) => "the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or …_FULL_URI)",
+        Some(Feature::CredentialsImds) => "the machine's own metadata",
+        Some(_) | None => "a source that the AWS SDK does not name",
+    }
+    .to_owned()
 }
 
 /// The chain of a profile that somebody names: keys in the environment are another's, as they are to the AWS CLI.

@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod error;
+pub mod heard;
 mod limits;
 pub mod login;
 pub mod look;

@@ -23,6 +23,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::heard::{Heard, Listener};
 use crate::files::{self, ReadError};
 
 /// A bundle of certificates has at most this many bytes.
@@ -92,6 +93,8 @@ struct Ways {
     /// The way of `https://`, if it is by a proxy.
     https: Option<Proxy>,
     exceptions: Exceptions,
+    /// Hears what time it is where answers come from.
+    listener: Listener,
 }
 
 struct Proxy {
@@ -109,7 +112,8 @@ impl Network {
         let http = if by_server { None } else { proxy("HTTP_PROXY", &variable, &trust, false)? };
         let https = proxy("HTTPS_PROXY", &variable, &trust, true)?;
         let exceptions = Exceptions::new(&either(&variable, "NO_PROXY").unwrap_or_default(), &variable);
-        let ways = Ways { plain: client(None, None), secure: client(Some(trust), None), http, https, exceptions };
+        let (plain, secure) = (client(None, None), client(Some(trust), None));
+        let ways = Ways { plain, secure, http, https, exceptions, listener: Listener::default() };
         Ok(Self { inner: Arc::new(ways) })
     }
 
@@ -122,7 +126,23 @@ impl Network {
     pub(crate) fn direct() -> Self {
         let (plain, secure) = (client(None, None), client(Some(TlsContext::default()), None));
         let exceptions = Exceptions::new("", &|_| None);
-        Self { inner: Arc::new(Ways { plain, secure, http: None, https: None, exceptions }) }
+        let ways = Ways { plain, secure, http: None, https: None, exceptions, listener: Listener::default() };
+        Self { inner: Arc::new(ways) }
+    }
+
+    /// What time it is where the last answer came from.
+    pub(crate) fn heard(&self) -> Option<Heard> {
+        self.inner.listener.last()
+    }
+
+    /// The proxy by which an address is asked, if it is by one: without a password.
+    pub(crate) fn proxy_to(&self, uri: &Uri) -> Option<&str> {
+        self.inner.to(uri).1.map(|proxy| proxy.shown.as_str())
+    }
+
+    /// The proxies of `http://` and of `https://`, without passwords.
+    pub(crate) fn proxies(&self) -> [Option<&str>; 2] {
+        [&self.inner.http, &self.inner.https].map(|proxy| proxy.as_ref().map(|proxy| proxy.shown.as_str()))
     }
 }
 
@@ -198,14 +218,28 @@ fn client(trust: Option<TlsContext>, proxy: Option<ProxyConfig>) -> SharedHttpCl
     })
 }
 
+/// How many certificates are trusted, and the file that AWS_CA_BUNDLE names, where they are its own alone.
+pub(crate) fn trusted() -> Result<(usize, Option<PathBuf>), NetworkError> {
+    let Some(path) = std::env::var(BUNDLE).ok().filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        let usable = |certificate| rustls::RootCertStore::empty().add(certificate).is_ok();
+        let found = rustls_native_certs::load_native_certs().certs;
+        return Ok((found.into_iter().filter(|certificate| usable(certificate.clone())).count(), None));
+    };
+    let usable = certificates(&path, &bundle(&path)?)?;
+    let count = CertificateDer::pem_slice_iter(&usable).filter(Result::is_ok).count();
+    Ok((count, Some(path)))
+}
+
+fn bundle(path: &Path) -> Result<Vec<u8>, NetworkError> {
+    files::read(path, LARGEST_BUNDLE).map_err(|source| NetworkError::Unread { path: path.to_owned(), source })
+}
+
 /// Whose certificates are trusted: those of AWS_CA_BUNDLE alone, where it is set.
 fn trust(variable: &impl Fn(&str) -> Option<String>) -> Result<TlsContext, NetworkError> {
     let Some(path) = variable(BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from) else {
         return Ok(TlsContext::default());
     };
-    let pem =
-        files::read(&path, LARGEST_BUNDLE).map_err(|source| NetworkError::Unread { path: path.clone(), source })?;
-    let certificates = certificates(&path, &pem)?;
+    let certificates = certificates(&path, &bundle(&path)?)?;
     let store = TrustStore::empty().with_pem_certificate(certificates);
     TlsContext::builder()
         .with_trust_store(store)
@@ -339,8 +373,10 @@ impl HttpConnector for Way {
         let to = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
         let by = proxy.map(|proxy| proxy.shown.clone());
         let answer = client.http_connector(&self.settings, &self.components).call(request);
+        let listener = self.network.inner.listener.clone();
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| named(error, &to, by.as_ref()))?;
+            listener.note(answer.headers().get("date"));
             match (answer.status().as_u16(), &by) {
                 (407, Some(proxy)) => {
                     let refused = format!("it wants a user and a password: http://USER:PASSWORD@{}", host(proxy));

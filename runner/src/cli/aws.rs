@@ -59,6 +59,16 @@ impl Endpoint {
         }
     }
 
+    /// The address that the command line names.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.endpoint_url.as_deref()
+    }
+
+    /// The profile that the command line names.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     /// The region that the command line names.
     pub(super) fn region(&self) -> Option<&Region> {
         self.region.as_ref()

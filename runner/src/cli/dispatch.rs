@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::Exit;
 use super::say::{self, complain, harmless, indented, say};
 use super::{
-    check, completions, lease, permissions, plan, plugin, rehearse, resolve, resume, run, runs, schema, show, sim,
-    test, trace,
+    check, completions, doctor, lease, man, permissions, plan, plugin, rehearse, resolve, resume, run, runs, schema,
+    show, sim, test, trace, version,
 };
 use crate::pipeline::Span;
 use crate::plugin::Precompiled;
@@ -118,10 +118,16 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Serve a simulated AWS on this machine, to try pipelines against
     Sim(sim::Sim),
+    /// Say what this machine has and lacks for a run: credentials, network, clock, directories, store; writes nothing
+    Doctor(doctor::Doctor),
+    /// Say what this binary is: its version; with `--verbose` also its commit, target, plugins, and what it understands
+    Version(version::Version),
     /// Print the JSON Schema of pipeline, world or scenario files, for editors
     Schema(schema::SchemaArgs),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+    /// Print a manual page, of kiln or of one of its commands
+    Man(man::Man),
 }
 
 /// Do what `arguments` say, in a binary that carries `precompiled`.
@@ -159,6 +165,22 @@ fn execute(command: Command, global: &Global) -> Exit {
         Command::Sim(command) => on_runtime(command.execute(global)),
         Command::Schema(command) => command.execute(global),
         Command::Completions(command) => command.execute::<Arguments>(),
+        Command::Man(command) => command.execute::<Arguments>(),
+        Command::Doctor(command) => briefly(command.execute(global)),
+        Command::Version(command) => command.execute(global),
+    }
+}
+
+/// As [`on_runtime`], of a command that leaves nothing to be finished: who still asks for a name that nobody resolves, on a thread of its
+/// own, is not waited for.
+fn briefly(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => complain(&format!("cannot start the runtime: {error}"), None, Exit::Environment),
     }
 }
 

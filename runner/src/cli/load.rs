@@ -96,9 +96,20 @@ impl PipelineFile {
         Ok((pipeline, plugins))
     }
 
+    /// Read and check the file without values for its inputs, by `plugins` that are open already.
+    pub(super) fn check_by(&self, plugins: &Plugins, global: &Global) -> Result<Pipeline, Exit> {
+        let source = self.source(global)?;
+        pipeline::check(&source, plugins).map_err(|problems| show(&problems, &source, global.output))
+    }
+
     /// Read the file, and open the plugins.
     pub(super) fn read(&self, global: &Global) -> Result<(SourceFile, Arc<Plugins>), Exit> {
         let plugins = open_plugins(global)?;
+        Ok((self.source(global)?, plugins))
+    }
+
+    /// Read the file.
+    fn source(&self, global: &Global) -> Result<SourceFile, Exit> {
         let path = self.path.display().to_string();
         if path == "-" {
             let help = "write it into a file: a run names its pipeline, and its plugins are found from there";
@@ -108,7 +119,7 @@ impl PipelineFile {
         let bytes = files::read_at_most(&self.path, LONGEST_FILE + 1)
             .map_err(|error| complain(&format!("cannot read {path}: {error}"), error.help(), Exit::Input))?;
         match SourceFile::from_bytes(path.as_str(), bytes) {
-            Ok(source) => Ok((source, plugins)),
+            Ok(source) => Ok(source),
             Err(refused) => Err(show(&[refused.0], &refused.1, global.output)),
         }
     }
@@ -144,8 +155,17 @@ pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 
-/// Where compiled plugins are cached, if they are.
+/// Where compiled plugins are cached, if they are. Where it is the user's own cache directory, it is made.
 fn cache_dir(global: &Global) -> Option<PathBuf> {
+    let path = cache_path(global)?;
+    if global.cache_dir.is_none() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
+    }
+    Some(path)
+}
+
+/// Where they would be cached, whether or not it is there.
+pub(super) fn cache_path(global: &Global) -> Option<PathBuf> {
     std::path::absolute(global.cache_dir.clone().or_else(user_cache)?).ok()
 }
 
@@ -153,7 +173,6 @@ fn cache_dir(global: &Global) -> Option<PathBuf> {
 fn user_cache() -> Option<PathBuf> {
     let named = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(base.join("kiln")).ok()?;
     Some(base.join("kiln").join("components"))
 }
 

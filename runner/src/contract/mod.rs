@@ -8,5 +8,5 @@ mod standard;
 
 pub(crate) use interfaces::INTERFACES;
 pub use limits::Limits;
-pub(crate) use standard::{Standard, standard, standard_component};
+pub(crate) use standard::{Standard, standard, standard_component, standard_digests};
 pub use standard::{standard_bytes, standard_names};

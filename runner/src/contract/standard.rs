@@ -32,6 +32,11 @@ pub(crate) fn standard_component(digest: &Digest) -> Option<Vec<u8>> {
     STANDARD.iter().find(|standard| standard.digest == digest.as_str()).map(|standard| standard.bytes.to_vec())
 }
 
+/// The standard plugins with the digests of their components.
+pub(crate) fn standard_digests() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STANDARD.iter().map(|standard| (standard.name, standard.digest))
+}
+
 /// The names of the standard plugins, sorted.
 pub fn standard_names() -> Vec<&'static str> {
     STANDARD.iter().map(|standard| standard.name).collect()

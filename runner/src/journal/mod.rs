@@ -30,8 +30,9 @@ pub use list::{ListedRun, RunState, list_runs, run_dir};
 pub(crate) use list::{RunOutline, is_locked};
 pub use reader::{Entry, Recording, Tail, read};
 pub use record::{
-    Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, Phase, Reconciled, Record,
-    Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd, UndoStart, Verdict,
+    Body, CallKey, CallOutcome, CallResult, Decider, FORMAT, Fence, Intent, LocalRead, OLDEST_FORMAT, Phase,
+    Reconciled, Record, Remember, RetryClass, RunEnd, RunResume, RunStart, StageEnd, StageStart, Stuck, Timer, UndoEnd,
+    UndoStart, Verdict,
 };
 pub use replica::{Framed, Payload, Pushing, Replica, Slice, has_blob, header, payload, split_frames, tears_at};
 pub use script::{Mismatch, RecordedCall, Script, Step};

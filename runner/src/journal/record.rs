@@ -18,7 +18,7 @@ use crate::types::{AccountId, Digest, EnvironmentName, PipelineName, Region, Run
 pub const FORMAT: u32 = 2;
 
 /// The oldest format that is read.
-pub(super) const OLDEST_FORMAT: u32 = 1;
+pub const OLDEST_FORMAT: u32 = 1;
 
 /// One thing that happened, or is about to. Instants (`at`) are milliseconds since the Unix epoch, by the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ mod console;
 mod courier;
 mod fields;
 mod fit;
+pub mod health;
 mod html;
 mod json;
 mod line_writer;

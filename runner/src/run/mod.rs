@@ -14,6 +14,7 @@ mod setup;
 mod stage;
 mod tenure;
 mod undo;
+mod whoami;
 
 pub use error::RunError;
 pub use executor::{RunSummary, resume, run, undo};
@@ -23,3 +24,4 @@ pub use resume::{Resumable, ResumeError};
 pub use secrets::ResolveError;
 pub use setup::{RunOptions, RunSource};
 pub use tenure::Sharing;
+pub(crate) use whoami::{IdentityQuestion, ask_identity};

@@ -38,7 +38,7 @@ use crate::secrets::Vault;
 use crate::secrets::redact::{Common, Redactor, Sealed};
 use crate::store::{LeaseEnding, Leases};
 use crate::types::Place;
-use crate::types::{AccountId, RunId, StageName, StoreAddress};
+use crate::types::{AccountId, Region, RunId, StageName, StoreAddress};
 
 /// The pipeline file that is run.
 #[derive(Debug, Clone)]
@@ -211,7 +211,8 @@ pub(crate) async fn prepare(
             let silent =
                 RunContext { events: Events::silent(clock), ..context(Ledger::nowhere(), None, Gate::opened()) };
             let kept = keep_ahead(&beginning, state_dir.as_deref(), &pipeline, &plugins);
-            let account = own_account(&mut host_caller(&Arc::new(silent), &pipeline, None, &own_clients, 1)?).await?;
+            let account =
+                own_account(&mut host_caller(&Arc::new(silent), &pipeline.region, None, &own_clients, 1)?).await?;
             check_accounts(&pipeline, &account)?;
             warmed(warm).await?;
             if let Some(kept) = kept {
@@ -350,7 +351,7 @@ impl Prepared {
     }
 
     fn host_caller(&self) -> Result<Caller, RunError> {
-        host_caller(&self.run, &self.pipeline, Some(&self.account), &self.run.own_clients, self.process)
+        host_caller(&self.run, &self.pipeline.region, Some(&self.account), &self.run.own_clients, self.process)
     }
 
     async fn open_secrets(&self) -> Result<(), RunError> {
@@ -441,15 +442,15 @@ fn outline(stage: &Stage) -> StageOutline {
 }
 
 /// Makes the host's own calls.
-fn host_caller(
+pub(super) fn host_caller(
     run: &Arc<RunContext>,
-    pipeline: &Pipeline,
+    region: &Region,
     account: Option<&AccountId>,
     clients: &Arc<Clients>,
     process: u32,
 ) -> Result<Caller, RunError> {
     let nobody: AccountId = "000000000000".parse()?;
-    let place = Place::new(pipeline.region.clone(), account.cloned().unwrap_or(nobody));
+    let place = Place::new(region.clone(), account.cloned().unwrap_or(nobody));
     let stage: StageName = crate::types::HOST.parse()?;
     let grants = Grants::resolve(&[], &Value::Null, &place)
         .map_err(|source| RunError::Policy { stage: stage.clone(), source })?;

@@ -1,4 +1,4 @@
-//! Keeps the ratios in the README what the last measurement found.
+//! Keeps the ratios in docs/benchmarks.md what the last measurement found.
 //! The main function is [`write`].
 
 use std::fs;

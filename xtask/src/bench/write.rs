@@ -54,7 +54,7 @@ impl Figures {
                 "Medians, and in brackets the lowest and the highest, of {rounds} rounds, {long_rounds} of what takes long, and {slow_rounds} of what takes half a minute."
             ),
         );
-        line(&mut page, "\n## For the README\n");
+        line(&mut page, "\n## Ratios\n");
         page.push_str(&self.short());
         line(&mut page, "\n## The same calls for the same pipeline\n");
         self.contest(&mut page);
