@@ -37,10 +37,6 @@ impl Precompiled for Embedded {
     fn code(&self, component: &str, engine: &wasmtime::Engine) -> Option<wasmtime::Result<Component>> {
         carried(component).map(|carried| load(engine, carried))
     }
-
-    fn carried(&self) -> Vec<&'static str> {
-        CARRIED.iter().map(|carried| carried.digest).collect()
-    }
 }
 
 fn carried(component: &str) -> Option<&'static Carried> {

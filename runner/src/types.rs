@@ -271,6 +271,31 @@ impl RunId {
     }
 }
 
+/// What a binary was built of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provenance {
+    /// The version of kiln.
+    pub version: &'static str,
+    /// The commit, where it is known: from `KILN_COMMIT`, an archive made by git, or the clone.
+    pub commit: Option<&'static str>,
+    /// Whether what the binary is made of differs from that commit.
+    pub changed: bool,
+    /// `SOURCE_DATE_EPOCH`, or when the commit was made, in seconds since the Unix epoch.
+    pub date: Option<i64>,
+    /// The target triple.
+    pub target: &'static str,
+    /// Cargo's profile.
+    pub profile: &'static str,
+    /// The compiler, as it says itself.
+    pub compiler: &'static str,
+}
+
+impl Provenance {
+    /// Nothing is known of it.
+    pub const UNKNOWN: Self =
+        Self { version: "", commit: None, changed: false, date: None, target: "", profile: "", compiler: "" };
+}
+
 fn sha2_of(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).into()

@@ -42,10 +42,6 @@ impl Precompiled for Misfit {
     fn code(&self, _: &str, _: &wasmtime::Engine) -> Option<wasmtime::Result<Component>> {
         Some(Err(wasmtime::Error::msg("compiled with a feature that this processor lacks")))
     }
-
-    fn carried(&self) -> Vec<&'static str> {
-        Vec::new()
-    }
 }
 
 #[test]

@@ -16,10 +16,10 @@ use super::{
     show, sim, test, trace, version,
 };
 use crate::pipeline::Span;
-use crate::plugin::Precompiled;
+use crate::plugin::{CacheDir, Engine, PluginError, Precompiled};
 use crate::report::Output;
 use crate::store::Terms;
-use crate::types::StoreAddress;
+use crate::types::{Provenance, StoreAddress};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -66,12 +66,17 @@ pub(super) struct Global {
     /// Where compiled plugins are cached [default: kiln/ under the user's cache directory]
     #[arg(long, global = true, value_name = "DIR", env = "KILN_CACHE_DIR")]
     pub(super) cache_dir: Option<PathBuf>,
-    /// What the binary carries of plugins, compiled.
-    #[arg(skip)]
-    pub(super) carried: Option<&'static dyn Precompiled>,
+    /// The binary that this is.
+    #[arg(skip = Binary::UNKNOWN)]
+    pub(super) binary: Binary,
 }
 
 impl Global {
+    /// The engine, with what the binary carries of plugins.
+    pub(super) fn engine(&self, cache: Option<&CacheDir>) -> Result<Engine, PluginError> {
+        Ok(Engine::new(cache)?.with(self.binary.carried))
+    }
+
     /// Where journals are kept, wherever this process goes.
     pub(super) fn absolute_state_dir(&self) -> PathBuf {
         std::path::absolute(&self.state_dir).unwrap_or_else(|_| self.state_dir.clone())
@@ -130,8 +135,35 @@ enum Command {
     Man(man::Man),
 }
 
-/// Do what `arguments` say, in a binary that carries `precompiled`.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, precompiled: &'static dyn Precompiled) -> ExitCode {
+/// What only the build of a binary knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Binary {
+    /// What it carries of plugins, compiled.
+    pub carried: &'static dyn Precompiled,
+    /// What it was built of.
+    pub provenance: Provenance,
+}
+
+impl Binary {
+    /// Arguments are parsed before anybody says whose they are.
+    const UNKNOWN: Self = Self { carried: &NoCode, provenance: Provenance::UNKNOWN };
+}
+
+#[derive(Debug)]
+struct NoCode;
+
+impl Precompiled for NoCode {
+    fn note(&self, _: &str) -> Option<&'static [u8]> {
+        None
+    }
+
+    fn code(&self, _: &str, _: &wasmtime::Engine) -> Option<wasmtime::Result<wasmtime::component::Component>> {
+        None
+    }
+}
+
+/// Do what `arguments` say, in `binary`.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, binary: Binary) -> ExitCode {
     let given: Vec<OsString> = arguments.into_iter().collect();
     let mut arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
@@ -140,7 +172,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, precompiled: &'static
             return if error.use_stderr() { Exit::Input.into() } else { Exit::Done.into() };
         }
     };
-    arguments.global.carried = Some(precompiled);
+    arguments.global.binary = binary;
     trace::start(arguments.global.verbose);
     let exit = execute(arguments.command, &arguments.global);
     say::rest();

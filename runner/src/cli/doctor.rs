@@ -14,7 +14,7 @@ use super::load::{PipelineFile, cache_path};
 use super::say::complain;
 use crate::doctor::{Surroundings, examine};
 use crate::pipeline::Span;
-use crate::plugin::{Engine, Plugins};
+use crate::plugin::Plugins;
 use crate::report::health::{Health, render};
 use crate::report::{Output, Style};
 
@@ -54,7 +54,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 impl Doctor {
     pub(super) async fn execute(self, global: &Global) -> Exit {
         // Without the cache: to read from it is to write to it.
-        let engine = match Engine::new(None) {
+        let engine = match global.engine(None) {
             Ok(engine) => engine,
             Err(error) => return complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
         };
@@ -66,6 +66,7 @@ impl Doctor {
         let surroundings = Surroundings {
             pipeline,
             plugins,
+            provenance: global.binary.provenance,
             state_dir: global.absolute_state_dir(),
             cache: cache_path(global),
             region: self.endpoint.region().cloned(),

@@ -149,9 +149,8 @@ pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
             None
         }
     });
-    let engine = Engine::new(cache.as_ref());
-    engine
-        .map(|engine| global.carried.into_iter().fold(engine, Engine::with))
+    global
+        .engine(cache.as_ref())
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 

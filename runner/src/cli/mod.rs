@@ -31,5 +31,5 @@ mod test;
 mod trace;
 mod version;
 
-pub use dispatch::main;
+pub use dispatch::{Binary, main};
 pub use exit::Exit;

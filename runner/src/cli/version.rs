@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use clap::Args;
-use kiln_provenance::Provenance;
 use serde::Serialize;
 
 use super::dispatch::Global;
@@ -14,6 +13,7 @@ use crate::contract::standard_digests;
 use crate::host;
 use crate::journal::{FORMAT, OLDEST_FORMAT};
 use crate::report::Output;
+use crate::types::Provenance;
 
 /// Say what this binary is: its version; with `--verbose` also its commit, target, plugins, and what it understands.
 #[derive(Debug, Args)]
@@ -57,18 +57,20 @@ struct JournalFormats {
 impl Version {
     pub(super) fn execute(&self, global: &Global) -> Exit {
         match (global.output, global.verbose) {
-            (Output::Json, _) => write_json(Exit::Done, &VersionView::of_this_binary()),
+            (Output::Json, _) => write_json(Exit::Done, &VersionView::of(global.binary.provenance)),
             (Output::Auto | Output::Plain, 0) => {
-                write(Exit::Done, |out| writeln!(out, "kiln {}", Provenance::of_this_binary().version))
+                write(Exit::Done, |out| writeln!(out, "kiln {}", global.binary.provenance.version))
             }
-            (Output::Auto | Output::Plain, _) => write(Exit::Done, |out| VersionView::of_this_binary().render(out)),
+            (Output::Auto | Output::Plain, _) => {
+                write(Exit::Done, |out| VersionView::of(global.binary.provenance).render(out))
+            }
         }
     }
 }
 
 impl VersionView {
-    fn of_this_binary() -> Self {
-        let Provenance { version, commit, changed, date, target, profile, compiler } = Provenance::of_this_binary();
+    fn of(binary: Provenance) -> Self {
+        let Provenance { version, commit, changed, date, target, profile, compiler } = binary;
         let date = date.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).map(|date| date.to_string());
         let plugins = standard_digests().map(|(name, digest)| CarriedPlugin { name, digest }).collect();
         let journal = JournalFormats { reads: (OLDEST_FORMAT..=FORMAT).collect(), writes: FORMAT };

@@ -2,18 +2,17 @@
 //!
 //! The main function is [`plugins`].
 
-use kiln_provenance::Provenance;
-
 use crate::contract::standard_names;
 use crate::pipeline::PluginSource;
 use crate::plugin::Plugins;
 use crate::report::health::Observation;
+use crate::types::Provenance;
 
 const PLUGINS: &str = "plugins";
 
 /// What this binary is.
-pub(super) fn itself() -> Observation {
-    let Provenance { version, commit, target, profile, .. } = Provenance::of_this_binary();
+pub(super) fn itself(of: &Provenance) -> Observation {
+    let Provenance { version, commit, target, profile, .. } = of;
     let built = commit.map(|commit| format!(" of commit {}", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
     Observation::ok("binary", format!("kiln {version}{built} for {target} ({profile})"))
         .fact("version", version)

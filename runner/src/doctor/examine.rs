@@ -13,13 +13,14 @@ use crate::pipeline::Pipeline;
 use crate::plugin::Plugins;
 use crate::report::health::{ExaminationView, Observation};
 use crate::secrets::redact::Redactor;
-use crate::types::{InvalidName, Region, StoreAddress};
+use crate::types::{InvalidName, Provenance, Region, StoreAddress};
 
 /// What the command line says of where a run would be.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     pub(crate) pipeline: Option<Pipeline>,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) provenance: Provenance,
     pub(crate) state_dir: PathBuf,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) endpoint_url: Option<String>,
@@ -43,7 +44,7 @@ pub(crate) async fn examine(surroundings: Surroundings) -> Result<ExaminationVie
     let (region, region_named) = (found.region()?, found.named.is_some());
     let connection =
         Connection::load(&region, surroundings.endpoint_url.as_deref(), surroundings.profile.as_deref()).await;
-    let mut seen = vec![binary::itself(), found.observation];
+    let mut seen = vec![binary::itself(&surroundings.provenance), found.observation];
     seen.push(way::endpoint(&surroundings, connection.as_ref().ok()));
     let network = way::proxies(connection.as_ref().ok());
     let usable = way::is_usable(&network);

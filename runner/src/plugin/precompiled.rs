@@ -21,8 +21,6 @@ pub trait Precompiled: Debug + Sync {
     /// Its code for `engine`. An error where the engine cannot use it: other settings, another version, a processor that lacks what the
     /// code needs.
     fn code(&self, component: &str, engine: &wasmtime::Engine) -> Option<wasmtime::Result<Component>>;
-    /// The digests of all components of which it has code.
-    fn carried(&self) -> Vec<&'static str>;
 }
 
 /// Compiles components for any machine of this one's architecture and operating system.

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the binary is made of, below the root of the workspace: a change elsewhere makes no other binary.
-pub(crate) const MADE_OF: [&str; 8] =
-    ["Cargo.lock", "Cargo.toml", "plugins", "provenance", "runner", "sim", "span", "wit"];
+pub(crate) const MADE_OF: [&str; 8] = ["Cargo.lock", "Cargo.toml", "kiln", "plugins", "runner", "sim", "span", "wit"];
 
 /// What is known of what is built.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,7 +45,7 @@ fn is_commit(text: &str) -> bool {
 
 /// What `git archive` wrote into the file that it was told to: the commit and its time.
 fn archived(root: &Path) -> Option<Origin> {
-    let text = fs::read_to_string(root.join("provenance/archived.txt")).ok()?;
+    let text = fs::read_to_string(root.join("kiln/archived.txt")).ok()?;
     let (commit, date) = text.trim().split_once(' ')?;
     is_commit(commit).then(|| Origin { commit: Some(commit.to_owned()), date: date.parse().ok(), ..Origin::default() })
 }
@@ -98,12 +97,12 @@ mod tests {
     /// A clone with one commit.
     fn repository() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
-        for part in ["runner", "provenance", "docs"] {
+        for part in ["runner", "kiln", "docs"] {
             fs::create_dir(directory.path().join(part)).unwrap();
             fs::write(directory.path().join(part).join("file"), "one").unwrap();
         }
-        fs::write(directory.path().join("provenance/archived.txt"), "$Format:%H %ct$\n").unwrap();
-        fs::write(directory.path().join(".gitattributes"), "provenance/archived.txt export-subst\n").unwrap();
+        fs::write(directory.path().join("kiln/archived.txt"), "$Format:%H %ct$\n").unwrap();
+        fs::write(directory.path().join(".gitattributes"), "kiln/archived.txt export-subst\n").unwrap();
         run(directory.path(), &["init", "--quiet", "--initial-branch=main"]);
         commit(directory.path(), FIRST);
         directory
@@ -180,7 +179,7 @@ mod tests {
     fn a_tree_in_another_repository_is_none_of_its_commits() {
         let directory = repository();
         let inner = directory.path().join("vendor/kiln");
-        fs::create_dir_all(inner.join("provenance")).unwrap();
+        fs::create_dir_all(inner.join("kiln")).unwrap();
         assert_eq!(found(&inner), Origin::default());
         assert_eq!(found(tempfile::tempdir().unwrap().path()), Origin::default());
     }
