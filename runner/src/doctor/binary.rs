@@ -12,7 +12,7 @@ const PLUGINS: &str = "plugins";
 
 /// What this binary is.
 pub(super) fn itself(of: &Provenance) -> Observation {
-    let Provenance { version, commit, target, profile, .. } = of;
+    let Provenance { version, commit, target, profile, .. } = *of;
     let built = commit.map(|commit| format!(" of commit {}", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
     Observation::ok("binary", format!("kiln {version}{built} for {target} ({profile})"))
         .fact("version", version)
