@@ -178,9 +178,6 @@ pub struct StageOutline {
     pub environment: Option<EnvironmentName>,
     /// The stages that must be done before it.
     pub needs: Vec<StageName>,
-    /// Whether it has a `when`.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub conditional: bool,
 }
 
 /// How much a line matters.

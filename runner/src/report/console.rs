@@ -112,7 +112,7 @@ impl<W: Write + Send> Report for Console<W> {
         if let Some(stage) = &event.stage {
             self.follow(event, stage);
         }
-        let remark = sentence::of(event, &self.summary, self.style);
+        let remark = sentence::of(&event.kind, self.style);
         if let Some(remark) = remark.filter(|remark| self.verbose || remark.weight == Weight::Everyone) {
             let symbol = self.style.symbol(remark.symbol);
             let name = event.stage.as_ref().map_or(String::new(), |stage| {

@@ -131,7 +131,7 @@ impl<W: Write + Send> Report for Plain<W> {
             self.write_held(stage, event.at);
             self.statuses.remove(stage);
         }
-        let Some(remark) = sentence::of(event, &self.summary, self.style) else { return };
+        let Some(remark) = sentence::of(&event.kind, self.style) else { return };
         if self.verbose || remark.weight != Weight::Verbose {
             self.line(event.at, stage, &remark.text);
         }

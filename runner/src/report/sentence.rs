@@ -5,11 +5,9 @@
 use kiln_span::human;
 
 use super::style::{Style, Symbol};
-use super::summary::Summary;
 use super::{fit, outputs};
-use crate::event::{Event, EventKind, Failure, LogLevel, RunOutcome, StageOutcome};
+use crate::event::{EventKind, Failure, LogLevel, RunOutcome, StageOutcome};
 use crate::harmless;
-use crate::types::StageName;
 
 /// One line about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +29,7 @@ pub(crate) enum Weight {
 }
 
 /// What to say of an event. Progress has no remark: it is a state, not an event, and each report has its way to show it.
-/// A summary that has taken it in says why a stage was skipped.
-pub(crate) fn of(event: &Event, summary: &Summary, style: Style) -> Option<Remark> {
-    let remark = of_kind(&event.kind, style)?;
-    let skipped = matches!(event.kind, EventKind::StageFinished { outcome: StageOutcome::Skipped, .. });
-    let stage = event.stage.as_ref().filter(|_| skipped).and_then(|name| summary.stage(name));
-    Some(match stage {
-        Some(stage) => Remark { text: format!("skipped: {}", summary.why_skipped(stage)), ..remark },
-        None => remark,
-    })
-}
-
-fn of_kind(kind: &EventKind, style: Style) -> Option<Remark> {
+pub(crate) fn of(kind: &EventKind, style: Style) -> Option<Remark> {
     let (weight, symbol, text) = match kind {
         EventKind::RunStarted { run, pipeline, file: _, account, region, stages, resumed } => (
             Weight::Everyone,
@@ -156,7 +143,7 @@ fn ending(
             Some(failure) => format!("failed after {took}: {}", harmless::line(&failure.message)),
             None => format!("failed after {took}"),
         },
-        StageOutcome::Skipped => "skipped".to_owned(),
+        StageOutcome::Skipped => "skipped: its `when` is false".to_owned(),
         StageOutcome::NotRun => "not run".to_owned(),
         StageOutcome::Interrupted => format!("interrupted after {took}"),
         StageOutcome::Stuck => match failure {
@@ -173,17 +160,6 @@ fn verdict_words(verdict: &str) -> &str {
         "not-happened" => "it did not happen",
         "send-again" => "sending it again is harmless",
         _ => "what became of it cannot be found out",
-    }
-}
-
-/// Why a stage was skipped: it has a condition, or it needs `skipped` ones.
-pub(crate) fn why_skipped<'a>(conditional: bool, skipped: impl Iterator<Item = &'a StageName>) -> String {
-    let skipped: Vec<&str> = skipped.map(StageName::as_str).collect();
-    match skipped.as_slice() {
-        [] => "its `when` is false".to_owned(),
-        _ if conditional => "its `when` is false".to_owned(),
-        [only] => format!("it needs {only}, which was skipped"),
-        several => format!("it needs {}, which were skipped", several.join(", ")),
     }
 }
 

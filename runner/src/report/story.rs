@@ -50,7 +50,6 @@ impl Story {
             plugin: (*plugin).to_owned(),
             environment: environment.map(|environment| environment.parse().unwrap()),
             needs: needs.iter().map(|needed| name(needed)).collect(),
-            conditional: *stage == "scan" || *stage == "cleanup",
         };
         story.tell(
             None,

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use super::sentence;
 use crate::event::{Event, EventKind, Failure, RunOutcome, StageOutcome, StageOutline};
 use crate::types::{PipelineName, RunId, StageName};
 
@@ -55,8 +54,6 @@ pub(crate) struct StageSummary {
     pub(crate) name: StageName,
     /// The stages that must be done before it.
     pub(crate) needs: Vec<StageName>,
-    /// Whether it has a `when`.
-    pub(crate) conditional: bool,
     /// How often it was started.
     pub(crate) attempts: u32,
     /// How it ended, if it did.
@@ -145,13 +142,6 @@ impl Summary {
         })
     }
 
-    /// Why a stage was skipped.
-    pub(crate) fn why_skipped(&self, stage: &StageSummary) -> String {
-        let is_skipped =
-            |name: &&StageName| self.stage(name).is_some_and(|needed| needed.outcome == Some(StageOutcome::Skipped));
-        sentence::why_skipped(stage.conditional, stage.needs.iter().filter(is_skipped))
-    }
-
     /// Milliseconds from the start of the run to `at`.
     pub(crate) fn since_start(&self, at: u64) -> u64 {
         self.header.as_ref().map_or(0, |header| at.saturating_sub(header.started))
@@ -170,7 +160,6 @@ impl StageSummary {
         Self {
             name: outline.name.clone(),
             needs: outline.needs.clone(),
-            conditional: outline.conditional,
             attempts: 0,
             outcome: None,
             outputs: None,

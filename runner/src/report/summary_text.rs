@@ -106,7 +106,7 @@ impl SummaryText<'_> {
                 let message = harmless::lines(&failure.message).next().unwrap_or_default();
                 fit::cut(&message, REMARK_COLUMNS, self.style).into_owned()
             })),
-            Some(StageOutcome::Skipped) => remarks.push(self.summary.why_skipped(stage)),
+            Some(StageOutcome::Skipped) => remarks.push("its `when` is false".to_owned()),
             Some(StageOutcome::NotRun) => {
                 let blockers: Vec<&str> = self.summary.blockers(stage).map(|name| name.as_str()).collect();
                 if !blockers.is_empty() {

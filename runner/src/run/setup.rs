@@ -413,7 +413,6 @@ fn outline(stage: &Stage) -> StageOutline {
         plugin: stage.plugin.name().to_owned(),
         environment: stage.environment.clone(),
         needs: stage.needs.iter().cloned().collect(),
-        conditional: stage.is_conditional(),
     }
 }
 

@@ -80,8 +80,6 @@ pub(super) struct ShownStage {
     pub(super) plugin: Option<String>,
     pub(super) environment: Option<EnvironmentName>,
     pub(super) needs: Vec<StageName>,
-    /// Whether it has a `when`.
-    conditional: bool,
     pub(super) attempts: u32,
     pub(super) periods: Bounded<Period>,
     /// What it is doing.
@@ -353,13 +351,6 @@ impl ShownRun {
             !matches!(outcome, Some(StageOutcome::Done | StageOutcome::Skipped))
         })
     }
-
-    /// Why a stage was skipped.
-    pub(super) fn why_skipped(&self, stage: &ShownStage) -> String {
-        let is_skipped =
-            |name: &&StageName| self.stage(name).is_some_and(|needed| needed.outcome == Some(StageOutcome::Skipped));
-        sentence::why_skipped(stage.conditional, stage.needs.iter().filter(is_skipped))
-    }
 }
 
 impl ShownStage {
@@ -368,7 +359,6 @@ impl ShownStage {
             plugin: Some(outline.plugin.clone()),
             environment: outline.environment.clone(),
             needs: outline.needs.clone(),
-            conditional: outline.conditional,
             ..Self::itself(&outline.name)
         }
     }
@@ -379,7 +369,6 @@ impl ShownStage {
             plugin: None,
             environment: None,
             needs: Vec::new(),
-            conditional: false,
             attempts: 0,
             periods: Bounded::new(PERIODS),
             now: None,

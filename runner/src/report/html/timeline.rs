@@ -119,7 +119,7 @@ fn row(recording: &ShownRun, stage: &ShownStage, ticks: &Ticks<'_>, scale: &Scal
 /// Why nothing is drawn for a stage.
 pub(super) fn why_idle(recording: &ShownRun, stage: &ShownStage) -> String {
     match stage.outcome {
-        Some(StageOutcome::Skipped) => format!("skipped: {}", recording.why_skipped(stage)),
+        Some(StageOutcome::Skipped) => "skipped: its `when` is false".to_owned(),
         Some(StageOutcome::NotRun) => {
             let blockers: Vec<&str> = recording.blockers(stage).map(|name| name.as_str()).collect();
             if blockers.is_empty() { "not run".to_owned() } else { format!("not run: needs {}", blockers.join(", ")) }
