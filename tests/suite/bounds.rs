@@ -59,7 +59,7 @@ fn twenty_thousand_fields_that_are_misspelt() {
 
 #[test]
 fn a_hundred_thousand_fields_that_nobody_knows() {
-    refused(&format!("{PIPELINE}{}", many(100_000, "a#=1\n")), "more problems, which are not listed");
+    refused(&format!("{PIPELINE}{}", many(100_000, "a#=1\n")), "1 more problem, which is not listed");
 }
 
 #[test]

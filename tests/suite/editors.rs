@@ -1,6 +1,7 @@
 //! What an editor sees: the schemas that `kiln schema` prints take all that kiln takes, and find what is misspelt. `INSTA_UPDATE=always`
 //! writes those that lie beside the pipelines, as it writes snapshots.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -110,6 +111,77 @@ fn whatever_lies_beside_the_pipelines_is_valid() {
             assert_eq!(problems(&validator, &read(&path)), Vec::<String>::new(), "{}", path.display());
         }
     }
+}
+
+/// Each value within a value, with what leads there.
+fn paths(value: &toml::Value, path: &[String], found: &mut Vec<Vec<String>>) {
+    let mut inner = |key: String, value: &toml::Value| {
+        let path: Vec<String> = path.iter().cloned().chain([key]).collect();
+        paths(value, &path, found);
+        found.push(path);
+    };
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(key, value)| inner(key.clone(), value)),
+        toml::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| inner(index.to_string(), value))
+        }
+        _ => {}
+    }
+}
+
+/// The table or list in which a path ends, and the last of its keys.
+fn holder<'v>(value: &'v mut toml::Value, path: &[String]) -> Option<(&'v mut toml::Value, String)> {
+    let (last, before) = path.split_last()?;
+    let found = before.iter().try_fold(value, |here, key| match here {
+        toml::Value::Table(table) => table.get_mut(key),
+        toml::Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
+        _ => None,
+    });
+    Some((found?, last.clone()))
+}
+
+#[test]
+fn a_world_is_valid_where_the_simulator_can_read_it() {
+    let validator = validator("world");
+    let (mut read, mut refused) = (0, 0);
+    for file in files("world") {
+        let world = toml::Value::Table(self::read(&file).parse().unwrap_or_else(|error| panic!("{error}")));
+        let mut all = Vec::new();
+        paths(&world, &[], &mut all);
+        for path in all {
+            // Without it, under another name, and with other things in its place.
+            for change in ["remove", "rename", "number", "text", "list"] {
+                let mut changed = world.clone();
+                let Some((holder, key)) = holder(&mut changed, &path) else { continue };
+                let toml::Value::Table(table) = holder else { continue };
+                let Some(value) = table.remove(&key) else { continue };
+                match change {
+                    "rename" => drop(table.insert(format!("{key}x"), value)),
+                    "number" => drop(table.insert(key, toml::Value::Integer(7))),
+                    "text" => drop(table.insert(key, toml::Value::from("x"))),
+                    "list" => drop(table.insert(key, toml::Value::Array(Vec::new()))),
+                    _ => {}
+                }
+                let text = toml::to_string(&changed).unwrap_or_else(|error| panic!("{change} {path:?}: {error}"));
+                let problems = problems(&validator, &text);
+                match kiln_sim::WorldFile::parse(&text) {
+                    // That something contradicts itself no schema says.
+                    Ok(_) | Err(kiln_sim::WorldError::Invalid(_)) => {
+                        read += 1;
+                        // Whether a region is one, the schema says as the simulator does.
+                        let is_place = ["account", "region", "scale"].contains(&path.concat().as_str());
+                        assert!(is_place || problems.is_empty(), "{change} {path:?}: {problems:?}");
+                    }
+                    Err(kiln_sim::WorldError::Syntax(_)) => {
+                        refused += 1;
+                        // A policy, an instant, what a duration adds up to: their parsers are stricter than any pattern.
+                        assert!(!problems.is_empty(), "{change} {path:?} is refused by the simulator alone: {text}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 100 && refused > 200, "{read} were read, {refused} refused");
 }
 
 #[test]
@@ -342,6 +414,21 @@ fn the_chapter_of_worlds_names_every_field() {
         }
     }
     assert!(missing.is_empty(), "docs/worlds.md does not tell of {missing:#?}");
+}
+
+#[test]
+fn the_chapter_of_scenarios_names_every_field() {
+    let chapter = read(&repository().join("docs/scenarios.md"));
+    let words: BTreeSet<&str> = chapter.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+    let schema = schema("scenario");
+    let own = |(name, _): &(&String, &Value)| !name.starts_with("world-") && !name.starts_with("change-");
+    let tables = schema.get("$defs").and_then(Value::as_object).into_iter().flatten().filter(own);
+    let tables = tables.map(|(_, table)| table).chain([&schema]);
+    let fields = tables.filter_map(|table| table.get("properties")?.as_object()).flat_map(Map::keys);
+    let fields: BTreeSet<&str> = fields.map(String::as_str).collect();
+    assert!(fields.len() > 40 && fields.contains("outputs") && fields.contains("fails-in"), "{fields:?}");
+    let missing: Vec<&str> = fields.difference(&words).copied().collect();
+    assert!(missing.is_empty(), "docs/scenarios.md does not tell of {missing:?}");
 }
 
 #[test]

@@ -133,11 +133,6 @@ impl Stage {
         (!outputs.is_open()).then(|| outputs.properties().into_iter().map(str::to_owned).collect())
     }
 
-    /// Whether it has a `when`.
-    pub fn is_conditional(&self) -> bool {
-        self.when.is_some()
-    }
-
     /// The name and version that the plugin gives itself.
     pub fn plugin_version(&self) -> (&str, &str) {
         (&self.contract.name, &self.contract.version)

@@ -88,8 +88,9 @@ fn help(unknown: &[Import], offered: &[String]) -> String {
         .map(|name| format!("`{name}`"))
         .collect();
     match other.as_slice() {
-        [] => "a stage can import only kiln:stage, kiln:aws and kiln:aws-SERVICE, in the versions that this kiln has"
-            .to_owned(),
+        [] => {
+            "a stage can import only the interfaces of kiln's contract, in the versions that this kiln has".to_owned()
+        }
         other => format!("this kiln offers {}: build it against that, or use a kiln of its time", other.join(", ")),
     }
 }

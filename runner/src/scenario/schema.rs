@@ -11,6 +11,14 @@ use crate::pipeline::{self, write_out};
 /// The JSON Schema of world files. Its fields are those that the simulator reads.
 pub fn world_schema() -> Value {
     let mut schema = pipeline::schema_of::<kiln_sim::WorldFile>();
+    for def in schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        // What all of them may say is told here for those that do not.
+        for (field, what) in [("account", "The account that has it"), ("region", "The region that it is in")] {
+            if let Some(Value::Object(field)) = def.pointer_mut(&format!("/properties/{field}")) {
+                field.entry("description").or_insert_with(|| json!(format!("{what}: the world's own unless told.")));
+            }
+        }
+    }
     let defs = schema.get("$defs").cloned().unwrap_or_default();
     let of_item = |list: &Value| {
         let name = list.pointer("/items/$ref")?.as_str()?.strip_prefix("#/$defs/")?;
