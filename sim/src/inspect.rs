@@ -18,12 +18,13 @@ pub(crate) fn answer(simulator: &Simulator, page: &str) -> Response<Bytes> {
             let effects = simulator.effects();
             Some(json!({ "count": effects.len(), "effects": effects }))
         }
+        "inputs" => Some(simulator.inputs()),
         "state" => Some(simulator.state()),
         "clock" => Some(clock(simulator)),
         _ => None,
     };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    let pages = json!({ "pages": ["operations", "effects", "state", "clock"] });
+    let pages = json!({ "pages": ["operations", "inputs", "effects", "state", "clock"] });
     let mut response = Response::new(Bytes::from(plain(&found.unwrap_or(pages)).to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -2,6 +2,8 @@
 //!
 //! The main type is [`Service`], built by one `service()` function per service.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,7 +13,9 @@ use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::services::ServiceId;
 use crate::tags::{self, Tagged};
+use crate::wire::constraints;
 use crate::wire::http::Body;
+use crate::wire::members::{self, Members};
 use crate::wire::rest::Route;
 
 type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
@@ -39,7 +43,30 @@ pub(crate) struct Operation {
     pub(crate) further: Vec<Further>,
     /// Where it is found, if its service speaks REST.
     pub(crate) route: Option<Route>,
-    pub(crate) handler: Handler,
+    /// The code of the error that answers an input that it cannot serve.
+    invalid_input: &'static str,
+    reads: fn() -> Members,
+    members: OnceLock<Members>,
+    handler: Handler,
+}
+
+impl Operation {
+    /// What it reads of its input.
+    pub(crate) fn members(&self) -> &Members {
+        self.members.get_or_init(self.reads)
+    }
+
+    /// Run the handler. A member that is given and not read would be ignored, which nobody asked for: it is refused.
+    pub(crate) fn perform(&self, ctx: &mut Ctx<'_>, body: &Body) -> Result<Value, AwsError> {
+        if let Some(path) = self.members().unread(body).first() {
+            let message = format!("the simulator does not do {path} of {} yet", self.name);
+            return Err(AwsError::new(self.invalid_input, message));
+        }
+        if let Some(broken) = constraints::check(&self.action, body) {
+            return Err(AwsError::new(self.invalid_input, broken));
+        }
+        (self.handler)(ctx, body)
+    }
 }
 
 /// A service.
@@ -137,7 +164,18 @@ impl Service {
             })
         });
         let (action, targets) = (format!("{}:{name}", self.name), vec![Target::Everything]);
-        self.operations.push(Operation { name, action, access, targets, further: Vec::new(), route: None, handler });
+        self.operations.push(Operation {
+            name,
+            action,
+            access,
+            targets,
+            further: Vec::new(),
+            route: None,
+            invalid_input,
+            reads: members::of::<I>,
+            members: OnceLock::new(),
+            handler,
+        });
         self
     }
 
@@ -177,6 +215,15 @@ impl Service {
     pub(crate) fn passes(mut self, member: &'static str, template: &'static str, to: &'static str) -> Self {
         if let Some(operation) = self.operations.last_mut() {
             operation.further.push(Further { member, action: "iam:PassRole", template, passed_to: Some(to) });
+        }
+        self
+    }
+
+    /// The members that the last operation reads of an input that it keeps as it is given.
+    pub(crate) fn reads(mut self, members: &'static [&'static str], kept: &'static [&'static str]) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            let all = members.iter().chain(kept).map(|member| (*member, Members::Whole));
+            operation.members = OnceLock::from(Members::Structure(all.collect()));
         }
         self
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Bytes;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::access::{Refused, authenticate, authorize, late};
 use crate::clock::{Clock, Timestamp};
@@ -135,6 +135,12 @@ impl Simulator {
         services.flat_map(|service| service.operations.iter().map(move |operation| of(service, operation))).collect()
     }
 
+    /// What each operation reads of its input, and whether with all that is below it: by IAM's name of the operation.
+    pub(crate) fn inputs(&self) -> Value {
+        let operations = self.0.services.iter().flat_map(|service| &service.operations);
+        Value::Object(operations.map(|each| (each.action.clone(), json!(each.members().paths()))).collect())
+    }
+
     /// The world as JSON, without the values of secrets and keys.
     pub fn state(&self) -> Value {
         match serde_json::to_value(&*self.world()) {
@@ -237,9 +243,9 @@ fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<
     match operation.access {
         Access::Read => {
             let past = ctx.world.consistency.take(&at, service, operation.name, now);
-            let Some(mut past) = past else { return (operation.handler)(ctx, &call.body) };
+            let Some(mut past) = past else { return operation.perform(ctx, &call.body) };
             ctx.place().exchange(service, &mut past);
-            let output = (operation.handler)(ctx, &call.body);
+            let output = operation.perform(ctx, &call.body);
             ctx.place().exchange(service, &mut past);
             ctx.world.consistency.put_back(&at, service, past);
             output
@@ -247,7 +253,7 @@ fn perform(ctx: &mut Ctx<'_>, call: &Call<'_>, operation: &Operation) -> Result<
         Access::Write => {
             let window = ctx.world.consistency.window(operation.name);
             let before = window.map(|window| (window, ctx.place().part(service)));
-            let output = (operation.handler)(ctx, &call.body)?;
+            let output = operation.perform(ctx, &call.body)?;
             if let Some(before) = before.filter(|_| ctx.changed) {
                 let World { consistency, ids, .. } = &mut *ctx.world;
                 consistency.written(&at, service, &operation.action, before, now, ids);

@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 
 import boto3  # noqa: E402
 import botocore.session  # noqa: E402
+import inputs  # noqa: E402
 import model  # noqa: E402
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
@@ -157,6 +158,11 @@ def main(url, only):
         offered = {action for action in offered if action.split(":")[0] in only}
     if failed := verdict(aws, offered):
         sys.exit(failed)
+    if not only:
+        said, held = inputs.differences(Aws(url))
+        if said:
+            sys.exit("\n  ".join(["inputs are otherwise than AWS's model has them:", *said]))
+        print(f"{held} members of inputs are read or refused")
     print(f"{len(offered)} operations driven, {aws.answers} answers held against AWS's model")
 
 

@@ -14,7 +14,7 @@ pub struct Config {
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$"))]
     pub project: String,
     /// The ECR repository that the image goes to, by name.
-    #[schemars(regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
     pub repository: String,
     /// The tag that the build gives to the image. The build finds it in the variable `IMAGE_TAG`.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"))]

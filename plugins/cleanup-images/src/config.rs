@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
     /// The ECR repository, by name.
-    #[schemars(regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
     pub repository: String,
     /// How many of the newest images that could go are kept.
     #[serde(default = "default_keep")]

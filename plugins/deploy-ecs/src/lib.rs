@@ -2,6 +2,7 @@
 //! The main type is [`DeployEcs`]; what has to be done is decided in `prepared`, where a deployment stands in `rollout`, what tasks
 //! run in `tasks`.
 
+mod alarms;
 mod between;
 mod cluster;
 mod config;
@@ -24,7 +25,7 @@ use kiln_plugin::{During, Failure, Permission, PinnedImage, Plan, Stage, log, me
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind};
+pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind, UnreadyAlarms};
 use crate::follow::Goal;
 use crate::prepared::{Need, Prepared};
 use crate::revision::{Revision, short};
@@ -93,6 +94,9 @@ impl Stage for DeployEcs {
                 .on("ecs", "container-instance/${with.cluster}/*"),
             Permission::new("ecs:DescribeTasks", "to see which image tasks run and why they stopped")
                 .on("ecs", "task/${with.cluster}/*"),
+            // Composite alarms are described only to who may describe all, and one that is not shown looks as if it were not there.
+            Permission::new("cloudwatch:DescribeAlarms", "to see whether the alarms that watch the deployment can")
+                .on_any(),
             Permission::new("ecr:BatchGetImage", "to recognise the parts of an image for several platforms")
                 .on("ecr", "repository/${image-repository(with.image)}"),
             Permission::new("logs:GetLogEvents", "to show what a crashed container logged last")
@@ -140,6 +144,9 @@ impl Stage for DeployEcs {
         // Before anything is changed: what cannot be read could not be followed.
         let digests = cluster::digests(&image)?;
         let need = prepared.need(&config, &digests, &next)?;
+        if matches!(need, Need::Deploy { .. } | Need::Register(_)) {
+            prepared.watch(&config)?;
+        }
         let target = match (&need, &earlier) {
             (Need::Nothing, _) => {
                 log::info(format!("{} runs {} already: nothing to deploy", config.subject(), image.digest));

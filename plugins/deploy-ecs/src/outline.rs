@@ -14,6 +14,7 @@ pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure
     let subject = config.subject();
     match &config.image {
         Known::After(stage) => {
+            prepared.watch(config)?;
             let summary = format!("deploys the image that stage {stage} makes to {subject}");
             let registered = format!("{} with the image that is known after {stage}", short(&prepared.base.arn));
             Ok(settings(registers(Plan::new(summary), config, prepared, registered), config, prepared))
@@ -21,6 +22,9 @@ pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure
         Known::Now(image) => {
             let next = revision::with_image(&prepared.base, &config.named(), image)?;
             let need = prepared.need(config, &cluster::digests(image)?, &next)?;
+            if matches!(need, Need::Deploy { .. } | Need::Register(_)) {
+                prepared.watch(config)?;
+            }
             Ok(needed(config, prepared, image, &next, &need))
         }
     }

@@ -1,13 +1,13 @@
 //! What a plan and a run see before anything is changed, and what follows from it.
 //! The main type is [`Prepared`], the same for both: what a run would refuse, the plan says.
 
-use kiln_plugin::Failure;
+use kiln_plugin::{Failure, log};
 use kiln_plugin::aws::ecs::{Service, TaskDefinition};
 
 use crate::config::{Base, Config};
 use crate::revision::{self, Revision, short};
 use crate::settings::{Members, Settings};
-use crate::{between, cluster, rollout, tasks};
+use crate::{alarms, between, cluster, rollout, tasks};
 
 /// The service, and what is made of it.
 pub(crate) struct Prepared {
@@ -78,6 +78,13 @@ impl Prepared {
     /// How deployments will go.
     pub(crate) fn settings_after(&self) -> Settings {
         self.settings.with(&self.wanted)
+    }
+
+    /// Look at the alarms that will watch the deployment, and say what whoever reads the plan or the run should know of them. A failure
+    /// where one of them can see nothing.
+    pub(crate) fn watch(&self, config: &Config) -> Result<(), Failure> {
+        alarms::ready(config, &self.settings_after())?.into_iter().for_each(log::warn);
+        Ok(())
     }
 
     /// What has to be done to bring the image of these digests, whose next revision is `next`.

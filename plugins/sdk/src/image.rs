@@ -185,7 +185,7 @@ impl Serialize for PinnedImage {
 fn pinned() -> String {
     let domains = DOMAINS.map(|domain| domain.replace('.', r"\.")).join("|");
     let host = format!(r"(\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.({domains})|\.dkr-ecr(-fips)?\.[a-z0-9-]+\.on\.aws)");
-    format!(r"^[0-9]{{12}}{host}/[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{{64}}$")
+    format!(r"^[0-9]{{12}}{host}/[a-z0-9][a-z0-9._/-]{{1,255}}(:[A-Za-z0-9_.-]{{1,128}})?@sha256:[0-9a-f]{{64}}$")
 }
 
 impl JsonSchema for PinnedImage {

@@ -19,7 +19,7 @@ use crate::types::StageName;
 /// Say what became of a call that kiln could not find out, so that its run can go on.
 ///
 /// `kiln show RUN` says what was asked and what to look at. For an undo that failed, `happened` means that it was done by
-/// hand; to have it tried again, use `kiln undo`.
+/// hand, and `--because` says what was done; to have it tried again, use `kiln undo`.
 #[derive(Debug, Args)]
 pub(super) struct Resolve {
     /// The run's id, its beginning, or the path of its directory
@@ -32,8 +32,8 @@ pub(super) struct Resolve {
     #[arg(long, value_name = "STAGE")]
     stage: Option<StageName>,
     /// How you know: it is written into the journal
-    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
-    because: String,
+    #[arg(long, value_name = "TEXT")]
+    because: Option<String>,
     #[command(flatten)]
     endpoint: Endpoint,
 }
@@ -63,18 +63,22 @@ impl Resolve {
 
     async fn settle(&self, global: &Global, resumable: &Resumable) -> Exit {
         let clock = resumable.clock();
-        let record = match self.choose(&resumable.history).and_then(|stuck| self.record(stuck, resumable, clock)) {
+        let stuck = match self.choose(&resumable.history) {
+            Ok(stuck) => stuck,
+            Err(exit) => return exit,
+        };
+        let record = match self.record(stuck, resumable, clock) {
             Ok(record) => record,
             Err(exit) => return exit,
         };
         if let Err(error) = resumable.settle(&record).await {
             return complain(&error.to_string(), error.help().as_deref(), Exit::Environment);
         }
-        let run = &resumable.history.start.run;
         match global.output {
             Output::Json => write_json(Exit::Done, &record),
             Output::Auto | Output::Plain => {
-                write(Exit::Done, |out| writeln!(out, "settled; go on with `kiln resume {run}`"))
+                let said = settled(stuck, &resumable.history);
+                write(Exit::Done, |out| writeln!(out, "{said}"))
             }
         }
     }
@@ -100,12 +104,13 @@ impl Resolve {
 
     fn record(&self, stuck: &Stuck, resumable: &Resumable, clock: Clock) -> Result<Record, Exit> {
         let at = clock.now();
+        let reason = || self.because.clone().unwrap_or_else(|| "no reason given".to_owned());
         if let Some(call) = &stuck.call {
             let verdict = match self.verdict {
                 Said::Happened => Verdict::Happened,
                 Said::NotHappened => Verdict::NotHappened,
             };
-            let evidence = self.because.clone();
+            let evidence = reason();
             return Ok(Record::Reconciled(Reconciled {
                 call: call.clone(),
                 verdict,
@@ -122,9 +127,32 @@ impl Resolve {
                 Exit::Input,
             ));
         }
+        let Some(because) = &self.because else {
+            return Err(complain(
+                &format!("the undo of stage `{}` failed, and nothing says that it was done otherwise", stuck.stage),
+                Some("say what was done by hand, and by whom: `--because \"…\"`; kiln cannot look at it"),
+                Exit::Input,
+            ));
+        };
         let undo = resumable.history.stage(&stuck.stage).and_then(|stage| stage.undo.as_ref());
         let attempt = undo.map_or(1, |undo| undo.start.attempt);
-        let result = Ok(format!("done by hand: {}", self.because));
+        let result = Ok(format!("done by hand: {because}"));
         Ok(Record::UndoEnd(UndoEnd { stage: stuck.stage.clone(), attempt, result, at }))
+    }
+}
+
+/// What was settled, and what still waits.
+fn settled(stuck: &Stuck, history: &History) -> String {
+    let run = &history.start.run;
+    let done = match stuck.call {
+        Some(_) => "settled".to_owned(),
+        None => format!("the undo of stage `{}` counts as done by hand: kiln has looked at nothing", stuck.stage),
+    };
+    let waits = |other: &&Stuck| (&other.stage, &other.call) != (&stuck.stage, &stuck.call);
+    let rest: Vec<String> = history.stuck.iter().filter(waits).map(|other| format!("`{}`", other.stage)).collect();
+    if rest.is_empty() {
+        format!("{done}; go on with `kiln resume {run}`")
+    } else {
+        format!("{done}; stage {} still waits for a decision", rest.join(" and "))
     }
 }

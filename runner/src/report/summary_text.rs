@@ -272,12 +272,31 @@ impl SummaryText<'_> {
                 self.lines.push(format!("go on    kiln resume {}", header.run));
             }
             RunOutcome::Stuck => {
-                self.lines
-                    .push(format!("decide   kiln resolve {} --as happened|not-happened, then resume", header.run));
+                let (in_doubt, undo_failed) = self.stuck();
+                if in_doubt {
+                    let line = format!("decide   kiln resolve {} --as happened|not-happened, then resume", header.run);
+                    self.lines.push(line);
+                }
+                // Nothing of it is in doubt: it is tried again, or somebody has done it.
+                if undo_failed {
+                    self.lines
+                        .push(format!("again    kiln undo {}, when what kept it from undoing is gone", header.run));
+                    let line = format!("by hand  kiln resolve {} --as happened --because WHAT-WAS-DONE", header.run);
+                    self.lines.push(line);
+                }
             }
             RunOutcome::Done | RunOutcome::Failed | RunOutcome::Undone => {}
         }
         self.blank();
+    }
+
+    /// Whether it cannot be found out what became of a call, and whether an undo failed.
+    fn stuck(&self) -> (bool, bool) {
+        let undone = self.summary.stages.iter().filter_map(|stage| stage.undo.as_ref()?.as_ref().err());
+        let failures = self.summary.stages.iter().filter_map(|stage| stage.failure.as_ref());
+        let in_doubt = |failure: &&Failure| failure.kind == "stuck";
+        let undo_failed = undone.clone().any(|failure| !in_doubt(&failure));
+        (undone.chain(failures).any(|failure| in_doubt(&failure)), undo_failed)
     }
 
     /// The outcome comes last, where a log ends.

@@ -114,6 +114,8 @@ pub(crate) struct Tasks {
     pub(crate) account: Option<String>,
     /// Its region, where it is not the world's own.
     pub(crate) region: Option<String>,
+    /// What the container prints before it crashes, or when it begins to run, where it logs by `awslogs`.
+    pub(crate) log: Option<Vec<String>>,
 }
 
 /// How much room there is for tasks.
@@ -162,8 +164,11 @@ pub(crate) struct AlarmTable {
     /// The alarm.
     #[schemars(required)]
     pub(crate) name: Option<String>,
-    /// `ALARM`, `OK` or `INSUFFICIENT_DATA`. `ALARM` where it is absent.
+    /// `ALARM`, `OK` or `INSUFFICIENT_DATA`. `ALARM` where neither this nor `evaluation` is there.
     pub(crate) state: Option<String>,
+    /// How CloudWatch evaluates it from then on: `PARTIAL_DATA`, `IN_WARM_UP`, `EVALUATION_ERROR`, `EVALUATION_FAILURE`, or
+    /// `NONE` for as it should be.
+    pub(crate) evaluation: Option<String>,
     /// When: a duration such as `"3m"`, or a share of the rollout such as `"40%"`.
     #[schemars(required)]
     #[schemars(extend("x-form" = "moment"))]

@@ -159,6 +159,7 @@ fn behaviour(tasks: &Tasks) -> Value {
         ("container", text(&tasks.container)),
         ("account", text(&tasks.account)),
         ("region", text(&tasks.region)),
+        ("log", tasks.log.clone().map(Value::from)),
     ]);
     Value::Object(behaviour)
 }
@@ -202,8 +203,9 @@ fn alarm(
         );
         return;
     }
-    let state = table.state.clone().unwrap_or_else(|| "ALARM".to_owned());
-    let mut step = members([("state", Some(Value::from(state))), ("reason", text(&table.reason))]);
+    let state = table.state.clone().or_else(|| table.evaluation.is_none().then(|| "ALARM".to_owned()));
+    let mut step =
+        members([("state", text(&state)), ("evaluation", text(&table.evaluation)), ("reason", text(&table.reason))]);
     let service = table.of.as_deref().map(|of| (of, of.split_once('/')));
     match service {
         Some((of, None)) => {

@@ -110,8 +110,15 @@ pub(super) fn hold(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Re
         pipeline: bench.root.join("bench/web-service.toml"),
     };
     // Whoever came before left files in the page cache and, for kiln, compiled plugins in its own.
+    let mut calls: Option<Vec<String>> = None;
     for contender in Contender::ALL {
-        course.run(contender, 0)?;
+        let mut made = course.run(contender, 0)?.1;
+        made.sort();
+        match &calls {
+            None => calls = Some(made),
+            Some(calls) if *calls == made => {}
+            Some(calls) => return Err(other_calls(contender, calls, &made)),
+        }
     }
     let mut heats = Vec::new();
     for latency in LATENCIES {
@@ -132,7 +139,7 @@ pub(super) fn hold(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Re
                 entry.wall.push(taken.wall);
                 entry.cpu.push(taken.cpu);
                 entry.memory.push(taken.memory);
-                entry.calls = calls;
+                entry.calls = calls.len().try_into().unwrap_or(u32::MAX);
             }
             let calls = heat.of(Contender::Kiln).map_or(0, |kiln| kiln.calls);
             let simulator = bench.simulator(&course.world, latency)?;
@@ -164,8 +171,8 @@ const EFFECTS: [&str; 4] =
     ["codebuild:StartBuild", "ecs:RegisterTaskDefinition", "ecs:UpdateService", "ecr:BatchDeleteImage"];
 
 impl Course<'_> {
-    /// Run a contender on an account of its own. Answers how many calls it made, too.
-    fn run(&self, contender: Contender, latency: u32) -> Result<(Taken, u32), TaskError> {
+    /// Run a contender on an account of its own. Answers which calls it made, too.
+    fn run(&self, contender: Contender, latency: u32) -> Result<(Taken, Vec<String>), TaskError> {
         let simulator = self.bench.simulator(&self.world, latency)?;
         let url = simulator.url();
         let script = |name: &str| text(&self.bench.root.join("bench").join(name));
@@ -184,19 +191,42 @@ impl Course<'_> {
             let problem = format!("{} did {} instead of {}", contender.name(), effects.join(", "), EFFECTS.join(", "));
             return Err(TaskError::other(problem, "it must do the same as the others"));
         }
-        let calls = match contender {
+        let calls: Vec<String> = match contender {
             Contender::Kiln => {
-                events(&taken.output).filter(|event| kind(event) == Some("call")).count().try_into().ok()
+                let calls = events(&taken.output).filter(|event| kind(event) == Some("call"));
+                calls.filter_map(|event| Some(event.get("action")?.as_str()?.to_owned())).collect()
             }
             Contender::Boto3 | Contender::Cli => {
-                taken.output.lines().last().and_then(|line| line.strip_prefix("calls ")?.parse().ok())
+                let calls = taken.output.lines().filter_map(|line| line.strip_prefix("call "));
+                calls.map(str::to_owned).collect()
             }
         };
-        let calls = calls.ok_or_else(|| {
-            TaskError::other(format!("{} does not say how many calls it made", contender.name()), "see its output")
-        })?;
+        if calls.is_empty() {
+            let problem = format!("{} does not say which calls it made", contender.name());
+            return Err(TaskError::other(problem, "see its output"));
+        }
         Ok((taken, calls))
     }
+}
+
+/// A contender that makes other calls than kiln has less or more to do, and the comparison says nothing. Both lists are sorted.
+fn other_calls(contender: Contender, kiln: &[String], made: &[String]) -> TaskError {
+    let beyond = |of: &[String], other: &[String]| {
+        let mut rest = of.to_vec();
+        for call in other {
+            if let Some(place) = rest.iter().position(|one| one == call) {
+                rest.remove(place);
+            }
+        }
+        if rest.is_empty() { "nothing".to_owned() } else { rest.join(", ") }
+    };
+    let problem = format!(
+        "{} makes other calls than kiln: it lacks {}, and makes {} besides",
+        contender.name(),
+        beyond(kiln, made),
+        beyond(made, kiln)
+    );
+    TaskError::other(problem, "bring its script in bench/ up to date")
 }
 
 /// The events that `kiln run --output json` wrote.

@@ -21,6 +21,8 @@ const PAGE_BYTES: usize = 1 << 20;
 pub(super) struct GetItem {
     table_name: String,
     key: Item,
+    #[expect(dead_code, reason = "an item and a query see every write before them here in any case")]
+    consistent_read: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -155,6 +157,8 @@ pub(super) struct Query {
     scan_index_forward: Option<bool>,
     limit: Option<usize>,
     exclusive_start_key: Option<Item>,
+    #[expect(dead_code, reason = "an item and a query see every write before them here in any case")]
+    consistent_read: Option<bool>,
 }
 
 #[derive(Serialize)]

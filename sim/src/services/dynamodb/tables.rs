@@ -16,6 +16,7 @@ pub(super) struct CreateTable {
     table_name: String,
     key_schema: Vec<KeyElement>,
     attribute_definitions: Vec<AttributeDefinition>,
+    billing_mode: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -54,9 +55,20 @@ struct TableDescription {
     item_count: usize,
     key_schema: Vec<Value>,
     attribute_definitions: Vec<Value>,
+    billing_mode_summary: Value,
 }
 
 pub(super) fn create_table(ctx: &mut Ctx<'_>, input: CreateTable) -> Result<Created, AwsError> {
+    match input.billing_mode.as_deref() {
+        Some("PAY_PER_REQUEST") => {}
+        Some("PROVISIONED") | None => {
+            return Err(invalid(
+                "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when \
+                 BillingMode is PROVISIONED (the simulator's tables are PAY_PER_REQUEST)",
+            ));
+        }
+        Some(other) => return Err(invalid(format!("{other} is no BillingMode"))),
+    }
     let of =
         |kind: &str| input.key_schema.iter().find(|key| key.key_type == kind).map(|key| key.attribute_name.as_str());
     let partition = of("HASH").ok_or_else(|| {
@@ -115,7 +127,7 @@ pub(super) struct TableNames {
 }
 
 pub(super) fn list_tables(ctx: &mut Ctx<'_>, input: ListTables) -> Result<TableNames, AwsError> {
-    let size = input.limit.unwrap_or(NAMES).clamp(1, NAMES).min(ctx.world.page_size);
+    let size = input.limit.unwrap_or(NAMES).min(ctx.world.page_size);
     let names = ctx.place().dynamodb.tables.keys();
     let after = |name: &&String| input.exclusive_start_table_name.as_ref().is_none_or(|start| *name > start);
     let mut table_names: Vec<String> = names.filter(after).take(size.saturating_add(1)).cloned().collect();
@@ -135,6 +147,7 @@ fn description(table: &Table) -> TableDescription {
         creation_date_time: table.created,
         item_count: table.items.len(),
         key_schema: keys().zip(kinds).map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect(),
+        billing_mode_summary: json!({ "BillingMode": "PAY_PER_REQUEST" }),
         attribute_definitions: keys().map(|name| json!({ "AttributeName": name, "AttributeType": "S" })).collect(),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::items::{Change, Conditional, change};
 use super::keys::{check_size, key_of, only_key};
-use super::state::{Item, find, invalid};
+use super::state::{Item, Table, find, invalid};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::Empty;
@@ -28,17 +28,27 @@ pub(super) struct TransactWriteItems {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TransactItem {
-    put: Option<Action>,
-    delete: Option<Action>,
-    condition_check: Option<Action>,
+    put: Option<Put>,
+    delete: Option<Keyed>,
+    condition_check: Option<Keyed>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Action {
+struct Put {
     table_name: String,
-    item: Option<Item>,
-    key: Option<Item>,
+    item: Item,
+    condition_expression: Option<String>,
+    expression_attribute_names: Option<BTreeMap<String, String>>,
+    expression_attribute_values: Option<BTreeMap<String, Value>>,
+}
+
+/// A part that names its item by the key.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Keyed {
+    table_name: String,
+    key: Item,
     condition_expression: Option<String>,
     expression_attribute_names: Option<BTreeMap<String, String>>,
     expression_attribute_values: Option<BTreeMap<String, Value>>,
@@ -85,28 +95,43 @@ pub(super) fn transact_write_items(ctx: &mut Ctx<'_>, input: TransactWriteItems)
 }
 
 fn step(ctx: &mut Ctx<'_>, part: TransactItem) -> Result<PlannedWrite, AwsError> {
-    let (action, is_put, is_check) = match part {
-        TransactItem { put: Some(action), delete: None, condition_check: None } => (action, true, false),
-        TransactItem { put: None, delete: Some(action), condition_check: None } => (action, false, false),
-        TransactItem { put: None, delete: None, condition_check: Some(action) } => (action, false, true),
+    let (keyed, is_check) = match part {
+        TransactItem { put: Some(put), delete: None, condition_check: None } => {
+            let Put { table_name, item, .. } = put;
+            let conditional = Conditional {
+                condition_expression: put.condition_expression,
+                expression_attribute_names: put.expression_attribute_names,
+                expression_attribute_values: put.expression_attribute_values,
+            };
+            let table = find(ctx, &table_name)?;
+            check_size(&item)?;
+            let key = key_of(table, &item)?;
+            return planned(table, key, Some(Change::Put(item)), conditional);
+        }
+        TransactItem { put: None, delete: Some(keyed), condition_check: None } => (keyed, false),
+        TransactItem { put: None, delete: None, condition_check: Some(keyed) } => (keyed, true),
         TransactItem { .. } => {
             return Err(invalid(
                 "TransactItems can only contain one of Check, Put, Update or Delete (the simulator has no Update)",
             ));
         }
     };
-    let Action { table_name, item, key, condition_expression, expression_attribute_names, expression_attribute_values } =
-        action;
-    let table = find(ctx, &table_name)?;
-    let (key, change) = match (is_put, item, key) {
-        (true, Some(item), None) => {
-            check_size(&item)?;
-            (key_of(table, &item)?, Some(Change::Put(item)))
-        }
-        (false, None, Some(key)) => (only_key(table, &key)?, (!is_check).then_some(Change::Delete)),
-        _ => return Err(invalid("a Put has an Item, everything else a Key")),
+    let conditional = Conditional {
+        condition_expression: keyed.condition_expression,
+        expression_attribute_names: keyed.expression_attribute_names,
+        expression_attribute_values: keyed.expression_attribute_values,
     };
-    let conditional = Conditional { condition_expression, expression_attribute_names, expression_attribute_values };
+    let table = find(ctx, &keyed.table_name)?;
+    let key = only_key(table, &keyed.key)?;
+    planned(table, key, (!is_check).then_some(Change::Delete), conditional)
+}
+
+fn planned(
+    table: &Table,
+    key: (String, String),
+    change: Option<Change>,
+    conditional: Conditional,
+) -> Result<PlannedWrite, AwsError> {
     let holds = conditional.holds(table.items.get(&key))?;
     Ok(PlannedWrite { table: table.name.clone(), key, change, holds })
 }

@@ -35,6 +35,8 @@ pub(super) struct Fate {
     pub(super) crash: Option<Crash>,
     /// It fails its health check.
     pub(super) unhealthy: bool,
+    /// What it prints: all of it before it crashes, where it does.
+    pub(super) log: Vec<String>,
 }
 
 /// How a container ends by itself.

@@ -16,7 +16,7 @@ use crate::error::AwsError;
 use crate::tags::{SmallTag, Tagged, listed};
 
 /// What a cluster keeps of its making as it was given.
-const SETTINGS: [&str; 5] =
+pub(super) const SETTINGS: [&str; 5] =
     ["settings", "configuration", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"];
 
 #[derive(Serialize)]
@@ -36,10 +36,6 @@ pub(super) fn create_cluster(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
             .map_err(|error| AwsError::new("SerializationException", format!("tags: {error}")))?,
     };
     let tags = ResourceTags::checked(tags)?;
-    let given = ["clusterName"].into_iter().chain(SETTINGS).collect::<Vec<_>>();
-    if let Some(unread) = input.keys().find(|name| !given.contains(&name.as_str())) {
-        return Err(invalid(format!("the simulator's clusters do not do {unread}")));
-    }
     // A cluster that is there already is answered as it is.
     if let Some(existing) = ctx.scope.place().ecs.clusters.get(&name).filter(|cluster| cluster.active) {
         let cluster = existing.described(true);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::logging::Logging;
 use super::registration::compatibilities;
 use super::state::is_foreign;
 use crate::clock::Timestamp;
@@ -45,6 +46,7 @@ pub(super) struct ContainerDefinition {
     pub(super) checked: bool,
     pub(super) cpu: Option<u64>,
     pub(super) memory: Option<u64>,
+    pub(super) log: Option<Logging>,
 }
 
 impl TaskDefinition {
@@ -61,6 +63,7 @@ impl TaskDefinition {
             checked: container.get("healthCheck").is_some(),
             cpu: number(container, "cpu"),
             memory: number(container, "memory"),
+            log: Logging::of(container),
         };
         containers.into_iter().flatten().map(of).collect()
     }

@@ -11,6 +11,7 @@ use super::behaviour::fate;
 use super::definition::TaskDefinition;
 use super::events::Event;
 use super::image;
+use super::logging;
 use super::network::Interface;
 use super::reconcile::reconcile;
 use super::rollout::{task_failed, task_ready};
@@ -93,6 +94,7 @@ pub(super) fn place(scope: &mut Scope<'_>, cluster: &str, new: NewTask) -> Strin
             reason: None,
             cpu: container.cpu,
             memory: container.memory,
+            log: container.log,
         });
     }
     let launch_type = launch_type(&new.settings, new.capacity_provider.as_deref());
@@ -202,10 +204,13 @@ fn pulled(scope: &mut Scope<'_>, cluster: &str, id: &str) {
             }
         }
     }
-    match failure {
+    let task = task.clone();
+    match failure.or_else(|| logging::refusal(scope, &task)) {
         Some(text) => ends(scope, cluster, id, StopCode::TaskFailedToStart, text),
         None => {
-            task.times.pull_stopped = Some(now);
+            if let Some(task) = scope.place().ecs.task_mut(cluster, id) {
+                task.times.pull_stopped = Some(now);
+            }
             later(scope, cluster, id, TaskStep::Started, start);
         }
     }
@@ -226,6 +231,9 @@ fn started(scope: &mut Scope<'_>, cluster: &str, id: &str) {
             container.status = ContainerStatus::Running;
             container.runtime_id = Some(runtime_id);
         }
+    }
+    if let Some(task) = scope.place().ecs.task_mut(cluster, id).cloned() {
+        logging::open(scope, &task);
     }
     if let Some(crash) = crash {
         later(scope, cluster, id, TaskStep::Crashed, crash.after);
@@ -280,6 +288,9 @@ fn crashed(scope: &mut Scope<'_>, cluster: &str, id: &str) {
     {
         container.exit_code = Some(crash.exit_code);
         container.reason = crash.reason;
+    }
+    if let Some(task) = scope.place().ecs.task_mut(cluster, id).cloned() {
+        logging::last_words(scope, &task);
     }
     ends(scope, cluster, id, StopCode::EssentialContainerExited, words::ESSENTIAL_EXITED.to_owned());
 }

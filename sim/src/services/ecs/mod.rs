@@ -11,6 +11,7 @@ mod events;
 mod fargate;
 mod image;
 mod lifecycle;
+mod logging;
 mod network;
 mod operations;
 mod plan;

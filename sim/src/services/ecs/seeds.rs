@@ -21,6 +21,7 @@ use super::service::{Configuration, EcsService, ServiceStatus};
 use super::state::{Cluster, ServiceKey};
 use super::task::{ContainerStatus, Health, TaskPhase, Timings};
 use crate::ctx::Scope;
+use crate::services::logs;
 use crate::tags::Tags;
 use crate::world::{Caller, PlaceKey, World};
 use crate::worldfile::{Problems, Span};
@@ -149,6 +150,18 @@ struct ContainerSeed {
     /// ARNs of secrets and parameters, by the variable that they are put in.
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// Where it logs by the driver `awslogs`. The group is there, as whoever made the service has made it.
+    log: Option<LogSeed>,
+}
+
+/// Where a container logs.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LogSeed {
+    /// The log group.
+    group: String,
+    /// The prefix of its log streams.
+    prefix: String,
 }
 
 fn yes() -> bool {
@@ -200,6 +213,9 @@ pub(crate) struct BehaviourSeed {
     /// The account and the region whose tasks behave so: the world's own unless told.
     account: Option<String>,
     region: Option<String>,
+    /// What the container prints, where it logs by `awslogs`: before it crashes, or when it begins to run.
+    #[serde(default)]
+    log: Vec<String>,
 }
 
 fn always() -> f64 {
@@ -381,7 +397,12 @@ fn definition(
     }
     let mut containers = Vec::new();
     for seed in seeds {
-        containers.push(seed.definition(image::planted(scope, &seed.image)?));
+        let image = image::planted(scope, &seed.image)?;
+        let region = scope.at.region.clone();
+        if let Some(log) = &seed.log {
+            logs::open_group(scope, &log.group);
+        }
+        containers.push(seed.definition(image, &region));
     }
     let account = &scope.at.account;
     let role = format!("arn:{}:iam::{account}:role/{family}-execution", scope.at.partition());
@@ -402,7 +423,7 @@ fn definition(
 }
 
 impl ContainerSeed {
-    fn definition(&self, image: String) -> Value {
+    fn definition(&self, image: String, region: &str) -> Value {
         let mut definition = Map::new();
         let mut put = |name: &str, value: Value| {
             definition.insert(name.to_owned(), value);
@@ -419,6 +440,12 @@ impl ContainerSeed {
         put("environment", pairs(&self.environment, "value"));
         if !self.secrets.is_empty() {
             put("secrets", pairs(&self.secrets, "valueFrom"));
+        }
+        if let Some(log) = &self.log {
+            let options = json!({
+                "awslogs-group": log.group, "awslogs-region": region, "awslogs-stream-prefix": log.prefix,
+            });
+            put("logConfiguration", json!({ "logDriver": "awslogs", "options": options }));
         }
         if let Some(command) = &self.health_check {
             put(
@@ -438,8 +465,8 @@ impl BehaviourSeed {
         if !(0.0..=1.0).contains(&self.probability) {
             return Err("`probability` lies between 0 and 1".to_owned());
         }
-        if self.crash_after.is_none() && !self.unhealthy && !self.never_starts {
-            return Err("it needs one of `crash-after`, `unhealthy` and `never-starts`".to_owned());
+        if self.crash_after.is_none() && !self.unhealthy && !self.never_starts && self.log.is_empty() {
+            return Err("it needs one of `crash-after`, `unhealthy`, `never-starts` and `log`".to_owned());
         }
         let crash = self.crash_after.map(|after| Crash {
             after: after.duration(),
@@ -454,7 +481,13 @@ impl BehaviourSeed {
             from_revision: self.from_revision,
             probability: self.probability,
             container: self.container.clone(),
-            fate: Fate { container: String::new(), never_starts, crash, unhealthy: self.unhealthy },
+            fate: Fate {
+                container: String::new(),
+                never_starts,
+                crash,
+                unhealthy: self.unhealthy,
+                log: self.log.clone(),
+            },
         })
     }
 }

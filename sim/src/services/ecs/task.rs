@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::behaviour::Fate;
 use super::fargate;
+use super::logging::Logging;
 use super::network::Interface;
 use crate::clock::Timestamp;
 use crate::tags::{SmallTag, Tags, listed};
@@ -177,6 +178,8 @@ pub(super) struct Container {
     pub(super) reason: Option<String>,
     pub(super) cpu: Option<u64>,
     pub(super) memory: Option<u64>,
+    #[serde(skip)]
+    pub(super) log: Option<Logging>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

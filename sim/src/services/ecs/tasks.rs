@@ -26,6 +26,10 @@ use crate::tags::{SmallTag, Tagged, Tags};
 /// How long a client token means the same call.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 
+/// What else `RunTask` reads.
+pub(super) const RUN: [&str; 8] =
+    ["cluster", "clientToken", "taskDefinition", "count", "tags", "group", "startedBy", "overrides"];
+
 /// What a task that is run keeps of the input as it was given.
 pub(super) const RUN_SETTINGS: [&str; 7] = [
     "capacityProviderStrategy",
@@ -153,7 +157,8 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     let group = group.unwrap_or_else(|| format!("family:{}", definition.family));
     let started_by: Option<String> = take(&mut input, "startedBy")?;
     let overrides = input.remove("overrides").unwrap_or_default();
-    let settings = run_settings(input)?;
+    // All else that is let in is settings.
+    let settings = input;
     check_launch(&settings, &definition)?;
     let strategy = Strategy::of(&settings, self::cluster(ctx, given.as_deref())?)?;
     let tags = task_tags(&settings, &definition, &cluster, None, tags);
@@ -196,14 +201,6 @@ pub(super) fn run_task(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -> Resu
     }
     let failures = (ids.len() as u64..count).map(|_| ResourceFailure::no_room(ctx, &cluster)).collect();
     Ok(Tasks { tasks, failures })
-}
-
-/// What `RunTask` keeps of its input as it was given; what it would pass over is refused.
-fn run_settings(input: Map<String, Value>) -> Result<Map<String, Value>, AwsError> {
-    match input.keys().find(|name| !RUN_SETTINGS.contains(&name.as_str())) {
-        Some(unread) => Err(invalid(format!("the simulator does not do RunTask's {unread}"))),
-        None => Ok(input),
-    }
 }
 
 /// The tags of a task: those of its service or caller, and what these let ECS add.

@@ -28,8 +28,36 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// The most tasks of a service.
 const MOST_TASKS: i64 = 5000;
 
+/// What else a service is made of.
+pub(super) const CREATED: [&str; 7] =
+    ["cluster", "serviceName", "clientToken", "taskDefinition", "desiredCount", "deploymentConfiguration", "tags"];
+
+/// What else of a service is changed.
+pub(super) const UPDATED: [&str; 6] =
+    ["cluster", "service", "taskDefinition", "desiredCount", "deploymentConfiguration", "forceNewDeployment"];
+
+/// The settings that can be changed.
+pub(super) const CHANGED: [&str; 16] = [
+    "availabilityZoneRebalancing",
+    "capacityProviderStrategy",
+    "deploymentController",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds",
+    "loadBalancers",
+    "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "platformVersion",
+    "propagateTags",
+    "serviceConnectConfiguration",
+    "serviceRegistries",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+];
+
 /// Settings that a service keeps as they were given.
-const SETTINGS: [&str; 18] = [
+pub(super) const SETTINGS: [&str; 18] = [
     "availabilityZoneRebalancing",
     "capacityProviderStrategy",
     "deploymentController",
@@ -79,14 +107,6 @@ pub(super) fn take<T: DeserializeOwned>(input: &mut Map<String, Value>, name: &s
 
 fn wanted(input: &mut Map<String, Value>, name: &str) -> Result<String, AwsError> {
     take(input, name)?.ok_or_else(|| invalid(format!("{name} cannot be null.")))
-}
-
-/// What is left of an input when all else is taken: settings. What a service would pass over is refused.
-fn settings(input: Map<String, Value>) -> Result<Map<String, Value>, AwsError> {
-    match input.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
-        Some(unread) => Err(invalid(format!("the simulator's services do not do {unread}"))),
-        None => Ok(input),
-    }
 }
 
 fn count(input: &mut Map<String, Value>) -> Result<Option<usize>, AwsError> {
@@ -175,7 +195,8 @@ pub(super) fn create_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let configuration = take(&mut input, "deploymentConfiguration")?.unwrap_or_default();
     let configuration = Configuration::default().merged(configuration)?;
     let tags = ResourceTags::checked(take::<Vec<SmallTag>>(&mut input, "tags")?.unwrap_or_default())?;
-    let settings = settings(input)?;
+    // All else that is let in is settings.
+    let settings = input;
     check(&settings, &definition)?;
     Strategy::of(&settings, cluster(ctx, given.as_deref())?)?;
 
@@ -219,7 +240,7 @@ pub(super) fn update_service(ctx: &mut Ctx<'_>, mut input: Map<String, Value>) -
     let desired = count(&mut input)?;
     let configuration: Option<Map<String, Value>> = take(&mut input, "deploymentConfiguration")?;
     let force = take(&mut input, "forceNewDeployment")?.unwrap_or(false);
-    let given = settings(input)?;
+    let given = input;
 
     let Some(service) = ctx.scope.place().ecs.service(&key) else { return Err(super::state::no_service()) };
     if !service.is_active() {

@@ -130,6 +130,13 @@ pub(super) struct ListInput {
     pub(super) key_id: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListKeys {
+    limit: Option<usize>,
+    marker: Option<String>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListKeysOutput {
@@ -149,7 +156,7 @@ pub(super) fn invalid_marker(_: InvalidToken) -> AwsError {
     AwsError::new("InvalidMarkerException", "Could not deserialize marker")
 }
 
-pub(super) fn list_keys(ctx: &mut Ctx<'_>, input: ListInput) -> Result<ListKeysOutput, AwsError> {
+pub(super) fn list_keys(ctx: &mut Ctx<'_>, input: ListKeys) -> Result<ListKeysOutput, AwsError> {
     let keys = ctx.place().kms.keys.values();
     let keys = keys.map(|key| KeyEntry { key_id: key.id.clone(), key_arn: key.arn.clone() }).collect();
     let (keys, next_marker) = ctx

@@ -8,4 +8,4 @@ mod state;
 mod streams;
 
 pub(crate) use operations::service;
-pub(crate) use state::{State, append};
+pub(crate) use state::{State, append, has_group, open_group};

@@ -141,6 +141,17 @@ pub(super) fn which_group(name: Option<String>, identifier: Option<String>) -> R
     }
 }
 
+/// Make a group, where it is missing.
+pub(crate) fn open_group(scope: &mut Scope<'_>, group: &str) {
+    let fresh = Group::new(scope, group);
+    scope.place().logs.groups.entry(group.to_owned()).or_insert(fresh);
+}
+
+/// Whether there is a group of this name.
+pub(crate) fn has_group(scope: &mut Scope<'_>, group: &str) -> bool {
+    scope.place().logs.groups.contains_key(group)
+}
+
 /// Write lines into a stream in the name of another service; group and stream are made where they are missing.
 pub(crate) fn append(scope: &mut Scope<'_>, group: &str, stream: &str, lines: Vec<(Timestamp, String)>) {
     let now = scope.now();
