@@ -114,7 +114,8 @@ mod tests {
     fn what_counts_is_the_time_of_the_processor() {
         let engine = Engine::default();
         // Whoever built this without plugins has none to try it with.
-        let Some(bytes) = standard_names().into_iter().filter_map(standard_bytes).max_by_key(|bytes| bytes.len()) else {
+        let Some(bytes) = standard_names().into_iter().filter_map(standard_bytes).max_by_key(|bytes| bytes.len())
+        else {
             return;
         };
         // A machine that has no time for it: however long it takes, nothing is refused.

@@ -2,6 +2,7 @@
 //! The main function is [`run`].
 
 mod binary;
+mod pages;
 mod sbom;
 mod wheel;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(
     let name = format!("kiln-{VERSION}-{target}");
     write(&out.join(&name), &bytes)?;
     executable(&out.join(&name))?;
+    pages::write(&out.join(&name), &out)?;
     write(&out.join(format!("{name}.cdx.json")), &sbom::of(layout, &target, &bytes)?)?;
     let wheel = Wheel { version: VERSION, binary: &bytes, form: &form }.write(&out, Compression::Deflated)?;
     terminal.line(format_args!("wheel: {}", wheel.display()));
