@@ -26,6 +26,7 @@ mod networks;
 mod pacing;
 mod partitions;
 mod permissions;
+mod promoting;
 mod rebuilding;
 mod refusals;
 mod registries;

@@ -80,6 +80,9 @@ pub(super) struct Pushes {
     pub(super) tag: String,
     #[serde(default = "usual_size")]
     pub(super) size: u64,
+    /// Whether there are bytes behind its layers, so that they can be got.
+    #[serde(default)]
+    pub(super) content: bool,
 }
 
 fn usual_size() -> u64 {
