@@ -62,6 +62,8 @@ pub(crate) struct Ctx<'w> {
     pub(crate) access_key: String,
     /// The IAM action of the call.
     pub(crate) action: String,
+    /// How the caller reached the simulator: scheme and host, to be given out in addresses.
+    pub(crate) origin: String,
     /// A digest of the input: two calls with one client token must have the same.
     pub(crate) fingerprint: String,
     pub(crate) resources: Vec<String>,
@@ -72,10 +74,17 @@ pub(crate) struct Ctx<'w> {
 }
 
 impl<'w> Ctx<'w> {
-    pub(crate) fn new(scope: Scope<'w>, caller: Caller, access_key: &str, action: &str, fingerprint: String) -> Self {
+    pub(crate) fn new(
+        scope: Scope<'w>,
+        caller: Caller,
+        access_key: &str,
+        action: &str,
+        origin: String,
+        fingerprint: String,
+    ) -> Self {
         let (access_key, action) = (access_key.to_owned(), action.to_owned());
         let (resources, token, changed, partial) = (Vec::new(), None, true, false);
-        Self { scope, caller, access_key, action, fingerprint, resources, token, changed, partial }
+        Self { scope, caller, access_key, action, origin, fingerprint, resources, token, changed, partial }
     }
 
     /// Name a resource that this call changes, for the list of effects.

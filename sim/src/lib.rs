@@ -54,6 +54,7 @@ mod error;
 mod faults;
 mod ids;
 mod inspect;
+mod layer;
 mod page;
 mod partition;
 mod server;

@@ -24,7 +24,7 @@ use crate::simulator::Simulator;
 use crate::wire::http::Disturbance;
 
 /// Beyond any request that AWS accepts.
-const LARGEST_REQUEST: usize = 16 << 20;
+const LARGEST_REQUEST: usize = 32 << 20;
 
 /// How long nobody is let in after that failed: without file descriptors it would fail again at once, and again.
 const BACK_OFF: Duration = Duration::from_millis(100);

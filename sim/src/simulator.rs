@@ -16,12 +16,12 @@ use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::faults::Strike;
 use crate::service::{Access, Operation, Service};
-use crate::services;
+use crate::services::{self, ecr};
 use crate::throttle::throttled;
 use crate::wire::http::{Call, Disturbance, Protocol, read, write};
 use crate::world::{Caller, Effect, PlaceKey, World};
 use crate::worldfile::WorldFile;
-use crate::{ids, inspect};
+use crate::{ids, inspect, layer};
 
 /// A simulated AWS. Clones are the same one.
 #[derive(Clone)]
@@ -59,6 +59,10 @@ impl Simulator {
 
     /// Serve a request. Extensions of the response may hold a [`Disturbance`], which whoever sends it must obey.
     pub async fn dispatch(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if let Some(path) = request.uri().path().strip_prefix(ecr::LAYERS) {
+            let found = ecr::download(&self.world(), path, request.uri().query().unwrap_or_default());
+            return layer::answer(request.headers(), found);
+        }
         if let Some(page) = request.uri().path().strip_prefix("/_kiln/") {
             return inspect::answer(self, page);
         }
@@ -215,7 +219,14 @@ fn answer(
     let at = PlaceKey { account: caller.account.clone(), region: call.signature.region.clone() };
     let input = call.body.value();
     let fingerprint = ids::sha256(input.to_string().as_bytes());
-    let mut ctx = Ctx::new(Scope { world, at }, caller, &call.signature.access_key, &operation.action, fingerprint);
+    let mut ctx = Ctx::new(
+        Scope { world, at },
+        caller,
+        &call.signature.access_key,
+        &operation.action,
+        call.origin.clone(),
+        fingerprint,
+    );
     ctx.partial = partial;
     authorize(&mut ctx, call.service, operation, &input)?;
     let output = perform(&mut ctx, call, operation)?;

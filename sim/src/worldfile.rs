@@ -328,6 +328,10 @@ fn line_of(text: &str, table: &str, index: usize) -> Option<usize> {
 pub(crate) struct Span(Duration);
 
 impl Span {
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(duration)
+    }
+
     pub(crate) fn duration(self) -> Duration {
         self.0
     }

@@ -10,7 +10,7 @@ fn the_binary_works_alone_and_carries_its_plugins() {
     let plugins: Value = serde_json::from_str(&outcome.stdout()).unwrap_or_default();
     let names: Vec<&str> =
         plugins.as_array().into_iter().flatten().filter_map(|plugin| plugin.get("name")?.as_str()).collect();
-    assert_eq!(names, ["build-image", "cleanup-images", "deploy-ecs", "scan-image", "verify-alarms"]);
+    assert_eq!(names, ["build-image", "cleanup-images", "deploy-ecs", "promote-image", "scan-image", "verify-alarms"]);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn every_plugin_may_look_up_what_became_of_its_writes() {
         }
     }
     assert_eq!(missing, Vec::<String>::new());
-    assert_eq!(writes, 7, "the writes of the standard plugins");
+    assert_eq!(writes, 12, "the writes of the standard plugins");
 }
 
 #[test]

@@ -232,3 +232,8 @@ fn no_config_of_build_image_passes_the_check_and_fails_as_config() {
 fn no_config_of_cleanup_images_passes_the_check_and_fails_as_config() {
     try_plugin("cleanup-images", Teller::Check);
 }
+
+#[test]
+fn no_config_of_promote_image_passes_the_check_and_fails_as_config() {
+    try_plugin("promote-image");
+}

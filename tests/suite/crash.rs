@@ -54,7 +54,7 @@ fn unkilled(course: &Course, code: i32) -> Trial {
 }
 
 /// Kill `course` at every boundary of every call.
-fn at_every_boundary(course: &Course, code: i32) {
+pub(crate) fn at_every_boundary(course: &Course, code: i32) {
     let expected = unkilled(course, code);
     let calls = expected.requests.first().copied().unwrap_or_default();
     assert!(calls > 30, "{} makes {calls} calls", course.name);

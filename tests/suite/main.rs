@@ -29,6 +29,7 @@ mod networks;
 mod pacing;
 mod partitions;
 mod permissions;
+mod promoting;
 mod rebuilding;
 mod refusals;
 mod registries;

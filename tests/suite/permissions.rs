@@ -20,7 +20,7 @@ fn permissions(pipeline: &str, more: &[&str]) -> Outcome {
 }
 
 fn policies(pipeline: &str) -> Value {
-    let printed = permissions(pipeline, &["--iam"]);
+    let printed = permissions(pipeline, &["--iam", "--account", "111111111111"]);
     assert_eq!(printed.code(), Some(0), "{}", printed.all());
     serde_json::from_str(&printed.stdout()).unwrap_or_else(|error| panic!("{error}: {}", printed.all()))
 }

@@ -69,6 +69,7 @@ pub mod aws {
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
     pub use crate::bindings::kiln::aws_ecr::ecr;
+    pub use crate::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
     pub use crate::bindings::kiln::aws_ecr_storage::ecr_storage;
     pub use crate::bindings::kiln::aws_ecs::ecs;
     pub use crate::bindings::kiln::aws_ecs_inventory::ecs_inventory;

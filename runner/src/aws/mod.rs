@@ -1,6 +1,7 @@
 //! AWS: one module a service, named as its WIT file, and the table of them all.
 
 pub mod clients;
+mod download;
 pub mod error;
 pub mod heard;
 mod limits;
@@ -19,6 +20,7 @@ mod values;
 pub mod cloudwatch;
 pub mod codebuild;
 pub mod ecr;
+pub(crate) mod ecr_promote;
 pub mod ecr_storage;
 pub mod ecs;
 pub mod ecs_inventory;
@@ -69,6 +71,13 @@ macro_rules! services {
             ecr_storage in aws_ecr_storage by aws_sdk_ecr {
                 write update_image_storage_class(UpdateImageStorageClassRequest),
                 read describe_stored_images(DescribeStoredImagesRequest),
+            }
+            /// Elastic Container Registry, for images that go from one registry to another.
+            ecr_promote in aws_ecr_promote by aws_sdk_ecr {
+                read check_layers(CheckLayersRequest),
+                write start_layer(StartLayerRequest),
+                write complete_layer(CompleteLayerRequest),
+                read describe_image_replication(DescribeImageReplicationRequest),
             }
             /// CodeBuild.
             codebuild in aws_codebuild by aws_sdk_codebuild {

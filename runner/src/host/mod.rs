@@ -4,6 +4,7 @@ mod before;
 pub mod bind;
 mod context;
 mod environments;
+mod layers;
 mod limiter;
 mod log;
 mod memory;

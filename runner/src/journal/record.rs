@@ -237,7 +237,8 @@ pub struct CallResult {
 pub struct LocalRead {
     /// Which call.
     pub call: CallKey,
-    /// What was read: `clock`, `random`, `images-of-this-run`, `secret NAME`.
+    /// What was read: `clock`, `random`, `images-of-this-run`, `secret NAME`; or where the calls that follow are made: `environment NAME`,
+    /// `its own environment`.
     pub what: String,
     /// The answer. For a secret its name, ARN and version id, never its value.
     pub value: Sealed,

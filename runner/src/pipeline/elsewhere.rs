@@ -10,10 +10,10 @@ use super::model::Environment;
 use super::suggest::did_you_mean;
 use crate::types::EnvironmentName;
 
-/// The list in a config.
-pub(crate) const LIST: &str = "elsewhere";
+/// The list in a config, or the one table.
+const LIST: &str = "elsewhere";
 /// What names the environment in each of its tables.
-pub(crate) const NAME: &str = "environment";
+const NAME: &str = "environment";
 
 /// One that a config names.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,14 @@ pub(crate) struct Misnamed {
     pub(crate) help: Option<String>,
 }
 
+/// Where the name of the environment of this index stands in a config.
+pub(crate) fn pointer(config: &Value, index: usize) -> String {
+    match config.get(LIST) {
+        Some(Value::Object(_)) => format!("/{LIST}/{NAME}"),
+        _ => format!("/{LIST}/{index}/{NAME}"),
+    }
+}
+
 /// The other environments that a config names, and what is wrong with the names. `own` is the stage's own. What is not known yet names none.
 pub(crate) fn named<'a>(
     config: &Value,
@@ -45,9 +53,14 @@ pub(crate) fn named<'a>(
 ) -> (Vec<Named<'a>>, Vec<Misnamed>) {
     let (mut named, mut misnamed, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     let environments: BTreeMap<&str, _> = environments.map(|(name, it)| (name.as_str(), (name, it))).collect();
-    let tables = config.get(LIST).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let tables = match config.get(LIST) {
+        Some(Value::Array(tables)) => tables.as_slice(),
+        // One alone may stand there without a list.
+        Some(table @ Value::Object(_)) => std::slice::from_ref(table),
+        _ => &[],
+    };
     for (index, table) in tables.iter().enumerate() {
-        let is_unknown = unknown.iter().any(|pointer| *pointer == format!("/{LIST}/{index}/{NAME}"));
+        let is_unknown = unknown.contains(&pointer(config, index));
         // What else it may be, the plugin's schema refuses.
         let Some(name) = table.get(NAME).and_then(Value::as_str).filter(|_| !is_unknown) else { continue };
         let mut wrong = |message: String, help: Option<String>| misnamed.push(Misnamed { index, message, help });
@@ -80,7 +93,7 @@ pub(crate) fn named<'a>(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use serde_json::json;
 

@@ -120,7 +120,18 @@ fn merge(thing: &mut Value, change: &Value, appends: bool) {
 
 /// A world file of this content.
 pub(super) fn parse(world: &Map<String, Value>) -> Result<WorldFile, WorldError> {
-    WorldFile::parse(&toml(world)?)
+    WorldFile::parse(&toml(world)?).map_err(without_lines)
+}
+
+/// The lines would be those of a text that nobody has written.
+fn without_lines(error: WorldError) -> WorldError {
+    match error {
+        WorldError::Invalid(problems) => {
+            let unplaced = problems.into_iter().map(|problem| WorldProblem { line: None, ..problem });
+            WorldError::Invalid(unplaced.collect())
+        }
+        WorldError::Syntax(message) => WorldError::Syntax(message),
+    }
 }
 
 fn toml(world: &Map<String, Value>) -> Result<String, WorldError> {
@@ -239,7 +250,9 @@ fn blame(piece: &Piece, world: &mut Map<String, Value>, places: &Places<'_>, dia
         for trouble in troubles(&error, &text) {
             let inside = trouble.path.strip_prefix(at.as_slice()).unwrap_or_default().to_vec();
             // What was taken out is missing now, and may be what the rest needs.
-            if gone.iter().any(|field| trouble.lacks(field)) || (!gone.is_empty() && trouble.path.is_empty()) {
+            if gone.iter().any(|field| trouble.lacks(field))
+                || (!gone.is_empty() && (trouble.path.is_empty() || trouble.whole))
+            {
                 continue;
             }
             let place =
@@ -275,6 +288,8 @@ struct Trouble {
     path: Vec<String>,
     /// What serde or the simulator says.
     message: String,
+    /// Whether it is about all of what stands there, which what was taken out may have made right.
+    whole: bool,
 }
 
 impl Trouble {
@@ -316,13 +331,13 @@ fn troubles(error: &WorldError, text: &str) -> Vec<Trouble> {
             let path = |(table, index): (&str, usize)| vec![table.to_owned(), index.to_string()];
             let trouble = |problem: &WorldProblem| {
                 let path = problem.entry.map(path).unwrap_or_default();
-                Trouble { path, message: problem.message.clone() }
+                Trouble { path, message: problem.message.clone(), whole: true }
             };
             problems.iter().map(trouble).collect()
         }
         WorldError::Syntax(message) => {
             let path = position(message, text).map(|offset| locate(text, offset)).unwrap_or_default();
-            vec![Trouble { path, message: sentence(message) }]
+            vec![Trouble { path, message: sentence(message), whole: false }]
         }
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Call<'s> {
     pub(crate) signature: Signature,
     pub(crate) protocol: Protocol,
     pub(crate) body: Body,
+    /// Scheme and host, as the caller reached the simulator.
+    pub(crate) origin: String,
 }
 
 /// A request that is no call.
@@ -133,7 +135,14 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
             (action, Body::Form(form))
         }
     };
-    Ok(Call { service, operation, signature, protocol, body })
+    Ok(Call { service, operation, signature, protocol, body, origin: origin(request) })
+}
+
+/// Scheme and host, as the caller reached the simulator: one in its process asks AWS's own addresses.
+fn origin(request: &http::Request<Bytes>) -> String {
+    let uri = request.uri();
+    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| header(request.headers(), "host"));
+    format!("{}://{}", uri.scheme_str().unwrap_or("http"), host.unwrap_or("localhost"))
 }
 
 /// The call of a request whose method and path name the operation.
@@ -158,7 +167,7 @@ fn read_rest<'s>(
         Ok(input) => Body::Document(without_nulls(input)),
         Err(error) => return Err(Refusal { protocol, error }),
     };
-    Ok(Call { service, operation: operation.name.to_owned(), signature, protocol, body })
+    Ok(Call { service, operation: operation.name.to_owned(), signature, protocol, body, origin: origin(request) })
 }
 
 /// The response that an outcome makes.

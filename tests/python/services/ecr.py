@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import urllib.error
+import urllib.request
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -25,6 +27,8 @@ def drive(aws):
     scans(aws, ecr)
     planted(aws, ecr)
     lifecycle(aws, ecr)
+    layers(aws, ecr)
+    replication(aws, ecr)
 
 
 def repositories(aws, ecr):
@@ -233,6 +237,78 @@ def lifecycle(aws, ecr):
     assert ecr.get_lifecycle_policy(**name)["lifecyclePolicyText"] == text
     # The world's clock runs fast, and a policy is applied within a day: nothing waits for that here.
     assert ecr.delete_lifecycle_policy(**name)["lifecyclePolicyText"] == text
+
+
+def layers(aws, ecr):
+    """A layer goes up in parts and comes down again, and an image is put where its layers are."""
+    ecr.create_repository(repositoryName="layered")
+    ecr.create_repository(repositoryName="other")
+    layered = {"repositoryName": "layered"}
+    first, rest = b"a" * (5 << 20), b"b" * 1000
+    whole = "sha256:" + hashlib.sha256(first + rest).hexdigest()
+
+    def check(*digests):
+        answer = ecr.batch_check_layer_availability(**layered, layerDigests=list(digests))
+        return [layer["layerAvailability"] for layer in answer["layers"]], [f["failureCode"] for f in answer["failures"]]
+
+    assert check(whole, "latest") == (["UNAVAILABLE"], ["InvalidLayerDigest"]), check(whole)
+    aws.refused("LayersNotFoundException", ecr.get_download_url_for_layer, **layered, layerDigest=whole)
+    started = ecr.initiate_layer_upload(**layered)
+    assert started["partSize"] == 20 << 20, started
+    upload = {**layered, "uploadId": started["uploadId"]}
+    aws.refused("EmptyUploadException", ecr.complete_layer_upload, **upload, layerDigests=[whole])
+    part = lambda data, at: dict(partFirstByte=at, partLastByte=at + len(data) - 1, layerPartBlob=data)
+    got = ecr.upload_layer_part(**upload, **part(first, 0))
+    assert got["lastByteReceived"] == len(first) - 1, got
+    aws.refused("InvalidLayerPartException", ecr.upload_layer_part, **upload, **part(first, 0))
+    ecr.upload_layer_part(**upload, **part(rest, len(first)))
+    aws.refused("InvalidLayerException", ecr.complete_layer_upload, **upload, layerDigests=[digest("other")])
+    done = ecr.complete_layer_upload(**upload, layerDigests=[whole])
+    assert done["layerDigest"] == whole and check(whole)[0] == ["AVAILABLE"], done
+    aws.refused("UploadNotFoundException", ecr.complete_layer_upload, **upload, layerDigests=[whole])
+    aws.refused("UploadNotFoundException", ecr.upload_layer_part, **upload, **part(rest, 0))
+
+    url = ecr.get_download_url_for_layer(**layered, layerDigest=whole)["downloadUrl"]
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == first + rest
+    some = urllib.request.Request(url, headers={"Range": f"bytes={len(first) - 1}-{len(first)}"})
+    with urllib.request.urlopen(some) as answer:
+        assert (answer.status, answer.read()) == (206, b"ab")
+    try:
+        urllib.request.urlopen(url[:-1] + ("0" if url[-1] != "0" else "1"))
+        raise AssertionError("nobody gave this address out")
+    except urllib.error.HTTPError as refused:
+        assert refused.code == 403, refused
+
+    again = {**layered, "uploadId": ecr.initiate_layer_upload(**layered)["uploadId"]}
+    ecr.upload_layer_part(**again, **part(first, 0))
+    ecr.upload_layer_part(**again, **part(rest, len(first)))
+    aws.refused("LayerAlreadyExistsException", ecr.complete_layer_upload, **again, layerDigests=[whole])
+    small = {**layered, "uploadId": ecr.initiate_layer_upload(**layered)["uploadId"]}
+    ecr.upload_layer_part(**small, **part(rest, 0))
+    ecr.upload_layer_part(**small, **part(rest, len(rest)))
+    aws.refused("LayerPartTooSmallException", ecr.complete_layer_upload, **small, layerDigests=[whole])
+
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": len(first + rest), "digest": whole}
+    text = json.dumps({"schemaVersion": 2, "mediaType": DOCKER, "config": layer, "layers": [layer]})
+    aws.refused("LayersNotFoundException", ecr.put_image, repositoryName="other", imageManifest=text)
+    ecr.put_image(**layered, imageManifest=text, imageTag="v1")
+    held = ecr.batch_get_image(repositoryName="planted", imageIds=[{"imageTag": "release-5"}])["images"][0]
+    made_up = json.loads(held["imageManifest"])["layers"][0]["digest"]
+    aws.refused("LayerInaccessibleException", ecr.get_download_url_for_layer, repositoryName="planted", layerDigest=made_up)
+
+
+def replication(aws, ecr):
+    name, image = {"repositoryName": "replicated"}, {"imageTag": "v1"}
+
+    def statuses():
+        answer = ecr.describe_image_replication_status(**name, imageId=image)["replicationStatuses"]
+        return {status["region"]: status for status in answer}
+
+    done = aws.until(lambda: statuses() if all(one["status"] != "IN_PROGRESS" for one in statuses().values()) else None)
+    assert {region: one["status"] for region, one in done.items()} == {"eu-west-1": "COMPLETE", "eu-north-1": "FAILED"}, done
+    assert done["eu-north-1"]["failureCode"] == "KmsError" and "failureCode" not in done["eu-west-1"], done
+    aws.refused("ImageNotFoundException", ecr.describe_image_replication_status, **name, imageId={"imageTag": "v9"})
 
 
 def planted(aws, ecr):

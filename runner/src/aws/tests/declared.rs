@@ -2,12 +2,14 @@
 //! that its permission is checked against. The expectations follow IAM's service authorization reference.
 
 use super::canned::here;
+use crate::aws::ecr_promote::CopyPart;
 use crate::aws::operation::{Operation, PASS_ROLE, Read, RetryClass, Write};
 use crate::aws::passed_to;
 use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
 use crate::contract::bindings::kiln::aws_codebuild::codebuild;
 use crate::contract::bindings::kiln::aws_ecr::ecr;
+use crate::contract::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
 use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage;
 use crate::contract::bindings::kiln::aws_ecs::ecs;
 use crate::contract::bindings::kiln::aws_ecs_inventory::ecs_inventory;
@@ -78,6 +80,7 @@ macro_rules! declares {
 
 crate::aws::services!(declares);
 declares!(read GetSecretValueRequest);
+declares!(write CopyPart);
 
 /// What IAM is asked for one call.
 fn checked<O: Operation>(operation: &O) -> Declared {
@@ -144,6 +147,26 @@ fn all() -> Vec<Declared> {
             storage_class: text("ARCHIVE"),
         }),
         declared(ecr_storage::DescribeStoredImagesRequest { repository: text("web"), digests: vec![] }),
+        declared(ecr_promote::CheckLayersRequest { repository: text("web"), digests: vec![] }),
+        declared(ecr_promote::StartLayerRequest { repository: text("web"), digest: text("sha256:0a") }),
+        declared(ecr_promote::CompleteLayerRequest {
+            repository: text("web"),
+            upload_id: text("0a-1b"),
+            digest: text("sha256:0a"),
+        }),
+        declared(ecr_promote::DescribeImageReplicationRequest { repository: text("web"), digest: text("sha256:0a") }),
+        declared(CopyPart {
+            request: ecr_layers::CopyLayerPartRequest {
+                repository: text("web"),
+                upload_id: text("0a-1b"),
+                digest: text("sha256:0a"),
+                first: 0,
+                last: 9,
+                source_environment: None,
+                source_repository: text("other"),
+            },
+            source: None,
+        }),
         declared(codebuild::StartBuildRequest {
             project: text("web-image"),
             source_version: None,
@@ -230,6 +253,11 @@ fn operations_declare_what_iam_ties_them_to() {
         "ecr:BatchGetRepositoryScanningConfiguration read ~repository/web ~repository/api",
         "ecr:UpdateImageStorageClass write Natural ~repository/web",
         "ecr:DescribeImages read ~repository/web",
+        "ecr:BatchCheckLayerAvailability read ~repository/web",
+        "ecr:InitiateLayerUpload write Natural ~repository/web",
+        "ecr:CompleteLayerUpload write Natural ~repository/web",
+        "ecr:DescribeImageReplicationStatus read ~repository/web",
+        "ecr:UploadLayerPart write Natural ~repository/web",
         "codebuild:StartBuild write Token ~project/web-image",
         "codebuild:BatchGetBuilds read ~project/web-image arn:aws:codebuild:eu-west-1:222222222222:project/other \
          ~project/no-id",
@@ -290,8 +318,9 @@ fn the_book_tells_how_every_write_is_looked_up() {
 fn every_write_is_looked_up() {
     for Declared { action, write, .. } in all() {
         match write {
-            // ECR says that the image is there already, which counts as its success.
-            Some(_) if action == "ecr:PutImage" => {}
+            // ECR says that the image is there already, which counts as its success; it forgets an upload that nobody goes on with,
+            // and takes each part of one once.
+            Some(_) if matches!(action, "ecr:PutImage" | "ecr:InitiateLayerUpload" | "ecr:UploadLayerPart") => {}
             Some((_, looks)) => assert!(!looks.is_empty(), "{action} has no look-up"),
             None => {}
         }

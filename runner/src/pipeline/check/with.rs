@@ -128,7 +128,7 @@ impl<'a> Config<'a> {
         let declared = declarations.environments.values().flatten().map(|(name, environment)| (name, environment));
         let (_, misnamed) = elsewhere::named(config, unknown, own, declared);
         for Misnamed { index, message, help } in misnamed {
-            let path = path(self.stage, &format!("/{}/{index}/{}", elsewhere::LIST, elsewhere::NAME));
+            let path = path(self.stage, &elsewhere::pointer(config, index));
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             diagnostics.push(
                 Diagnostic::error("unknown-environment", format!("`elsewhere` of stage `{}`: {message}", self.stage))

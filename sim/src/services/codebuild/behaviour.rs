@@ -86,6 +86,9 @@ pub(super) struct Pushes {
     /// The image's size, in bytes.
     #[serde(default = "usual_size")]
     pub(super) size: u64,
+    /// Whether there are bytes behind its layers, so that they can be got.
+    #[serde(default)]
+    pub(super) content: bool,
 }
 
 fn usual_size() -> u64 {

@@ -179,7 +179,7 @@ fn push(scope: &mut Scope<'_>, build: &Build, now: Timestamp) -> Result<(), Trou
     let command = lines::command(build, PhaseName::PostBuild).unwrap_or_default();
     let registry = scope.at.registry();
     let name = format!("{registry}/{repository}");
-    match ecr::push(scope, &repository, &source, pushes.size, &tag) {
+    match ecr::push(scope, &repository, &source, pushes.size, pushes.content, &tag) {
         Ok(pushed) => {
             let said = [
                 format!("The push refers to repository [{name}]"),

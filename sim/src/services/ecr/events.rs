@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Event`].
 
-use super::{policies, scans, storage};
+use super::{policies, replication, scans, storage};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 
@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Activated { repository: String, digest: String },
     /// The lifecycle policy that was put then is applied.
     Evaluated { repository: String, put: Timestamp },
+    /// An image comes to the destination of its replica of this number, or does not.
+    Replicated { repository: String, digest: String, replica: usize },
 }
 
 /// Let it happen.
@@ -23,5 +25,8 @@ pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
         Event::Scanned { repository, digest, started } => scans::end(scope, &repository, &digest, started),
         Event::Activated { repository, digest } => storage::activated(scope, &repository, &digest),
         Event::Evaluated { repository, put } => policies::evaluate(scope, &repository, put),
+        Event::Replicated { repository, digest, replica } => {
+            replication::arrive(scope, &repository, &digest, replica);
+        }
     }
 }

@@ -262,6 +262,7 @@ mod tests {
             pulled: pulled.map(day),
             storage: Storage::default(),
             built: false,
+            replicas: Vec::new(),
             scan: None,
         }
     }

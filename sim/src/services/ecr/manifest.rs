@@ -120,21 +120,81 @@ pub(super) fn make(of: &str, size: u64) -> String {
     format!("{manifest:#}")
 }
 
+/// A manifest and the bytes that it names, by their digests.
+pub(super) struct Whole {
+    pub(super) manifest: String,
+    pub(super) blobs: Vec<(String, Vec<u8>)>,
+}
+
+/// As [`make`], with bytes behind every digest.
+pub(super) fn make_whole(of: &str, size: u64) -> Whole {
+    let config = 7_023.min(size);
+    let base = (size - config) / 5 * 4;
+    let blobs: Vec<(String, Vec<u8>)> = [
+        (format!("{of}\nconfig"), config),
+        (format!("base {base}"), base),
+        (format!("{of}\napplication"), size - config - base),
+    ]
+    .map(|(name, size)| {
+        let bytes = content(&name, size);
+        (format!("sha256:{}", sha256(&bytes)), bytes)
+    })
+    .into();
+    let part = |index: usize, media_type: &str| {
+        let (digest, bytes) =
+            blobs.get(index).map(|(digest, bytes)| (digest.as_str(), bytes.len())).unwrap_or_default();
+        json!({ "mediaType": media_type, "size": bytes, "digest": digest })
+    };
+    let layer = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": DOCKER,
+        "config": part(0, "application/vnd.docker.container.image.v1+json"),
+        "layers": [part(1, layer), part(2, layer)],
+    });
+    Whole { manifest: format!("{manifest:#}"), blobs }
+}
+
+/// Bytes that are always the same for a name.
+fn content(name: &str, size: u64) -> Vec<u8> {
+    let word = sha256(name.as_bytes());
+    let length = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut bytes = word.as_bytes().repeat(length.div_ceil(word.len()));
+    bytes.truncate(length);
+    bytes
+}
+
+/// The digests and sizes of an image's configuration and layers; none of an index.
+pub(super) fn parts(manifest: &str) -> Vec<(String, u64)> {
+    let Ok(read) = serde_json::from_str::<Manifest>(manifest) else { return Vec::new() };
+    let parts = read.config.into_iter().chain(read.layers);
+    parts.map(|part| (part.digest, part.size)).collect()
+}
+
 /// The manifest of something that says something about the image `subject`, or of something signed where there is no subject. The same
 /// `of` gives the same manifest.
-pub(super) fn referrer(of: &str, subject: Option<&str>) -> String {
-    let part = |media_type: &str, name: &str| json!({ "mediaType": media_type, "size": 2, "digest": digest(&format!("{of}\n{name}")) });
+pub(super) fn referrer(of: &str, subject: Option<&str>) -> Whole {
+    let blobs: Vec<(String, Vec<u8>)> = ["config", "layer"]
+        .map(|name| {
+            let bytes = content(&format!("{of}\n{name}"), 40);
+            (format!("sha256:{}", sha256(&bytes)), bytes)
+        })
+        .into();
+    let part = |media_type: &str, index: usize| {
+        let digest = blobs.get(index).map(|(digest, _)| digest.as_str()).unwrap_or_default();
+        json!({ "mediaType": media_type, "size": 40, "digest": digest })
+    };
     let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": OCI,
-        "config": part("application/vnd.oci.empty.v1+json", "config"),
-        "layers": [part("application/vnd.dev.cosign.simplesigning.v1+json", "layer")],
+        "config": part("application/vnd.oci.empty.v1+json", 0),
+        "layers": [part("application/vnd.dev.cosign.simplesigning.v1+json", 1)],
     });
     if let (Some(subject), Some(members)) = (subject, manifest.as_object_mut()) {
         members.insert("artifactType".to_owned(), json!("application/vnd.cncf.notary.signature"));
         members.insert("subject".to_owned(), json!({ "mediaType": DOCKER, "size": 500, "digest": subject }));
     }
-    format!("{manifest:#}")
+    Whole { manifest: format!("{manifest:#}"), blobs }
 }
 
 /// The platform, such as `linux/arm/v7`, of something that an index lists by its digest.
@@ -149,13 +209,22 @@ pub(super) fn platform_of(index: &str, digest: &str) -> Option<String> {
 pub(super) struct Built {
     pub(super) parts: Vec<String>,
     pub(super) index: String,
+    pub(super) blobs: Vec<(String, Vec<u8>)>,
 }
 
 /// An index of an image for each of `platforms`, with an attestation beside each where that is wanted.
-pub(super) fn make_index(of: &str, size: u64, platforms: &[String], attested: bool) -> Built {
-    let (mut parts, mut listed, mut attestations) = (Vec::new(), Vec::new(), Vec::new());
+pub(super) fn make_index(of: &str, size: u64, platforms: &[String], attested: bool, content: bool) -> Built {
+    let (mut parts, mut listed, mut attestations, mut blobs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut made = |of: &str, size: u64| {
+        if !content {
+            return make(of, size);
+        }
+        let whole = make_whole(of, size);
+        blobs.extend(whole.blobs);
+        whole.manifest
+    };
     for platform in platforms {
-        let image = make(&format!("{of}\n{platform}"), size);
+        let image = made(&format!("{of}\n{platform}"), size);
         let mut names = platform.splitn(3, '/');
         let mut described = serde_json::Map::new();
         for key in ["os", "architecture", "variant"] {
@@ -165,7 +234,7 @@ pub(super) fn make_index(of: &str, size: u64, platforms: &[String], attested: bo
         listed.push(json!({ "mediaType": DOCKER, "digest": digest, "size": image.len(), "platform": described }));
         parts.push(image);
         if attested {
-            let statement = make(&format!("{of}\n{platform}\nattestation"), 9_000);
+            let statement = made(&format!("{of}\n{platform}\nattestation"), 9_000);
             attestations.push(json!({
                 "mediaType": DOCKER,
                 "digest": self::digest(&statement),
@@ -178,7 +247,7 @@ pub(super) fn make_index(of: &str, size: u64, platforms: &[String], attested: bo
     }
     listed.append(&mut attestations);
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed });
-    Built { parts, index: format!("{index:#}") }
+    Built { parts, index: format!("{index:#}"), blobs }
 }
 
 #[cfg(test)]
@@ -196,8 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_image_has_the_bytes_that_its_manifest_names() {
+        let made = make_whole("web 1", 1_000_003);
+        let of_bytes = made.blobs.iter().map(|(_, bytes)| (format!("sha256:{}", sha256(bytes)), bytes.len() as u64));
+        assert_eq!(parts(&made.manifest), of_bytes.collect::<Vec<_>>());
+        assert_eq!(read(&made.manifest, None).map(|facts| facts.size), Ok(1_000_003));
+        assert_eq!(made.manifest, make_whole("web 1", 1_000_003).manifest);
+    }
+
+    #[test]
     fn a_made_index_lists_its_parts_by_platform() {
-        let built = make_index("web 1", 1_000_000, &["linux/amd64".to_owned(), "linux/arm/v7".to_owned()], true);
+        let built = make_index("web 1", 1_000_000, &["linux/amd64".to_owned(), "linux/arm/v7".to_owned()], true, false);
         let digests: BTreeSet<String> = built.parts.iter().map(|part| digest(part)).collect();
         assert_eq!(read(&built.index, None).map(|facts| facts.lists), Ok(digests));
         let platforms: Vec<_> = built.parts.iter().map(|part| platform_of(&built.index, &digest(part))).collect();

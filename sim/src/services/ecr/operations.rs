@@ -2,7 +2,9 @@
 //!
 //! The main function is [`service`].
 
-use super::{delete, describe, findings, images, policies, registry, repositories, scans, storage};
+use super::{
+    delete, describe, findings, images, layers, policies, registry, replication, repositories, scans, storage,
+};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -23,6 +25,18 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .write("PutImage", images::put_image)
         .on("repository/{repositoryName}")
         .read("BatchGetImage", images::batch_get_image)
+        .on("repository/{repositoryName}")
+        .read("BatchCheckLayerAvailability", layers::batch_check_layer_availability)
+        .on("repository/{repositoryName}")
+        .read("GetDownloadUrlForLayer", layers::get_download_url_for_layer)
+        .on("repository/{repositoryName}")
+        .write("InitiateLayerUpload", layers::initiate_layer_upload)
+        .on("repository/{repositoryName}")
+        .write("UploadLayerPart", layers::upload_layer_part)
+        .on("repository/{repositoryName}")
+        .write("CompleteLayerUpload", layers::complete_layer_upload)
+        .on("repository/{repositoryName}")
+        .read("DescribeImageReplicationStatus", replication::describe_image_replication_status)
         .on("repository/{repositoryName}")
         .write("BatchDeleteImage", delete::batch_delete_image)
         .on("repository/{repositoryName}")

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use super::layers::{self, Layer};
 use super::manifest;
+use super::replication;
 use super::scans;
 use super::state::{Image, ImageId, ImageStatus, Storage, find, invalid};
 use crate::ctx::Scope;
@@ -68,6 +70,15 @@ pub(super) fn put(
         );
         return Err(AwsError::new("ReferencedImagesNotFoundException", message));
     }
+    let missing = layers::missing(scope.world, &scope.at, repository, manifest);
+    if !missing.is_empty() {
+        let message = format!(
+            "The layers with digests '{missing:?}' required for pushing image into repository with name '{repository}' in the registry \
+             with id '{account}' do not exist"
+        );
+        return Err(AwsError::new("LayersNotFoundException", message));
+    }
+    let held = find(scope, repository)?;
     let archived = held.images.get(&digest).is_some_and(|image| image.storage.status != ImageStatus::Active);
     if !archived
         && held.images.get(&digest).is_some_and(|image| tag.is_none_or(|tag| image.tags.iter().any(|one| one == tag)))
@@ -108,6 +119,7 @@ pub(super) fn put(
         pulled: None,
         storage: Storage::default(),
         built: origin == Origin::Build,
+        replicas: Vec::new(),
         scan: None,
     });
     if tag.is_some_and(|tag| image.tags.iter().all(|one| one != tag)) {
@@ -120,6 +132,7 @@ pub(super) fn put(
     }
     if fresh {
         scans::pushed(scope, repository, &digest);
+        replication::pushed(scope, repository, &digest);
     }
     Ok(Pushed { already: false, ..pushed })
 }
@@ -130,6 +143,16 @@ pub(super) fn is_tag(tag: &str) -> bool {
     (1..=300).contains(&tag.len()) && tag.bytes().all(inner) && !tag.starts_with(['.', '-'])
 }
 
+/// Have the bytes of layers in a repository.
+pub(super) fn hold(scope: &mut Scope<'_>, repository: &str, blobs: Vec<(String, Vec<u8>)>) -> Result<(), AwsError> {
+    let held = find(scope, repository)?;
+    held.layers.extend(blobs.into_iter().map(|(digest, content)| {
+        let layer = Layer { size: content.len() as u64, content: content.into() };
+        (digest, layer)
+    }));
+    Ok(())
+}
+
 /// Push the image that a build made of `source`: the same source gives the same image. The same image under the same tag
 /// again is fine; what the registry refuses is told in its words.
 pub(crate) fn push(
@@ -137,11 +160,18 @@ pub(crate) fn push(
     repository: &str,
     source: &str,
     size: u64,
+    content: bool,
     tag: &str,
 ) -> Result<Pushed, String> {
     if !is_tag(tag) {
         return Err("invalid reference format".to_owned());
     }
-    let manifest = manifest::make(source, size);
+    let manifest = if content {
+        let made = manifest::make_whole(source, size);
+        hold(scope, repository, made.blobs).map_err(|error| error.message)?;
+        made.manifest
+    } else {
+        manifest::make(source, size)
+    };
     put(scope, repository, &manifest, None, Some(tag), Origin::Build).map_err(|error| error.message)
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::findings::Severity;
 use super::manifest;
-use super::push::{Origin, put};
+use super::manifest::Whole;
+use super::push::{Origin, hold, put};
+use super::replication::Destination;
 use super::repositories::is_name;
 use super::state::{
     Encryption, ImageId, ImageStatus, Mutability, Repository, ScanBehaviour, ScanFrequency, ScanStatus, ScanType,
@@ -48,6 +50,9 @@ pub(crate) struct RepositorySeed {
     /// Signatures and the like.
     #[serde(default)]
     referrers: Vec<ReferrerSeed>,
+    /// Where its images go by themselves.
+    #[serde(default)]
+    replicates: Vec<ReplicatesSeed>,
     /// The repository's tags.
     #[serde(default)]
     tags: Tags,
@@ -55,6 +60,25 @@ pub(crate) struct RepositorySeed {
     account: Option<String>,
     /// The region that it is in: the world's own unless told.
     region: Option<String>,
+}
+
+/// A registry that images are replicated to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ReplicatesSeed {
+    /// Its account: the world's own unless told.
+    account: Option<String>,
+    /// Its region: the world's own unless told.
+    region: Option<String>,
+    /// How long it takes: 30 s unless told.
+    #[serde(default = "half_a_minute")]
+    takes: Span,
+    /// The code that it fails with.
+    fails: Option<String>,
+}
+
+fn half_a_minute() -> Span {
+    Span::of(Duration::from_secs(30))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -101,6 +125,9 @@ struct ImageSeed {
     /// Whether the index lists an attestation beside each of its images.
     #[serde(default)]
     attestations: bool,
+    /// Whether there are bytes behind its layers, so that they can be got.
+    #[serde(default)]
+    content: bool,
 }
 
 /// Something that says something about an image that is there at the start: a signature, an attestation.
@@ -114,6 +141,9 @@ struct ReferrerSeed {
     /// How long ago, such as `-20d`.
     #[serde(default)]
     pushed: Ago,
+    /// Whether there are bytes behind its layer.
+    #[serde(default)]
+    content: bool,
 }
 
 /// Images of numbered releases, one after the other.
@@ -134,6 +164,9 @@ struct History {
     /// The size of each, in bytes.
     #[serde(default = "usual_size")]
     size: u64,
+    /// Whether there are bytes behind the layers.
+    #[serde(default)]
+    content: bool,
 }
 
 fn usual_size() -> u64 {
@@ -273,6 +306,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 size: history.size,
                 platforms: Vec::new(),
                 attestations: false,
+                content: history.content,
             }
         }));
     }
@@ -288,6 +322,17 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
     if let Some(key) = &seed.kms_key {
         repository.encryption = Encryption { encryption_type: "KMS".to_owned(), kms_key: Some(key.clone()) };
     }
+    let home = scope.world.home.clone();
+    repository.destinations = seed
+        .replicates
+        .iter()
+        .map(|to| Destination {
+            account: to.account.as_ref().unwrap_or(&home.account).clone(),
+            region: to.region.as_ref().unwrap_or(&home.region).clone(),
+            takes: to.takes.duration(),
+            fails: to.fails.clone(),
+        })
+        .collect();
     let usual = ScanBehaviour::default();
     repository.scans = ScanBehaviour {
         takes: seed.scan.takes.map_or(usual.takes, Span::duration),
@@ -302,7 +347,11 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
     for (index, image) in images.iter().enumerate() {
         // Each is pushed at its own time, so that its scan goes on from there.
         scope.world.now = now.before(image.pushed.0);
-        let (parts, manifest) = manifests_of(image, &format!("{} planted {index} {:?}", seed.name, image.tags));
+        let Planted { parts, manifest, blobs } =
+            manifests_of(image, &format!("{} planted {index} {:?}", seed.name, image.tags));
+        if let Err(error) = hold(scope, &seed.name, blobs) {
+            problems.add(at, error.message);
+        }
         for part in &parts {
             if let Err(error) = put(scope, &seed.name, part, None, None, Origin::Caller) {
                 problems.add(at, error.message);
@@ -348,17 +397,33 @@ fn plant_referrer(
     };
     let tag = seed.tag.as_ref().map(|tag| format!("{}.{tag}", subject.replace(':', "-")));
     let about = seed.tag.is_none().then_some(subject.as_str());
-    let manifest = manifest::referrer(&format!("{repository} about {subject} {index}"), about);
+    let of = format!("{repository} about {subject} {index}");
+    let Whole { manifest, blobs } = manifest::referrer(&of, about);
+    if seed.content
+        && let Err(error) = hold(scope, repository, blobs)
+    {
+        problems.add(at, error.message);
+    }
     if let Err(error) = put(scope, repository, &manifest, None, tag.as_deref(), Origin::Caller) {
         problems.add(at, error.message);
     }
 }
 
-/// What is pushed for an image: the parts of an index, and the image or the index.
-fn manifests_of(image: &ImageSeed, of: &str) -> (Vec<String>, String) {
-    if image.platforms.is_empty() {
-        return (Vec::new(), manifest::make(of, image.size));
+/// What is pushed for an image: the parts of an index, and the image or the index; with the bytes that there are.
+struct Planted {
+    parts: Vec<String>,
+    manifest: String,
+    blobs: Vec<(String, Vec<u8>)>,
+}
+
+fn manifests_of(image: &ImageSeed, of: &str) -> Planted {
+    if image.platforms.is_empty() && image.content {
+        let Whole { manifest, blobs } = manifest::make_whole(of, image.size);
+        return Planted { parts: Vec::new(), manifest, blobs };
     }
-    let built = manifest::make_index(of, image.size, &image.platforms, image.attestations);
-    (built.parts, built.index)
+    if image.platforms.is_empty() {
+        return Planted { parts: Vec::new(), manifest: manifest::make(of, image.size), blobs: Vec::new() };
+    }
+    let built = manifest::make_index(of, image.size, &image.platforms, image.attestations, image.content);
+    Planted { parts: built.parts, manifest: built.index, blobs: built.blobs }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::layers::{Layers, Upload};
 use super::lifecycle::LifecyclePolicy;
+use super::replication::{Destination, Replica};
 use super::seeds::FindingSeed;
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
@@ -97,6 +99,14 @@ pub(super) struct Repository {
     pub(super) encryption: Encryption,
     pub(super) tags: Tags,
     pub(super) images: BTreeMap<String, Image>,
+    /// Those whose bytes there are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) layers: Layers,
+    #[serde(skip)]
+    pub(super) uploads: BTreeMap<String, Upload>,
+    /// Where images go by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) destinations: Vec<Destination>,
     pub(super) scans: ScanBehaviour,
     pub(super) lifecycle: Option<Held>,
     #[serde(skip)]
@@ -199,6 +209,9 @@ pub(super) struct Image {
     pub(super) storage: Storage,
     /// Whether a build of this world pushed it.
     pub(super) built: bool,
+    /// Where it goes, or went, by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) replicas: Vec<Replica>,
     pub(super) scan: Option<Scan>,
 }
 
@@ -271,6 +284,9 @@ impl Repository {
             encryption: Encryption { encryption_type: "AES256".to_owned(), kms_key: None },
             tags: Tags::new(),
             images: BTreeMap::new(),
+            layers: Layers::new(),
+            uploads: BTreeMap::new(),
+            destinations: Vec::new(),
             scans: ScanBehaviour::default(),
             lifecycle: None,
             preview: None,
