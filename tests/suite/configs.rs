@@ -235,5 +235,5 @@ fn no_config_of_cleanup_images_passes_the_check_and_fails_as_config() {
 
 #[test]
 fn no_config_of_promote_image_passes_the_check_and_fails_as_config() {
-    try_plugin("promote-image");
+    try_plugin("promote-image", Teller::Check);
 }

@@ -90,7 +90,14 @@ fn with_less_than_is_printed_it_does_not() {
         assert!(found, "{action} is in {documents}");
         let outcome = run("web-service", &less);
         assert_ne!(outcome.code(), Some(0), "without {action}: {}", outcome.all());
-        assert!(outcome.all().contains(action), "it is said that {action} is missing: {}", outcome.all());
+        let said = [format!("AWS refused {action}"), format!("perform: {action} ")];
+        let all = outcome.all();
+        assert!(said.iter().any(|said| all.contains(said)), "it is said that {action} is missing: {all}");
+        assert!(
+            action != "iam:PassRole"
+                || all.contains("AWS refused iam:PassRole, which ecs:RegisterTaskDefinition needs")
+        );
+        assert!(action != "iam:PassRole" || all.contains("`kiln permissions FILE --iam`"), "{all}");
     }
     // A role may be passed to tasks of ECS and to nobody else.
     let elsewhere = documents.to_string().replace("ecs-tasks.amazonaws.com", "ec2.amazonaws.com");
@@ -192,6 +199,87 @@ fn an_image_of_another_stage_reaches_its_repository_alone_where_the_stage_can_te
     let computed = printed("stages.build.repository + '@' + stages.build.digest");
     assert!(computed.contains("repository/*"), "{computed}");
     assert!(computed.contains("on all of its kind: `image` is known after build"), "{computed}");
+}
+
+/// The documents with the permission to ask IAM about oneself added.
+fn asking(documents: &Value) -> Value {
+    let mut asking = documents.clone();
+    let role = documents["environments"]["production"]["role"].clone();
+    for (policy, role) in [
+        ("/runner/policy/Statement", json!("arn:aws:iam::111111111111:role/runner")),
+        ("/environments/production/policy/Statement", role),
+    ] {
+        let statement = json!({ "Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": role });
+        if let Some(statements) = asking.pointer_mut(policy).and_then(Value::as_array_mut) {
+            statements.push(statement);
+        }
+    }
+    asking
+}
+
+/// Plan a pipeline as the role `runner`.
+fn plan(documents: &Value, output: &str) -> Outcome {
+    let account = Account::of(&world("web-service", documents));
+    let path = file("web-service", "toml");
+    let kiln = account.kiln(["plan", &path, "--input", "commit=4f2a9c1", "--output", output]);
+    account.session_of("runner").iter().fold(kiln, |kiln, (name, value)| kiln.env(name, value)).run()
+}
+
+#[test]
+fn the_plan_asks_iam_about_what_it_cannot_try() {
+    let documents = asking(&policies("web-service"));
+    let allowed = plan(&documents, "plain");
+    assert_eq!(allowed.code(), Some(0), "{}", allowed.all());
+    for words in ["the runner: all of ", "the role of production: all of ", "arn:aws:iam::111111111111:role/runner"] {
+        assert!(allowed.stdout().contains(words), "{words:?} is not in {}", allowed.all());
+    }
+    // Without a statement, with one that denies, and with a condition that is another's.
+    let mut less: Value =
+        serde_json::from_str(&documents.to_string().replace("ecs-tasks.amazonaws.com", "ec2.amazonaws.com"))
+            .unwrap_or_default();
+    if let Some(statements) = less["environments"]["production"]["policy"]["Statement"].as_array_mut() {
+        for statement in statements.iter_mut() {
+            if let Value::Array(actions) = &mut statement["Action"] {
+                actions.retain(|action| action != "ecs:UpdateService");
+            }
+            if statement["Action"] == "ecs:UpdateService" {
+                statement["Action"] = json!("nothing:AtAll");
+            }
+        }
+        statements.push(json!({ "Effect": "Deny", "Action": "ecr:BatchDeleteImage", "Resource": "*" }));
+    }
+    let denied = plan(&less, "plain");
+    assert_eq!(denied.code(), Some(0), "it warns, because other policies may decide: {}", denied.all());
+    let service = "arn:aws:ecs:us-west-2:111111111111:service/web/web";
+    for words in [
+        &format!("ecs:UpdateService on {service} for deploy: no statement allows it"),
+        &format!("allow: {{\"Effect\":\"Allow\",\"Action\":\"ecs:UpdateService\",\"Resource\":\"{service}\"}}"),
+        "ecr:BatchDeleteImage on arn:aws:ecr:us-west-2:111111111111:repository/web for cleanup: a statement denies it",
+        "iam:PassRole on arn:aws:iam::111111111111:role/web-execution for deploy: no statement allows it",
+        "\"Condition\":{\"StringEquals\":{\"iam:PassedToService\":\"ecs-tasks.amazonaws.com\"}}",
+        "the role of production: not 3 of ",
+    ] {
+        assert!(denied.stdout().contains(words), "{words:?} is not in {}", denied.all());
+    }
+    let told = plan(&less, "json");
+    let told: Value = serde_json::from_str(&told.stdout()).unwrap_or_else(|error| panic!("{error}: {}", told.all()));
+    let of_production = &told["access"][1];
+    assert_eq!(of_production["environment"], "production");
+    let actions: Vec<&str> =
+        of_production["denied"].as_array().into_iter().flatten().filter_map(|one| one["action"].as_str()).collect();
+    assert_eq!(actions.len(), 3, "{actions:?}");
+    assert_eq!(told["access"][0]["denied"], json!([]));
+}
+
+#[test]
+fn where_iam_may_not_be_asked_the_plan_says_so_and_goes_on() {
+    let outcome = plan(&policies("web-service"), "plain");
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    for role in ["runner", "deployer"] {
+        let said =
+            format!("it may not ask: allow iam:SimulatePrincipalPolicy on arn:aws:iam::111111111111:role/{role}");
+        assert!(outcome.stdout().contains(&said), "{said:?} is not in {}", outcome.all());
+    }
 }
 
 #[test]

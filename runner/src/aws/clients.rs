@@ -343,4 +343,6 @@ impl Clients {
 super::services!(clients
     /// DynamoDB, where runs may be shared: no stage asks for it.
     dynamodb in aws_dynamodb by aws_sdk_dynamodb {}
+    /// Identity and Access Management, which a plan asks: no stage does.
+    iam in aws_iam by aws_sdk_iam {}
 );

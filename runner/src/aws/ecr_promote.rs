@@ -192,6 +192,7 @@ impl CopyPart {
 impl Operation for CopyPart {
     type Output = CopyLayerPartResponse;
     const ACTION: &'static str = "ecr:UploadLayerPart";
+    const REQUIRES: &'static [&'static str] = &[Self::OF_SOURCE];
 
     fn resources(&self, at: &Place) -> Vec<Arn> {
         vec![REPOSITORY.arn(at, &self.request.repository)]

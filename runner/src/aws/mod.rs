@@ -25,6 +25,7 @@ pub mod ecr_storage;
 pub mod ecs;
 pub mod ecs_inventory;
 pub mod events;
+pub mod iam;
 pub mod kms;
 pub mod lambda;
 pub mod logs;

@@ -14,6 +14,8 @@ macro_rules! list {
         pub(crate) fn actions() -> BTreeSet<&'static str> {
             let mut actions = BTreeSet::new();
             $($(list!($access crate::contract::bindings::kiln::$package::$interface::$request, actions);)*)*
+            // What a guest asks for as one call, and the host sends as several.
+            list!(write super::ecr_promote::CopyPart, actions);
             actions
         }
     };

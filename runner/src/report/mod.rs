@@ -9,6 +9,7 @@
 //! - [`Html`], one page for whoever looks into the run afterwards, goes to a file.
 //! - Diagnostics of bad input and the trace log are not reports; they go to stderr.
 
+pub mod access;
 mod apart;
 mod choice;
 mod columns;

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{self, RoleAccess};
 use super::fit;
 use super::style::{Style, Symbol, Tone};
 use crate::event::Failure;
@@ -23,6 +24,9 @@ pub struct PlanView {
     pub warnings: Vec<String>,
     /// Its stages, in an order in which each comes after those that it depends on.
     pub stages: Vec<StagePlan>,
+    /// What IAM says of what the run will need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<RoleAccess>,
 }
 
 /// What a stage would do.
@@ -140,6 +144,7 @@ pub fn render(plan: &PlanView, style: Style, writer: &mut impl Write) -> io::Res
         writeln!(writer)?;
         render_stage(stage, style, writer)?;
     }
+    access::render(&plan.access, style, writer)?;
     writeln!(writer)?;
     writeln!(writer, "{}", totals(plan))
 }
@@ -234,6 +239,7 @@ fn totals(plan: &PlanView) -> String {
 mod tests {
     use super::*;
     use crate::harmless::hostile_tests::{HOSTILE, acts, poisoned};
+    use crate::report::access::DeniedAccess;
 
     fn stage(name: &str, plugin: &str, summary: &str, changes: &[(ChangeAction, &str, &str)]) -> StagePlan {
         StagePlan {
@@ -261,6 +267,7 @@ mod tests {
         PlanView {
             pipeline: "web".parse().unwrap(),
             warnings: vec!["parts of the secret `registry` are too short to be masked by themselves: /pin".to_owned()],
+            access: access(),
             stages: vec![
                 stage(
                     "build",
@@ -316,6 +323,42 @@ mod tests {
         }
     }
 
+    /// One principal to whom all is allowed, one to whom some is not, and one that was not asked about.
+    fn access() -> Vec<RoleAccess> {
+        let denied = |action: &str, resource: &str, explicit| DeniedAccess {
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            explicit,
+            by_organization: false,
+            by_boundary: false,
+            missing_context: Vec::new(),
+            stages: vec!["deploy".to_owned()],
+            statement: serde_json::json!({ "Effect": "Allow", "Action": action, "Resource": resource }),
+        };
+        let role = "arn:aws:iam::111111111111:role/deployer";
+        let named = |name: &str| RoleAccess { principal: role.parse().ok(), ..RoleAccess::of(name.parse().ok()) };
+        vec![
+            RoleAccess { asked: 23, principal: role.parse().ok(), ..RoleAccess::of(None) },
+            RoleAccess {
+                asked: 12,
+                denied: vec![
+                    denied("ecs:UpdateService", "arn:aws:ecs:us-west-2:111111111111:service/web/web", false),
+                    denied(
+                        "ecs:RegisterTaskDefinition",
+                        "arn:aws:ecs:us-west-2:111111111111:task-definition/*:*",
+                        false,
+                    ),
+                    DeniedAccess {
+                        missing_context: vec!["aws:SourceIp".to_owned()],
+                        ..denied("ecs:TagResource", "arn:aws:ecs:us-west-2:111111111111:task-definition/*:*", true)
+                    },
+                ],
+                ..named("production")
+            },
+            RoleAccess { unasked: Some("IAM did not answer in time".to_owned()), ..named("staging") },
+        ]
+    }
+
     fn rendered(plan: &PlanView, style: Style) -> String {
         let mut text = Vec::new();
         render(plan, style, &mut text).unwrap();
@@ -353,7 +396,12 @@ mod tests {
             }),
             ..stage("deploy", "deploy-ecs", "", &[])
         };
-        let plan = PlanView { pipeline: "web".parse().unwrap(), warnings: Vec::new(), stages: vec![failed] };
+        let plan = PlanView {
+            pipeline: "web".parse().unwrap(),
+            warnings: Vec::new(),
+            stages: vec![failed],
+            access: Vec::new(),
+        };
         insta::assert_snapshot!(rendered(&plan, Style::ASCII));
         assert!(plan.failed());
     }
@@ -377,6 +425,7 @@ mod tests {
         stage.changes = (1..=2776).map(|number| line(ChangeAction::Delete, number)).collect();
         stage.changes.extend((1..=3).map(|number| line(ChangeAction::Keep, number)));
         plan.stages = vec![stage];
+        plan.access.clear();
         let mut text = Vec::new();
         render(&plan, Style::ASCII, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();

@@ -151,7 +151,9 @@ impl RunError {
                  [environments.{environment}]"
             )),
             Self::Secret(ResolveError::Aws(error)) if error.kind == ErrorKind::AccessDenied => Some(
-                "allow the runner's role secretsmanager:GetSecretValue on the secret (and kms:Decrypt on its key)".to_owned(),
+                "allow the runner's role secretsmanager:GetSecretValue on the secret (and kms:Decrypt on its key); `kiln permissions \
+                 FILE --iam` prints the policy that it needs"
+                    .to_owned(),
             ),
             Self::GivenSecret { secret, .. } => {
                 Some(format!("refer to it where it is needed: `${{secrets.{secret}}}`"))

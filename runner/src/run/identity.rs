@@ -1,6 +1,6 @@
 //! Who the runner is, and where and as whom each stage acts.
 //!
-//! The main functions are [`own_account`] and [`place_of`].
+//! The main functions are [`own_identity`] and [`place_of`].
 
 use std::sync::Arc;
 
@@ -15,14 +15,22 @@ use crate::policy::Grants;
 use crate::types::Place;
 use crate::types::{AccountId, RunId};
 
-/// The account of the runner's own credentials.
-pub(crate) async fn own_account(caller: &mut Caller) -> Result<AccountId, RunError> {
+/// Whose the runner's own credentials are.
+pub(crate) struct Identity {
+    /// The account.
+    pub(crate) account: AccountId,
+    /// What STS calls the caller: a user, or a session of a role.
+    pub(crate) arn: String,
+}
+
+/// Ask whose the runner's own credentials are.
+pub(crate) async fn own_identity(caller: &mut Caller) -> Result<Identity, RunError> {
     let identity = caller
         .read_as_host(GetCallerIdentityRequest { reserved: false })
         .await
         .map_err(RunError::GivenUp)?
         .map_err(RunError::Identity)?;
-    Ok(identity.account.parse()?)
+    Ok(Identity { account: identity.account.parse()?, arn: identity.arn })
 }
 
 /// Refuse environments without a role that belong to another account.

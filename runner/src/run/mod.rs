@@ -1,5 +1,6 @@
 //! Running: the order of stages and the life of each.
 
+mod access;
 mod attempt;
 mod early;
 mod error;

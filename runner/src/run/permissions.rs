@@ -243,7 +243,11 @@ fn trust(environment: &Environment, pipeline: &Pipeline, runner: &RunnerIs<'_>) 
 }
 
 fn notes(pipeline: &Pipeline) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = vec![
+        "`kiln plan` asks IAM what each role may do where the role may ask that of itself: iam:SimulatePrincipalPolicy on its own \
+         ARN, which no run needs"
+            .to_owned(),
+    ];
     if !pipeline.secrets.is_empty() {
         notes.push(
             "a secret under a KMS key of your own also needs kms:Decrypt on that key, where kms:ViaService is secretsmanager".to_owned(),

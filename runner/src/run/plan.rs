@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kiln_span::millis;
 use serde_json::Value;
 
+use super::access;
 use super::attempt::{Answer, Ask, Attempt, AttemptError};
 use super::error::RunError;
 use super::identity::clients_of;
@@ -40,7 +41,8 @@ pub async fn plan(pipeline: Arc<Pipeline>, plugins: Arc<Plugins>, options: RunOp
     for stage in &mut stages {
         stage.notes = notices.stages.remove(&stage.name).unwrap_or_default();
     }
-    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), warnings: notices.run, stages })
+    let access = access::ask(&prepared).await?;
+    Ok(PlanView { pipeline: prepared.pipeline.name.clone(), warnings: notices.run, stages, access })
 }
 
 /// Gathers what should be known before a run.

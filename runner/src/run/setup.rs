@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::early::Early;
 use super::error::RunError;
-use super::identity::{check_accounts, own_account, place_of};
+use super::identity::{Identity, check_accounts, own_identity, place_of};
 use super::resume::Resumable;
 use super::secrets;
 use super::tenure::{self, Sharing};
@@ -81,6 +81,8 @@ pub(crate) struct Prepared {
     pub(crate) connection: Connection,
     pub(crate) limits: Limits,
     pub(crate) account: AccountId,
+    /// The ARN that STS calls the runner by; none where the run goes on.
+    pub(crate) caller: Option<String>,
     pub(crate) max_parallel: Option<usize>,
     pub(crate) detach_after: Option<Duration>,
     /// Clients of stages that have not begun.
@@ -163,13 +165,14 @@ pub(crate) async fn prepare(
     };
     let positions =
         pipeline.stages.iter().enumerate().map(|(position, stage)| (stage.name.clone(), position)).collect();
-    let prepared = |run: RunContext, account: AccountId, process: u32| Prepared {
+    let prepared = |run: RunContext, account: AccountId, caller: Option<String>, process: u32| Prepared {
         run: Arc::new(run),
         pipeline: Arc::clone(&pipeline),
         plugins: Arc::clone(&plugins),
         connection: connection.clone(),
         limits,
         account,
+        caller,
         max_parallel,
         detach_after,
         early: Early::new(&pipeline),
@@ -199,7 +202,7 @@ pub(crate) async fn prepare(
                 Err(error) => return Err(given_back(&leases, LeaseEnding::Parked, error).await),
             };
             let run = context(Ledger::of(journal), Some(leases.clone()), Gate::shut());
-            let prepared = prepared(run, history.start.account.clone(), history.resumes + 2);
+            let prepared = prepared(run, history.start.account.clone(), None, history.resumes + 2);
             prepared.announce(&history.start.file, Some(history.start.at), warnings);
             match prepared.open_secrets().await {
                 Ok(()) => Ok(prepared),
@@ -211,8 +214,8 @@ pub(crate) async fn prepare(
             let silent =
                 RunContext { events: Events::silent(clock), ..context(Ledger::nowhere(), None, Gate::opened()) };
             let kept = keep_ahead(&beginning, state_dir.as_deref(), &pipeline, &plugins);
-            let account =
-                own_account(&mut host_caller(&Arc::new(silent), &pipeline.region, None, &own_clients, 1)?).await?;
+            let mut asks = host_caller(&Arc::new(silent), &pipeline.region, None, &own_clients, 1)?;
+            let Identity { account, arn } = own_identity(&mut asks).await?;
             check_accounts(&pipeline, &account)?;
             warmed(warm).await?;
             if let Some(kept) = kept {
@@ -220,7 +223,7 @@ pub(crate) async fn prepare(
                 let _ = kept.await;
             }
             let (Beginning::Run(source), Some(state_dir)) = (&beginning, state_dir) else {
-                let prepared = prepared(context(Ledger::nowhere(), None, Gate::opened()), account, 1);
+                let prepared = prepared(context(Ledger::nowhere(), None, Gate::opened()), account, Some(arn), 1);
                 if let Beginning::Run(source) = &beginning {
                     prepared.announce(&source.file, None, Vec::new());
                 }
@@ -229,7 +232,8 @@ pub(crate) async fn prepare(
             };
             let (leases, warnings) = tenure::acquire(&pipeline, &id, &state_dir, &sharing, &control).await?;
             let table = sharing.table.as_ref().map(|table| table.address().clone());
-            let prepared = prepared(context(Ledger::ahead(), Some(leases.clone()), Gate::opened()), account, 1);
+            let prepared =
+                prepared(context(Ledger::ahead(), Some(leases.clone()), Gate::opened()), account, Some(arn), 1);
             prepared.announce(&source.file, None, warnings);
             match prepared.begin(&state_dir, source, table, &leases).await {
                 Ok(()) => Ok(prepared),
@@ -329,8 +333,8 @@ impl Prepared {
 
     async fn compare_identity(&self) -> Result<(), HostStop> {
         let mut caller = self.host_caller().map_err(|error| HostStop::Defect(error.to_string()))?;
-        let account = match own_account(&mut caller).await {
-            Ok(account) => account,
+        let account = match own_identity(&mut caller).await {
+            Ok(identity) => identity.account,
             Err(RunError::GivenUp(stop)) => return Err(stop),
             Err(error) => {
                 let help = error.help().unwrap_or_default();
@@ -352,6 +356,11 @@ impl Prepared {
 
     fn host_caller(&self) -> Result<Caller, RunError> {
         host_caller(&self.run, &self.pipeline.region, Some(&self.account), &self.run.own_clients, self.process)
+    }
+
+    /// Makes the host's own calls by other clients than the runner's own.
+    pub(crate) fn host_caller_by(&self, clients: &Arc<Clients>) -> Result<Caller, RunError> {
+        host_caller(&self.run, &self.pipeline.region, Some(&self.account), clients, self.process)
     }
 
     async fn open_secrets(&self) -> Result<(), RunError> {

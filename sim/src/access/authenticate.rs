@@ -93,6 +93,16 @@ impl AccessKeys {
     pub(crate) fn policy(&self, access_key: &str) -> Option<&Policy> {
         self.keys.get(access_key)?.policy.as_ref()
     }
+
+    /// The policy of the user with this ARN, where the user has one; none where nobody has a key of such a user.
+    pub(crate) fn policy_of_user(&self, arn: &str) -> Option<Option<Policy>> {
+        let known = self.keys.values().find(|key| key.caller.arn == arn).map(|key| key.policy.clone());
+        // Keys that nobody knows are of a user without a policy.
+        let mut parts = arn.split(':');
+        let (partition, account) = (parts.nth(1).unwrap_or_default(), parts.nth(2).unwrap_or_default());
+        let stranger = self.rigour.verify == Verify::Known && Caller::stranger(account, partition).arn == arn;
+        known.or(stranger.then_some(None))
+    }
 }
 
 /// Put the access keys of a world file into the world.

@@ -8,6 +8,6 @@ mod target;
 
 pub(crate) use authenticate::{AccessKeySeed, AccessKeys, Refused, Rigour, Verify, authenticate, late, plant};
 pub(crate) use authorize::authorize;
-pub(crate) use policy::{Malformed, Policy};
+pub(crate) use policy::{Malformed, Policy, Verdict};
 pub(crate) use signature::Signature;
 pub(crate) use target::{Further, Target};

@@ -25,7 +25,7 @@ pub(crate) enum Malformed {
 
 /// What a policy says about an action on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// A statement denies it.
     Denied,
     /// A statement allows it, and none denies it.
@@ -80,7 +80,7 @@ impl Policy {
     }
 
     /// What it says about `action` on `resource`; where a role is passed, to the service `passed_to`.
-    pub(super) fn verdict(&self, action: &str, resource: &str, passed_to: Option<&str>) -> Verdict {
+    pub(crate) fn verdict(&self, action: &str, resource: &str, passed_to: Option<&str>) -> Verdict {
         let action = action.to_ascii_lowercase();
         let mut verdict = Verdict::Silent;
         for statement in &self.0 {
@@ -92,6 +92,13 @@ impl Policy {
             }
         }
         verdict
+    }
+
+    /// Whether a statement about `action` on `resource` has a condition on the service that a role is passed to.
+    pub(crate) fn asks_whom(&self, action: &str, resource: &str) -> bool {
+        let action = action.to_ascii_lowercase();
+        let about = |one: &Statement| one.actions.holds(&action) && one.resources.holds(resource);
+        self.0.iter().any(|statement| statement.passed_to.is_some() && about(statement))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod dynamodb;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
 pub(crate) mod events;
+pub(crate) mod iam;
 pub(crate) mod kms;
 pub(crate) mod lambda;
 pub(crate) mod logs;
@@ -29,6 +30,7 @@ macro_rules! each_service {
     ($make:ident) => {
         $make! {
             [Sts             sts             ()       ()       (1; roles RoleSeed)]
+            [Iam             iam             ()       ()       ()]
             [SecretsManager  secretsmanager  (State)  (Event)  (4; secrets SecretSeed)]
             [Kms             kms             (State)  ()       (3; keys KeySeed)]
             [Ecr             ecr             (State)  (Event)  (5; repositories RepositorySeed, findings FindingSeed)]

@@ -134,6 +134,16 @@ pub(crate) fn policies(world: &World, access_key: &str) -> Vec<(&'static str, Po
     own.into_iter().chain(of_session.map(|policy| ("session", policy.clone()))).collect()
 }
 
+/// The policy of a role by its ARN, where the role has one; none where there is no such role. An account of which the world file
+/// names no role has every one.
+pub(crate) fn policy_of_role(world: &World, account: &str, arn: &str) -> Option<Option<Policy>> {
+    if let Some(role) = world.sts.roles.get(arn) {
+        return Some(role.permissions.clone());
+    }
+    let named = world.sts.roles.keys().any(|arn| role_of(arn).is_some_and(|(owner, _)| owner == account));
+    (!named && role_of(arn).is_some()).then_some(None)
+}
+
 impl Session {
     pub(crate) fn secret(&self) -> &str {
         &self.secret

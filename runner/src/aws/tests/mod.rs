@@ -13,6 +13,7 @@ mod errors;
 mod fates_codebuild;
 mod fates_ecr;
 mod fates_ecs;
+mod iam;
 mod secrets;
 mod starts;
 mod task_definitions;
