@@ -153,6 +153,11 @@ pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
         .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 
+/// The engine, which neither reads from a cache nor writes to one.
+pub(super) fn engine_without_cache() -> Result<Engine, Exit> {
+    Engine::new(None).map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
+}
+
 /// Where compiled plugins are cached, if they are. Where it is the user's own cache directory, it is made.
 fn cache_dir(global: &Global) -> Option<PathBuf> {
     let path = cache_path(global)?;
