@@ -320,11 +320,7 @@ fn the_doctor_says_who_gave_them() {
     for (profile, source, expires) in [
         (None, "the environment (AWS_ACCESS_KEY_ID)", ""),
         (Some("dev"), "the profile `dev`, signed in to by SSO", "2099-01-01 00:00:00 UTC"),
-        (
-            Some("deployer"),
-            "the profile `deployer`, signed in to by SSO, in the role that it names",
-            "2099-01-01 00:00:00 UTC",
-        ),
+        (Some("deployer"), "the profile `deployer`", "2099-01-01 00:00:00 UTC"),
         (Some("program"), "the profile `program`, which runs a program", "2099-01-01 00:00:00 UTC"),
         (Some("token"), "the profile `token`, by a web identity", "2099-01-01 00:00:00 UTC"),
         (Some("keys"), "the profile `keys`", ""),

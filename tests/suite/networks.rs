@@ -164,3 +164,20 @@ fn an_endpoint_that_is_not_there_is_named_in_a_sentence() {
         }
     }
 }
+
+#[test]
+fn a_password_of_an_endpoint_is_shown_nowhere() {
+    // Nothing listens there.
+    let refused = plan("http://user:hunter2@127.0.0.1:9").run();
+    has(&refused, 3, &["127.0.0.1:9 does not answer"]);
+    assert!(!refused.all().contains("hunter2"), "{}", refused.all());
+    let account = account();
+    let endpoint = account.url().replace("http://", "http://user:hunter2@");
+    let run = account.kiln(["run", "pipeline.toml", "--report", "page.html", "--endpoint-url", &endpoint]);
+    let outcome = run.file("pipeline.toml", PIPELINE).run();
+    has(&outcome, 0, &[]);
+    assert!(!outcome.all().contains("hunter2"), "{}", outcome.all());
+    let left = String::from_utf8_lossy(&outcome.left_behind()).into_owned();
+    let page = std::fs::read_to_string(outcome.directory().join("page.html")).unwrap_or_default();
+    assert!(page.contains(account.url().as_str()) && !left.contains("hunter2"), "{page}");
+}

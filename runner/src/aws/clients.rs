@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
 use super::heard::Heard;
-use super::login::{self, Given, LoginError, OwnCredentials};
+use super::login::{self, KnownCredentials, LoginError, OwnCredentials};
 use super::network::{Network, NetworkError};
 use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
@@ -112,7 +112,7 @@ impl Connection {
     }
 
     /// The credentials that this machine gave last, without what is secret of them.
-    pub(crate) fn given(&self) -> Option<Given> {
+    pub(crate) fn given(&self) -> Option<KnownCredentials> {
         self.own.as_ref()?.credentials.as_ref()?.given()
     }
 

@@ -17,6 +17,12 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Heard by a clock that is so many seconds ahead.
+    #[cfg(test)]
+    pub(crate) fn ahead_by(seconds: i64) -> Self {
+        Self { said: -seconds, at: UNIX_EPOCH }
+    }
+
     /// How far this machine's clock is ahead of the one that was heard, in seconds. Less than nothing where it is behind.
     pub fn ahead(&self) -> i64 {
         let own = match self.at.duration_since(UNIX_EPOCH) {

@@ -76,7 +76,7 @@ impl Error for NoLogin {}
 
 /// What is known of credentials and is not secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Given {
+pub(crate) struct KnownCredentials {
     /// Who gave them, as part of a sentence: "the environment (AWS_ACCESS_KEY_ID)".
     pub(crate) source: String,
     /// When they expire; none where nobody says that they do.
@@ -89,7 +89,7 @@ pub(super) struct OwnCredentials {
     chain: SharedCredentialsProvider,
     /// The profile that a flag names.
     profile: Option<String>,
-    given: Arc<Mutex<Option<Given>>>,
+    given: Arc<Mutex<Option<KnownCredentials>>>,
 }
 
 impl OwnCredentials {
@@ -98,15 +98,17 @@ impl OwnCredentials {
     }
 
     /// What was given last.
-    pub(super) fn given(&self) -> Option<Given> {
+    pub(super) fn given(&self) -> Option<KnownCredentials> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn provide(&self) -> credentials::Result {
         match self.chain.provide_credentials().await {
             Ok(credentials) => {
-                let given =
-                    Given { source: source_of(&credentials, self.profile.as_deref()), expires: credentials.expiry() };
+                let given = KnownCredentials {
+                    source: source_of(&credentials, self.profile.as_deref()),
+                    expires: credentials.expiry(),
+                };
                 *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(given);
                 Ok(credentials)
             }
@@ -137,11 +139,10 @@ fn source_of(credentials: &Credentials, profile: Option<&str>) -> String {
         (Feature::CredentialsImds, "by the machine"),
     ];
     let how = how.into_iter().filter(|(step, _)| by(step.clone())).map(|(_, how)| how);
-    let in_role = by(Feature::CredentialsStsAssumeRole).then_some("in the role that it names");
     if by(Feature::CredentialsProfile) {
         let variable = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
         let name = profile.map(str::to_owned).or_else(variable).unwrap_or_else(|| "default".to_owned());
-        let parts: Vec<String> = how.chain(in_role).map(|part| format!(", {part}")).collect();
+        let parts: Vec<String> = how.map(|part| format!(", {part}")).collect();
         return format!("the profile `{name}`{}", parts.concat());
     }
     match steps.first() {

@@ -181,6 +181,22 @@ pub(crate) fn advice() -> String {
     )
 }
 
+/// An address without the user and the password that it may have.
+pub(crate) fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |end| rest.split_at(end));
+            format!("{scheme}://{}{path}", host_of(authority))
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// The host and the port of an authority.
+pub(crate) fn host_of(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 fn proxy(
     name: &'static str,
     variable: &impl Fn(&str) -> Option<String>,
@@ -191,7 +207,7 @@ fn proxy(
     let given = given.trim();
     let address = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
     let (scheme, rest) = address.split_once("://").unwrap_or_default();
-    let shown = format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host).trim_end_matches('/'));
+    let shown = format!("{scheme}://{}", host_of(rest).trim_end_matches('/'));
     let config = ProxyConfig::all(address.as_str()).map_err(|error| NetworkError::Proxy {
         variable: name,
         shown: shown.clone(),
@@ -370,7 +386,7 @@ impl HttpConnector for Way {
             }
         };
         let (client, proxy) = self.network.inner.to(&uri);
-        let to = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
+        let to = uri.authority().map(|authority| host_of(authority.as_str()).to_owned()).unwrap_or_default();
         let by = proxy.map(|proxy| proxy.shown.clone());
         let answer = client.http_connector(&self.settings, &self.components).call(request);
         let listener = self.network.inner.listener.clone();

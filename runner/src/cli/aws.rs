@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::say::complain;
 use super::store::tell;
 use crate::aws::clients::Connection;
+use crate::aws::network::without_user;
 use crate::call::Control;
 use crate::clock::Clock;
 use crate::contract::Limits;
@@ -54,7 +55,7 @@ impl Endpoint {
     pub(super) fn origin(&self) -> Origin {
         let variable = || std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
         match self.endpoint_url.clone().or_else(variable) {
-            Some(url) => Origin::Endpoint { url },
+            Some(url) => Origin::Endpoint { url: without_user(&url) },
             None => Origin::Aws,
         }
     }

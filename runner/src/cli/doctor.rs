@@ -10,9 +10,9 @@ use super::aws::Endpoint;
 use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
-use super::load::{PipelineFile, cache_path};
+use super::load::{PipelineFile, cache_path, engine_without_cache};
 use super::say::complain;
-use crate::doctor::{Surroundings, examine};
+use crate::doctor::{MachineSetup, examine};
 use crate::pipeline::Span;
 use crate::plugin::Plugins;
 use crate::report::health::{Health, render};
@@ -54,16 +54,15 @@ const LONGEST: Duration = Duration::from_secs(60);
 impl Doctor {
     pub(super) async fn execute(self, global: &Global) -> Exit {
         // Without the cache: to read from it is to write to it.
-        let engine = match global.engine(None) {
-            Ok(engine) => engine,
-            Err(error) => return complain(&error.to_string(), error.help().as_deref(), Exit::Environment),
+        let plugins = match engine_without_cache(global) {
+            Ok(engine) => Arc::new(Plugins::new(engine)),
+            Err(exit) => return exit,
         };
-        let plugins = Arc::new(Plugins::new(engine));
         let pipeline = match self.pipeline.map(|path| PipelineFile::at(path).check_by(&plugins, global)).transpose() {
             Ok(pipeline) => pipeline,
             Err(exit) => return exit,
         };
-        let surroundings = Surroundings {
+        let surroundings = MachineSetup {
             pipeline,
             plugins,
             provenance: global.binary.provenance,

@@ -149,9 +149,16 @@ pub(super) fn engine(global: &Global) -> Result<Engine, Exit> {
             None
         }
     });
-    global
-        .engine(cache.as_ref())
-        .map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
+    engine_in(global, cache.as_ref())
+}
+
+/// The engine, which neither reads from a cache nor writes to one.
+pub(super) fn engine_without_cache(global: &Global) -> Result<Engine, Exit> {
+    engine_in(global, None)
+}
+
+fn engine_in(global: &Global, cache: Option<&CacheDir>) -> Result<Engine, Exit> {
+    global.engine(cache).map_err(|error| complain(&error.to_string(), error.help().as_deref(), Exit::Environment))
 }
 
 /// Where compiled plugins are cached, if they are. Where it is the user's own cache directory, it is made.

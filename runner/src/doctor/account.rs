@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use kiln_span::{duration, millis};
 use tokio::task::JoinSet;
 
-use super::examine::Surroundings;
+use super::examine::MachineSetup;
 use super::way::variable;
 use crate::aws::clients::{AssumedRole, Connection};
 use crate::aws::error::NO_CREDENTIALS;
@@ -33,7 +33,7 @@ const NOTHING_ALLOWED: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":
 
 /// What is asked, and by which way.
 pub(super) struct Account<'a> {
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) surroundings: &'a MachineSetup,
     /// Without one, what keeps it from being made.
     pub(super) connection: Result<Connection, Observation>,
     pub(super) region: Region,
@@ -151,7 +151,7 @@ fn subject_of(environment: &EnvironmentName) -> String {
 }
 
 /// Why nobody said who the caller is.
-struct Unanswered {
+struct NoAnswer {
     says: String,
     advice: String,
 }
@@ -174,7 +174,7 @@ impl Asking {
     }
 
     /// Who the caller is, in a role where that is given.
-    async fn identity(self, region: Region, role: Option<AssumedRole>) -> Result<Identity, Unanswered> {
+    async fn identity(self, region: Region, role: Option<AssumedRole>) -> Result<Identity, NoAnswer> {
         let tries = Tried::default();
         let question = IdentityQuestion {
             connection: self.connection,
@@ -189,20 +189,20 @@ impl Asking {
             Err(_) => {
                 let last = tries.last().map(|error| format!(": {error}")).unwrap_or_default();
                 let says = format!("AWS does not answer within {}{last}", duration(self.patience));
-                Err(Unanswered { says, advice: network::advice() })
+                Err(NoAnswer { says, advice: network::advice() })
             }
         }
     }
 }
 
-fn unanswered(error: &RunError) -> Unanswered {
+fn unanswered(error: &RunError) -> NoAnswer {
     let says = match error {
         // It says itself what was asked for.
         RunError::Identity(error) if error.code == NO_CREDENTIALS => error.message.clone(),
         other => other.to_string(),
     };
     let advice = error.help().unwrap_or_else(|| "do what it says, then ask again".to_owned());
-    Unanswered { says, advice }
+    NoAnswer { says, advice }
 }
 
 /// What went wrong with the last try of a call, for whoever waits no longer.
@@ -366,6 +366,24 @@ async fn of_environment(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_how_far_it_is_off() {
+        for (off, health, words) in [
+            (0, Health::Ok, "within 5 s"),
+            (-5, Health::Ok, "within 5 s"),
+            (30, Health::Ok, "30.0s ahead of"),
+            (120, Health::Warning, "2m 00s ahead of"),
+            (-120, Health::Warning, "2m 00s behind"),
+            (300, Health::Problem, "5m 00s ahead of"),
+            (-900, Health::Problem, "15m 00s behind"),
+        ] {
+            let seen = clock(Some(Heard::ahead_by(off)));
+            assert!(seen.health == health && seen.says.contains(words), "{off}: {seen:?}");
+            assert_eq!(seen.advice.is_some(), health > Health::Ok, "{off}: {seen:?}");
+        }
+        assert_eq!(clock(None).health, Health::Skipped);
+    }
 
     #[test]
     fn what_is_allowed_in_a_role_that_is_only_tried_is_nothing() {

@@ -24,7 +24,9 @@ pub(super) fn state(path: &Path) -> Observation {
     let shown = path.display();
     let found = match fs::metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return missing_state(path),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return missing_state(path);
+        }
         Err(error) => {
             return Observation::problem(
                 STATE,

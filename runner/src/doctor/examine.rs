@@ -17,7 +17,7 @@ use crate::types::{InvalidName, Provenance, Region, StoreAddress};
 
 /// What the command line says of where a run would be.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct MachineSetup {
     pub(crate) pipeline: Option<Pipeline>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) provenance: Provenance,
@@ -37,7 +37,7 @@ pub(crate) struct Surroundings {
 ///
 /// # Errors
 /// The region that AWS is asked in where nobody names one is none: a defect.
-pub(crate) async fn examine(surroundings: Surroundings) -> Result<ExaminationView, InvalidName> {
+pub(crate) async fn examine(surroundings: MachineSetup) -> Result<ExaminationView, InvalidName> {
     let plugins = Arc::clone(&surroundings.plugins);
     let opened = tokio::task::spawn_blocking(move || binary::plugins(&plugins));
     let found = way::region(&surroundings).await;

@@ -1,6 +1,6 @@
 //! What a machine has and lacks for a run. It looks and asks; it writes nothing, and waits for nobody for long.
 //!
-//! The main function is [`examine`], over what the command line says: [`Surroundings`].
+//! The main function is [`examine`], over what the command line says: [`MachineSetup`].
 
 mod account;
 mod binary;
@@ -8,4 +8,4 @@ mod directories;
 mod examine;
 mod way;
 
-pub(crate) use examine::{Surroundings, examine};
+pub(crate) use examine::{MachineSetup, examine};

@@ -6,9 +6,9 @@ use std::env;
 
 use http::Uri;
 
-use super::examine::Surroundings;
+use super::examine::MachineSetup;
 use crate::aws::clients::Connection;
-use crate::aws::network::{self, Network};
+use crate::aws::network::{self, Network, host_of, without_user};
 use crate::report::health::{Health, Observation};
 use crate::store::ambient_region;
 use crate::types::{InvalidName, Region};
@@ -40,7 +40,7 @@ impl FoundRegion {
 }
 
 /// Which region stages would act in.
-pub(super) async fn region(surroundings: &Surroundings) -> FoundRegion {
+pub(super) async fn region(surroundings: &MachineSetup) -> FoundRegion {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let named = match (&surroundings.region, &surroundings.pipeline) {
         (Some(region), _) => Some((region.clone(), "--region".to_owned())),
@@ -67,7 +67,7 @@ pub(super) async fn region(surroundings: &Surroundings) -> FoundRegion {
 }
 
 /// Where requests go.
-pub(super) fn endpoint(surroundings: &Surroundings, connection: Option<&Connection>) -> Observation {
+pub(super) fn endpoint(surroundings: &MachineSetup, connection: Option<&Connection>) -> Observation {
     let ignored =
         variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let mut names: Vec<String> = env::vars_os()
@@ -98,17 +98,6 @@ pub(super) fn endpoint(surroundings: &Surroundings, connection: Option<&Connecti
     }
 }
 
-/// An address without a user and a password.
-fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
-            format!("{scheme}://{}{path}", authority.rsplit_once('@').map_or(authority, |(_, host)| host))
-        }
-        None => url.to_owned(),
-    }
-}
-
 /// By which proxies.
 pub(super) fn proxies(connection: Option<&Connection>) -> Observation {
     let network = match Network::of_environment() {
@@ -130,7 +119,10 @@ pub(super) fn proxies(connection: Option<&Connection>) -> Observation {
     told.extend(exceptions.as_ref().map(|names| format!("but not what NO_PROXY names: {names}")));
     let endpoint = connection.and_then(Connection::endpoint).and_then(|url| url.parse::<Uri>().ok());
     if let Some(direct) = endpoint.filter(|endpoint| network.proxy_to(endpoint).is_none()) {
-        told.push(format!("{} is asked without one", direct.authority().map_or("the endpoint", |host| host.as_str())));
+        told.push(format!(
+            "{} is asked without one",
+            direct.authority().map_or("the endpoint", |authority| host_of(authority.as_str()))
+        ));
     }
     Observation::ok(PROXY, told.join(", ")).fact("http", http).fact("https", https).fact("exceptions", exceptions)
 }
@@ -155,17 +147,5 @@ pub(super) fn certificates() -> Observation {
         .fact("count", count),
         Ok((count, None)) => Observation::ok(CERTIFICATES, format!("the {count} of this machine")).fact("count", count),
         Err(error) => Observation::problem(CERTIFICATES, error.to_string(), error.help()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_shown_without_who_may_use_it() {
-        assert_eq!(without_user("http://user:hunter2@host:1/path@x"), "http://host:1/path@x");
-        assert_eq!(without_user("https://host/a"), "https://host/a");
-        assert_eq!(without_user("odd"), "odd");
     }
 }
