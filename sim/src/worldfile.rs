@@ -262,8 +262,8 @@ mod tests {
         let Err(WorldError::Syntax(message)) = WorldFile::parse(text) else { panic!("it is refused") };
         let expected = "expected one of `account`, `region`, `seed`, `scale`, `start`, `expire-credentials`, \
                         `verify-signatures`, `access-keys`, `roles`, `secrets`, `keys`, `repositories`, `findings`, \
-                        `projects`, `clusters`, `services`, `task-behaviours`, `task-definitions`, `alarms`, `tables`, `rules`, \
-                        `schedules`, `functions`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+                        `projects`, `clusters`, `services`, `task-behaviours`, `task-definitions`, `alarms`, `alarm-mute-rules`, \
+                        `tables`, `rules`, `schedules`, `functions`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
         assert!(message.ends_with(expected), "{message}");
     }
 }

@@ -76,6 +76,15 @@ impl Account {
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{target}: {error} in {answer}"))
     }
 
+    /// Tell the account something as another tool would, where the answer says nothing.
+    ///
+    /// # Panics
+    /// It answers with an error.
+    pub fn tell(&self, service: &str, target: &str, input: &serde_json::Value) {
+        let headers = format!("content-type: application/x-amz-json-1.0\r\nx-amz-target: {target}\r\n");
+        self.post(service, &headers, &input.to_string());
+    }
+
     /// Credentials of a session of the role, as environment variables.
     ///
     /// # Panics

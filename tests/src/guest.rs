@@ -41,7 +41,7 @@ const IMPORTS: [(&str, &str, &str, &str); 26] = [
 /// The version of the package that an interface is in.
 fn version(interface: &str) -> &'static str {
     match interface {
-        "kiln:aws-ecs/ecs" => "0.2.0",
+        "kiln:aws-ecs/ecs" | "kiln:aws-cloudwatch/cloudwatch" => "0.2.0",
         _ => "0.1.0",
     }
 }

@@ -279,3 +279,113 @@ image = \"web:release-1\"
     let plan = kiln(&account, "plan", ", roles = [\"web-execution\"]");
     says(&plan, 0, &["the service web/web is of the CloudFormation stack web-production"]);
 }
+
+#[test]
+fn a_deployment_begins_only_under_alarms_that_can_see_it() {
+    let account = settled(&guarded());
+    let set = |state: &str| {
+        let input = json!({ "AlarmName": "web-5xx", "StateValue": state, "StateReason": "many errors" });
+        account.tell("monitoring", "GraniteServiceVersion20100801.SetAlarmState", &input);
+    };
+    set("ALARM");
+    let blind = ["nothing would watch the deployment to web/web", "alarm web-5xx is in ALARM", "`alarms` names others"];
+    says(&kiln(&account, "plan", ""), 1, &blind);
+    let effects = account.effects().len();
+    says(&kiln(&account, "run", ""), 1, &blind);
+    assert_eq!(account.effects().len(), effects, "nothing was registered or deployed");
+    let warned = ["alarm web-5xx is in ALARM", "the deployment goes on without it"];
+    says(&kiln(&account, "plan", ", unready-alarms = \"warn\""), 0, &warned);
+    says(&kiln(&account, "run", ", unready-alarms = \"warn\""), 0, &warned);
+
+    set("OK");
+    says(&kiln(&account, "plan", ", alarms = [\"absent\"]"), 1, &["CloudWatch has no alarm absent"]);
+}
+
+/// An account in which `web:1` serves, whose container logs to `/ecs/web`, and whose next revision crashes after `after`.
+fn crashing(after: &str) -> Account {
+    let behaviour = format!(
+        "family = \"web\"\nfrom-revision = 2\ncrash-after = \"{after}\"\nexit-code = 3\n\
+         log = [\"listening on :8080\", \"panic: no route to the database\"]"
+    );
+    let account = Account::of(&World::parse(WORLD).add("task-behaviours", &behaviour));
+    account.tell("logs", "Logs_20140328.CreateLogGroup", &json!({ "logGroupName": "/ecs/web" }));
+    let mut containers = app(&image(&account, "release-1"));
+    let options = json!({ "awslogs-group": "/ecs/web", "awslogs-region": "us-west-2", "awslogs-stream-prefix": "web" });
+    containers[0]["logConfiguration"] = json!({ "logDriver": "awslogs", "options": options });
+    containers[0]["healthCheck"] = json!({ "command": ["CMD-SHELL", "true"] });
+    define(&account, &containers);
+    serve(&account, &json!({}));
+    wait_until(&account, "it settles", |service| service["deployments"][0]["rolloutState"] == "COMPLETED");
+    account
+}
+
+const LAST_WORDS: &str = "panic: no route to the database";
+
+#[test]
+fn a_failed_deployment_tells_what_its_crashed_containers_logged_last() {
+    let account = crashing("2s");
+    let run = kiln(&account, "run", ", circuit-breaker = {}, log-groups = [\"/ecs/web\"]");
+    says(&run, 1, &["container app exited with code 3", "the end of /ecs/web web/app/", LAST_WORDS]);
+
+    let account = crashing("2s");
+    let run = kiln(&account, "run", ", circuit-breaker = {}");
+    says(&run, 1, &["the container app logs to /ecs/web; `log-groups = [\"/ecs/web\"]` shows the end of it"]);
+    assert!(!run.all().contains(LAST_WORDS), "{}", run.all());
+}
+
+#[test]
+fn an_undo_tells_what_the_containers_logged_before_it_destroys_them() {
+    let account = crashing("40s");
+    let run = kiln(&account, "run", ", log-groups = [\"/ecs/web\"]");
+    says(&run, 0, &["web/web goes from web:1 to web:2"]);
+    wait_until(&account, "its tasks crash", |service| {
+        service["events"].as_array().is_some_and(|events| !events.is_empty()) && service["runningCount"] == 0
+    });
+    let undo = undone(&account, run);
+    says(&undo, 0, &["went back from web:2 to web:1"]);
+    let said = undo.all();
+    let (evidence, end) = (said.find(LAST_WORDS), said.find("went back from web:2"));
+    assert!(evidence.is_some() && evidence < end, "{said}");
+}
+
+#[test]
+fn a_task_whose_log_group_is_missing_does_not_start() {
+    let account = Account::of(&World::parse(WORLD));
+    let mut containers = app(&image(&account, "release-1"));
+    let options = json!({ "awslogs-group": "/none", "awslogs-region": "us-west-2", "awslogs-stream-prefix": "web" });
+    containers[0]["logConfiguration"] = json!({ "logDriver": "awslogs", "options": options });
+    define(&account, &containers);
+    serve(&account, &json!({}));
+    wait_until(&account, "its tasks fail", |service| {
+        service["deployments"][0]["failedTasks"].as_u64().is_some_and(|failed| failed > 0)
+    });
+}
+
+#[test]
+fn a_failed_undo_is_settled_only_by_a_person_who_says_what_was_done() {
+    let account = settled(&json!({}));
+    let run = kiln(&account, "run", "");
+    says(&run, 0, &["web/web goes from web:1 to web:2"]);
+    let journal = kiln_tests::run_in(&run.directory().join(".kiln"));
+    let id = journal.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let ask = |before: Outcome, arguments: &[&str]| {
+        before.then(arguments.iter().copied()).env("AWS_ENDPOINT_URL", &account.url()).run()
+    };
+    define(&account, &app(&image(&account, "release-2")));
+    ecs(&account, "UpdateService", &json!({ "cluster": "web", "service": "web", "taskDefinition": "web:3" }));
+    let undo = ask(run, &["undo", &id]);
+    says(&undo, 4, &["now runs web:3", "kiln undo ", "--as happened --because"]);
+    assert!(!undo.all().contains("not-happened"), "no call is in doubt: {}", undo.all());
+
+    let refused = ask(undo, &["resolve", &id, "--as", "not-happened"]);
+    says(&refused, 2, &["there is nothing to settle about that", "kiln undo"]);
+    let refused = ask(refused, &["resolve", &id, "--as", "happened"]);
+    says(&refused, 2, &["nothing says that it was done otherwise", "--because"]);
+    let resumed = ask(refused, &["undo", &id]);
+    says(&resumed, 4, &["now runs web:3"]);
+
+    let resolved = ask(resumed, &["resolve", &id, "--as", "happened", "--because", "web:3 is what we want"]);
+    says(&resolved, 0, &["the undo of stage `deploy` counts as done by hand", "kiln has looked at nothing"]);
+    let shown = ask(resolved, &["show", &id]);
+    says(&shown, 0, &["done by hand: web:3 is what we want"]);
+}

@@ -141,3 +141,96 @@ fn an_alarm_that_fires_before_the_deployment_is_told_by_the_plan() {
     assert_eq!(planned.code(), Some(1), "{}", planned.all());
     assert!(planned.all().contains("does not fit into the stage's timeout"), "{}", planned.all());
 }
+
+/// The pipeline of one bake, with further members of `with`.
+fn bake(further: &str) -> String {
+    format!(
+        "[pipeline]\nname = \"p\"\nregion = \"us-west-2\"\n[stages.verify]\nplugin = \"verify-alarms\"\ntimeout = \"20m\"\n\
+         with = {{ alarms = [\"errors\"], bake = \"2m\"{further} }}\n"
+    )
+}
+
+/// What the plan and the run of a bake say, and how the run ends, in a world of these alarms.
+fn baked(world: &World, further: &str) -> (String, String, Option<i32>) {
+    let account = Account::of(world);
+    let planned = account.kiln(["plan", "pipeline.toml"]).file("pipeline.toml", bake(further)).run();
+    assert_eq!(planned.code(), Some(0), "{}", planned.all());
+    let ran = account.kiln(["run", "pipeline.toml"]).file("pipeline.toml", bake(further)).run();
+    (planned.all(), ran.all(), ran.code())
+}
+
+const LOG_ALARM: &str = r#"name = "errors"
+log  = { groups = ["/web"], query = "filter level = 'error'", aggregation = "count(*)", threshold = 5, comparison = "GreaterThanThreshold" }"#;
+
+#[test]
+fn a_log_alarm_is_judged_like_any_other() {
+    let world = |more: &str| World::of("").add("alarms", &format!("{LOG_ALARM}\n{more}"));
+    let (plan, said, code) = baked(&world("state = \"OK\""), "");
+    assert!(plan.contains("count(*) of /web GreaterThanThreshold 5"), "{plan}");
+    assert_eq!(code, Some(0), "{said}");
+
+    let (_, said, code) = baked(&world("state = \"OK\"\nscript = [{ after = \"1m\", state = \"ALARM\" }]"), "");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("alarm errors is in ALARM"), "{said}");
+
+    let (plan, said, code) = baked(&world("state = \"OK\"\nevaluation = \"EVALUATION_ERROR\""), "");
+    assert!(plan.contains("this stage refuses"), "{plan}");
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[test]
+fn an_alarm_of_another_kind_that_is_missing_is_still_missing() {
+    let world = World::of("").add("alarms", "name = \"other\"\nstate = \"OK\"");
+    let account = Account::of(&world);
+    let planned = account.kiln(["plan", "pipeline.toml"]).file("pipeline.toml", bake("")).run();
+    assert_eq!(planned.code(), Some(1), "{}", planned.all());
+    assert!(planned.all().contains("CloudWatch has no alarm errors"), "{}", planned.all());
+}
+
+#[test]
+fn the_config_decides_what_a_muted_alarm_means_and_the_plan_names_the_choice() {
+    let muted = |alarm: &str, lasts: &str| {
+        let rule = format!("name = \"nightly\"\nalarms = [\"errors\"]\nfor = \"{lasts}\"");
+        World::of("").add("alarms", &format!("name = \"errors\"\n{alarm}")).add("alarm-mute-rules", &rule)
+    };
+    let ringing = muted("state = \"ALARM\"", "4h");
+    let (plan, said, code) = baked(&ringing, "");
+    assert!(plan.contains("the rule nightly mutes it") && plan.contains("a muted alarm counts by its state"), "{plan}");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("alarm errors is in ALARM"), "{said}");
+
+    let (plan, said, code) = baked(&ringing, ", muted = \"fail\"");
+    assert!(plan.contains("this stage refuses"), "{plan}");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is muted by the rule nightly"), "{said}");
+
+    // It rings while it is muted, and is well before that ends.
+    let recovers = muted("state = \"ALARM\"\nscript = [{ after = \"12m\", state = \"OK\" }]", "15m");
+    let (plan, said, code) = baked(&recovers, ", muted = \"wait\"");
+    assert!(plan.contains("a muted alarm is waited for"), "{plan}");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("waiting for alarm errors: the rule nightly mutes it"), "{said}");
+}
+
+#[test]
+fn an_alarm_that_was_never_evaluated_is_no_silent_one() {
+    let rings = World::of("").add("alarms", "name = \"errors\"\nscript = [{ after = \"15m\", state = \"ALARM\" }]");
+    let (plan, said, code) = baked(&rings, ", insufficient-data = \"ok\"");
+    assert!(plan.contains("it is not evaluated yet"), "{plan}");
+    assert_eq!(code, Some(1), "it rings at its first evaluation: {said}");
+
+    let new = World::of("").add("alarms", "name = \"errors\"");
+    let (_, said, code) = baked(&new, ", warm-up = \"fail\"");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("alarm errors is not evaluated yet"), "{said}");
+}
+
+#[test]
+fn a_part_of_the_data_is_enough_only_where_the_config_says_so() {
+    let world = World::of("").add("alarms", "name = \"errors\"\nstate = \"OK\"\nevaluation = \"PARTIAL_DATA\"");
+    let (_, said, code) = baked(&world, "");
+    assert_eq!(code, Some(1), "{said}");
+    let (plan, said, code) = baked(&world, ", partial-data = \"ok\"");
+    assert!(plan.contains("counts by its state"), "{plan}");
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -41,7 +41,12 @@ pub struct Config {
     pub circuit_breaker: Option<Breaker>,
     /// CloudWatch alarms that fail the deployment while it goes on, in the place of those that the service has; without it,
     /// as the service has them. `[]` switches them off.
+    #[schemars(inner(length(min = 1, max = 255)))]
     pub alarms: Option<Vec<String>>,
+    /// What an alarm means that is to watch the deployment and cannot: it does not exist, it is in ALARM before the deployment
+    /// begins (ECS leaves such a one out), or CloudWatch does not evaluate it.
+    #[serde(default)]
+    pub unready_alarms: UnreadyAlarms,
     /// Names (with their paths) or ARNs of the roles that the task definition names: its task role and its execution role. IAM
     /// asks who registers a revision for the permission to pass exactly these.
     #[serde(default)]
@@ -67,6 +72,17 @@ pub struct Config {
 
 fn default_poll() -> Duration {
     Duration::from_secs(10)
+}
+
+/// What an alarm means that cannot watch the deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadyAlarms {
+    /// Nothing is deployed.
+    #[default]
+    Fail,
+    /// It is said, and the deployment goes on without it: for a deployment that mends what rings.
+    Warn,
 }
 
 /// How tasks are replaced.

@@ -1,6 +1,7 @@
 //! Deploys an image to an ECS service, by digest, and follows it until the new revision serves.
 //! The main type is [`DeployEcs`]; where a deployment stands is decided in `rollout`, what tasks run in `tasks`.
 
+mod alarms;
 mod between;
 mod cluster;
 mod config;
@@ -21,7 +22,7 @@ use kiln_plugin::{ChangeAction, During, Failure, Known, Permission, PinnedImage,
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind};
+pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind, UnreadyAlarms};
 use crate::follow::Goal;
 use crate::revision::short;
 use crate::settings::{Members, Settings};
@@ -86,6 +87,9 @@ impl Stage for DeployEcs {
                 .on("ecs", "container-instance/${with.cluster}/*"),
             Permission::new("ecs:DescribeTasks", "to see which image tasks run and why they stopped")
                 .on("ecs", "task/${with.cluster}/*"),
+            // Composite alarms are described only to who may describe all, and one that is not shown looks as if it were not there.
+            Permission::new("cloudwatch:DescribeAlarms", "to see whether the alarms that watch the deployment can")
+                .on_any(),
             Permission::new("ecr:BatchGetImage", "to recognise the parts of an image for several platforms")
                 .on("ecr", "repository/${image-repository(with.image)}"),
             Permission::new("logs:GetLogEvents", "to show what a crashed container logged last")
@@ -125,6 +129,9 @@ impl Stage for DeployEcs {
                 (format!("deploys {} to {subject}", image.short_digest()), detail)
             }
         };
+        for note in alarms::ready(&config, &settings.with(&wanted))? {
+            log::warn(note);
+        }
         let mut plan = Plan::new(summary)
             .change(ChangeAction::Create, format!("task definition {}", serving.family), registered)
             .change(
@@ -173,6 +180,9 @@ impl Stage for DeployEcs {
                 service: config.service,
                 idle: service.desired == 0,
             });
+        }
+        for note in alarms::ready(&config, &settings.with(&wanted))? {
+            log::warn(note);
         }
         let target = match (&next.document, &earlier) {
             // It names the digest but does not serve: the deployment that brought it failed. Or it is the newest one.

@@ -1,68 +1,23 @@
 //! Holds for a bake time while named CloudWatch alarms stay OK.
-//! The main type is [`VerifyAlarms`]; what an observation means is decided in [`hold`].
+//! The main type is [`VerifyAlarms`]; what one alarm means is decided in [`meaning`], what that means for the bake in [`hold`].
 
+mod config;
 mod hold;
+mod meaning;
 
-use kiln_plugin::aws::cloudwatch::{Alarm, DescribeAlarmsRequest, describe_alarms};
-use kiln_plugin::{
-    ChangeAction, Duration, During, Failure, Instant, JsonSchema, Look, Permission, Plan, Stage, log, poll, timer,
+use kiln_plugin::aws::cloudwatch::{
+    Alarm, DescribeAlarmsRequest, GetAlarmMuteRuleRequest, ListAlarmMuteRulesRequest, describe_alarms,
+    get_alarm_mute_rule, list_alarm_mute_rules,
 };
-use serde::{Deserialize, Serialize};
+use kiln_plugin::aws::{Error, ErrorKind};
+use kiln_plugin::{ChangeAction, Duration, During, Failure, Look, Permission, Plan, Stage, log, poll, timer};
 
+pub use crate::config::{Blindness, Config, Muting, Outputs, Silence};
 use crate::hold::{Hold, Observed};
+use crate::meaning::{Muted, Rules, since};
 
 /// The plugin.
 pub struct VerifyAlarms;
-
-/// What an alarm without data means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum InsufficientData {
-    /// It closes the gate: nothing says that all is well.
-    #[default]
-    Fail,
-    /// It counts as OK: for alarms whose metric is silent while all is well.
-    Ok,
-    /// It is waited for: the bake time begins when the alarm is OK.
-    Wait,
-}
-
-/// `with` of the stage.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Config {
-    /// Names of the alarms, metric and composite. All of them must exist.
-    // What begins as an ARN is one, of an alarm.
-    #[schemars(length(min = 1, max = 100), extend("items" = {
-        "type": "string",
-        "minLength": 1,
-        "if": { "pattern": "^arn:" },
-        "then": { "pattern": "^arn:[a-z0-9-]+:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:." },
-    }))]
-    pub alarms: Vec<String>,
-    /// How long all of them must be OK without a break.
-    pub bake: Duration,
-    /// What INSUFFICIENT_DATA means.
-    #[serde(default)]
-    pub insufficient_data: InsufficientData,
-    /// How often to look.
-    #[serde(default = "default_poll")]
-    pub poll: Duration,
-}
-
-fn default_poll() -> Duration {
-    Duration::from_secs(15)
-}
-
-/// The outputs of the stage.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Outputs {
-    /// The alarms that stayed OK.
-    pub alarms: Vec<String>,
-    /// How long they did, in seconds.
-    pub baked_seconds: u64,
-}
 
 impl Stage for VerifyAlarms {
     const NAME: &'static str = "verify-alarms";
@@ -74,22 +29,36 @@ impl Stage for VerifyAlarms {
         vec![
             Permission::new("cloudwatch:DescribeAlarms", "to look at the state of the alarms")
                 .on("cloudwatch", "alarm:${with.alarms}"),
+            Permission::new("cloudwatch:ListAlarmMuteRules", "to see whether rules mute alarms now").on_any(),
+            Permission::new("cloudwatch:GetAlarmMuteRule", "to see whether such a rule mutes one of these")
+                .on("cloudwatch", "alarm-mute-rule:*"),
         ]
     }
 
     fn plan(config: Config) -> Result<Plan, Failure> {
         check_time(config.bake)?;
         let alarms = look_at(&config.alarms)?;
+        let rules = Rules::of(&config);
+        let muted = match muted(&config) {
+            Ok(muted) => muted,
+            // The run does not ask either where it makes no difference.
+            Err(error) if rules.muted == Muting::Judge => {
+                log::warn(format!("which alarms are muted cannot be seen: {}", error.message));
+                Muted::new()
+            }
+            Err(error) => return Err(error).during("looking for rules that mute alarms"),
+        };
         let mut plan = Plan::new(format!("waits until {} stayed OK for {}", named(&config.alarms), config.bake));
         for alarm in alarms {
-            let since = alarm.since.map(|since| format!(" since {}", Instant(since))).unwrap_or_default();
-            let warning = hold::warning(config.insufficient_data, &alarm);
+            let warning = rules.warning(&alarm, &muted);
+            let evaluation = alarm.evaluation.as_ref().map(|state| format!(", {state}")).unwrap_or_default();
             plan = plan.change(
                 ChangeAction::Read,
                 format!("alarm {}", alarm.name),
-                format!("{}{since}: {}{warning}", alarm.state, alarm.description),
+                format!("{}{evaluation}{}: {}{warning}", alarm.state, since(&alarm), alarm.description),
             );
         }
+        plan = plan.change(ChangeAction::Read, "what is neither OK nor ALARM".to_owned(), rules.words());
         Ok(plan)
     }
 
@@ -97,19 +66,22 @@ impl Stage for VerifyAlarms {
         let start = timer::now();
         let bake = config.bake.as_millis();
         check_time(config.bake)?;
-        let mut hold = Hold::new(config.insufficient_data, start);
+        let rules = Rules::of(&config);
+        let mut hold = Hold::new(rules, start);
         let subject = format!("the bake of {} for {}", named(&config.alarms), config.bake);
         let held = poll(config.poll, &subject, || {
             let alarms = look_at(&config.alarms)?;
+            let muted = match rules.muted {
+                Muting::Judge => Muted::new(),
+                Muting::Wait | Muting::Fail => muted(&config).during("looking for rules that mute alarms")?,
+            };
             let now = timer::now();
-            let observed = hold.observe(now, &alarms)?;
+            let observed = hold.observe(now, &alarms, &muted)?;
             for line in &observed.notes {
                 log::warn(line);
             }
             Ok(match observed {
-                Observed { waiting_for: Some(alarm), .. } => {
-                    Look::waiting(format!("waiting for data of alarm {alarm}"))
-                }
+                Observed { waiting_for: Some(alarm), .. } => Look::waiting(format!("waiting for {alarm}")),
                 Observed { held, .. } if held >= bake => Look::Done(held),
                 Observed { held, .. } => Look::counted(
                     format!("{} OK for {} of {}", named(&config.alarms), seconds(held), config.bake),
@@ -141,7 +113,30 @@ fn look_at(names: &[String]) -> Result<Vec<Alarm>, Failure> {
         return Ok(alarms);
     }
     Err(Failure::not_found(format!("CloudWatch has no {}", named(&missing)))
-        .help("Correct the name under `alarms`, or create the alarm: a gate must not pass because nobody watches."))
+        .help(
+            "Correct the name under `alarms`, or create the alarm: a gate must not pass because nobody watches. If it is a composite \
+             alarm, the role must be allowed cloudwatch:DescribeAlarms on `*`.",
+        ))
+}
+
+/// Which of the alarms a rule mutes now, and which rule.
+fn muted(config: &Config) -> Result<Muted, Error> {
+    let request = ListAlarmMuteRulesRequest { statuses: vec!["ACTIVE".to_owned()] };
+    let mut muted = Muted::new();
+    for rule in list_alarm_mute_rules(&request)?.rules {
+        let rule = match get_alarm_mute_rule(&GetAlarmMuteRuleRequest { name: rule.name }) {
+            Ok(rule) => rule,
+            // Somebody deleted it meanwhile.
+            Err(error) if error.kind == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let ours = |name: &&String| {
+            config.alarms.iter().any(|alarm| alarm == *name || alarm.ends_with(&format!(":alarm:{name}")))
+        };
+        let named = rule.alarm_names.iter().filter(ours);
+        muted.extend(named.map(|alarm| (alarm.clone(), rule.rule.name.clone())));
+    }
+    Ok(muted)
 }
 
 fn named(alarms: &[String]) -> String {

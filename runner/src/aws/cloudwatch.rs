@@ -7,23 +7,29 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudwatch::types as sdk;
 
 use super::clients::Clients;
-use super::error::{AwsError, ErrorKind, invalid};
+use super::error::{AwsError, ErrorKind, from_sdk, invalid};
 use super::limits::{batch, gather};
 use super::names::{Given, ResourceKind};
 use super::operation::{Read, heads};
 use super::values::{decimal, instant, millis, signed, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
-    Alarm, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetMetricDataRequest, GetMetricDataResponse,
+    Alarm, AlarmMuteRule, DataPoint, DescribeAlarmsRequest, DescribeAlarmsResponse, GetAlarmMuteRuleRequest,
+    GetAlarmMuteRuleResponse, GetMetricDataRequest, GetMetricDataResponse, ListAlarmMuteRulesRequest,
+    ListAlarmMuteRulesResponse,
 };
 use crate::types::Arn;
 
 /// An alarm's name may hold anything.
 const ALARM: ResourceKind = ResourceKind::new("cloudwatch", "an alarm", "alarm:", "");
+const MUTE_RULE: ResourceKind = ResourceKind::new("cloudwatch", "a rule that mutes alarms", "alarm-mute-rule:", "-_.");
 
 heads! {
     DescribeAlarmsRequest => DescribeAlarmsResponse:
         "cloudwatch:DescribeAlarms" on |it, at| ALARM.arns(at, &it.alarm_names);
+    ListAlarmMuteRulesRequest => ListAlarmMuteRulesResponse: "cloudwatch:ListAlarmMuteRules" on |_, _| [];
+    GetAlarmMuteRuleRequest => GetAlarmMuteRuleResponse:
+        "cloudwatch:GetAlarmMuteRule" on |it, at| [MUTE_RULE.arn(at, &it.name)];
     GetMetricDataRequest => GetMetricDataResponse: "cloudwatch:GetMetricData" on |_, _| [];
 }
 
@@ -31,18 +37,20 @@ impl Read for DescribeAlarmsRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         batch("alarms", &self.alarm_names, 100)?;
         let asked = self.alarm_names.iter().map(|given| asked_alarm(given)).collect::<Result<Vec<_>, _>>()?;
-        let request = aws
-            .cloudwatch()
-            .describe_alarms()
-            .set_alarm_names(Some(asked.iter().map(|(name, _)| name.clone()).collect()))
-            // Without the types, CloudWatch leaves composite alarms out.
-            .alarm_types(sdk::AlarmType::MetricAlarm)
-            .alarm_types(sdk::AlarmType::CompositeAlarm);
-        let mut alarms = gather("alarms", request.into_paginator().send(), |page| {
-            let metric = page.metric_alarms.unwrap_or_default().into_iter().map(metric_alarm);
-            metric.chain(page.composite_alarms.unwrap_or_default().into_iter().map(composite_alarm)).collect()
-        })
-        .await?;
+        let names: Vec<String> = asked.iter().map(|(name, _)| name.clone()).collect();
+        // Without the types, CloudWatch leaves composite alarms out.
+        let mut alarms =
+            of_types(aws, names.clone(), [sdk::AlarmType::MetricAlarm, sdk::AlarmType::CompositeAlarm]).await?;
+        let rest: Vec<String> =
+            names.into_iter().filter(|name| !alarms.iter().any(|alarm| alarm.name == *name)).collect();
+        if !rest.is_empty() {
+            // Asked for by themselves: where CloudWatch knows no log alarms yet, it refuses the type.
+            match of_types(aws, rest, [sdk::AlarmType::LogAlarm]).await {
+                Ok(of_logs) => alarms.extend(of_logs),
+                Err(error) if error.kind == ErrorKind::Invalid => {}
+                Err(error) => return Err(error),
+            }
+        }
         // CloudWatch takes names only. An alarm that was named by an ARN is that one, not the one of its name here.
         let asked_for = |alarm: &Alarm| {
             asked
@@ -53,6 +61,22 @@ impl Read for DescribeAlarmsRequest {
         alarms.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(DescribeAlarmsResponse { alarms })
     }
+}
+
+/// The alarms of these names and types.
+async fn of_types(
+    aws: &Clients,
+    names: Vec<String>,
+    types: impl IntoIterator<Item = sdk::AlarmType>,
+) -> Result<Vec<Alarm>, AwsError> {
+    let request = aws.cloudwatch().describe_alarms().set_alarm_names(Some(names));
+    let request = types.into_iter().fold(request, |request, one| request.alarm_types(one));
+    gather("alarms", request.into_paginator().send(), |page| {
+        let metric = page.metric_alarms.unwrap_or_default().into_iter().map(metric_alarm);
+        let composite = page.composite_alarms.unwrap_or_default().into_iter().map(composite_alarm);
+        metric.chain(composite).chain(page.log_alarms.unwrap_or_default().into_iter().map(log_alarm)).collect()
+    })
+    .await
 }
 
 /// The name of an alarm that a stage asks for, and its ARN where it was given as one.
@@ -72,8 +96,9 @@ fn metric_alarm(alarm: sdk::MetricAlarm) -> Alarm {
         state: word(alarm.state_value),
         reason: alarm.state_reason.unwrap_or_default(),
         since: millis(alarm.state_updated_timestamp),
-        composite: false,
+        kind: "MetricAlarm".to_owned(),
         description,
+        evaluation: evaluation(alarm.evaluation_state),
     }
 }
 
@@ -122,9 +147,89 @@ fn composite_alarm(alarm: sdk::CompositeAlarm) -> Alarm {
         state: word(alarm.state_value),
         reason: alarm.state_reason.unwrap_or_default(),
         since: millis(alarm.state_updated_timestamp),
-        composite: true,
+        kind: "CompositeAlarm".to_owned(),
         description: alarm.alarm_rule.unwrap_or_default(),
+        // A composite alarm is evaluated whenever one of those that it names changes.
+        evaluation: None,
     }
+}
+
+fn log_alarm(alarm: sdk::LogAlarm) -> Alarm {
+    let query = alarm.scheduled_query_configuration.as_ref();
+    let mut words: Vec<String> = query.and_then(|query| query.aggregation_expression.clone()).into_iter().collect();
+    let groups = query.and_then(|query| query.log_group_identifiers.as_ref()).map(|groups| groups.join(", "));
+    words.extend(groups.map(|groups| format!("of {groups}")));
+    words.extend(alarm.comparison_operator.as_ref().map(|operator| operator.as_str().to_owned()));
+    words.extend(alarm.threshold.and_then(decimal));
+    Alarm {
+        name: alarm.alarm_name.unwrap_or_default(),
+        arn: alarm.alarm_arn.unwrap_or_default(),
+        state: word(alarm.state_value),
+        reason: alarm.state_reason.unwrap_or_default(),
+        since: millis(alarm.state_updated_timestamp),
+        kind: "LogAlarm".to_owned(),
+        description: words.join(" "),
+        evaluation: evaluation(alarm.evaluation_state),
+    }
+}
+
+/// An evaluation that AWS says something of, in words that may be newer than this SDK.
+fn evaluation(state: Option<sdk::EvaluationState>) -> Option<String> {
+    state.map(|state| state.as_str().to_owned())
+}
+
+impl Read for ListAlarmMuteRulesRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
+        let statuses = self.statuses.iter().map(|status| sdk::AlarmMuteRuleStatus::from(status.as_str())).collect();
+        let statuses = (!self.statuses.is_empty()).then_some(statuses);
+        let request = aws.cloudwatch().list_alarm_mute_rules().set_statuses(statuses);
+        let found = gather("rules that mute alarms", request.into_paginator().send(), |page| {
+            page.alarm_mute_rule_summaries.unwrap_or_default()
+        })
+        .await?;
+        let mut rules = found.into_iter().map(listed_rule).collect::<Result<Vec<_>, _>>()?;
+        rules.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(ListAlarmMuteRulesResponse { rules })
+    }
+}
+
+/// A list tells of a rule its ARN alone.
+fn listed_rule(rule: sdk::AlarmMuteRuleSummary) -> Result<AlarmMuteRule, AwsError> {
+    let arn = rule.alarm_mute_rule_arn.unwrap_or_default();
+    let arn: Arn =
+        arn.parse().map_err(|_| invalid(format_args!("CloudWatch lists a rule as {arn:?}, which is no ARN")))?;
+    Ok(AlarmMuteRule {
+        name: MUTE_RULE.name_in(&arn)?.to_owned(),
+        status: word(rule.status),
+        expires: millis(rule.expire_date),
+    })
+}
+
+impl Read for GetAlarmMuteRuleRequest {
+    async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
+        if self.name.is_empty() {
+            return Err(invalid("the name of a rule that mutes alarms is empty"));
+        }
+        let request = aws.cloudwatch().get_alarm_mute_rule().alarm_mute_rule_name(&self.name);
+        let answer = request.send().await.map_err(from_sdk)?;
+        let schedule = answer.rule.and_then(|rule| rule.schedule);
+        Ok(GetAlarmMuteRuleResponse {
+            rule: AlarmMuteRule {
+                name: answer.name.unwrap_or_else(|| self.name.clone()),
+                status: word(answer.status),
+                expires: millis(answer.expire_date),
+            },
+            alarm_names: answer.mute_targets.and_then(|targets| targets.alarm_names).unwrap_or_default(),
+            schedule: schedule.map(scheduled).unwrap_or_default(),
+        })
+    }
+}
+
+/// `cron(0 2 * * *) for PT4H, Europe/London`.
+fn scheduled(schedule: sdk::Schedule) -> String {
+    let zone = schedule.timezone.map(|zone| format!(", {zone}")).unwrap_or_default();
+    let [expression, duration] = [schedule.expression, schedule.duration].map(Option::unwrap_or_default);
+    format!("{expression} for {duration}{zone}")
 }
 
 impl Read for GetMetricDataRequest {

@@ -98,6 +98,8 @@ macro_rules! services {
             /// CloudWatch.
             cloudwatch in aws_cloudwatch by aws_sdk_cloudwatch {
                 read describe_alarms(DescribeAlarmsRequest),
+                read list_alarm_mute_rules(ListAlarmMuteRulesRequest),
+                read get_alarm_mute_rule(GetAlarmMuteRuleRequest),
                 read get_metric_data(GetMetricDataRequest),
             }
             /// Elastic Container Service, for what there is beyond one service.

@@ -8,6 +8,7 @@ use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 use super::state::StageHost;
 use crate::aws::error::AwsError;
+use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{self, Host as _};
 use crate::contract::bindings::kiln::aws_ecs::ecs::{self, Host as _};
 
 /// Offer what changed since under its old name, in the place of what is there now.
@@ -33,8 +34,59 @@ pub(super) fn link(linker: &mut Linker<StageHost>) -> wasmtime::Result<()> {
             })
         },
     )?;
+    let mut instance = linker.instance("kiln:aws/cloudwatch@0.1.0")?;
+    instance.func_wrap_async(
+        "describe-alarms",
+        |mut store: wasmtime::StoreContextMut<'_, StageHost>, (request,): (cloudwatch::DescribeAlarmsRequest,)| {
+            Box::new(async move {
+                let answer = store.data_mut().describe_alarms(request).await?;
+                Ok((answer.map(DescribeAlarmsResponseBefore::from),))
+            })
+        },
+    )?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+/// An alarm, without its evaluation, which it knew nothing of.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct AlarmBefore {
+    name: String,
+    arn: String,
+    state: String,
+    reason: String,
+    since: Option<u64>,
+    composite: bool,
+    description: String,
+}
+
+impl From<cloudwatch::Alarm> for AlarmBefore {
+    fn from(now: cloudwatch::Alarm) -> Self {
+        // A component of then takes OK for a verdict, and there is none where CloudWatch could not evaluate.
+        let judged = now.evaluation.is_none() || now.state == "ALARM";
+        Self {
+            name: now.name,
+            arn: now.arn,
+            state: if judged { now.state } else { "INSUFFICIENT_DATA".to_owned() },
+            reason: now.reason,
+            since: now.since,
+            composite: now.kind == "CompositeAlarm",
+            description: now.description,
+        }
+    }
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct DescribeAlarmsResponseBefore {
+    alarms: Vec<AlarmBefore>,
+}
+
+impl From<cloudwatch::DescribeAlarmsResponse> for DescribeAlarmsResponseBefore {
+    fn from(now: cloudwatch::DescribeAlarmsResponse) -> Self {
+        Self { alarms: now.alarms.into_iter().map(AlarmBefore::from).collect() }
+    }
 }
 
 /// A service, without its deployment configuration and its tags.
@@ -173,6 +225,26 @@ mod tests {
             alarms,
         };
         serde_json::from_str(&rolling.document()).ok()
+    }
+
+    #[test]
+    fn a_component_of_then_sees_no_verdict_where_cloudwatch_could_not_evaluate() {
+        let state = |state: &str, evaluation: Option<&str>| {
+            let alarm = cloudwatch::Alarm {
+                name: "a".to_owned(),
+                arn: String::new(),
+                state: state.to_owned(),
+                reason: String::new(),
+                since: None,
+                kind: "LogAlarm".to_owned(),
+                description: String::new(),
+                evaluation: evaluation.map(str::to_owned),
+            };
+            AlarmBefore::from(alarm).state
+        };
+        assert_eq!(state("OK", None), "OK");
+        assert_eq!(state("OK", Some("EVALUATION_ERROR")), "INSUFFICIENT_DATA");
+        assert_eq!(state("ALARM", Some("PARTIAL_DATA")), "ALARM");
     }
 
     #[test]

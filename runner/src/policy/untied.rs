@@ -21,6 +21,8 @@ const UNTIED: &[(&str, Tie)] = &[
     ("cloudwatch:DescribeAlarms", Tie::Sometimes),
     ("cloudwatch:GetMetricData", Tie::Never),
     ("cloudwatch:GetMetricStatistics", Tie::Never),
+    // Rules that mute alarms are resources, and a list of them is one of all.
+    ("cloudwatch:ListAlarmMuteRules", Tie::Sometimes),
     ("cloudwatch:ListMetrics", Tie::Never),
     ("codebuild:ListProjects", Tie::Never),
     ("ecr:DescribeRegistry", Tie::Never),

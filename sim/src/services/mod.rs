@@ -35,7 +35,7 @@ macro_rules! each_service {
             [CodeBuild       codebuild       (State)  (Event)  (6; projects ProjectSeed; concurrent_builds usize)]
             [Logs            logs            (State)  ()       ()]
             [Ecs             ecs             (State)  (Event)  (8; clusters ClusterSeed, services ServiceSeed, task_behaviours BehaviourSeed, task_definitions DefinitionSeed)]
-            [CloudWatch      cloudwatch      (State)  (Event)  (7; alarms AlarmSeed)]
+            [CloudWatch      cloudwatch      (State)  (Event)  (7; alarms AlarmSeed, alarm_mute_rules MuteSeed)]
             [DynamoDb        dynamodb        (State)  ()       (2; tables TableSeed)]
             [Events          events          (State)  ()       (9; rules RuleSeed)]
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]

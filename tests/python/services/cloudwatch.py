@@ -103,12 +103,34 @@ def drive_in(aws, cloudwatch, name):
     assert cloudwatch.describe_alarms_for_metric(**metric, Dimensions=dimensions, Period=300)["MetricAlarms"] == []
     assert cloudwatch.describe_alarms_for_metric(**metric)["MetricAlarms"] == [], "dimensions are all of a metric's"
 
+    mute(aws, cloudwatch, name)
     if name == "coverage":
         by_query(aws)
         by_cbor(aws)
     cloudwatch.delete_alarms(AlarmNames=[name, any_of])
     assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
     aws.refused("ResourceNotFound", cloudwatch.delete_alarms, AlarmNames=[name])
+
+
+def mute(aws, cloudwatch, name):
+    now = datetime.datetime.fromtimestamp(aws.page("clock")["now-milliseconds"] / 1000, datetime.timezone.utc)
+    at = lambda when, duration="P1D": {"Schedule": {"Expression": f"at({when:%Y-%m-%dT%H:%M})", "Duration": duration}}
+    put, targets = cloudwatch.put_alarm_mute_rule, {"AlarmNames": [name]}
+    put(Name=name, Rule=at(now), MuteTargets=targets, Description="for coverage", Tags=[{"Key": "a", "Value": "b"}])
+    later = now + datetime.timedelta(days=9)
+    put(Name=f"{name}-later", Rule=at(later, "PT4H"), MuteTargets=targets, ExpireDate=later)
+    aws.refused("ValidationError", put, Name="x", Rule=at(now, "PT1S"))
+    aws.refused("ValidationError", put, Name="x", Rule={"Schedule": {"Expression": "cron(0 2 * * *)", "Duration": "PT4H"}})
+    aws.refused("ValidationError", put, Name="x", Rule=at(now), MuteTargets={"AlarmNames": ["absent"]})
+    found = cloudwatch.get_alarm_mute_rule(AlarmMuteRuleName=name)
+    assert found["Status"] == "ACTIVE" and found["MuteTargets"] == targets and found["MuteType"] == "ONE_TIME", found
+    aws.refused("ResourceNotFoundException", cloudwatch.get_alarm_mute_rule, AlarmMuteRuleName="absent")
+    listed = cloudwatch.list_alarm_mute_rules(AlarmName=name, Statuses=["SCHEDULED"])["AlarmMuteRuleSummaries"]
+    assert [rule["AlarmMuteRuleArn"].rsplit(":", 1)[1] for rule in listed] == [f"{name}-later"], listed
+    aws.refused("InvalidNextToken", cloudwatch.list_alarm_mute_rules, NextToken="nonsense")
+    for rule in (name, f"{name}-later"):
+        cloudwatch.delete_alarm_mute_rule(AlarmMuteRuleName=rule)
+    assert cloudwatch.list_alarm_mute_rules(AlarmName=name)["AlarmMuteRuleSummaries"] == []
 
 
 def by_query(aws):

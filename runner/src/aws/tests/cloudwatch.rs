@@ -6,7 +6,7 @@ use super::canned::{Answer, Canned, hermetic, refused, sent};
 use crate::aws::error::ErrorKind;
 use crate::contract::bindings::kiln::aws::types::Pair;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch::{
-    Alarm, DataPoint, DescribeAlarmsRequest, GetMetricDataRequest,
+    Alarm, DataPoint, DescribeAlarmsRequest, GetAlarmMuteRuleRequest, GetMetricDataRequest, ListAlarmMuteRulesRequest,
 };
 
 const ARN: &str = "arn:aws:cloudwatch:us-west-2:111111111111:alarm";
@@ -25,7 +25,7 @@ fn answer() -> Answer {
                   "Namespace": "AWS/ApplicationELB", "MetricName": "HTTPCode_Target_5XX_Count", "Statistic": "Sum",
                   "Dimensions": [{ "Name": "LoadBalancer", "Value": "app/web" }],
                   "ComparisonOperator": "GreaterThanThreshold", "Threshold": 0.5 },
-                { "AlarmName": "maths", "StateValue": "MUSING", "Metrics": [
+                { "AlarmName": "maths", "StateValue": "MUSING", "EvaluationState": "PARTIAL_DATA", "Metrics": [
                     { "Id": "m", "ReturnData": false }, { "Id": "e", "Expression": "m / 2", "ReturnData": true } ] },
             ],
             "CompositeAlarms": [
@@ -38,8 +38,17 @@ fn answer() -> Answer {
 #[test]
 fn metric_and_composite_alarms_come_in_the_order_of_their_names() {
     hermetic(async {
-        let (output, asked) = sent(&named(&["web-5xx", "maths", "all", "gone"]), [answer()]).await;
+        let of_logs = json!({ "LogAlarms": [{
+            "AlarmName": "errors", "AlarmArn": format!("{ARN}:errors"), "StateValue": "OK", "EvaluationState": "IN_WARM_UP",
+            "ScheduledQueryConfiguration": { "AggregationExpression": "count(*)", "LogGroupIdentifiers": ["/web"] },
+            "ComparisonOperator": "GreaterThanThreshold", "Threshold": 3,
+        }] });
+        let answers = [answer(), Answer::cbor(200, &of_logs)];
+        let (output, asked) = sent(&named(&["web-5xx", "maths", "all", "errors", "gone"]), answers).await;
+        assert_eq!(asked.len(), 2);
         assert_eq!(asked[0].operation, "DescribeAlarms");
+        assert!(!asked[0].text.contains("LogAlarm"), "what knows no log alarms would refuse the type");
+        assert!(asked[1].text.contains("LogAlarm") && !asked[1].text.contains("maths"), "those that were not found");
         assert!(asked[0].text.contains("CompositeAlarm"), "without the type, composite alarms are left out");
         let alarm = |name: &str, state: &str, description: &str| Alarm {
             name: name.to_owned(),
@@ -47,14 +56,24 @@ fn metric_and_composite_alarms_come_in_the_order_of_their_names() {
             state: state.to_owned(),
             reason: String::new(),
             since: None,
-            composite: false,
+            kind: "MetricAlarm".to_owned(),
             description: description.to_owned(),
+            evaluation: None,
         };
         let watched =
             "Sum of AWS/ApplicationELB HTTPCode_Target_5XX_Count (LoadBalancer=app/web) GreaterThanThreshold 0.5";
         let expected = [
-            Alarm { composite: true, ..alarm("all", "OK", "ALARM(web-5xx)") },
-            Alarm { arn: String::new(), ..alarm("maths", "MUSING", "m / 2") },
+            Alarm { kind: "CompositeAlarm".to_owned(), ..alarm("all", "OK", "ALARM(web-5xx)") },
+            Alarm {
+                kind: "LogAlarm".to_owned(),
+                evaluation: Some("IN_WARM_UP".to_owned()),
+                ..alarm("errors", "OK", "count(*) of /web GreaterThanThreshold 3")
+            },
+            Alarm {
+                arn: String::new(),
+                evaluation: Some("PARTIAL_DATA".to_owned()),
+                ..alarm("maths", "MUSING", "m / 2")
+            },
             Alarm { reason: "too many".to_owned(), since: Some(1500), ..alarm("web-5xx", "ALARM", watched) },
         ];
         assert_eq!(output.alarms, expected);
@@ -73,6 +92,42 @@ fn an_alarm_that_is_named_by_its_arn_is_not_its_namesake_here() {
         assert_eq!(refused(&named(&[""])).await, "the name of an alarm is empty");
         let topic = refused(&named(&["arn:aws:sns:us-west-2:111111111111:topic"])).await;
         assert!(topic.ends_with("is not the ARN of an alarm"), "{topic}");
+    });
+}
+
+#[test]
+fn where_cloudwatch_knows_no_log_alarms_an_alarm_that_is_missing_is_missing() {
+    hermetic(async {
+        let refusal = json!({ "__type": "com.amazonaws.cloudwatch#ValidationError", "message": "LogAlarm" });
+        let answers = [Answer::cbor(200, &json!({})), Answer::cbor(400, &refusal)];
+        let (output, _) = sent(&named(&["gone"]), answers).await;
+        assert_eq!(output.alarms, []);
+    });
+}
+
+#[test]
+fn rules_that_mute_alarms_come_with_what_they_mute() {
+    hermetic(async {
+        let rule = |name: &str| json!({ "AlarmMuteRuleArn": format!("arn:aws:cloudwatch:us-west-2:111111111111:alarm-mute-rule:{name}"), "Status": "ACTIVE" });
+        let pages = [
+            Answer::cbor(200, &json!({ "AlarmMuteRuleSummaries": [rule("weekly")], "NextToken": "t" })),
+            Answer::cbor(200, &json!({ "AlarmMuteRuleSummaries": [rule("nightly")] })),
+        ];
+        let (output, asked) = sent(&ListAlarmMuteRulesRequest { statuses: vec!["ACTIVE".to_owned()] }, pages).await;
+        assert!(asked[0].text.contains("ACTIVE"));
+        let names: Vec<_> = output.rules.iter().map(|rule| (rule.name.as_str(), rule.status.as_str())).collect();
+        assert_eq!(names, [("nightly", "ACTIVE"), ("weekly", "ACTIVE")]);
+
+        let answer = json!({
+            "Name": "nightly", "Status": "ACTIVE", "MuteTargets": { "AlarmNames": ["web-5xx"] },
+            "Rule": { "Schedule": { "Expression": "cron(0 2 * * *)", "Duration": "PT4H", "Timezone": "Europe/London" } },
+        });
+        let get = GetAlarmMuteRuleRequest { name: "nightly".to_owned() };
+        let (output, _) = sent(&get, [Answer::cbor(200, &answer)]).await;
+        assert_eq!(output.alarm_names, ["web-5xx"]);
+        assert_eq!(output.schedule, "cron(0 2 * * *) for PT4H, Europe/London");
+        let empty = GetAlarmMuteRuleRequest { name: String::new() };
+        assert_eq!(refused(&empty).await, "the name of a rule that mutes alarms is empty");
     });
 }
 

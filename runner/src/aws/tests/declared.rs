@@ -162,6 +162,8 @@ fn all() -> Vec<Declared> {
         declared(ecs::DescribeServiceRevisionsRequest { arns: texts(&[revision]) }),
         declared(ecs::StopServiceDeploymentRequest { arn: text(deployment), stop_type: text("ROLLBACK") }),
         declared(cloudwatch::DescribeAlarmsRequest { alarm_names: texts(&["web-5xx", "web p99"]) }),
+        declared(cloudwatch::ListAlarmMuteRulesRequest { statuses: texts(&["ACTIVE"]) }),
+        declared(cloudwatch::GetAlarmMuteRuleRequest { name: text("nightly") }),
         declared(cloudwatch::GetMetricDataRequest {
             namespace: text("AWS/ECS"),
             metric: text("CPUUtilization"),
@@ -224,6 +226,8 @@ fn operations_declare_what_iam_ties_them_to() {
         "ecs:DescribeServiceRevisions read ~service-revision/web/web/1",
         "ecs:StopServiceDeployment write Unsafe ~service-deployment/web/web/abc",
         "cloudwatch:DescribeAlarms read ~alarm:web-5xx ~alarm:web p99",
+        "cloudwatch:ListAlarmMuteRules read",
+        "cloudwatch:GetAlarmMuteRule read ~alarm-mute-rule:nightly",
         "cloudwatch:GetMetricData read",
         "ecs:ListClusters read",
         "ecs:ListTaskDefinitions read",

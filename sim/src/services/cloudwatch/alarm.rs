@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::composite::Rule;
-use super::evaluate::Condition;
+use super::evaluate::{Comparison, Condition};
 use super::history::{HistoryItem, ItemType};
 use super::samples::MetricKey;
 use crate::clock::Timestamp;
@@ -35,6 +35,20 @@ impl AlarmState {
     }
 }
 
+/// What CloudWatch says of an evaluation that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum EvaluationState {
+    /// Not all data could be had.
+    PartialData,
+    /// The alarm is new, and not evaluated yet.
+    InWarmUp,
+    /// The alarm's configuration is wrong.
+    EvaluationError,
+    /// A trouble of CloudWatch's own.
+    EvaluationFailure,
+}
+
 /// An alarm.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,7 +63,13 @@ pub(super) struct Alarm {
     pub(super) state: AlarmState,
     pub(super) reason: String,
     pub(super) reason_data: Option<String>,
-    /// When the state was last set.
+    /// None where it is evaluated as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evaluation: Option<EvaluationState>,
+    /// How long a new alarm is not evaluated, where it has been told so.
+    #[serde(skip)]
+    pub(super) warm_up: Option<Duration>,
+    /// When the state, or the evaluation, was last set.
     pub(super) updated: Timestamp,
     /// When the state last changed.
     pub(super) transitioned: Timestamp,
@@ -78,6 +98,22 @@ pub(super) enum Watch {
         #[serde(skip)]
         rule: Rule,
     },
+    /// The results of a query over logs, which the simulator does not run: its state changes by script and by `SetAlarmState`.
+    Log(Box<LogQuery>),
+}
+
+/// What a log alarm asks, and what it compares the answer with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LogQuery {
+    /// The log groups.
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) query: String,
+    /// Such as `count(*)`.
+    pub(super) aggregation: String,
+    pub(super) threshold: f64,
+    pub(super) comparison: Comparison,
 }
 
 impl Alarm {
@@ -95,26 +131,33 @@ impl Alarm {
             state: AlarmState::InsufficientData,
             reason: "Unchecked: Initial alarm creation".to_owned(),
             reason_data: None,
+            evaluation: None,
+            warm_up: None,
             updated: now,
             transitioned: now,
             due: None,
         }
     }
 
-    pub(super) fn is_composite(&self) -> bool {
-        matches!(self.watch, Watch::Composite { .. })
+    /// Whether CloudWatch evaluates it at all now.
+    pub(super) fn is_evaluated(&self) -> bool {
+        matches!(self.evaluation, None | Some(EvaluationState::PartialData))
     }
 
     /// The series that the simulator evaluates the alarm by.
     pub(super) fn metric(&self) -> Option<&MetricKey> {
         match &self.watch {
             Watch::Metric(condition) => condition.series.as_ref().map(|series| &series.metric),
-            Watch::Composite { .. } => None,
+            Watch::Composite { .. } | Watch::Log(_) => None,
         }
     }
 
     pub(super) fn kind(&self) -> &'static str {
-        if self.is_composite() { "CompositeAlarm" } else { "MetricAlarm" }
+        match &self.watch {
+            Watch::Metric(_) => "MetricAlarm",
+            Watch::Composite { .. } => "CompositeAlarm",
+            Watch::Log(_) => "LogAlarm",
+        }
     }
 }
 
@@ -144,6 +187,24 @@ pub(super) fn set_state(scope: &mut Scope<'_>, name: &str, state: AlarmState, re
     scope.place().cloudwatch.record(item);
     follow(scope, name);
     ecs::alarm_changed(scope, name, state);
+}
+
+/// Say of an alarm how it is evaluated; its state stays.
+pub(super) fn set_evaluation(
+    scope: &mut Scope<'_>,
+    name: &str,
+    evaluation: Option<EvaluationState>,
+    reason: Option<&str>,
+) {
+    let now = scope.now();
+    let Some(alarm) = scope.place().cloudwatch.alarms.get_mut(name) else { return };
+    if alarm.evaluation != evaluation {
+        alarm.evaluation = evaluation;
+        alarm.updated = now;
+    }
+    if let Some(reason) = reason {
+        alarm.reason = reason.to_owned();
+    }
 }
 
 /// Evaluate the composite alarms whose rules name this one.
@@ -188,6 +249,6 @@ pub(crate) fn window_of(scope: &mut Scope<'_>, name: &str) -> Option<Duration> {
             let period = condition.series.as_ref()?.period;
             Some(Duration::from_millis(period * condition.evaluation_periods as u64))
         }
-        Watch::Composite { .. } => None,
+        Watch::Composite { .. } | Watch::Log(_) => None,
     }
 }

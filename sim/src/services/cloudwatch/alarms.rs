@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::alarm::{Actions, Alarm, AlarmState, Watch, judge, set_state};
+use super::alarm::{Actions, Alarm, AlarmState, EvaluationState, LogQuery, Watch, judge, set_state};
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
 use super::events::plan;
@@ -44,6 +44,7 @@ pub(super) fn records(asked: Option<usize>) -> Result<usize, AwsError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum AlarmType {
     CompositeAlarm,
+    LogAlarm,
     MetricAlarm,
 }
 
@@ -51,6 +52,7 @@ impl AlarmType {
     pub(super) fn name(self) -> &'static str {
         match self {
             AlarmType::CompositeAlarm => "CompositeAlarm",
+            AlarmType::LogAlarm => "LogAlarm",
             AlarmType::MetricAlarm => "MetricAlarm",
         }
     }
@@ -241,7 +243,7 @@ struct Settings {
 fn put(ctx: &mut Ctx<'_>, name: &str, watch: Watch, settings: Settings) -> Result<(), AwsError> {
     let mut alarm = Alarm::new(ctx, name, watch);
     let before = ctx.place().cloudwatch.alarms.get(name).cloned();
-    if before.as_ref().is_some_and(|before| before.is_composite() != alarm.is_composite()) {
+    if before.as_ref().is_some_and(|before| before.kind() != alarm.kind()) {
         return Err(invalid(format!("An alarm of another type with the name {name} exists already")));
     }
     let (done, kind) = if before.is_some() { ("updated", "Update") } else { ("created", "Create") };
@@ -251,6 +253,8 @@ fn put(ctx: &mut Ctx<'_>, name: &str, watch: Watch, settings: Settings) -> Resul
         alarm.reason_data = before.reason_data;
         alarm.updated = before.updated;
         alarm.transitioned = before.transitioned;
+        alarm.evaluation = before.evaluation;
+        alarm.warm_up = before.warm_up;
         alarm.tags = before.tags;
     } else {
         alarm.tags = kept(settings.tags);
@@ -319,7 +323,7 @@ pub(super) fn set_alarm_state(ctx: &mut Ctx<'_>, input: SetAlarmState) -> Result
     let alarm = ctx.scope.place().cloudwatch.alarms.get(&input.alarm_name).ok_or_else(|| absent(&input.alarm_name))?;
     let arn = alarm.arn.clone();
     if let Some(data) = &input.state_reason_data
-        && serde_json::from_str::<serde_json::Value>(data).is_err()
+        && serde_json::from_str::<Value>(data).is_err()
     {
         let error = AwsError::new("InvalidFormat", "StateReasonData is not valid JSON");
         return Err(error.shape("InvalidFormatFault"));
@@ -371,6 +375,8 @@ pub(super) struct DescribeAlarms {
 pub(super) struct Alarms {
     composite_alarms: Vec<DescribedAlarm>,
     metric_alarms: Vec<DescribedAlarm>,
+    /// Only where they are asked for: clients of before know nothing of them.
+    log_alarms: Option<Vec<DescribedAlarm>>,
     next_token: Option<String>,
 }
 
@@ -405,6 +411,11 @@ pub(super) struct DescribedAlarm {
     comparison_operator: Option<Comparison>,
     treat_missing_data: Option<MissingData>,
     metrics: Option<Vec<MetricDataQuery>>,
+    evaluation_state: Option<EvaluationState>,
+    warm_up_configuration: Option<Value>,
+    scheduled_query_configuration: Option<Value>,
+    query_results_to_evaluate: Option<u32>,
+    query_results_to_alarm: Option<u32>,
 }
 
 impl DescribedAlarm {
@@ -423,13 +434,31 @@ impl DescribedAlarm {
             state_reason_data: alarm.reason_data.clone(),
             state_updated_timestamp: alarm.updated,
             state_transitioned_timestamp: alarm.transitioned,
+            evaluation_state: alarm.evaluation,
+            warm_up_configuration: alarm
+                .warm_up
+                .map(|warm_up| json!({ "WarmUpPeriodDurationInMinutes": warm_up.as_secs().div_ceil(60) })),
             ..DescribedAlarm::default()
         };
         match &alarm.watch {
             Watch::Composite { text, .. } => described.alarm_rule = Some(text.clone()),
             Watch::Metric(condition) => described.watches(condition),
+            Watch::Log(query) => described.asks(query),
         }
         described
+    }
+
+    fn asks(&mut self, query: &LogQuery) {
+        self.threshold = Some(query.threshold);
+        self.comparison_operator = Some(query.comparison);
+        self.query_results_to_evaluate = Some(1);
+        self.query_results_to_alarm = Some(1);
+        self.scheduled_query_configuration = Some(json!({
+            "QueryString": query.query,
+            "LogGroupIdentifiers": query.groups,
+            "AggregationExpression": query.aggregation,
+            "ScheduleConfiguration": { "ScheduleExpression": "rate(1 minute)" },
+        }));
     }
 
     fn watches(&mut self, condition: &Condition) {
@@ -468,7 +497,7 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
     let alarms = &ctx.scope.place().cloudwatch.alarms;
     let rule = |name: &str| match alarms.get(name).map(|alarm| &alarm.watch) {
         Some(Watch::Composite { rule, .. }) => rule.names(),
-        Some(Watch::Metric(_)) | None => Vec::new(),
+        Some(Watch::Metric(_) | Watch::Log(_)) | None => Vec::new(),
     };
     let children = input.children_of_alarm_name.as_deref().map(rule);
     let wanted = |alarm: &&Alarm| {
@@ -492,9 +521,16 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
     let (found, next_token) =
         page::cut("alarms", found, size.min(most), input.next_token.as_deref(), |alarm| &alarm.name)
             .map_err(invalid_token)?;
-    let (composite, metric): (Vec<&Alarm>, Vec<&Alarm>) = found.into_iter().partition(|alarm| alarm.is_composite());
-    let described = |alarms: Vec<&Alarm>| alarms.into_iter().map(DescribedAlarm::of).collect();
-    Ok(Alarms { composite_alarms: described(composite), metric_alarms: described(metric), next_token })
+    let of_kind = |kind: AlarmType| {
+        let of_it = found.iter().filter(|alarm| alarm.kind() == kind.name());
+        of_it.map(|alarm| DescribedAlarm::of(alarm)).collect::<Vec<_>>()
+    };
+    Ok(Alarms {
+        composite_alarms: of_kind(AlarmType::CompositeAlarm),
+        metric_alarms: of_kind(AlarmType::MetricAlarm),
+        log_alarms: input.alarm_types.contains(&AlarmType::LogAlarm).then(|| of_kind(AlarmType::LogAlarm)),
+        next_token,
+    })
 }
 
 /// Whether an alarm's rule can be evaluated here: for the world file.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::alarm::{Alarm, AlarmState, Watch, set_state};
+use super::alarm::{Alarm, AlarmState, EvaluationState, Watch, set_evaluation, set_state};
 use super::samples::MetricKey;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
@@ -15,15 +15,42 @@ use crate::ctx::Scope;
 pub(crate) enum Event {
     /// An alarm is evaluated, unless another instant was planned since.
     Evaluate { name: String, due: Timestamp },
-    /// A script puts an alarm into a state.
-    Scripted { name: String, state: AlarmState, reason: String },
+    /// A script changes an alarm.
+    Scripted { name: String, change: AlarmChange },
+    /// A new alarm has warmed up.
+    WarmedUp { name: String },
+}
+
+/// What a script changes of an alarm.
+#[derive(Debug, Clone)]
+pub(crate) struct AlarmChange {
+    pub(super) state: Option<AlarmState>,
+    /// The evaluation, which may be as it should be.
+    pub(super) evaluation: Option<Option<EvaluationState>>,
+    pub(super) reason: String,
 }
 
 /// Let it happen.
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Evaluate { name, due } => evaluate(scope, &name, due),
-        Event::Scripted { name, state, reason } => set_state(scope, &name, state, &reason, None),
+        Event::Scripted { name, change } => {
+            if let Some(evaluation) = change.evaluation {
+                let reason = change.state.is_none().then_some(change.reason.as_str());
+                set_evaluation(scope, &name, evaluation, reason);
+                plan(scope, &name);
+            }
+            if let Some(state) = change.state {
+                set_state(scope, &name, state, &change.reason, None);
+            }
+        }
+        Event::WarmedUp { name } => {
+            let alarms = &scope.place().cloudwatch.alarms;
+            if alarms.get(&name).is_some_and(|alarm| alarm.evaluation == Some(EvaluationState::InWarmUp)) {
+                set_evaluation(scope, &name, None, None);
+                plan(scope, &name);
+            }
+        }
     }
 }
 
@@ -32,8 +59,9 @@ fn evaluate(scope: &mut Scope<'_>, name: &str, due: Timestamp) {
     let cloudwatch = &mut scope.place().cloudwatch;
     let Some(alarm) = cloudwatch.alarms.get_mut(name).filter(|alarm| alarm.due == Some(due)) else { return };
     alarm.due = None;
+    let alarm = &*alarm;
     let Watch::Metric(condition) = &alarm.watch else { return };
-    let verdict = condition.evaluate(&cloudwatch.metrics, now);
+    let verdict = alarm.is_evaluated().then(|| condition.evaluate(&cloudwatch.metrics, now)).flatten();
     let newest = alarm.metric().and_then(|metric| cloudwatch.metrics.newest(metric));
     let goes_on = newest.is_some_and(|newest| newest.0 + condition.range() >= now.0);
     let news = verdict.filter(|verdict| verdict.state != alarm.state);
@@ -62,7 +90,7 @@ pub(super) fn plan(scope: &mut Scope<'_>, name: &str) {
 fn period(alarm: &Alarm) -> Option<u64> {
     match &alarm.watch {
         Watch::Metric(condition) => condition.series.as_ref().map(|series| series.period),
-        Watch::Composite { .. } => None,
+        Watch::Composite { .. } | Watch::Log(_) => None,
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn describe_alarms_for_metric(
     };
     let wanted = |alarm: &&Alarm| match &alarm.watch {
         Watch::Metric(condition) => input.wants(&metric, condition),
-        Watch::Composite { .. } => false,
+        Watch::Composite { .. } | Watch::Log(_) => false,
     };
     let alarms = ctx.scope.place().cloudwatch.alarms.values();
     Ok(AlarmsForMetric { metric_alarms: alarms.filter(wanted).map(DescribedAlarm::of).collect() })

@@ -8,6 +8,7 @@ mod events;
 mod history;
 mod listing;
 mod metrics;
+mod mutes;
 mod operations;
 mod samples;
 mod seeds;
@@ -15,6 +16,7 @@ mod state;
 
 pub(crate) use alarm::{AlarmState, state_of, window_of};
 pub(crate) use events::{Event, happen};
+pub(crate) use mutes::MuteSeed;
 pub(crate) use operations::service;
 pub(crate) use seeds::{AlarmSeed, deployment_started, plant};
 pub(crate) use state::State;

@@ -2,7 +2,7 @@
 //!
 //! The main function is [`service`]. Today's SDKs speak CBOR with it, older ones JSON or Query.
 
-use super::{alarms, history, listing, metrics};
+use super::{alarms, history, listing, metrics, mutes};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -27,6 +27,13 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .on("alarm:{AlarmNames[]}")
         .read("DescribeAlarmHistory", history::describe_alarm_history)
         .on("alarm:{AlarmName}")
+        .write("PutAlarmMuteRule", mutes::put_alarm_mute_rule)
+        .on("alarm-mute-rule:{Name}")
+        .read("GetAlarmMuteRule", mutes::get_alarm_mute_rule)
+        .on("alarm-mute-rule:{AlarmMuteRuleName}")
+        .read("ListAlarmMuteRules", mutes::list_alarm_mute_rules)
+        .write("DeleteAlarmMuteRule", mutes::delete_alarm_mute_rule)
+        .on("alarm-mute-rule:{AlarmMuteRuleName}")
         .write("PutMetricData", metrics::put_metric_data)
         .read("GetMetricData", metrics::get_metric_data)
         .read("ListMetrics", listing::list_metrics)

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::alarm::{Alarm, AlarmState, Watch};
+use super::alarm::{Alarm, AlarmState, EvaluationState, LogQuery, Watch};
 use super::alarms::check_rule;
 use super::composite::Rule;
 use super::evaluate::{Comparison, Condition, MissingData};
-use super::events::{self, Event};
+use super::events::{self, AlarmChange, Event};
+use super::mutes::{self, MuteSeed};
 use super::samples::{MetricKey, Series};
 use crate::ctx::Scope;
 use crate::world::World;
@@ -30,8 +31,37 @@ pub(crate) struct AlarmSeed {
     metric: Option<MetricSeed>,
     /// The rule of a composite alarm; it may name alarms that stand before it.
     rule: Option<String>,
+    /// The query of a log alarm, whose state changes only by its script and by `SetAlarmState`.
+    log: Option<LogQuery>,
+    /// How it is evaluated at the beginning: as it should be unless told.
+    evaluation: Option<EvaluationSeed>,
+    /// It is new, and CloudWatch evaluates it only after so long.
+    warm_up: Option<Span>,
     #[serde(default)]
     script: Vec<StepSeed>,
+}
+
+/// How an alarm is evaluated, where `NONE` is as it should be.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum EvaluationSeed {
+    None,
+    PartialData,
+    InWarmUp,
+    EvaluationError,
+    EvaluationFailure,
+}
+
+impl EvaluationSeed {
+    fn evaluation(self) -> Option<EvaluationState> {
+        match self {
+            EvaluationSeed::None => None,
+            EvaluationSeed::PartialData => Some(EvaluationState::PartialData),
+            EvaluationSeed::InWarmUp => Some(EvaluationState::InWarmUp),
+            EvaluationSeed::EvaluationError => Some(EvaluationState::EvaluationError),
+            EvaluationSeed::EvaluationFailure => Some(EvaluationState::EvaluationFailure),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -65,7 +95,8 @@ struct StepSeed {
     at: Option<Span>,
     /// Only the deployment of this number, from 1; every one unless told.
     nth: Option<u64>,
-    state: AlarmState,
+    state: Option<AlarmState>,
+    evaluation: Option<EvaluationSeed>,
     reason: Option<String>,
 }
 
@@ -76,12 +107,11 @@ pub(super) struct Scripted {
     service: String,
     at: Duration,
     nth: Option<u64>,
-    state: AlarmState,
-    reason: String,
+    change: AlarmChange,
 }
 
 /// Put the alarms of a world file into the world.
-pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Problems) {
+pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], muting: &[MuteSeed], problems: &mut Problems) {
     let mut scope = world.scope(None, None);
     for seed in seeds {
         let place = format!("alarms: {}", seed.name);
@@ -103,19 +133,23 @@ pub(crate) fn plant(world: &mut World, seeds: &[AlarmSeed], problems: &mut Probl
                 problems.add(&place, problem);
             }
         }
+        if let Some(warm_up) = seed.warm_up {
+            scope.schedule(warm_up.duration(), Event::WarmedUp { name: seed.name.clone() });
+        }
     }
+    mutes::plant(world, muting, problems);
 }
 
 fn alarm(scope: &mut Scope<'_>, seed: &AlarmSeed) -> Result<Alarm, String> {
-    let watch = match (&seed.metric, &seed.rule) {
-        (Some(_), Some(_)) => return Err("it has a `metric` or a `rule`, not both".to_owned()),
-        (Some(metric), None) => Watch::Metric(Box::new(condition(metric)?)),
-        (None, Some(text)) => {
+    let watch = match (&seed.metric, &seed.rule, &seed.log) {
+        (None, None, Some(query)) => Watch::Log(Box::new(query.clone())),
+        (Some(metric), None, None) => Watch::Metric(Box::new(condition(metric)?)),
+        (None, Some(text), None) => {
             let rule = Rule::parse(text).map_err(|wrong| format!("its rule cannot be read: {wrong}"))?;
             check_rule(scope, &rule, &seed.name)?;
             Watch::Composite { text: text.clone(), rule }
         }
-        (None, None) => Watch::Metric(Box::new(Condition {
+        (None, None, None) => Watch::Metric(Box::new(Condition {
             series: None,
             statistic: None,
             queries: Vec::new(),
@@ -125,13 +159,25 @@ fn alarm(scope: &mut Scope<'_>, seed: &AlarmSeed) -> Result<Alarm, String> {
             comparison: Comparison::GreaterThanThreshold,
             missing: None,
         })),
+        _ => return Err("it has a `metric`, a `rule` or a `log`, not two of them".to_owned()),
     };
+    if seed.rule.is_some() && (seed.evaluation.is_some() || seed.warm_up.is_some()) {
+        return Err("a composite alarm has neither `evaluation` nor `warm-up`".to_owned());
+    }
     let mut alarm = Alarm::new(scope, &seed.name, watch);
     alarm.description = seed.description.clone();
     alarm.state = seed.state.unwrap_or(AlarmState::InsufficientData);
+    alarm.evaluation = seed.evaluation.and_then(EvaluationSeed::evaluation);
+    if let Some(warm_up) = seed.warm_up {
+        if seed.evaluation.is_some() || seed.state.is_some_and(|state| state != AlarmState::InsufficientData) {
+            return Err("while it warms up its evaluation is IN_WARM_UP and its state INSUFFICIENT_DATA".to_owned());
+        }
+        alarm.evaluation = Some(EvaluationState::InWarmUp);
+        alarm.warm_up = Some(warm_up.duration());
+    }
     if let Some(reason) = seed.reason.clone() {
         alarm.reason = reason;
-    } else if seed.state.is_some() {
+    } else if seed.state.is_some() && seed.warm_up.is_none() {
         alarm.reason = "The world file begins with this state.".to_owned();
     }
     Ok(alarm)
@@ -161,17 +207,24 @@ fn condition(seed: &MetricSeed) -> Result<Condition, String> {
 }
 
 fn play(scope: &mut Scope<'_>, alarm: &str, step: &StepSeed) -> Result<(), String> {
-    let reason = step.reason.clone().unwrap_or_else(|| "The world file's script says so.".to_owned());
+    if step.state.is_none() && step.evaluation.is_none() {
+        return Err("a step of a script has a `state`, an `evaluation` or both".to_owned());
+    }
+    let change = AlarmChange {
+        state: step.state,
+        evaluation: step.evaluation.map(EvaluationSeed::evaluation),
+        reason: step.reason.clone().unwrap_or_else(|| "The world file's script says so.".to_owned()),
+    };
     match (step.after, &step.after_deployment_of) {
         (Some(after), None) if step.at.is_none() && step.nth.is_none() => {
-            let event = Event::Scripted { name: alarm.to_owned(), state: step.state, reason };
+            let event = Event::Scripted { name: alarm.to_owned(), change };
             scope.schedule(after.duration(), event);
             Ok(())
         }
         (None, Some(service)) if service.split('/').count() == 2 && step.nth != Some(0) => {
             let at = step.at.map(Span::duration).unwrap_or_default();
             let (alarm, service) = (alarm.to_owned(), service.clone());
-            let scripted = Scripted { alarm, service, at, nth: step.nth, state: step.state, reason };
+            let scripted = Scripted { alarm, service, at, nth: step.nth, change };
             scope.place().cloudwatch.scripts.push(scripted);
             Ok(())
         }
@@ -197,7 +250,7 @@ pub(crate) fn deployment_started(scope: &mut Scope<'_>, cluster: &str, service: 
         .cloned()
         .collect();
     for step in due {
-        let event = Event::Scripted { name: step.alarm, state: step.state, reason: step.reason };
+        let event = Event::Scripted { name: step.alarm, change: step.change };
         scope.schedule(step.at, event);
     }
 }

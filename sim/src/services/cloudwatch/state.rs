@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::alarm::Alarm;
 use super::history::HistoryItem;
+use super::mutes::MuteRule;
 use super::samples::Samples;
 use super::seeds::Scripted;
 
@@ -17,6 +18,8 @@ use super::seeds::Scripted;
 pub(crate) struct State {
     pub(super) alarms: BTreeMap<String, Alarm>,
     pub(super) metrics: Samples,
+    /// Rules that mute alarms.
+    pub(super) mutes: BTreeMap<String, MuteRule>,
     /// Newest last.
     #[serde(skip)]
     pub(super) history: Vec<HistoryItem>,
