@@ -198,10 +198,14 @@ impl Release {
             .unwrap_or_else(|error| panic!("{error}"));
         std::fs::copy(repository().join("Cargo.toml"), release.path("Cargo.toml"))
             .unwrap_or_else(|error| panic!("{error}"));
-        release.program("cargo", &format!(
-            "rm -rf target/dist; mkdir -p target/dist/man; echo binary{digests} > target/dist/kiln-1; echo page > target/dist/man/kiln.1\n\
-             cd target/dist && sha256sum kiln-1 man/kiln.1 > SHA256SUMS"
-        ));
+        release.program(
+            "cargo",
+            &format!(
+                "out=${{CARGO_TARGET_DIR:-target}}/dist; rm -rf $out; mkdir -p $out/man\n\
+             echo binary{digests} > $out/kiln-1; echo page > $out/man/kiln.1\n\
+             cd $out && sha256sum kiln-1 man/kiln.1 > SHA256SUMS"
+            ),
+        );
         release.program("git", &format!("case $1 in tag) echo '{tag}';; status) echo '{changed}';; esac"));
         release.program("aws", "echo \"$@\" >> uploads");
         release

@@ -1,8 +1,8 @@
 //! What a plan and a run see before anything is changed, and what follows from it.
 //! The main type is [`Prepared`], the same for both: what a run would refuse, the plan says.
 
-use kiln_plugin::{Failure, log};
 use kiln_plugin::aws::ecs::{Service, TaskDefinition};
+use kiln_plugin::{Failure, log};
 
 use crate::config::{Base, Config};
 use crate::revision::{self, Revision, short};

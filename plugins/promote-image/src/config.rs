@@ -11,7 +11,7 @@ pub struct Config {
     /// The image by digest, in the registry that it comes from.
     pub image: Known<PinnedImage>,
     /// The repository that it goes to, by name, in the registry of the stage's own account and region.
-    #[schemars(regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$"))]
     pub repository: String,
     /// The environment of the account and region that the image comes from.
     pub elsewhere: Source,

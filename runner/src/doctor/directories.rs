@@ -125,7 +125,7 @@ pub(super) fn cache(path: Option<&Path>) -> Observation {
     let Some(path) = path else {
         return Observation::warning(
             CACHE,
-            "none: this user has no home directory, so plugins are compiled by each process",
+            "none: this user has no home directory, so each process compiles the plugins that the binary does not carry",
             "name one by --cache-dir or KILN_CACHE_DIR, where nobody else may write",
         );
     };
@@ -137,7 +137,10 @@ pub(super) fn cache(path: Option<&Path>) -> Observation {
             Ok(()) => Observation::ok(CACHE, format!("{shown} is not there yet: it is made when a plugin is compiled")),
             Err(error) => Observation::warning(
                 CACHE,
-                format!("{shown} cannot be made in {}: {error}; plugins are compiled by each process", above.display()),
+                format!(
+                    "{shown} cannot be made in {}: {error}; each process compiles the plugins that the binary does not carry",
+                    above.display()
+                ),
                 "name another by --cache-dir",
             ),
         }
