@@ -444,7 +444,10 @@ fn the_chapter_of_scenarios_names_every_field() {
     while let Some(table) = tables.pop() {
         for (name, field) in table.get("properties").and_then(Value::as_object).into_iter().flatten() {
             fields.insert(name.as_str());
-            tables.push(field);
+            // What these have is told in the chapter of worlds.
+            if !["change", "remove"].contains(&name.as_str()) {
+                tables.push(field);
+            }
         }
     }
     assert!(fields.len() > 40 && fields.contains("outputs") && fields.contains("fails-in"), "{fields:?}");

@@ -129,9 +129,14 @@ fn less(documents: &Value, policy: &str) -> Vec<(String, Value)> {
     without
 }
 
-/// What this run has no use for: nothing fails, and the account has no rules, schedules and functions.
-const UNUSED: [&str; 4] =
-    ["logs:GetLogEvents", "events:ListTargetsByRule", "lambda:GetFunction", "scheduler:GetSchedule"];
+/// What this run has no use for: nothing fails, no alarm is muted, and the account has no rules, schedules and functions.
+const UNUSED: [&str; 5] = [
+    "cloudwatch:GetAlarmMuteRule",
+    "events:ListTargetsByRule",
+    "lambda:GetFunction",
+    "logs:GetLogEvents",
+    "scheduler:GetSchedule",
+];
 
 #[test]
 fn with_one_resource_less_in_the_environment_s_role_it_does_not() {

@@ -6,6 +6,7 @@
 /// Every action that kiln asks for and that IAM ties to resources. Sorted, for the reader.
 const REQUIRED: &[(&str, &[&str])] = &[
     ("cloudwatch:DescribeAlarms", &["alarm:"]),
+    ("cloudwatch:GetAlarmMuteRule", &["alarm-mute-rule:"]),
     ("codebuild:BatchGetBuilds", &["project/"]),
     ("codebuild:BatchGetProjects", &["project/"]),
     ("codebuild:ListBuildsForProject", &["project/"]),
