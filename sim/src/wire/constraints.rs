@@ -176,7 +176,7 @@ mod tests {
         assert!(broken(json!({ "limit": 100, "name": "ab", "names": [{ "kind": "A" }, {}] })).is_empty());
         let all = broken(json!({ "limit": 101, "name": "a", "names": [{ "kind": "C" }, {}, {}] }));
         assert_eq!(
-            all[..2],
+            all.iter().take(2).collect::<Vec<_>>(),
             [
                 "Value '101' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 100",
                 "Value 'a' at 'name' failed to satisfy constraint: Member must have length greater than or equal to 2",

@@ -43,17 +43,20 @@ pub(super) fn records(asked: Option<usize>) -> Result<usize, AwsError> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum AlarmType {
-    CompositeAlarm,
-    LogAlarm,
-    MetricAlarm,
+    #[serde(rename = "CompositeAlarm")]
+    Composite,
+    #[serde(rename = "LogAlarm")]
+    Log,
+    #[serde(rename = "MetricAlarm")]
+    Metric,
 }
 
 impl AlarmType {
     pub(super) fn name(self) -> &'static str {
         match self {
-            AlarmType::CompositeAlarm => "CompositeAlarm",
-            AlarmType::LogAlarm => "LogAlarm",
-            AlarmType::MetricAlarm => "MetricAlarm",
+            AlarmType::Composite => "CompositeAlarm",
+            AlarmType::Log => "LogAlarm",
+            AlarmType::Metric => "MetricAlarm",
         }
     }
 }
@@ -502,7 +505,7 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
     let children = input.children_of_alarm_name.as_deref().map(rule);
     let wanted = |alarm: &&Alarm| {
         // Without types, CloudWatch leaves composite alarms out.
-        let kinds = if input.alarm_types.is_empty() { &[AlarmType::MetricAlarm][..] } else { &input.alarm_types };
+        let kinds = if input.alarm_types.is_empty() { &[AlarmType::Metric][..] } else { &input.alarm_types };
         let related = match (&children, &input.parents_of_alarm_name) {
             (Some(children), _) => children.contains(&alarm.name.as_str()),
             (None, Some(child)) => rule(&alarm.name).contains(&child.as_str()),
@@ -526,9 +529,9 @@ pub(super) fn describe_alarms(ctx: &mut Ctx<'_>, input: DescribeAlarms) -> Resul
         of_it.map(|alarm| DescribedAlarm::of(alarm)).collect::<Vec<_>>()
     };
     Ok(Alarms {
-        composite_alarms: of_kind(AlarmType::CompositeAlarm),
-        metric_alarms: of_kind(AlarmType::MetricAlarm),
-        log_alarms: input.alarm_types.contains(&AlarmType::LogAlarm).then(|| of_kind(AlarmType::LogAlarm)),
+        composite_alarms: of_kind(AlarmType::Composite),
+        metric_alarms: of_kind(AlarmType::Metric),
+        log_alarms: input.alarm_types.contains(&AlarmType::Log).then(|| of_kind(AlarmType::Log)),
         next_token,
     })
 }

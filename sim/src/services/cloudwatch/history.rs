@@ -82,7 +82,7 @@ pub(super) fn describe_alarm_history(ctx: &mut Ctx<'_>, input: DescribeAlarmHist
     let size = records(input.max_records)?;
     let wanted = |item: &HistoryItem| {
         // Without types, CloudWatch tells of metric alarms, as it does in DescribeAlarms.
-        let kinds = if input.alarm_types.is_empty() { &[AlarmType::MetricAlarm][..] } else { &input.alarm_types };
+        let kinds = if input.alarm_types.is_empty() { &[AlarmType::Metric][..] } else { &input.alarm_types };
         input.alarm_name.as_ref().is_none_or(|name| *name == item.alarm_name)
             && kinds.iter().any(|kind| kind.name() == item.alarm_type)
             && input.history_item_type.is_none_or(|kind| kind == item.history_item_type)
