@@ -186,8 +186,8 @@ fn the_plan_says_where_it_looked() {
     for line in [
         "america: cluster web: 1 service, 2 tasks",
         "europe: cluster batch: 0 services, 0 tasks",
-        "europe: schedules: 1 schedule, of which 1 start tasks",
-        "europe: functions: 1 of 1 functions and versions are made of images",
+        "europe: schedules: 1 schedule, of which 1 starts tasks",
+        "europe: functions: 1 of 1 function is made of images",
         "other accounts and regions than those of `elsewhere` and this one",
     ] {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
