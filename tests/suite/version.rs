@@ -63,7 +63,7 @@ fn scripts_read_the_same() {
         list.as_array().into_iter().flatten().map(|plugin| (of(plugin, "name"), of(plugin, "digest"))).collect()
     };
     let carried = digests(view.get("plugins").unwrap_or(&Value::Null));
-    assert_eq!(carried.len(), 5, "{view}");
+    assert!(!carried.is_empty(), "{view}");
     assert_eq!(carried, digests(&listed));
 }
 
