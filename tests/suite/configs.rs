@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use kiln_runner::contract::standard_names;
 use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::EventKind;
 use kiln_runner::pipeline::PluginSource;
@@ -133,9 +134,6 @@ fn text(schema: &Value, chance: &mut Chance) -> Value {
     json!(strategy.new_tree(&mut runner).unwrap_or_else(|error| panic!("{pattern}: {error}")).current())
 }
 
-/// The plugins that configs are generated of.
-pub(crate) const PLUGINS: [&str; 5] = ["build-image", "scan-image", "deploy-ecs", "verify-alarms", "cleanup-images"];
-
 /// The schema of a standard plugin's config.
 pub(crate) fn config_schema(name: &str, plugins: &Plugins) -> Value {
     let source = PluginSource::Standard(name.to_owned());
@@ -208,32 +206,30 @@ fn try_plugin(name: &str, teller: Teller) {
     assert!(count < 100 || passed * 10 > count, "only {passed} of {count} configs pass the check: nothing was tried");
 }
 
-#[test]
-fn no_config_of_deploy_ecs_passes_the_plan_and_fails_as_config() {
-    try_plugin("deploy-ecs", Teller::Plan);
+/// The plugins whose configs are tried, each by a test of its own.
+macro_rules! tried {
+    ($($test:ident: $plugin:literal by $teller:ident;)*) => {
+        const TRIED: &[&str] = &[$($plugin),*];
+
+        $(
+            #[test]
+            fn $test() {
+                try_plugin($plugin, Teller::$teller);
+            }
+        )*
+    };
+}
+
+tried! {
+    no_config_of_build_image_passes_the_check_and_fails_as_config: "build-image" by Check;
+    no_config_of_cleanup_images_passes_the_check_and_fails_as_config: "cleanup-images" by Check;
+    no_config_of_deploy_ecs_passes_the_plan_and_fails_as_config: "deploy-ecs" by Plan;
+    no_config_of_promote_image_passes_the_check_and_fails_as_config: "promote-image" by Check;
+    no_config_of_scan_image_passes_the_check_and_fails_as_config: "scan-image" by Check;
+    no_config_of_verify_alarms_passes_the_check_and_fails_as_config: "verify-alarms" by Check;
 }
 
 #[test]
-fn no_config_of_scan_image_passes_the_check_and_fails_as_config() {
-    try_plugin("scan-image", Teller::Check);
-}
-
-#[test]
-fn no_config_of_verify_alarms_passes_the_check_and_fails_as_config() {
-    try_plugin("verify-alarms", Teller::Check);
-}
-
-#[test]
-fn no_config_of_build_image_passes_the_check_and_fails_as_config() {
-    try_plugin("build-image", Teller::Check);
-}
-
-#[test]
-fn no_config_of_cleanup_images_passes_the_check_and_fails_as_config() {
-    try_plugin("cleanup-images", Teller::Check);
-}
-
-#[test]
-fn no_config_of_promote_image_passes_the_check_and_fails_as_config() {
-    try_plugin("promote-image", Teller::Check);
+fn configs_of_every_standard_plugin_are_tried() {
+    assert_eq!(TRIED, standard_names());
 }

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jsonschema::Validator;
+use kiln_runner::contract::standard_names;
 use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::pipeline;
 use kiln_tests::{Chance, Guest, Kiln, plugins, repository};
 use serde_json::{Map, Value, json};
 
-use crate::configs::{PLUGINS, config_of, config_schema};
+use crate::configs::{config_of, config_schema};
 use crate::emulators::python;
 
 /// The sorts of files, with what follows `kiln schema` for each and where its schema lies.
@@ -232,7 +233,7 @@ fn elsewhere_in_production(with: &mut Value) {
 #[test]
 fn whatever_a_check_takes_the_schema_takes() {
     let (plugins, validator) = (plugins(), validator("pipeline"));
-    for plugin in PLUGINS {
+    for plugin in standard_names() {
         let (config, mut passed, mut with_some) = (config_schema(plugin, &plugins), 0, 0);
         for seed in 1..=300 {
             let mut chance = Chance::of_seed(seed);
