@@ -12,6 +12,7 @@ mod rehearsal;
 mod series;
 mod simulator;
 mod stages;
+mod starts;
 mod workbench;
 mod write;
 
@@ -57,6 +58,8 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     let bench = Workbench::new(layout, python, kiln)?;
     terminal.heading("bench: the pipeline of a web service, by kiln, boto3 and the AWS CLI");
     let contest = contest::hold(&bench, terminal, extent)?;
+    terminal.heading("bench: beginning");
+    let starts = starts::measure(&bench, terminal, extent)?;
     terminal.heading("bench: kiln by itself");
     let mut alone = alone::measure(&bench, terminal, extent)?;
     alone.extend(rehearsal::measure(&bench, terminal, extent)?);
@@ -69,7 +72,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
     let named = bench.kiln.strip_prefix(&layout.root).unwrap_or(&bench.kiln).display();
     let binary = if built { "built with the release profile".to_owned() } else { format!("given as {named}") };
-    let figures = write::Figures { machine, binary, extent, quick, contest, alone, durable, stages };
+    let figures = write::Figures { machine, binary, extent, quick, contest, starts, alone, durable, stages };
     for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
         let path = directory.join(name);
         fs::write(&path, text).map_err(TaskError::file("write", &path))?;

@@ -1,7 +1,5 @@
-//! What kiln's own parts take: starting, checking, a host call, its record.
+//! What kiln's own parts take: checking, a host call, its record.
 //! The main function is [`measure`].
-
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -32,34 +30,16 @@ const CHECKED: usize = 1_000;
 /// Measure it all.
 pub(super) fn measure(bench: &Workbench, terminal: &Terminal, extent: Extent) -> Result<Vec<Figure>, TaskError> {
     let kiln = text(&bench.kiln);
-    let web = text(&bench.root.join("pipelines/web-service.toml"));
     let large = text(&bench.write("large.toml", large())?);
     let mut figures = Vec::new();
-    let commands: [(&str, &[&str], bool); 6] = [
-        ("`kiln --version`", &["--version"], false),
-        ("cold start: `kiln plugin list`, nothing cached", &["plugin", "list"], true),
-        ("cold start: `kiln check pipelines/web-service.toml`, nothing cached", &["check", &web], true),
-        ("warm start: `kiln plugin list`", &["plugin", "list"], false),
-        ("warm start: `kiln check pipelines/web-service.toml`", &["check", &web], false),
-        ("`kiln check` of a pipeline of 1,000 stages with 1,500 references", &["check", &large], false),
-    ];
-    for (name, arguments, cold) in commands {
-        let command: Vec<&str> = std::iter::once(kiln.as_str()).chain(arguments.iter().copied()).collect();
-        let mut series = Series::default();
-        if !cold {
-            bench.measure(&command)?;
-        }
-        for _ in 0..extent.rounds {
-            let taken = if cold {
-                let nothing = bench.empty("empty-cache")?;
-                bench.measure_with(&command, &[("KILN_CACHE_DIR", Path::new(&nothing))])?
-            } else {
-                bench.measure(&command)?
-            };
-            series.push(taken.wall);
-        }
-        figures.push(Figure { name, unit: "ms", series });
+    let command = [kiln.as_str(), "check", &large];
+    let mut series = Series::default();
+    bench.measure(&command)?;
+    for _ in 0..extent.rounds {
+        series.push(bench.measure(&command)?.wall);
     }
+    let name = "`kiln check` of a pipeline of 1,000 stages with 1,500 references";
+    figures.push(Figure { name, unit: "ms", series });
     calls(bench, extent, &mut figures)?;
     for figure in &figures {
         terminal.line(format_args!("{}: {} {}", figure.name, figure.series.text(), figure.unit));

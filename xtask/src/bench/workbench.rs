@@ -184,7 +184,7 @@ impl Workbench {
     }
 
     /// Credentials that are good for nothing but the simulator, and nothing of the caller's own.
-    fn surround(&self, command: &mut Command) {
+    pub(super) fn surround(&self, command: &mut Command) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let tools = self.python.parent().map(Path::to_path_buf).unwrap_or_default();
         let path = std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap_or(path);

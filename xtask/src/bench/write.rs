@@ -21,6 +21,7 @@ pub(super) struct Figures {
     pub(super) extent: Extent,
     pub(super) quick: bool,
     pub(super) contest: Vec<Heat>,
+    pub(super) starts: Vec<Figure>,
     pub(super) alone: Vec<Figure>,
     pub(super) durable: Vec<Figure>,
     pub(super) stages: Vec<Crowd>,
@@ -34,6 +35,7 @@ impl Figures {
             "quick": self.quick,
             "rounds": { "short": self.extent.rounds, "long": self.extent.long_rounds, "slow": self.extent.slow_rounds },
             "web-service": self.contest.iter().map(Heat::json).collect::<Vec<_>>(),
+            "starts": self.starts.iter().map(Figure::json).collect::<Vec<_>>(),
             "alone": self.alone.iter().map(Figure::json).collect::<Vec<_>>(),
             "journal": self.durable.iter().map(Figure::json).collect::<Vec<_>>(),
             "stages": self.stages.iter().map(Crowd::json).collect::<Vec<_>>(),
@@ -58,7 +60,9 @@ impl Figures {
         page.push_str(&self.short());
         line(&mut page, "\n## The same calls for the same pipeline\n");
         self.contest(&mut page);
-        for (title, figures) in [("kiln by itself", &self.alone), ("The journal", &self.durable)] {
+        for (title, figures) in
+            [("Beginning", &self.starts), ("kiln by itself", &self.alone), ("The journal", &self.durable)]
+        {
             line(&mut page, &format!("\n## {title}\n\n| | |\n|---|---:|"));
             for Figure { name, unit, series } in figures {
                 let cell = format!("{} {unit}", series.text());
