@@ -149,6 +149,18 @@ fn limits_that_let_no_task_be_replaced_are_named_before_they_cost_the_stage_its_
 }
 
 #[test]
+fn a_limit_that_aws_refuses_beside_the_one_that_the_service_keeps_changes_nothing() {
+    let account = settled(&guarded());
+    let before = account.effects().len();
+    for command in ["plan", "run"] {
+        let refused = kiln(&account, command, ", maximum-percent = 100");
+        let words = "`maximum-percent` of 100 is not more than `minimum-healthy-percent` of 100, which the service has";
+        assert!(refused.all().contains(words), "{}", refused.all());
+    }
+    assert_eq!(account.effects().len(), before);
+}
+
+#[test]
 fn each_setting_that_changes_is_planned_and_put_back() {
     let account = settled(&guarded());
     let before = service(&account)["deploymentConfiguration"].clone();

@@ -144,7 +144,7 @@ impl Stage for DeployEcs {
         // Before anything is changed: what cannot be read could not be followed.
         let digests = cluster::digests(&image)?;
         let need = prepared.need(&config, &digests, &next)?;
-        if matches!(need, Need::Deploy { .. } | Need::Register(_)) {
+        if need.deploys() {
             prepared.watch(&config)?;
         }
         let target = match (&need, &earlier) {

@@ -22,7 +22,7 @@ pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure
         Known::Now(image) => {
             let next = revision::with_image(&prepared.base, &config.named(), image)?;
             let need = prepared.need(config, &cluster::digests(image)?, &next)?;
-            if matches!(need, Need::Deploy { .. } | Need::Register(_)) {
+            if need.deploys() {
                 prepared.watch(config)?;
             }
             Ok(needed(config, prepared, image, &next, &need))

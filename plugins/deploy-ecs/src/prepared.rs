@@ -40,6 +40,16 @@ pub(crate) enum Need {
     Register(String),
 }
 
+impl Need {
+    /// Whether a deployment follows.
+    pub(crate) fn deploys(&self) -> bool {
+        match self {
+            Self::Nothing | Self::Settings => false,
+            Self::Deploy { .. } | Self::Register(_) => true,
+        }
+    }
+}
+
 /// Whether somebody is changing the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Occupied {
@@ -72,6 +82,7 @@ impl Prepared {
         }
         let settings = Settings::of(&service)?;
         let wanted = settings.wanted(config);
+        settings.check_limits(&wanted, &config.subject())?;
         Ok(Self { service, serving, base, newest, settings, wanted })
     }
 

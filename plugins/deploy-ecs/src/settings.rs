@@ -215,6 +215,24 @@ impl Settings {
         u32::try_from(failures).ok()
     }
 
+    /// A failure where `wanted` makes limits that AWS refuses: the most running tasks must be more than the fewest. One of the two may
+    /// be the service's own.
+    pub(crate) fn check_limits(&self, wanted: &Members, subject: &str) -> Result<(), Failure> {
+        let changed = [MINIMUM, MAXIMUM].into_iter().any(|name| wanted.contains_key(name));
+        let after = self.with(wanted);
+        let percent = |name: &str| after.member(name).as_u64().unwrap_or_default();
+        if !changed || percent(MAXIMUM) > percent(MINIMUM) {
+            return Ok(());
+        }
+        let limit = |name: &str, key: &str| {
+            let whose = if wanted.contains_key(name) { "" } else { ", which the service has" };
+            format!("`{key}` of {}{whose}", after.member(name))
+        };
+        let (most, fewest) = (limit(MAXIMUM, "maximum-percent"), limit(MINIMUM, "minimum-healthy-percent"));
+        Err(Failure::config(format!("the limits of {subject} let no task be replaced: {most} is not more than {fewest}"))
+            .help("Raise `maximum-percent` or lower `minimum-healthy-percent`; what the config does not name stays as the service has it."))
+    }
+
     /// Whether the limits let a service of `desired` tasks replace any: it can neither start one more nor stop one first
     /// otherwise. ECS rounds the upper limit down and the lower one up.
     pub(crate) fn can_move(&self, desired: u32) -> bool {
@@ -283,6 +301,25 @@ mod tests {
         // And what is so already is not sent either.
         let same = json!({ "maximum-percent": 150, "alarms": ["web-5xx"], "circuit-breaker": {} });
         assert_eq!(guarded().wanted(&config(same)), Members::new());
+    }
+
+    #[test]
+    fn limits_that_aws_refuses_are_refused_before_they_are_sent() {
+        let of = |with: Value| {
+            let settings = Settings(Map::new());
+            settings.check_limits(&settings.wanted(&config(with)), "web/web").map_err(|failure| failure.message)
+        };
+        assert_eq!(of(json!({})), Ok(()));
+        assert_eq!(of(json!({ "maximum-percent": 101 })), Ok(()));
+        assert_eq!(
+            of(json!({ "maximum-percent": 100 })).unwrap_err(),
+            "the limits of web/web let no task be replaced: `maximum-percent` of 100 is not more than `minimum-healthy-percent` of 100, \
+             which the service has"
+        );
+        assert!(of(json!({ "maximum-percent": 100, "minimum-healthy-percent": 100 })).is_err());
+        // What the service has and nobody changes is the service's affair.
+        let tight = Settings(Map::from_iter([(MAXIMUM.to_owned(), json!(100))]));
+        assert_eq!(tight.check_limits(&tight.wanted(&config(json!({ "alarms": ["a"] }))), "web/web"), Ok(()));
     }
 
     #[test]
