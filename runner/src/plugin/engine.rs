@@ -125,6 +125,7 @@ impl Engine {
 /// it is this machine's own.
 fn portable_target() -> Option<String> {
     let linux = cfg!(target_os = "linux") && cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
-    // The C library plays no part in it.
-    linux.then(|| format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
+    // The C library plays no part in what is compiled, but wasmtime runs nothing that names another than its own.
+    let library = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    linux.then(|| format!("{}-unknown-linux-{library}", std::env::consts::ARCH))
 }
