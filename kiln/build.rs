@@ -15,8 +15,14 @@ use std::process::Command;
 
 use origin::{MADE_OF, Origin};
 
+#[path = "../runner/target_directory.rs"]
+mod target_directory;
+
+use target_directory::target_directory;
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../runner/target_directory.rs");
     tell_origin()?;
     embed_code()
 }
@@ -99,12 +105,4 @@ fn embed_code() -> Result<(), Box<dyn Error>> {
     table.push_str("];\n");
     fs::write(out.join("embedded.rs"), table)?;
     Ok(())
-}
-
-/// The root of the target directory, wherever it is: cargo marks it with `CACHEDIR.TAG`.
-fn target_directory(out: &Path) -> Result<PathBuf, String> {
-    out.ancestors()
-        .find(|ancestor| ancestor.join("CACHEDIR.TAG").is_file())
-        .map(Path::to_path_buf)
-        .ok_or_else(|| format!("none of the directories above {} is a cargo target directory", out.display()))
 }

@@ -11,8 +11,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+mod target_directory;
+
+use target_directory::target_directory;
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=target_directory.rs");
     println!("cargo::rerun-if-env-changed=KILN_PLUGINS_DIR");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR for build scripts")?);
     let directory = match env::var_os("KILN_PLUGINS_DIR") {
@@ -65,14 +70,6 @@ fn digest(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// The root of the target directory, wherever it is: cargo marks it with `CACHEDIR.TAG`.
-fn target_directory(out: &Path) -> Result<PathBuf, String> {
-    out.ancestors()
-        .find(|ancestor| ancestor.join("CACHEDIR.TAG").is_file())
-        .map(Path::to_path_buf)
-        .ok_or_else(|| format!("none of the directories above {} is a cargo target directory", out.display()))
 }
 
 /// The interfaces of the contract as components import them: `kiln:aws-ecr/ecr@0.1.0`.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::dispatch::Global;
+use super::dispatch::{Binary, Global};
 use super::document::{write, write_json};
 use super::exit::Exit;
 use crate::contract::standard_digests;
@@ -45,6 +45,8 @@ struct VersionView {
 struct CarriedPlugin {
     name: &'static str,
     digest: &'static str,
+    /// Whether the binary carries its code, too; otherwise it is compiled when it is needed.
+    compiled: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,22 +59,25 @@ struct JournalFormats {
 impl Version {
     pub(super) fn execute(&self, global: &Global) -> Exit {
         match (global.output, global.verbose) {
-            (Output::Json, _) => write_json(Exit::Done, &VersionView::of(global.binary.provenance)),
+            (Output::Json, _) => write_json(Exit::Done, &VersionView::of(global.binary)),
             (Output::Auto | Output::Plain, 0) => {
                 write(Exit::Done, |out| writeln!(out, "kiln {}", global.binary.provenance.version))
             }
-            (Output::Auto | Output::Plain, _) => {
-                write(Exit::Done, |out| VersionView::of(global.binary.provenance).render(out))
-            }
+            (Output::Auto | Output::Plain, _) => write(Exit::Done, |out| VersionView::of(global.binary).render(out)),
         }
     }
 }
 
 impl VersionView {
-    fn of(binary: Provenance) -> Self {
-        let Provenance { version, commit, changed, date, target, profile, compiler } = binary;
+    fn of(binary: Binary) -> Self {
+        let Provenance { version, commit, changed, date, target, profile, compiler } = binary.provenance;
         let date = date.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).map(|date| date.to_string());
-        let plugins = standard_digests().map(|(name, digest)| CarriedPlugin { name, digest }).collect();
+        let plugins = standard_digests().map(|(name, digest)| CarriedPlugin {
+            name,
+            digest,
+            compiled: binary.carried.note(digest).is_some(),
+        });
+        let plugins = plugins.collect();
         let journal = JournalFormats { reads: (OLDEST_FORMAT..=FORMAT).collect(), writes: FORMAT };
         Self { version, commit, changed, date, target, profile, compiler, plugins, contract: packages(), journal }
     }
@@ -84,7 +89,10 @@ impl VersionView {
         writeln!(out, "date      {}", self.date.as_deref().unwrap_or("unknown"))?;
         writeln!(out, "target    {}", self.target)?;
         writeln!(out, "profile   {}, by {}", self.profile, self.compiler)?;
-        let carried = self.plugins.iter().map(|plugin| format!("{:<16} {}", plugin.name, plugin.digest));
+        let carried = self.plugins.iter().map(|CarriedPlugin { name, digest, compiled }| {
+            let code = if *compiled { "" } else { ", to be compiled" };
+            format!("{name:<16} {digest}{code}")
+        });
         listed(out, "plugins", carried.collect())?;
         listed(out, "contract", self.contract.iter().cloned().collect())?;
         let reads: Vec<String> = self.journal.reads.iter().map(u32::to_string).collect();
