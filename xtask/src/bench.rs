@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use crate::error::TaskError;
 use crate::layout::Layout;
 use crate::step::Terminal;
-use crate::{embed, plugins, python};
+use crate::{dist, python};
 
 use machine::Machine;
 use workbench::Workbench;
@@ -71,7 +71,11 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     let directory = if for_the_record { layout.root.join("bench") } else { layout.target.join("bench") };
     fs::create_dir_all(&directory).map_err(TaskError::file("make", &directory))?;
     let named = bench.kiln.strip_prefix(&layout.root).unwrap_or(&bench.kiln).display();
-    let binary = if built { "built with the release profile".to_owned() } else { format!("given as {named}") };
+    let binary = if built {
+        "the static one that is published (`cargo xtask dist`)".to_owned()
+    } else {
+        format!("given as {named}")
+    };
     let figures = write::Figures { machine, binary, extent, quick, contest, starts, alone, durable, stages };
     for (name, text) in [("results.json", figures.json()), ("results.md", figures.markdown())] {
         let path = directory.join(name);
@@ -84,9 +88,8 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     Ok(())
 }
 
-/// The binary, with the profile that is published.
+/// The binary that is published.
 pub(crate) fn build(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
-    plugins::build(layout, terminal, true)?;
-    terminal.line("the host is built with the release profile: the first time takes a while");
-    embed::build(layout, terminal, embed::workspace(&["--release"]), &layout.target.join("release"))
+    terminal.line("the host is built as it is published: the first time takes a while");
+    dist::published(layout, terminal, None).map(|(_, kiln)| kiln)
 }

@@ -29,10 +29,7 @@ pub(crate) fn run(
     target: Option<String>,
     out: Option<PathBuf>,
 ) -> Result<(), TaskError> {
-    let target = target.map_or_else(|| binary::target(terminal), Ok)?;
-    plugins::build(layout, terminal, true)?;
-    let built = binary::build(layout, terminal, &target)?;
-
+    let (target, built) = published(layout, terminal, target)?;
     terminal.heading("dist: what a release is made of");
     let out = out.unwrap_or_else(|| layout.target.join("dist"));
     if out.exists() {
@@ -55,6 +52,18 @@ pub(crate) fn run(
     let wheel = Wheel { version: VERSION, binary: &bytes, form: &form }.write(&out, Compression::Deflated)?;
     terminal.line(format_args!("wheel: {}", wheel.display()));
     sums(terminal, &out)
+}
+
+/// Build what is published: answers the target, and the binary.
+pub(crate) fn published(
+    layout: &Layout,
+    terminal: &Terminal,
+    target: Option<String>,
+) -> Result<(String, PathBuf), TaskError> {
+    let target = target.map_or_else(|| binary::target(terminal), Ok)?;
+    plugins::build(layout, terminal, true)?;
+    let built = binary::build(layout, terminal, &target)?;
+    Ok((target, built))
 }
 
 /// The wheel of a binary that is there, for whoever wants no release build of it.
