@@ -9,6 +9,11 @@ use std::process::ExitCode;
 use kiln_runner::cli::Binary;
 use kiln_runner::types::Provenance;
 
+/// musl's own asks the kernel again and again, which made a check take twice as long.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     kiln_runner::cli::main(std::env::args_os(), Binary { carried: &embedded::Embedded, provenance: provenance() })
 }
