@@ -124,7 +124,7 @@ impl Network {
 
     /// By no proxy, with the machine's own certificates.
     pub(crate) fn direct() -> Self {
-        let (plain, secure) = (client(None, None), client(Some(TlsContext::default()), None));
+        let (plain, secure) = (client(None, None), client(Some(Trust::Machine), None));
         let exceptions = Exceptions::new("", &|_| None);
         let ways = Ways { plain, secure, http: None, https: None, exceptions, listener: Listener::default() };
         Self { inner: Arc::new(ways) }
@@ -200,7 +200,7 @@ pub(crate) fn host_of(authority: &str) -> &str {
 fn proxy(
     name: &'static str,
     variable: &impl Fn(&str) -> Option<String>,
-    trust: &TlsContext,
+    trust: &Trust,
     secure: bool,
 ) -> Result<Option<Proxy>, NetworkError> {
     let Some(given) = either(variable, name) else { return Ok(None) };
@@ -218,7 +218,7 @@ fn proxy(
 }
 
 /// A client that keeps connections: with TLS where there is something to trust.
-fn client(trust: Option<TlsContext>, proxy: Option<ProxyConfig>) -> SharedHttpClient {
+fn client(trust: Option<Trust>, proxy: Option<ProxyConfig>) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder: ConnectorBuilder = Connector::builder();
         builder.set_connector_settings(settings.cloned());
@@ -227,7 +227,7 @@ fn client(trust: Option<TlsContext>, proxy: Option<ProxyConfig>) -> SharedHttpCl
         match &trust {
             Some(trust) => {
                 let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-                builder.tls_provider(provider).tls_context(trust.clone()).build()
+                builder.tls_provider(provider).tls_context(trust.context()).build()
             }
             None => builder.build_http(),
         }
@@ -250,16 +250,35 @@ fn bundle(path: &Path) -> Result<Vec<u8>, NetworkError> {
     files::read(path, LARGEST_BUNDLE).map_err(|source| NetworkError::Unread { path: path.to_owned(), source })
 }
 
+/// Whose certificates are trusted.
+#[derive(Debug, Clone)]
+enum Trust {
+    /// The machine's own, which are read when they are needed: that is the slowest part of a start.
+    Machine,
+    /// Those of AWS_CA_BUNDLE alone.
+    Bundle(TlsContext),
+}
+
+impl Trust {
+    fn context(&self) -> TlsContext {
+        match self {
+            Self::Machine => TlsContext::default(),
+            Self::Bundle(context) => context.clone(),
+        }
+    }
+}
+
 /// Whose certificates are trusted: those of AWS_CA_BUNDLE alone, where it is set.
-fn trust(variable: &impl Fn(&str) -> Option<String>) -> Result<TlsContext, NetworkError> {
+fn trust(variable: &impl Fn(&str) -> Option<String>) -> Result<Trust, NetworkError> {
     let Some(path) = variable(BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from) else {
-        return Ok(TlsContext::default());
+        return Ok(Trust::Machine);
     };
     let certificates = certificates(&path, &bundle(&path)?)?;
     let store = TrustStore::empty().with_pem_certificate(certificates);
     TlsContext::builder()
         .with_trust_store(store)
         .build()
+        .map(Trust::Bundle)
         .map_err(|error| NetworkError::NoBundle { path, reason: error.to_string() })
 }
 

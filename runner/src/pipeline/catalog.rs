@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::pattern::SchemaOrigin;
 use super::schema::Schema;
 use crate::types::Digest;
 
@@ -24,6 +25,8 @@ pub struct PluginContract {
     pub output_schema: Value,
     /// Whether it acts in the environments that its config names under `elsewhere`.
     pub elsewhere: bool,
+    /// Where its schemas come from.
+    pub origin: SchemaOrigin,
 }
 
 /// Where a stage's plugin comes from.
@@ -81,9 +84,9 @@ pub(crate) struct Contract {
 
 impl Contract {
     fn new(contract: PluginContract) -> Result<Self, CatalogError> {
-        let PluginContract { name, version, config_schema, output_schema, elsewhere } = contract;
+        let PluginContract { name, version, config_schema, output_schema, elsewhere, origin } = contract;
         let prepare = |what: &str, text: Value| {
-            Schema::new(text).map_err(|error| CatalogError {
+            Schema::of(text, origin).map_err(|error| CatalogError {
                 message: format!("the {what} schema of the plugin `{name}` {version} is not a JSON Schema: {error}"),
                 help: Some("this is a defect of the plugin: tell its author".to_owned()),
             })

@@ -44,6 +44,7 @@ pub(crate) use file::schema_of;
 pub use file::{Jitter, OnFailure};
 pub use kiln_span::{InvalidDuration, Span};
 pub use model::{Environment, Pipeline, SecretReference, Stage, Unfit};
+pub use pattern::SchemaOrigin;
 pub use retry::Retry;
 pub use schema::Costly;
 pub(crate) use suggest::{did_you_mean, did_you_mean_in};

@@ -3,6 +3,7 @@
 //! The main type is [`Pattern`]; [`SchemaPatterns`] are those of a JSON Schema, whose syntax is another.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jsonschema::json::Node as _;
@@ -107,19 +108,47 @@ const ALL: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct SchemaPatterns {
     left: AtomicUsize,
+    origin: SchemaOrigin,
+}
+
+/// Where a schema comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaOrigin {
+    /// From anybody: all of it is tried before any of it is used.
+    Foreign,
+    /// From a plugin that the binary carries: the build tried it, and a pattern is compiled when it is needed. That is most of what a
+    /// check would take.
+    Carried,
 }
 
 /// The keyword `pattern` of a JSON Schema.
 struct SchemaPattern {
     text: String,
+    /// None where it is no pattern that may be used.
+    compiled: OnceLock<Option<Compiled>>,
+}
+
+/// A pattern of a JSON Schema, compiled.
+struct Compiled {
     validator: Validator,
     size: usize,
 }
 
+impl Compiled {
+    /// The smallest that is enough.
+    fn new(text: &str) -> Option<Self> {
+        SIZES.into_iter().find_map(|size| {
+            let options = jsonschema::options().offline().with_pattern_options(options(size));
+            let validator = options.build(&json!({"pattern": text})).ok()?;
+            Some(Self { validator, size })
+        })
+    }
+}
+
 impl SchemaPatterns {
     /// As many as a schema may have.
-    pub(super) fn new() -> Self {
-        Self { left: AtomicUsize::new(ALL) }
+    pub(super) fn new(origin: SchemaOrigin) -> Self {
+        Self { left: AtomicUsize::new(ALL), origin }
     }
 
     /// The sizes that so many patterns may have, with the options that keep them to it.
@@ -140,18 +169,18 @@ impl SchemaPatterns {
         if text.len() > LONGEST {
             return wrong(&NoPattern::TooLong);
         }
-        for size in SIZES {
-            let built =
-                jsonschema::options().offline().with_pattern_options(options(size)).build(&json!({"pattern": text}));
-            let Ok(validator) = built else { continue };
-            let taken =
-                self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size.max(CACHE)));
-            return match taken {
-                Ok(_) => Ok(Box::new(SchemaPattern { text: text.clone(), validator, size })),
-                Err(_) => wrong(&"with those before it, it is too large"),
+        let compiled = OnceLock::new();
+        if self.origin == SchemaOrigin::Foreign {
+            let Some(pattern) = Compiled::new(text) else {
+                return wrong(&"it is not a regular expression, looks around or back, or is too large");
             };
+            let size = pattern.size.max(CACHE);
+            if self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size)).is_err() {
+                return wrong(&"with those before it, it is too large");
+            }
+            let _ = compiled.set(Some(pattern));
         }
-        wrong(&"it is not a regular expression, looks around or back, or is too large")
+        Ok(Box::new(SchemaPattern { text: text.clone(), compiled }))
     }
 }
 
@@ -167,9 +196,11 @@ impl<'i> Keyword<'i, Metered> for SchemaPattern {
 
     fn is_valid(&self, instance: Seen<'i>) -> bool {
         let Some(text) = instance.as_string() else { return true };
+        let Some(Compiled { validator, size }) = self.compiled.get_or_init(|| Compiled::new(&self.text)) else {
+            return false;
+        };
         // Without steps nothing is looked at, and what is said means nothing.
-        instance.take(to_match(self.size, text.len())).is_err()
-            || self.validator.is_valid(&Value::String(text.into_owned()))
+        instance.take(to_match(*size, text.len())).is_err() || validator.is_valid(&Value::String(text.into_owned()))
     }
 }
 
@@ -209,6 +240,22 @@ mod tests {
         let told = names
             .map(|names| names.check(&json!({"a": 1, "B": 2}), &[], &Steps::of(100_000)).map(|found| found.list.len()));
         assert_eq!(told, Ok(Ok(1)));
+    }
+
+    #[test]
+    fn a_pattern_of_a_carried_plugin_is_compiled_when_it_is_needed_and_says_the_same() {
+        let satisfied = |origin, pattern: &str, text: Value| {
+            let schema = Schema::of(json!({"pattern": pattern}), origin)?;
+            Ok::<_, String>(schema.check(&text, &[], &Steps::of(100_000)).map(|findings| findings.list.len()))
+        };
+        for (pattern, text) in [("^[a-z]+$", json!("abc")), ("^[a-z]+$", json!("a1")), ("^a", json!(1))] {
+            let [foreign, carried] =
+                [SchemaOrigin::Foreign, SchemaOrigin::Carried].map(|origin| satisfied(origin, pattern, text.clone()));
+            assert_eq!(foreign, carried, "{pattern} {text}");
+        }
+        // The build of the binary would have refused it; nothing passes by it here.
+        assert!(satisfied(SchemaOrigin::Foreign, r"(a)\1", json!("aa")).is_err());
+        assert_eq!(satisfied(SchemaOrigin::Carried, r"(a)\1", json!("aa")), Ok(Ok(1)));
     }
 
     #[test]

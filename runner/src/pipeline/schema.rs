@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::document::segments;
 use super::findings::{Collector, Findings};
 use super::metered::{Metered, Seen};
-use super::pattern::{SchemaPatterns, to_match_some};
+use super::pattern::{SchemaOrigin, SchemaPatterns, to_match_some};
 use crate::steps::{Spent, Steps};
 
 /// How many steps the check of one value may take. A step is one of the validator's looks at a part of the value.
@@ -46,11 +46,16 @@ pub struct Costly {
 impl Schema {
     /// Prepare a schema.
     pub(crate) fn new(text: Value) -> Result<Self, String> {
+        Self::of(text, SchemaOrigin::Foreign)
+    }
+
+    /// Prepare a schema that comes from `origin`.
+    pub(crate) fn of(text: Value, origin: SchemaOrigin) -> Result<Self, String> {
         let names = patterns_of_names(&text);
         let mut refusal = format!("it has {names} patterns of names, which are too many");
         // The smallest size that is enough tells what the patterns of names cost.
         for (size, options) in SchemaPatterns::sizes(names) {
-            let patterns = SchemaPatterns::new();
+            let patterns = SchemaPatterns::new(origin);
             let built = jsonschema::options_for::<Metered>()
                 .offline()
                 // What formats are good for cannot be bounded: one of them compiles the value as a pattern.

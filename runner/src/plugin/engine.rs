@@ -101,6 +101,11 @@ impl Engine {
         carried.or_else(|| self.notes.as_ref()?.read(component))
     }
 
+    /// Whether the binary carries what a component says of itself.
+    pub(super) fn carries(&self, component: &Digest) -> bool {
+        self.precompiled.is_some_and(|precompiled| precompiled.note(component.as_str()).is_some())
+    }
+
     /// The code that the binary carries of a component, where it fits this machine.
     pub(super) fn carried(&self, component: &Digest) -> Option<Component> {
         match self.precompiled?.code(component.as_str(), &self.wasmtime)? {

@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::error::PluginError;
 use crate::contract::{Standard, standard, standard_names};
 use crate::files;
-use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource};
+use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource, SchemaOrigin};
 use crate::policy::reaches_elsewhere;
 use crate::types::Digest;
 
@@ -129,6 +129,7 @@ impl Catalog for Plugins {
             config_schema: description.config_schema.clone(),
             output_schema: description.output_schema.clone(),
             elsewhere: reaches_elsewhere(&description.permissions),
+            origin: if self.engine.carries(&plugin.digest) { SchemaOrigin::Carried } else { SchemaOrigin::Foreign },
         })
     }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, SourceFile};
-use crate::pipeline::{Catalog, CatalogError, Pipeline, PluginContract, PluginSource, Values, check, load};
+use crate::pipeline::{
+    Catalog, CatalogError, Pipeline, PluginContract, PluginSource, SchemaOrigin, Values, check, load,
+};
 
 pub(super) struct FakeCatalog;
 
@@ -26,7 +28,8 @@ impl Catalog for FakeCatalog {
         };
         let (name, version) = (source.name().to_owned(), "0.1.0".to_owned());
         let elsewhere = name == "cleanup-images";
-        Ok(PluginContract { name, version, config_schema, output_schema, elsewhere })
+        let origin = SchemaOrigin::Foreign;
+        Ok(PluginContract { name, version, config_schema, output_schema, elsewhere, origin })
     }
 
     fn standard_names(&self) -> Vec<String> {
