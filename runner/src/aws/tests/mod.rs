@@ -4,12 +4,15 @@
 
 pub(crate) mod canned;
 
+mod autoscaling;
 mod cloudwatch;
 mod codebuild;
 mod declared;
 mod ecr;
 mod ecs;
+mod elasticloadbalancing;
 mod errors;
+mod fates_autoscaling;
 mod fates_codebuild;
 mod fates_ecr;
 mod fates_ecs;
