@@ -3,6 +3,7 @@
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
 pub(crate) mod dynamodb;
+pub(crate) mod ec2;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
 pub(crate) mod events;
@@ -42,6 +43,7 @@ macro_rules! each_service {
             [Events          events          (State)  ()       (9; rules RuleSeed)]
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
             [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
+            [Ec2             ec2             (State)  (Event)  (12; images ImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
         }
     };
 }
