@@ -1,11 +1,13 @@
 //! The services: a module each, named as its interface in `wit`, and the table of them.
 
+pub(crate) mod autoscaling;
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
 pub(crate) mod dynamodb;
 pub(crate) mod ec2;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
+pub(crate) mod elasticloadbalancing;
 pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
@@ -20,7 +22,7 @@ pub(crate) use table::{ServiceId, actions, all};
 
 /// Give every row to the macro `make`. The columns are
 /// - the service's name as a type, and its module, named as the interface in `wit`, as the IAM prefix and as botocore's
-///   name for it; the module has a function `service`, what it offers;
+///   name for it (but for `elasticloadbalancing`, which botocore calls `elbv2`); the module has a function `service`, what it offers;
 /// - the type of what it holds in a place, if it holds anything there;
 /// - the type of what happens by itself, if anything does; the module then has a function `happen`;
 /// - its part of the world file, if it has one: when it is planted (a service stands behind those that its seeds need),
@@ -44,6 +46,8 @@ macro_rules! each_service {
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
             [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
             [Ec2             ec2             (State)  (Event)  (12; images ImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
+            [LoadBalancing   elasticloadbalancing  (State)  (Event)  (13; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
+            [AutoScaling     autoscaling     (State)  (Event)  (14; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
         }
     };
 }
