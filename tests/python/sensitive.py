@@ -33,6 +33,12 @@ for _path in _FUNCTION:
 for _path in ("AppSyncParameters/GraphQLOperation", "RedshiftDataParameters/Sql", "RedshiftDataParameters/Sqls"):
     EXCEPTIONS[("events:ListTargetsByRule", "answer", f"Targets/{_path}")] = NOT_TOLD
 
+# User data may hold secrets: it is never told, and not taken.
+NOT_TAKEN = "kiln refuses it: a version has its source's"
+for _action, _path in (("DescribeLaunchTemplateVersions", "LaunchTemplateVersions"), ("CreateLaunchTemplateVersion", "LaunchTemplateVersion")):
+    EXCEPTIONS[(f"ec2:{_action}", "answer", f"{_path}/LaunchTemplateData/UserData")] = NOT_TOLD
+EXCEPTIONS[("ec2:CreateLaunchTemplateVersion", "request", "LaunchTemplateData/UserData")] = NOT_TAKEN
+
 # What is secret although the model does not mark it: IAM action → members of the answer.
 UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
 

@@ -68,6 +68,7 @@ pub mod aws {
     pub use crate::bindings::kiln::aws::types::{Error, ErrorKind, Pair};
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
+    pub use crate::bindings::kiln::aws_ec2::ec2;
     pub use crate::bindings::kiln::aws_ecr::ecr;
     pub use crate::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
     pub use crate::bindings::kiln::aws_ecr_storage::ecr_storage;

@@ -199,6 +199,7 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
         "AccessDenied"
         | "AccessDeniedException"
+        | "AuthFailure"
         | "UnauthorizedOperation"
         | "NotAuthorized"
         | "SignatureDoesNotMatch"
@@ -234,6 +235,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         "ConflictException"
         | "ResourceInUseException"
         | "IdempotentParameterMismatch"
+        | "InvalidAMIID.Unavailable"
+        | "InvalidSnapshot.InUse"
         | "UpdateInProgressException"
         | "ServiceNotActiveException"
         | "OptimisticLockException"

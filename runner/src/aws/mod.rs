@@ -2,6 +2,7 @@
 
 pub mod clients;
 mod download;
+pub(crate) mod ec2_query;
 pub mod error;
 pub mod heard;
 mod limits;
@@ -19,6 +20,7 @@ mod values;
 
 pub mod cloudwatch;
 pub mod codebuild;
+pub mod ec2;
 pub mod ecr;
 pub(crate) mod ecr_promote;
 pub mod ecr_storage;
@@ -135,6 +137,30 @@ macro_rules! services {
             lambda in aws_lambda by aws_sdk_lambda {
                 read list_functions(ListFunctionsRequest),
                 read get_function(GetFunctionRequest),
+            }
+            /// Elastic Compute Cloud.
+            ec2 in aws_ec2 by ec2_query {
+                read describe_images(DescribeImagesRequest),
+                read describe_launch_permission(DescribeLaunchPermissionRequest),
+                read describe_snapshots(DescribeSnapshotsRequest),
+                read describe_image_references(DescribeImageReferencesRequest),
+                write create_image_usage_report(CreateImageUsageReportRequest),
+                read describe_image_usage_reports(DescribeImageUsageReportsRequest),
+                read describe_image_usage_report_entries(DescribeImageUsageReportEntriesRequest),
+                write enable_image_deprecation(EnableImageDeprecationRequest),
+                write disable_image(DisableImageRequest),
+                write deregister_image(DeregisterImageRequest),
+                write delete_snapshot(DeleteSnapshotRequest),
+                write create_tags(CreateTagsRequest),
+                read describe_launch_templates(DescribeLaunchTemplatesRequest),
+                read describe_launch_template_versions(DescribeLaunchTemplateVersionsRequest),
+                write create_launch_template_version(CreateLaunchTemplateVersionRequest),
+                write modify_launch_template(ModifyLaunchTemplateRequest),
+                read describe_instances(DescribeInstancesRequest),
+                read describe_instance_status(DescribeInstanceStatusRequest),
+                read get_console_output(GetConsoleOutputRequest),
+                read describe_subnets(DescribeSubnetsRequest),
+                read describe_security_groups(DescribeSecurityGroupsRequest),
             }
         }
     };

@@ -17,6 +17,18 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("dynamodb:PutItem", &["table/"]),
     // Of an index only where one is asked; kiln asks none.
     ("dynamodb:Query", &["table/"]),
+    // The image, and the report, which gets its id only then.
+    ("ec2:CreateImageUsageReport", &["image/", "image-usage-report/"]),
+    ("ec2:CreateLaunchTemplateVersion", &["launch-template/"]),
+    // One type of many: that of what is tagged.
+    ("ec2:CreateTags", &[]),
+    ("ec2:DeleteSnapshot", &["snapshot/"]),
+    ("ec2:DeregisterImage", &["image/"]),
+    ("ec2:DescribeImageAttribute", &["image/"]),
+    ("ec2:DisableImage", &["image/"]),
+    ("ec2:EnableImageDeprecation", &["image/"]),
+    ("ec2:GetConsoleOutput", &["instance/"]),
+    ("ec2:ModifyLaunchTemplate", &["launch-template/"]),
     ("ecr:BatchCheckLayerAvailability", &["repository/"]),
     ("ecr:BatchDeleteImage", &["repository/"]),
     ("ecr:BatchGetImage", &["repository/"]),

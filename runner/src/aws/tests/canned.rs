@@ -68,6 +68,26 @@ impl Answer {
         Self { status, headers, body: body.to_string().into_bytes(), hang_up: false }
     }
 
+    /// What EC2 answers: these members of the answer to any operation, in XML.
+    pub(crate) fn ec2(members: &str) -> Self {
+        let head = "<R xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>request-1</requestId>";
+        Self::xml(200, &format!("{head}{members}</R>"))
+    }
+
+    /// An error of EC2's.
+    pub(crate) fn ec2_error(status: u16, code: &str) -> Self {
+        let error = format!("<Code>{code}</Code><Message>because</Message>");
+        Self::xml(
+            status,
+            &format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>r-1</RequestID></Response>"),
+        )
+    }
+
+    fn xml(status: u16, body: &str) -> Self {
+        let headers = vec![("content-type", "text/xml;charset=UTF-8".to_owned())];
+        Self { status, headers, body: body.as_bytes().to_vec(), hang_up: false }
+    }
+
     /// The connection ends where the answer should begin.
     pub(crate) fn hang_up() -> Self {
         Self { hang_up: true, ..Self::ok(Value::Null) }
@@ -363,6 +383,11 @@ async fn answer(
         None => head.uri.path().rsplit('/').next().unwrap().to_owned(),
     };
     let text = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
+    // EC2 has it in the form.
+    let operation = match text.strip_prefix("Action=").and_then(|form| form.split('&').next()) {
+        Some(action) => action.to_owned(),
+        None => operation,
+    };
     asked.lock().unwrap().push(Asked { operation, text });
     let answer = answers.lock().unwrap().pop_front();
     let answer = answer.unwrap_or_else(|| Answer::error(400, "NoAnswerLeft"));

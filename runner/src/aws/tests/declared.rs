@@ -8,6 +8,7 @@ use crate::aws::passed_to;
 use crate::aws::secretsmanager::GetSecretValueRequest;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
 use crate::contract::bindings::kiln::aws_codebuild::codebuild;
+use crate::contract::bindings::kiln::aws_ec2::ec2;
 use crate::contract::bindings::kiln::aws_ecr::ecr;
 use crate::contract::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
 use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage;
@@ -232,6 +233,41 @@ fn all() -> Vec<Declared> {
         declared(lambda::ListFunctionsRequest { all_versions: true }),
         declared(lambda::GetFunctionRequest { name: text("thumbnails"), qualifier: Some(text("3")) }),
     ]
+    .into_iter()
+    .chain(all_of_ec2())
+    .collect()
+}
+
+fn all_of_ec2() -> Vec<Declared> {
+    let (image, template) = (|| text("ami-1"), || text("lt-1"));
+    vec![
+        declared(ec2::DescribeImagesRequest { ids: vec![], owners: vec![], filters: vec![], include_disabled: true }),
+        declared(ec2::DescribeLaunchPermissionRequest { image: image() }),
+        declared(ec2::DescribeSnapshotsRequest { ids: vec![], owners: vec![], filters: vec![] }),
+        declared(ec2::DescribeImageReferencesRequest { images: vec![image()], template_versions: 1 }),
+        declared(ec2::CreateImageUsageReportRequest { image: image(), resource_types: vec![] }),
+        declared(ec2::DescribeImageUsageReportsRequest { images: vec![image()] }),
+        declared(ec2::DescribeImageUsageReportEntriesRequest { reports: texts(&["amiur-1"]) }),
+        declared(ec2::EnableImageDeprecationRequest { image: image(), at: 0 }),
+        declared(ec2::DisableImageRequest { image: image() }),
+        declared(ec2::DeregisterImageRequest { image: image(), delete_snapshots: true }),
+        declared(ec2::DeleteSnapshotRequest { snapshot: text("snap-1") }),
+        declared(ec2::CreateTagsRequest { resources: texts(&["ami-1", "snap-1", "lt-1", "i-1"]), tags: vec![] }),
+        declared(ec2::DescribeLaunchTemplatesRequest { ids: vec![], names: vec![] }),
+        declared(ec2::DescribeLaunchTemplateVersionsRequest { template: Some(template()), versions: vec![] }),
+        declared(ec2::CreateLaunchTemplateVersionRequest {
+            template: template(),
+            source_version: Some(1),
+            description: None,
+            data: text("{}"),
+        }),
+        declared(ec2::ModifyLaunchTemplateRequest { template: template(), default_version: 2 }),
+        declared(ec2::DescribeInstancesRequest { ids: vec![], filters: vec![] }),
+        declared(ec2::DescribeInstanceStatusRequest { ids: vec![], all_states: false }),
+        declared(ec2::GetConsoleOutputRequest { instance: text("i-1") }),
+        declared(ec2::DescribeSubnetsRequest { ids: vec![] }),
+        declared(ec2::DescribeSecurityGroupsRequest { ids: vec![] }),
+    ]
 }
 
 #[test]
@@ -292,6 +328,28 @@ fn operations_declare_what_iam_ties_them_to() {
         "scheduler:GetSchedule read ~schedule/default/nightly",
         "lambda:ListFunctions read",
         "lambda:GetFunction read ~function:thumbnails",
+        "ec2:DescribeImages read",
+        "ec2:DescribeImageAttribute read arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DescribeSnapshots read",
+        "ec2:DescribeImageReferences read",
+        "ec2:CreateImageUsageReport write Token arn:aws:ec2:us-west-2::image/ami-1 ~image-usage-report/*",
+        "ec2:DescribeImageUsageReports read",
+        "ec2:DescribeImageUsageReportEntries read",
+        "ec2:EnableImageDeprecation write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DisableImage write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DeregisterImage write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DeleteSnapshot write Natural arn:aws:ec2:us-west-2::snapshot/snap-1",
+        "ec2:CreateTags write Natural arn:aws:ec2:us-west-2::image/ami-1 arn:aws:ec2:us-west-2::snapshot/snap-1 \
+         ~launch-template/lt-1 ~instance/i-1",
+        "ec2:DescribeLaunchTemplates read",
+        "ec2:DescribeLaunchTemplateVersions read",
+        "ec2:CreateLaunchTemplateVersion write Token ~launch-template/lt-1",
+        "ec2:ModifyLaunchTemplate write Token ~launch-template/lt-1",
+        "ec2:DescribeInstances read",
+        "ec2:DescribeInstanceStatus read",
+        "ec2:GetConsoleOutput read ~instance/i-1",
+        "ec2:DescribeSubnets read",
+        "ec2:DescribeSecurityGroups read",
     ];
     let lines: Vec<String> = all().into_iter().map(|declared| declared.line).collect();
     assert_eq!(lines, expected);
