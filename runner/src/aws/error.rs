@@ -242,6 +242,10 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "OptimisticLockException"
         | "DisabledException"
         | "KMSInvalidStateException"
+        | "InstanceRefreshInProgress"
+        | "IrreversibleInstanceRefresh"
+        | "ResourceContention"
+        | "ScalingActivityInProgress"
         | "InvalidStateException" => ErrorKind::Conflict,
         "InternalFailure"
         | "InternalError"

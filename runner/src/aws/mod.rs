@@ -14,10 +14,12 @@ pub(crate) mod offered;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;
+mod raw_query;
 pub mod request_id;
 pub(crate) mod retry;
 mod values;
 
+pub mod autoscaling;
 pub mod cloudwatch;
 pub mod codebuild;
 pub mod ec2;
@@ -26,6 +28,7 @@ pub(crate) mod ecr_promote;
 pub mod ecr_storage;
 pub mod ecs;
 pub mod ecs_inventory;
+pub mod elasticloadbalancing;
 pub mod events;
 pub mod iam;
 pub mod kms;
@@ -161,6 +164,29 @@ macro_rules! services {
                 read get_console_output(GetConsoleOutputRequest),
                 read describe_subnets(DescribeSubnetsRequest),
                 read describe_security_groups(DescribeSecurityGroupsRequest),
+            }
+            /// Auto Scaling.
+            autoscaling in aws_autoscaling by aws_sdk_autoscaling {
+                read describe_auto_scaling_groups(DescribeAutoScalingGroupsRequest),
+                read describe_launch_configurations(DescribeLaunchConfigurationsRequest),
+                read describe_scaling_activities(DescribeScalingActivitiesRequest),
+                read describe_instance_refreshes(DescribeInstanceRefreshesRequest),
+                write start_instance_refresh(StartInstanceRefreshRequest),
+                write cancel_instance_refresh(CancelInstanceRefreshRequest),
+                write rollback_instance_refresh(RollbackInstanceRefreshRequest),
+                read describe_traffic_sources(DescribeTrafficSourcesRequest),
+                read describe_policies(DescribePoliciesRequest),
+                read describe_lifecycle_hooks(DescribeLifecycleHooksRequest),
+                read describe_warm_pool(DescribeWarmPoolRequest),
+            }
+            /// Elastic Load Balancing.
+            elasticloadbalancing in aws_elasticloadbalancing by aws_sdk_elasticloadbalancingv2 {
+                read describe_load_balancers(DescribeLoadBalancersRequest),
+                read describe_listeners(DescribeListenersRequest),
+                read describe_rules(DescribeRulesRequest),
+                read describe_target_groups(DescribeTargetGroupsRequest),
+                read describe_target_health(DescribeTargetHealthRequest),
+                read describe_target_group_attributes(DescribeTargetGroupAttributesRequest),
             }
         }
     };

@@ -5,6 +5,9 @@
 
 /// Every action that kiln asks for and that IAM ties to resources. Sorted, for the reader.
 const REQUIRED: &[(&str, &[&str])] = &[
+    ("autoscaling:CancelInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:RollbackInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:StartInstanceRefresh", &["autoScalingGroup:"]),
     ("cloudwatch:DescribeAlarms", &["alarm:"]),
     ("cloudwatch:GetAlarmMuteRule", &["alarm-mute-rule:"]),
     ("codebuild:BatchGetBuilds", &["project/"]),
@@ -29,6 +32,8 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("ec2:EnableImageDeprecation", &["image/"]),
     ("ec2:GetConsoleOutput", &["instance/"]),
     ("ec2:ModifyLaunchTemplate", &["launch-template/"]),
+    // Of those that the reference marks; a launch template is one of the others.
+    ("ec2:RunInstances", &["image/", "instance/", "network-interface/", "security-group/", "subnet/", "volume/"]),
     ("ecr:BatchCheckLayerAvailability", &["repository/"]),
     ("ecr:BatchDeleteImage", &["repository/"]),
     ("ecr:BatchGetImage", &["repository/"]),
