@@ -40,6 +40,8 @@ OF_QUERY = {
 UNDECLARED = {
     # moto/kms/exceptions.py of moto 5.2.5: what AWS answers to an alias that begins with `alias/aws/`.
     "kms:CreateAlias": {"NotAuthorizedException"},
+    # internal/service/imagebuilder of hashicorp/terraform-provider-aws: what AWS answers where something "cannot be found".
+    "imagebuilder": {"ResourceNotFoundException"},
 }
 
 
