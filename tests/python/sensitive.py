@@ -33,6 +33,16 @@ for _path in _FUNCTION:
 for _path in ("AppSyncParameters/GraphQLOperation", "RedshiftDataParameters/Sql", "RedshiftDataParameters/Sqls"):
     EXCEPTIONS[("events:ListTargetsByRule", "answer", f"Targets/{_path}")] = NOT_TOLD
 
+EXCEPTIONS[("lambda:GetFunction", "answer", "Code/Error/Message")] = NOT_TOLD
+
+# The model marks the values of parameters of all types. Those of a SecureString are told nowhere and written by nobody; the others are
+# configuration, which a deployment reads and writes.
+PARAMETER = "the value of a String or a StringList is configuration; that of a SecureString is never told"
+EXCEPTIONS[("ssm:GetParameter", "answer", "Parameter/Value")] = PARAMETER
+EXCEPTIONS[("ssm:GetParametersByPath", "answer", "Parameters/Value")] = PARAMETER
+EXCEPTIONS[("ssm:GetParameterHistory", "answer", "Parameters/Value")] = PARAMETER
+EXCEPTIONS[("ssm:PutParameter", "request", "Value")] = PARAMETER
+
 # What is secret although the model does not mark it: IAM action → members of the answer.
 UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
 

@@ -66,8 +66,7 @@ impl Read for ListFindingsRequest {
             .set_resource_id(any_of("resources", &self.resources)?)
             .build();
         let request = aws.inspector2().list_findings().filter_criteria(criteria).max_results(100);
-        let findings =
-            gather("findings", request.into_paginator().send(), |page| list(page.findings, finding)).await?;
+        let findings = gather("findings", request.into_paginator().send(), |page| list(page.findings, finding)).await?;
         Ok(ListFindingsResponse { findings })
     }
 }

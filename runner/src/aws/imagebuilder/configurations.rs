@@ -15,8 +15,8 @@ use crate::aws::values::{incomplete, list, word};
 use crate::contract::bindings::kiln::aws_imagebuilder::imagebuilder::{
     ComponentParameter, DistributedParameter, DistributedTemplate, Distribution, GetDistributionConfigurationRequest,
     GetDistributionConfigurationResponse, GetImagePipelineRequest, GetImagePipelineResponse, GetImageRecipeRequest,
-    GetImageRecipeResponse, GetInfrastructureConfigurationRequest, GetInfrastructureConfigurationResponse,
-    ImageRecipe, ListImageRecipesRequest, ListImageRecipesResponse, RecipeComponent, RecipeSummary, RecipeVolume,
+    GetImageRecipeResponse, GetInfrastructureConfigurationRequest, GetInfrastructureConfigurationResponse, ImageRecipe,
+    ListImageRecipesRequest, ListImageRecipesResponse, RecipeComponent, RecipeSummary, RecipeVolume,
 };
 
 pub(super) const INFRASTRUCTURE: ResourceKind =
@@ -154,8 +154,13 @@ fn distribution(distribution: sdk::Distribution) -> Distribution {
         (ami.name, ami.target_account_ids, ami.ami_tags, ami.kms_key_id, ami.launch_permission)
     });
     let (users, groups, organizations, units) = permission.map_or((None, None, None, None), |permission| {
-        let sdk::LaunchPermissionConfiguration { user_ids, user_groups, organization_arns, organizational_unit_arns, .. } =
-            permission;
+        let sdk::LaunchPermissionConfiguration {
+            user_ids,
+            user_groups,
+            organization_arns,
+            organizational_unit_arns,
+            ..
+        } = permission;
         (user_ids, user_groups, organization_arns, organizational_unit_arns)
     });
     let template = |template: sdk::LaunchTemplateConfiguration| DistributedTemplate {

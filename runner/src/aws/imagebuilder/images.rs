@@ -140,8 +140,7 @@ impl Read for ListImageScanFindingsRequest {
         check_build(&self.image)?;
         let of_image = sdk::ImageScanFindingsFilter::builder().name("imageBuildVersionArn").values(&self.image).build();
         let request = aws.imagebuilder().list_image_scan_findings().filters(of_image).max_results(PAGE);
-        let findings =
-            gather("findings", request.into_paginator().send(), |page| list(page.findings, finding)).await?;
+        let findings = gather("findings", request.into_paginator().send(), |page| list(page.findings, finding)).await?;
         Ok(ListImageScanFindingsResponse { findings })
     }
 }
@@ -155,8 +154,8 @@ pub(super) fn by_name(name: Option<&str>) -> Result<Option<Vec<sdk::Filter>>, Aw
 
 fn image(image: sdk::Image) -> Image {
     let state = image.state;
-    let (status, reason, failure) = state
-        .map_or((String::new(), None, None), |state| (word(state.status), state.reason, state.failure_context));
+    let (status, reason, failure) =
+        state.map_or((String::new(), None, None), |state| (word(state.status), state.reason, state.failure_context));
     let (failed_step, failure) =
         failure.map_or((None, None), |failure| (failure.failed_step, failure.distribution_failure));
     let scan = image.scan_state;

@@ -25,8 +25,7 @@ fn instant(text: Option<String>) -> Option<u64> {
 
 /// Tags in the order of their names: AWS keeps none.
 fn pairs(tags: Option<HashMap<String, String>>) -> Vec<Pair> {
-    let mut pairs: Vec<Pair> =
-        tags.unwrap_or_default().into_iter().map(|(name, value)| Pair { name, value }).collect();
+    let mut pairs: Vec<Pair> = tags.unwrap_or_default().into_iter().map(|(name, value)| Pair { name, value }).collect();
     pairs.sort_by(|one, other| one.name.cmp(&other.name));
     pairs
 }

@@ -151,8 +151,7 @@ impl Write for CreateImageRequest {
         if let Some(distribution) = &self.distribution {
             DISTRIBUTION.check_arn(distribution)?;
         }
-        let tests =
-            self.tests.map(|tests| sdk::ImageTestsConfiguration::builder().image_tests_enabled(tests).build());
+        let tests = self.tests.map(|tests| sdk::ImageTestsConfiguration::builder().image_tests_enabled(tests).build());
         let scans =
             self.scans.map(|scans| sdk::ImageScanningConfiguration::builder().image_scanning_enabled(scans).build());
         let created = aws

@@ -18,8 +18,7 @@ use crate::contract::bindings::kiln::aws_imagebuilder::imagebuilder::{
 };
 
 /// They are named by ids: `wf-UUID`.
-const EXECUTION: ResourceKind =
-    ResourceKind::new("imagebuilder", "a workflow's execution", "workflow-execution/", "-");
+const EXECUTION: ResourceKind = ResourceKind::new("imagebuilder", "a workflow's execution", "workflow-execution/", "-");
 
 heads! {
     ListWorkflowExecutionsRequest => ListWorkflowExecutionsResponse:

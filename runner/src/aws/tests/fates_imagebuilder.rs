@@ -91,8 +91,7 @@ fn the_image_with_the_token_is_the_call_s_and_no_other() {
             let recipe = arn("image-recipe/web/1.0.0");
             assert_eq!(told, format!("not happened: no image of the recipe {recipe} carries the call's token"));
         }
-        let (told, _) =
-            in_words(fate(&create(), None, LATER, [Answer::error(404, "ResourceNotFoundException")]).await);
+        let (told, _) = in_words(fate(&create(), None, LATER, [Answer::error(404, "ResourceNotFoundException")]).await);
         assert!(told.starts_with("not happened"), "of a recipe that nothing was made of: {told}");
     });
 }

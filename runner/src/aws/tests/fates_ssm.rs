@@ -35,9 +35,8 @@ fn the_newest_version_is_kept_before_another_is_made() {
 fn a_version_is_made_once() {
     hermetic(async {
         let was = json!({ "version": 2 });
-        let told = async |versions: &[(u64, &str)]| {
-            in_words(fate(&request(), Some(&was), 60, [history(versions)]).await)
-        };
+        let told =
+            async |versions: &[(u64, &str)]| in_words(fate(&request(), Some(&was), 60, [history(versions)]).await);
         let old = [(1, "ami-2"), (2, "ami-1")];
         assert_eq!(told(&old).await.0, "not happened: no version behind 2 has the value");
         let other = [(2, "ami-1"), (3, "ami-9")];

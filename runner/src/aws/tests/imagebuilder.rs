@@ -45,7 +45,8 @@ fn an_image_tells_what_became_of_it() {
         let image = output.image;
         assert_eq!((image.version.as_str(), image.status.as_str()), ("1.0.0/2", "FAILED"));
         assert_eq!(image.failed_step.as_deref(), Some("DistributeImage"));
-        let failures: Vec<_> = image.region_failures.iter().map(|it| (it.region.as_str(), it.message.as_str())).collect();
+        let failures: Vec<_> =
+            image.region_failures.iter().map(|it| (it.region.as_str(), it.message.as_str())).collect();
         assert_eq!(failures, [("eu-west-1", "no key"), ("eu-west-2", "PUT_SSM_PARAMETERS: late")]);
         let recipe = image.recipe.unwrap();
         assert_eq!(recipe.components[0].parameters[0].values, ["1", "2"]);
@@ -90,8 +91,7 @@ fn lists_are_followed_to_their_last_page() {
         let request = ListImagePipelineImagesRequest { pipeline: arn("image-pipeline/web") };
         let (output, asked) = sent(&request, pages.map(Answer::ok)).await;
         assert_eq!(output.images.len(), 2);
-        let expected =
-            json!({ "imagePipelineArn": arn("image-pipeline/web"), "maxResults": 25, "nextToken": "two" });
+        let expected = json!({ "imagePipelineArn": arn("image-pipeline/web"), "maxResults": 25, "nextToken": "two" });
         assert_eq!(asked[1].json(), expected);
 
         let (_, asked) = sent(&ListImagesRequest { name: Some("web".to_owned()) }, [Answer::ok(json!({}))]).await;

@@ -56,8 +56,11 @@ fn an_account_tells_what_inspector_does_in_it() {
         let request = BatchGetAccountStatusRequest { account: None };
         let (output, _) = sent(&request, [Answer::ok(answer)]).await;
         assert_eq!((output.instances.as_str(), output.machine_images.as_str()), ("ENABLED", "ENABLING"));
-        let (old, _) = sent(&request, [Answer::ok(json!({ "accounts": [{ "accountId": "111111111111",
-            "state": state("ENABLED"), "resourceState": { "ec2": state("ENABLED"), "ecr": state("ENABLED") } }] }))])
+        let (old, _) = sent(
+            &request,
+            [Answer::ok(json!({ "accounts": [{ "accountId": "111111111111",
+            "state": state("ENABLED"), "resourceState": { "ec2": state("ENABLED"), "ecr": state("ENABLED") } }] }))],
+        )
         .await;
         assert_eq!(old.machine_images, "");
     });

@@ -80,12 +80,9 @@ fn what_is_no_parameter_is_refused_before_it_is_sent() {
 fn a_key_tells_who_may_use_it() {
     hermetic(async {
         let key = || "0a-1b".to_owned();
-        let (output, _) =
-            sent(&GetKeyPolicyRequest { key_id: key() }, [Answer::ok(json!({ "Policy": "{}" }))]).await;
+        let (output, _) = sent(&GetKeyPolicyRequest { key_id: key() }, [Answer::ok(json!({ "Policy": "{}" }))]).await;
         assert_eq!(output.policy, "{}");
-        let grant = |id: &str| {
-            json!({ "GrantId": id, "GranteePrincipal": "arn", "Operations": ["Decrypt", "Dance"], "Constraints": {} })
-        };
+        let grant = |id: &str| json!({ "GrantId": id, "GranteePrincipal": "arn", "Operations": ["Decrypt", "Dance"], "Constraints": {} });
         let pages = [
             json!({ "Grants": [grant("one")], "Truncated": true, "NextMarker": "two" }),
             json!({ "Grants": [{ "GrantId": "two" }], "Truncated": false }),

@@ -31,13 +31,9 @@ pub(super) struct ImageCancelled {
     image_build_version_arn: String,
 }
 
-pub(super) fn cancel_image_creation(
-    ctx: &mut Ctx<'_>,
-    input: CancelImageCreation,
-) -> Result<ImageCancelled, AwsError> {
+pub(super) fn cancel_image_creation(ctx: &mut Ctx<'_>, input: CancelImageCreation) -> Result<ImageCancelled, AwsError> {
     let (token, arn, request_id) = (input.client_token, input.image_build_version_arn, request_id(ctx));
-    let mismatch =
-        || AwsError::new("IdempotentParameterMismatchException", "The client token means another request.");
+    let mismatch = || AwsError::new("IdempotentParameterMismatchException", "The client token means another request.");
     if ctx.made(Some(&token), mismatch)?.is_none() {
         let bake = ctx.place().imagebuilder.bake(&arn).ok_or_else(|| missing(&arn))?;
         if bake.status.is_over() {

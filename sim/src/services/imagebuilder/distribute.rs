@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::behaviour::BakePhase;
-use super::state::{Bake, Made, RegionTarget, text};
+use super::state::{Bake, MadeAmi, RegionTarget, text};
 use crate::ctx::Scope;
 use crate::services::{ec2, kms, ssm};
 use crate::tags::Tags;
@@ -44,7 +44,7 @@ fn region(
     bake: &Bake,
     target: &RegionTarget,
     source: Option<&(String, String)>,
-) -> Result<Vec<Made>, String> {
+) -> Result<Vec<MadeAmi>, String> {
     let home = scope.at.clone();
     let name = target.ami_name.as_deref().unwrap_or("{{ imagebuilder:recipeName }} {{ imagebuilder:buildDate }}");
     let date = text(scope.now()).replace(':', "-");
@@ -68,7 +68,7 @@ fn region(
             ssm::put_text(there, parameter, &ami, "aws:ec2:image");
         }
         from = from.or_else(|| Some((ami.clone(), target.region.clone())));
-        made.push(Made { region: target.region.clone(), account, ami, name: name.clone() });
+        made.push(MadeAmi { region: target.region.clone(), account, ami, name: name.clone() });
     }
     Ok(made)
 }

@@ -78,7 +78,7 @@ pub(super) fn summary(scope: &Scope<'_>, bake: &Bake) -> Value {
     if let Some(failure) = &bake.failure {
         state["failureContext"] = failure.clone();
     }
-    let ami = |made: &super::state::Made| {
+    let ami = |made: &super::state::MadeAmi| {
         let at = PlaceKey { account: made.account.clone(), region: made.region.clone() };
         let held = scope.world.places.get(&at).and_then(|place| place.ec2.held(&made.ami));
         let status = match held.map(|image| image.state) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::lists::{BuilderFilter, PAGE, passes};
-use super::state::{LifecyclePolicy, invalid_token, missing};
+use super::state::{ImagePolicy, invalid_token, missing};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::AwsError;
@@ -39,7 +39,7 @@ struct PolicySummary {
     date_updated: Timestamp,
 }
 
-fn status(policy: &LifecyclePolicy) -> &'static str {
+fn status(policy: &ImagePolicy) -> &'static str {
     if policy.enabled { "ENABLED" } else { "DISABLED" }
 }
 

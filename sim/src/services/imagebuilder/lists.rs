@@ -112,9 +112,7 @@ pub(super) fn list_image_build_versions(
 ) -> Result<ImageSummaries, AwsError> {
     let arn = input.image_version_arn;
     let (head, version) = arn.rsplit_once('/').unwrap_or((&arn, ""));
-    let of_it = |bake: &&Bake| {
-        bake.arn.starts_with(&format!("{head}/")) && is_version(version, &bake.recipe.version)
-    };
+    let of_it = |bake: &&Bake| bake.arn.starts_with(&format!("{head}/")) && is_version(version, &bake.recipe.version);
     let bakes: Vec<Bake> = ctx.place().imagebuilder.bakes.iter().rev().filter(of_it).cloned().collect();
     let list = format!("imagebuilder:builds:{arn}");
     page_of_bakes(ctx, &list, &bakes, &input.filters, input.max_results, input.next_token.as_deref())
@@ -166,9 +164,8 @@ pub(super) fn list_images(ctx: &mut Ctx<'_>, input: ListImageVersions) -> Result
         }));
     }
     let size = input.max_results.unwrap_or(PAGE);
-    let (image_version_list, next_token) = ctx
-        .page("imagebuilder:images", versions, size, input.next_token.as_deref(), arn_in)
-        .map_err(invalid_token)?;
+    let (image_version_list, next_token) =
+        ctx.page("imagebuilder:images", versions, size, input.next_token.as_deref(), arn_in).map_err(invalid_token)?;
     Ok(ImageVersions { request_id: request_id(ctx), image_version_list, next_token })
 }
 
@@ -192,8 +189,7 @@ pub(super) fn list_image_recipes(ctx: &mut Ctx<'_>, input: ListOwned) -> Result<
         }
     }
     let size = input.max_results.unwrap_or(PAGE);
-    let (image_recipe_summary_list, next_token) = ctx
-        .page("imagebuilder:recipes", recipes, size, input.next_token.as_deref(), arn_in)
-        .map_err(invalid_token)?;
+    let (image_recipe_summary_list, next_token) =
+        ctx.page("imagebuilder:recipes", recipes, size, input.next_token.as_deref(), arn_in).map_err(invalid_token)?;
     Ok(RecipeSummaries { request_id: request_id(ctx), image_recipe_summary_list, next_token })
 }

@@ -10,7 +10,7 @@ use super::events::Event;
 use super::seeds::{DistributionSeed, ImagePipelineSeed, InfrastructureSeed, LifecycleSeed, MadeSeed, RecipeSeed};
 use super::start::{Order, enter};
 use super::state::{
-    BakeStatus, DistributionConfiguration, ImagePipeline, ImageRecipe, Infrastructure, LifecyclePolicy, RegionTarget,
+    BakeStatus, DistributionConfiguration, ImagePipeline, ImagePolicy, ImageRecipe, Infrastructure, RegionTarget,
 };
 use crate::ctx::Scope;
 use crate::world::World;
@@ -197,7 +197,7 @@ fn policy(scope: &mut Scope<'_>, seed: &LifecycleSeed, problems: &mut Problems) 
     }
     let arn = scope.arn("imagebuilder", &format!("lifecycle-policy/{}", seed.name));
     let role = format!("arn:{}:iam::{}:role/EC2ImageBuilderLifecycle", scope.at.partition(), scope.at.account);
-    let policy = LifecyclePolicy {
+    let policy = ImagePolicy {
         arn: arn.clone(),
         name: seed.name.clone(),
         enabled: seed.enabled,
@@ -230,9 +230,11 @@ fn pipeline(scope: &mut Scope<'_>, seed: &ImagePipelineSeed, problems: &mut Prob
     if !state.infrastructures.contains_key(&infrastructure) {
         problems.add(&place, format!("there is no infrastructure configuration {own}"));
     }
-    if let Some(name) = seed.distribution.as_ref().filter(|_| {
-        distribution.as_ref().is_some_and(|distribution| !state.distributions.contains_key(distribution))
-    }) {
+    if let Some(name) = seed
+        .distribution
+        .as_ref()
+        .filter(|_| distribution.as_ref().is_some_and(|distribution| !state.distributions.contains_key(distribution)))
+    {
         problems.add(&place, format!("there is no distribution configuration {name}"));
     }
     let pipeline = ImagePipeline {
@@ -302,7 +304,7 @@ fn image(scope: &mut Scope<'_>, pipeline: &ImagePipeline, seed: &MadeSeed, place
         scheduled: seed.scheduled,
     };
     let arn = enter(scope, order);
-    let created = seed.ago.map_or(scope.now(), |ago| scope.now().before(ago.duration()));
+    let created = scope.now().before(seed.begun.duration());
     let Some(bake) = scope.place().imagebuilder.bake(&arn) else { return };
     bake.created = created;
     if seed.failed {

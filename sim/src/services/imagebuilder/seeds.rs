@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::behaviour::{BakeFailure, BakePhase, ScanEnd};
-use crate::worldfile::Span;
+use crate::worldfile::{Ago, Span};
 
 /// A pipeline of Image Builder, in a world file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -52,8 +52,8 @@ pub(crate) struct ImagePipelineSeed {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct MadeSeed {
-    /// How long ago it was begun.
-    pub(super) ago: Option<Span>,
+    /// When it was begun, before the beginning: `-2d`.
+    pub(super) begun: Ago,
     /// Whether its schedule made it, and no person.
     pub(super) scheduled: bool,
     /// Whether its making failed, so that no AMI came of it.

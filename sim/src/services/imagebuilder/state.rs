@@ -22,7 +22,7 @@ pub(crate) struct State {
     pub(super) recipes: BTreeMap<String, ImageRecipe>,
     pub(super) infrastructures: BTreeMap<String, Infrastructure>,
     pub(super) distributions: BTreeMap<String, DistributionConfiguration>,
-    pub(super) policies: BTreeMap<String, LifecyclePolicy>,
+    pub(super) policies: BTreeMap<String, ImagePolicy>,
     /// In the order in which they were begun.
     pub(super) bakes: Vec<Bake>,
     /// How many images each version has had: a number is given once.
@@ -111,7 +111,7 @@ pub(super) struct RegionTarget {
 /// A lifecycle policy. Nothing is done by it in the simulator.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct LifecyclePolicy {
+pub(super) struct ImagePolicy {
     pub(super) arn: String,
     pub(super) name: String,
     pub(super) enabled: bool,
@@ -191,7 +191,7 @@ pub(super) struct Bake {
     pub(super) log_group: Option<String>,
     pub(super) created: Timestamp,
     pub(super) workflows: Vec<Workflow>,
-    pub(super) amis: Vec<Made>,
+    pub(super) amis: Vec<MadeAmi>,
     pub(super) tags: Tags,
     /// Which of its recipe's bakes it is, from 1.
     #[serde(skip)]
@@ -201,7 +201,7 @@ pub(super) struct Bake {
 /// An AMI that came of a build.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Made {
+pub(super) struct MadeAmi {
     pub(super) region: String,
     pub(super) account: String,
     pub(super) ami: String,

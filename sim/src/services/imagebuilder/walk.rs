@@ -152,9 +152,9 @@ pub(super) fn step_ends(scope: &mut Scope<'_>, arn: &str, kind: WorkflowKind, st
         let failed = distribute::all(scope, &bake);
         if !failed.is_empty() {
             let message = format!("Distribution failed in {} of the regions.", failed.len());
-            let regions = failed.into_iter().map(|(region, message)| {
-                json!({ "region": region, "status": "FAILED", "errorMessage": message })
-            });
+            let regions = failed
+                .into_iter()
+                .map(|(region, message)| json!({ "region": region, "status": "FAILED", "errorMessage": message }));
             let regions: Vec<_> = regions.collect();
             fails(scope, &bake, kind, step, &message, Some(json!({ "regionFailures": regions })));
             return;

@@ -105,17 +105,17 @@ pub(super) fn get_parameters_by_path(
     input: GetParametersByPath,
 ) -> Result<ParametersByPath, AwsError> {
     if !input.path.starts_with('/') {
-        return Err(invalid("The parameter doesn't meet the parameter name requirements. The parameter name must begin \
-                            with a forward slash \"/\"."));
+        return Err(invalid(
+            "The parameter doesn't meet the parameter name requirements. The parameter name must begin \
+                            with a forward slash \"/\".",
+        ));
     }
     let (recursive, decrypted) = (input.recursive.unwrap_or(false), input.with_decryption.unwrap_or(false));
     let below = format!("{}/", input.path.trim_end_matches('/'));
     let is_below = |name: &str| name.strip_prefix(&below).is_some_and(|rest| recursive || !rest.contains('/'));
     let found: Vec<HeldParameter> =
         ctx.place().ssm.parameters.values().filter(|parameter| is_below(&parameter.name)).cloned().collect();
-    let views = found.iter().filter_map(|parameter| {
-        Some(view(ctx, parameter, parameter.newest()?, None, decrypted))
-    });
+    let views = found.iter().filter_map(|parameter| Some(view(ctx, parameter, parameter.newest()?, None, decrypted)));
     let views = views.collect();
     let size = input.max_results.unwrap_or(10);
     let list = format!("ssm:path:{below}");
@@ -175,9 +175,9 @@ fn passes(parameter: &HeldParameter, filter: &ParameterFilter) -> Result<bool, A
     match filter.key.as_str() {
         "Name" => match option("Equals").as_str() {
             "Equals" => Ok(any(&|value| parameter.name.trim_start_matches('/') == value.trim_start_matches('/'))),
-            "BeginsWith" => Ok(any(&|value| {
-                parameter.name.trim_start_matches('/').starts_with(value.trim_start_matches('/'))
-            })),
+            "BeginsWith" => {
+                Ok(any(&|value| parameter.name.trim_start_matches('/').starts_with(value.trim_start_matches('/'))))
+            }
             "Contains" => Ok(any(&|value| parameter.name.contains(value))),
             other => Err(AwsError::new("InvalidFilterOption", format!("The filter option {other} is not valid."))),
         },

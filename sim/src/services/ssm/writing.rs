@@ -4,9 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{
-    DEFAULT_KEY, HeldParameter, ParameterKind, arn_of, invalid, missing, name_of,
-};
+use super::state::{DEFAULT_KEY, HeldParameter, ParameterKind, arn_of, invalid, missing, name_of};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::Empty;
@@ -50,12 +48,12 @@ pub(super) struct PutParameter {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Put {
+pub(super) struct ParameterPut {
     version: u64,
     tier: &'static str,
 }
 
-pub(super) fn put_parameter(ctx: &mut Ctx<'_>, input: PutParameter) -> Result<Put, AwsError> {
+pub(super) fn put_parameter(ctx: &mut Ctx<'_>, input: PutParameter) -> Result<ParameterPut, AwsError> {
     let name = name_of(&input.name);
     check_name(&name)?;
     let existing = ctx.place().ssm.parameters.get(&name).cloned();
@@ -75,7 +73,9 @@ pub(super) fn put_parameter(ctx: &mut Ctx<'_>, input: PutParameter) -> Result<Pu
     match data_type {
         "text" => {}
         "aws:ec2:image" if !input.value.starts_with("ami-") => {
-            return Err(invalid("Parameter value must be of the form ami-12345abcdeEXAMPLE for the data type aws:ec2:image."));
+            return Err(invalid(
+                "Parameter value must be of the form ami-12345abcdeEXAMPLE for the data type aws:ec2:image.",
+            ));
         }
         "aws:ec2:image" => {}
         other => return Err(invalid(format!("The data type {other} is not supported."))),
@@ -100,7 +100,7 @@ pub(super) fn put_parameter(ctx: &mut Ctx<'_>, input: PutParameter) -> Result<Pu
     ctx.place().ssm.parameters.insert(name.clone(), parameter);
     let arn = arn_of(ctx, &name);
     ctx.touch(arn);
-    Ok(Put { version, tier: "Standard" })
+    Ok(ParameterPut { version, tier: "Standard" })
 }
 
 #[derive(Deserialize)]
@@ -119,10 +119,7 @@ pub(super) struct Labelled {
 }
 
 /// A label that another version has moves.
-pub(super) fn label_parameter_version(
-    ctx: &mut Ctx<'_>,
-    input: LabelParameterVersion,
-) -> Result<Labelled, AwsError> {
+pub(super) fn label_parameter_version(ctx: &mut Ctx<'_>, input: LabelParameterVersion) -> Result<Labelled, AwsError> {
     let name = name_of(&input.name);
     let arn = arn_of(ctx, &name);
     let parameter = ctx.place().ssm.parameters.get_mut(&name).ok_or_else(|| missing(&name))?;
@@ -135,7 +132,8 @@ pub(super) fn label_parameter_version(
     };
     let (labels, invalid_labels): (Vec<String>, Vec<String>) = input.labels.into_iter().partition(fits);
     let Some(version) = parameter.versions.iter().find(|version| version.number == number) else {
-        let message = format!("Systems Manager could not find version {number} of {name}. Verify the version and try again.");
+        let message =
+            format!("Systems Manager could not find version {number} of {name}. Verify the version and try again.");
         return Err(AwsError::new("ParameterVersionNotFound", message));
     };
     let all = version.labels.iter().chain(&labels).collect::<std::collections::BTreeSet<_>>();
