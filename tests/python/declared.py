@@ -48,6 +48,8 @@ UNDECLARED = {
         "InvalidSubnetID.NotFound", "OperationNotPermitted", "RequestLimitExceeded", "TagLimitExceeded",
         "UnauthorizedOperation", "UnknownParameter",
     },
+    # internal/service/imagebuilder of hashicorp/terraform-provider-aws: what AWS answers where something "cannot be found".
+    "imagebuilder": {"ResourceNotFoundException"},
 }
 
 

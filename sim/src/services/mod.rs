@@ -8,11 +8,14 @@ pub(crate) mod ecr;
 pub(crate) mod ecs;
 pub(crate) mod events;
 pub(crate) mod iam;
+pub(crate) mod imagebuilder;
+pub(crate) mod inspector2;
 pub(crate) mod kms;
 pub(crate) mod lambda;
 pub(crate) mod logs;
 pub(crate) mod scheduler;
 pub(crate) mod secretsmanager;
+pub(crate) mod ssm;
 pub(crate) mod sts;
 mod table;
 
@@ -44,6 +47,9 @@ macro_rules! each_service {
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
             [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
             [Ec2             ec2             (State)  (Event)  (12; images ImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
+            [Ssm             ssm             (State)  ()       (13; parameters ParameterSeed)]
+            [Inspector2      inspector2      (State)  (Event)  (14; inspectors InspectorSeed, risks RiskSeed)]
+            [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]
         }
     };
 }

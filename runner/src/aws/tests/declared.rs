@@ -17,11 +17,15 @@ use crate::contract::bindings::kiln::aws_ecs::ecs;
 use crate::contract::bindings::kiln::aws_ecs_inventory::ecs_inventory;
 use crate::contract::bindings::kiln::aws_elasticloadbalancing::elasticloadbalancing;
 use crate::contract::bindings::kiln::aws_events::events;
+use crate::contract::bindings::kiln::aws_imagebuilder::imagebuilder;
+use crate::contract::bindings::kiln::aws_inspector2::inspector2;
 use crate::contract::bindings::kiln::aws_kms::kms;
+use crate::contract::bindings::kiln::aws_kms_access::kms_access;
 use crate::contract::bindings::kiln::aws_lambda::lambda;
 use crate::contract::bindings::kiln::aws_logs::logs;
 use crate::contract::bindings::kiln::aws_scheduler::scheduler;
 use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager;
+use crate::contract::bindings::kiln::aws_ssm::ssm;
 use crate::contract::bindings::kiln::aws_sts::sts;
 use crate::policy::{missing_types, required_types};
 
@@ -301,6 +305,74 @@ fn all_of_ec2() -> Vec<Declared> {
         declared(ec2::DescribeSubnetsRequest { ids: vec![] }),
         declared(ec2::DescribeSecurityGroupsRequest { ids: vec![] }),
     ]
+    .into_iter()
+    .chain(of_machines())
+    .collect()
+}
+
+/// What machine images are made, scanned and named by.
+fn of_machines() -> Vec<Declared> {
+    let arn = |resource: &str| format!("arn:aws:imagebuilder:us-west-2:111111111111:{resource}");
+    let image = arn("image/web/1.0.0/2");
+    vec![
+        declared(kms_access::GetKeyPolicyRequest { key_id: text("0a-1b") }),
+        declared(kms_access::ListGrantsRequest { key_id: text("0a-1b") }),
+        declared(imagebuilder::StartImagePipelineExecutionRequest {
+            pipeline: arn("image-pipeline/web"),
+            tags: vec![],
+        }),
+        declared(imagebuilder::CreateImageRequest {
+            recipe: arn("image-recipe/web/1.0.0"),
+            infrastructure: arn("infrastructure-configuration/web"),
+            distribution: Some(arn("distribution-configuration/web")),
+            tests: None,
+            scans: None,
+            tags: vec![],
+        }),
+        declared(imagebuilder::CancelImageCreationRequest { image: image.clone() }),
+        declared(imagebuilder::DeleteImageRequest { image: image.clone() }),
+        declared(imagebuilder::GetImageRequest { image: image.clone() }),
+        declared(imagebuilder::GetImagePipelineRequest { pipeline: arn("image-pipeline/web") }),
+        declared(imagebuilder::GetImageRecipeRequest { recipe: arn("image-recipe/web/1.0.0") }),
+        declared(imagebuilder::ListImageRecipesRequest { name: None }),
+        declared(imagebuilder::GetInfrastructureConfigurationRequest {
+            infrastructure: arn("infrastructure-configuration/web"),
+        }),
+        declared(imagebuilder::GetDistributionConfigurationRequest {
+            distribution: arn("distribution-configuration/web"),
+        }),
+        declared(imagebuilder::ListImagePipelineImagesRequest { pipeline: arn("image-pipeline/web") }),
+        declared(imagebuilder::ListImagesRequest { name: None }),
+        declared(imagebuilder::ListImageBuildVersionsRequest { version: arn("image/web/1.0.0") }),
+        declared(imagebuilder::ListWorkflowExecutionsRequest { image: image.clone() }),
+        declared(imagebuilder::ListWorkflowStepExecutionsRequest { execution: text("wf-0a") }),
+        declared(imagebuilder::ListImageScanFindingsRequest { image }),
+        declared(imagebuilder::ListLifecyclePoliciesRequest { name: None }),
+        declared(imagebuilder::GetLifecyclePolicyRequest { policy: arn("lifecycle-policy/old") }),
+        declared(inspector2::ListFindingsRequest {
+            machine_images: texts(&["ami-0a"]),
+            of_instances_from: vec![],
+            resources: vec![],
+        }),
+        declared(inspector2::ListCoverageRequest { resources: texts(&["ami-0a"]) }),
+        declared(inspector2::BatchGetAccountStatusRequest { account: None }),
+        declared(inspector2::StartOnDemandScanRequest { machine_image: text("ami-0a") }),
+        declared(inspector2::GetOnDemandScanStatusRequest { machine_image: text("ami-0a"), scan: text("0a") }),
+        declared(inspector2::ListOnDemandScansRequest { machine_image: text("ami-0a") }),
+        declared(ssm::GetParameterRequest { name: text("/web/ami:3") }),
+        declared(ssm::GetParameterRequest { name: text("/aws/service/ami-amazon-linux-latest/al2023") }),
+        declared(ssm::GetParametersByPathRequest { path: text("/web"), recursive: true }),
+        declared(ssm::DescribeParametersRequest { prefix: None, parameter_type: None }),
+        declared(ssm::GetParameterHistoryRequest { name: text("ami") }),
+        declared(ssm::PutParameterRequest {
+            name: text("/web/ami"),
+            value: text("ami-0a"),
+            parameter_type: text("String"),
+            overwrite: true,
+            data_type: None,
+            description: None,
+        }),
+    ]
 }
 
 #[test]
@@ -400,6 +472,38 @@ fn operations_declare_what_iam_ties_them_to() {
         "ec2:GetConsoleOutput read ~instance/i-1",
         "ec2:DescribeSubnets read",
         "ec2:DescribeSecurityGroups read",
+        "kms:GetKeyPolicy read ~key/0a-1b",
+        "kms:ListGrants read ~key/0a-1b",
+        "imagebuilder:StartImagePipelineExecution write Token ~image-pipeline/web",
+        "imagebuilder:CreateImage write Token ~image/web/1.0.0/*",
+        "imagebuilder:CancelImageCreation write Token ~image/web/1.0.0/2",
+        "imagebuilder:DeleteImage write Natural ~image/web/1.0.0/2",
+        "imagebuilder:GetImage read ~image/web/1.0.0/2",
+        "imagebuilder:GetImagePipeline read ~image-pipeline/web",
+        "imagebuilder:GetImageRecipe read ~image-recipe/web/1.0.0",
+        "imagebuilder:ListImageRecipes read",
+        "imagebuilder:GetInfrastructureConfiguration read ~infrastructure-configuration/web",
+        "imagebuilder:GetDistributionConfiguration read ~distribution-configuration/web",
+        "imagebuilder:ListImagePipelineImages read ~image-pipeline/web",
+        "imagebuilder:ListImages read",
+        "imagebuilder:ListImageBuildVersions read ~image/web/1.0.0",
+        "imagebuilder:ListWorkflowExecutions read ~image/web/1.0.0/2",
+        "imagebuilder:ListWorkflowStepExecutions read ~workflow-execution/wf-0a",
+        "imagebuilder:ListImageScanFindings read ~image/web/1.0.0/2",
+        "imagebuilder:ListLifecyclePolicies read",
+        "imagebuilder:GetLifecyclePolicy read ~lifecycle-policy/old",
+        "inspector2:ListFindings read",
+        "inspector2:ListCoverage read",
+        "inspector2:BatchGetAccountStatus read",
+        "inspector2:StartOnDemandScan write Token",
+        "inspector2:GetOnDemandScanStatus read",
+        "inspector2:ListOnDemandScans read",
+        "ssm:GetParameter read ~parameter/web/ami",
+        "ssm:GetParameter read arn:aws:ssm:us-west-2::parameter/aws/service/ami-amazon-linux-latest/al2023",
+        "ssm:GetParametersByPath read ~parameter/web",
+        "ssm:DescribeParameters read",
+        "ssm:GetParameterHistory read ~parameter/ami",
+        "ssm:PutParameter write Natural ~parameter/web/ami",
     ];
     let lines: Vec<String> = all().into_iter().map(|declared| declared.line).collect();
     assert_eq!(lines, expected);
@@ -452,8 +556,8 @@ fn no_function_of_the_contract_is_forgotten() {
     let files = of_aws.flat_map(|package| std::fs::read_dir(package.path()).unwrap());
     let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let functions = texts.map(|text| text.matches(": func(").count()).sum::<usize>();
-    // One operation is the host's own, `secretsmanager:GetSecretValue`, and one stands there twice.
-    assert_eq!(all().len(), functions + 2);
+    // One operation is the host's own, `secretsmanager:GetSecretValue`, and two stand there twice.
+    assert_eq!(all().len(), functions + 3);
 }
 
 /// `tests/python/sensitive.py` compares the list with AWS's own model.
