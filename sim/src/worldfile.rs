@@ -262,7 +262,7 @@ impl Problems {
 }
 
 /// The tables whose entries say where they belong.
-const PLACED: [&str; 29] = [
+const PLACED: [&str; 36] = [
     "access-keys",
     "roles",
     "secrets",
@@ -287,6 +287,13 @@ const PLACED: [&str; 29] = [
     "instances",
     "ec2-capacity",
     "spot-interruptions",
+    "parameters",
+    "inspectors",
+    "image-pipelines",
+    "image-recipes",
+    "infrastructure-configurations",
+    "distribution-configurations",
+    "lifecycle-policies",
     "target-groups",
     "load-balancers",
     "traffic-behaviours",
@@ -492,8 +499,10 @@ mod tests {
                         `verify-signatures`, `access-keys`, `roles`, `secrets`, `keys`, `repositories`, `findings`, \
                         `projects`, `clusters`, `services`, `task-behaviours`, `task-definitions`, `alarms`, `alarm-mute-rules`, \
                         `tables`, `rules`, `schedules`, `functions`, `images`, `snapshots`, `launch-templates`, `subnets`, \
-                        `security-groups`, `instances`, `instance-behaviours`, `ec2-capacity`, `spot-interruptions`, \
-                        `target-groups`, `load-balancers`, `traffic-behaviours`, `launch-configurations`, `auto-scaling-groups`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+                        `security-groups`, `instances`, `instance-behaviours`, `ec2-capacity`, `spot-interruptions`, `parameters`, \
+                        `inspectors`, `risks`, `image-pipelines`, `image-recipes`, `infrastructure-configurations`, \
+                        `distribution-configurations`, `lifecycle-policies`, `target-groups`, `load-balancers`, `traffic-behaviours`, \
+                        `launch-configurations`, `auto-scaling-groups`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
         assert!(message.ends_with(expected), "{message}");
     }
 }

@@ -234,6 +234,11 @@ fn no_config_of_cleanup_images_passes_the_check_and_fails_as_config() {
 }
 
 #[test]
+fn no_config_of_cleanup_amis_passes_the_check_and_fails_as_config() {
+    try_plugin("cleanup-amis", Teller::Check);
+}
+
+#[test]
 fn no_config_of_promote_image_passes_the_check_and_fails_as_config() {
     try_plugin("promote-image", Teller::Check);
 }

@@ -41,6 +41,15 @@ const UNTIED: &[(&str, Tie)] = &[
     ("ecs:RegisterTaskDefinition", Tie::Sometimes),
     ("events:ListEventBuses", Tie::Never),
     ("events:ListRules", Tie::Never),
+    ("imagebuilder:ListImageRecipes", Tie::Never),
+    ("imagebuilder:ListImages", Tie::Never),
+    ("imagebuilder:ListLifecyclePolicies", Tie::Never),
+    ("inspector2:BatchGetAccountStatus", Tie::Never),
+    ("inspector2:GetOnDemandScanStatus", Tie::Never),
+    ("inspector2:ListCoverage", Tie::Never),
+    ("inspector2:ListFindings", Tie::Never),
+    ("inspector2:ListOnDemandScans", Tie::Never),
+    ("inspector2:StartOnDemandScan", Tie::Never),
     ("kms:ListAliases", Tie::Never),
     ("kms:ListKeys", Tie::Never),
     ("lambda:ListFunctions", Tie::Never),
@@ -48,6 +57,7 @@ const UNTIED: &[(&str, Tie)] = &[
     ("scheduler:ListSchedules", Tie::Never),
     ("secretsmanager:GetRandomPassword", Tie::Never),
     ("secretsmanager:ListSecrets", Tie::Never),
+    ("ssm:DescribeParameters", Tie::Never),
     ("sts:GetCallerIdentity", Tie::Never),
 ];
 

@@ -10,11 +10,14 @@ pub(crate) mod ecs;
 pub(crate) mod elasticloadbalancing;
 pub(crate) mod events;
 pub(crate) mod iam;
+pub(crate) mod imagebuilder;
+pub(crate) mod inspector2;
 pub(crate) mod kms;
 pub(crate) mod lambda;
 pub(crate) mod logs;
 pub(crate) mod scheduler;
 pub(crate) mod secretsmanager;
+pub(crate) mod ssm;
 pub(crate) mod sts;
 mod table;
 
@@ -46,8 +49,11 @@ macro_rules! each_service {
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
             [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
             [Ec2             ec2             (State)  (Event)  (12; images ImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
-            [LoadBalancing   elasticloadbalancing  (State)  (Event)  (13; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
-            [AutoScaling     autoscaling     (State)  (Event)  (14; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
+            [Ssm             ssm             (State)  ()       (13; parameters ParameterSeed)]
+            [Inspector2      inspector2      (State)  (Event)  (14; inspectors InspectorSeed, risks RiskSeed)]
+            [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]
+            [LoadBalancing   elasticloadbalancing  (State)  (Event)  (16; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
+            [AutoScaling     autoscaling     (State)  (Event)  (17; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
         }
     };
 }

@@ -2,7 +2,7 @@
 
 
 def drive(aws):
-    fleet = aws.client("autoscaling")
+    fleet = aws.client("autoscaling", region="eu-central-1")
     of = {"AutoScalingGroupName": "planted"}
     pages = fleet.get_paginator("describe_auto_scaling_groups").paginate(PaginationConfig={"PageSize": 1})
     groups = {found["AutoScalingGroupName"]: found for page in pages for found in page["AutoScalingGroups"]}

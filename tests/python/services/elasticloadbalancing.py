@@ -2,7 +2,7 @@
 
 
 def drive(aws):
-    elb = aws.client("elasticloadbalancing")
+    elb = aws.client("elasticloadbalancing", region="eu-central-1")
     pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 1})
     names = [found["LoadBalancerName"] for page in pages for found in page["LoadBalancers"]]
     assert sorted(names) == ["planted", "planted-net"], names

@@ -1,5 +1,6 @@
 //! EC2: images of machines with their snapshots, launch templates, instances, and what they stand in.
 
+mod attributes;
 mod capacity;
 mod document;
 mod errors;
@@ -9,13 +10,21 @@ mod image;
 mod images;
 mod instance;
 mod interruptions;
+mod machines;
 mod network;
+mod networks;
 mod operations;
 mod planting;
+mod references;
+mod reports;
+mod retire;
 mod seeds;
 mod snapshot;
+mod snapshots;
 mod state;
+mod tags;
 mod template;
+mod templates;
 mod usage;
 
 pub(crate) use events::{Event, happen};

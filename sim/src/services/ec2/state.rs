@@ -32,3 +32,15 @@ pub(crate) struct State {
     #[serde(skip)]
     pub(super) behaviours: Vec<Behaviour>,
 }
+
+impl State {
+    /// The image of an id that this place has, whatever became of it.
+    pub(crate) fn held(&self, id: &str) -> Option<&Image> {
+        self.images.get(id)
+    }
+
+    /// All images that this place has.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Image> {
+        self.images.values()
+    }
+}

@@ -1,0 +1,12 @@
+//! Systems Manager: parameters with their versions.
+
+mod history;
+mod listing;
+mod operations;
+mod seeds;
+mod state;
+mod writing;
+
+pub(crate) use operations::service;
+pub(crate) use seeds::{ParameterSeed, plant};
+pub(crate) use state::{State, put_text};
