@@ -18,6 +18,7 @@ mod doctor;
 mod editors;
 mod emulators;
 mod failures;
+mod fleets;
 mod hostile;
 mod house;
 mod html;

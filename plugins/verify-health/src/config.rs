@@ -49,6 +49,7 @@ fn default_poll() -> Duration {
 /// The id of an AMI.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Ami(#[schemars(regex(pattern = r"^ami-[0-9a-f]{8,17}$"))] pub String);
 
 /// The outputs of the stage.

@@ -37,7 +37,7 @@ impl Transition {
 /// What is said of an instance that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum HookResult {
+pub(crate) enum HookResult {
     Continue,
     Abandon,
 }
