@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kiln_tests::{Account, Course, Outcome, Place, Snare, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const OLD: &str = "ami-0aaaaaaaaaaaaaaa1";
 const NEW: &str = "ami-0bbbbbbbbbbbbbbb2";
@@ -256,7 +256,7 @@ fn where_aws_does_not_go_back_by_itself_an_undo_does() {
 
 #[test]
 fn capacity_that_is_short_is_named_and_the_fleet_is_whole_again_after_an_undo() {
-    let short = "instances = 3\nafter = \"1s\"\nuntil = \"10h\"";
+    let short = "instances = 3\nafter = \"1s\"\nuntil = \"3h\"";
     let account = Account::at_scale(&world().add("ec2-capacity", short), 600.0);
     let run = kiln(&account, "run", ", auto-rollback = false");
     says(&run, 1, &["the refresh of web to web version 2", "failed", "capacity", "`kiln undo` brings it back"]);
@@ -271,7 +271,7 @@ fn a_spot_interruption_in_the_middle_delays_a_refresh_and_no_step_takes_too_many
     let account = Account::at_scale(
         &world()
             .change("auto-scaling-groups", "web", "on-demand-base = 0\non-demand-percentage = 0\noverrides = [{ instance-type = \"m5.large\" }, { instance-type = \"m5a.large\" }]")
-            .add("spot-interruptions", "after = \"4m\"\ncount = 1"),
+            .add("spot-interruptions", "after = \"3m\"\ncount = 1\nnotice = \"10s\""),
         60.0,
     );
     let plan = kiln(&account, "plan", "");
@@ -320,7 +320,7 @@ fn instances_that_do_not_get_healthy_fail_the_refresh_and_an_undo_ends_them() {
     assert!(serving(&account).iter().any(|image| image == OLD), "the old ones serve");
     assert!(least(&account) >= Some(3), "{:?}", least(&account));
     let undo = undone(&account, run);
-    says(&undo, 0, &["web went back to web version 1", "by a refresh"]);
+    says(&undo, 0, &["web version 1"]);
     serves(&account, OLD, 4);
 }
 
@@ -361,7 +361,7 @@ fn a_group_that_names_whatever_version_there_is_must_be_allowed() {
 
 #[test]
 fn an_undo_of_a_refresh_that_runs_rolls_it_back() {
-    let account = Account::at_scale(&world(), 120.0);
+    let account = Account::at_scale(&world(), 300.0);
     let with = ", checkpoints = [50, 100], checkpoint-delay = \"10h\"";
     let input = format!("image={NEW}");
     let run = account
@@ -404,6 +404,30 @@ fn health_is_held_for_a_time_and_nothing_else_serves() {
     let suspended = "suspended = [\"ReplaceUnhealthy\"]";
     let world = world().add("traffic-behaviours", ill).change("auto-scaling-groups", "web", suspended);
     says(&run(&Account::of(&world), "run", OLD), 1, &["of web are not healthy: unhealthy"]);
+}
+
+#[test]
+fn tasks_are_held_to_the_digest_that_was_deployed() {
+    let history =
+        "name = \"web\"\nhistory = { count = 3, prefix = \"release-\", from = 1, every = \"4d\", last = \"-2d\" }";
+    let service = "cluster = \"web\"\nname = \"web\"\ndesired-count = 2\ncontainers = [{ name = \"app\", image = \"web:release-1\" }]";
+    let world = world().add("repositories", history).add("clusters", "name = \"web\"").add("services", service);
+    let account = Account::of(&world);
+    let digest = |tag: &str| {
+        let input = json!({ "repositoryName": "web", "imageIds": [{ "imageTag": tag }] });
+        let found = account.ask("ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeImages", &input);
+        found["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().to_owned()
+    };
+    let run = |tag: &str| {
+        let image = format!("111111111111.dkr.ecr.us-west-2.amazonaws.com/web@{}", digest(tag));
+        let text = format!(
+            "[pipeline]\nname = \"verify\"\nregion = \"us-west-2\"\n[stages.verify]\nplugin = \"verify-health\"\ntimeout = \"2h\"\n\
+             with = {{ cluster = \"web\", service = \"web\", image = \"{image}\", target-groups = [\"web\"], hold = \"5m\" }}\n"
+        );
+        account.kiln(["run", "verify.toml"]).file("verify.toml", text).run()
+    };
+    says(&run("release-1"), 0, &[]);
+    says(&run("release-2"), 1, &["of web/web run another image", "has not been well for 10m"]);
 }
 
 #[test]

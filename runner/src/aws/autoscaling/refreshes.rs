@@ -246,7 +246,7 @@ fn one(group: &str, id: &str) -> DescribeInstanceRefreshesRequest {
 
 /// Where a refresh is, as far as cancelling and rolling back matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum RefreshPhase {
     /// It goes on.
     Forward,
     /// It is being cancelled, or was.
@@ -260,14 +260,14 @@ enum Phase {
     Unknown,
 }
 
-fn phase(status: &str) -> Phase {
+fn phase(status: &str) -> RefreshPhase {
     match status {
-        "Pending" | "InProgress" | "Baking" => Phase::Forward,
-        "Cancelling" | "Cancelled" => Phase::Cancelled,
-        "RollbackInProgress" => Phase::Back { over: false },
-        "RollbackSuccessful" | "RollbackFailed" => Phase::Back { over: true },
-        "Successful" | "Failed" => Phase::Over,
-        _ => Phase::Unknown,
+        "Pending" | "InProgress" | "Baking" => RefreshPhase::Forward,
+        "Cancelling" | "Cancelled" => RefreshPhase::Cancelled,
+        "RollbackInProgress" => RefreshPhase::Back { over: false },
+        "RollbackSuccessful" | "RollbackFailed" => RefreshPhase::Back { over: true },
+        "Successful" | "Failed" => RefreshPhase::Over,
+        _ => RefreshPhase::Unknown,
     }
 }
 
@@ -278,8 +278,11 @@ async fn must_be_under_way(aws: &Clients, group: &str, id: &str) -> Result<(), A
     let refresh = one(group, id).send(aws).await?.refreshes.into_iter().find(|refresh| refresh.id == id);
     let status = refresh.map(|refresh| refresh.status);
     match status.as_deref().map(phase) {
-        Some(Phase::Forward | Phase::Back { over: false }) => Ok(()),
-        Some(Phase::Cancelled | Phase::Back { over: true } | Phase::Over | Phase::Unknown) | None => Err(AwsError {
+        Some(RefreshPhase::Forward | RefreshPhase::Back { over: false }) => Ok(()),
+        Some(
+            RefreshPhase::Cancelled | RefreshPhase::Back { over: true } | RefreshPhase::Over | RefreshPhase::Unknown,
+        )
+        | None => Err(AwsError {
             kind: ErrorKind::Conflict,
             code: "RefreshNotUnderWay".to_owned(),
             message: match status {
@@ -327,10 +330,12 @@ impl Write for CancelInstanceRefreshRequest {
         };
         let evidence = format!("the refresh {id} is {}", found.status);
         Ok(match phase(&found.status) {
-            Phase::Cancelled => Fate::Happened { output: CancelInstanceRefreshResponse { id: id.clone() }, evidence },
-            Phase::Forward | Phase::Back { over: false } => Fate::NotHappened { evidence },
-            Phase::Back { over: true } | Phase::Over => Fate::SendAgain,
-            Phase::Unknown => Fate::Unknown {
+            RefreshPhase::Cancelled => {
+                Fate::Happened { output: CancelInstanceRefreshResponse { id: id.clone() }, evidence }
+            }
+            RefreshPhase::Forward | RefreshPhase::Back { over: false } => Fate::NotHappened { evidence },
+            RefreshPhase::Back { over: true } | RefreshPhase::Over => Fate::SendAgain,
+            RefreshPhase::Unknown => Fate::Unknown {
                 evidence,
                 check: format!("look whether the refresh {id} of {} is being cancelled", self.group),
                 likely: Some(CancelInstanceRefreshResponse { id: id.clone() }),
@@ -373,12 +378,12 @@ impl Write for RollbackInstanceRefreshRequest {
         };
         let evidence = format!("the refresh {id} is {}", found.status);
         Ok(match phase(&found.status) {
-            Phase::Back { .. } => {
+            RefreshPhase::Back { .. } => {
                 Fate::Happened { output: RollbackInstanceRefreshResponse { id: id.clone() }, evidence }
             }
-            Phase::Forward => Fate::NotHappened { evidence },
-            Phase::Cancelled | Phase::Over => Fate::SendAgain,
-            Phase::Unknown => Fate::Unknown {
+            RefreshPhase::Forward => Fate::NotHappened { evidence },
+            RefreshPhase::Cancelled | RefreshPhase::Over => Fate::SendAgain,
+            RefreshPhase::Unknown => Fate::Unknown {
                 evidence,
                 check: format!("look whether the refresh {id} of {} goes back", self.group),
                 likely: Some(RollbackInstanceRefreshResponse { id: id.clone() }),

@@ -139,7 +139,7 @@ fn is_ready(scope: &mut Scope<'_>, fleet: &FleetGroup, refresh: &Refresh, member
 
 /// How the instances of a group stand to its refresh.
 #[derive(Debug, Default)]
-struct Standing {
+struct FleetStanding {
     /// Those to be replaced that may be, the ill ones first, then the oldest: the id, and whether it is ready.
     old: Vec<(String, bool)>,
     /// Those to be replaced that may not be, or not yet.
@@ -154,7 +154,7 @@ struct Standing {
     healthy: usize,
 }
 
-impl Standing {
+impl FleetStanding {
     fn of(scope: &mut Scope<'_>, fleet: &FleetGroup, refresh: &Refresh) -> Self {
         let mut stand = Self::default();
         let (goal, stamp) = (refresh.launches().unwrap_or(&fleet.source).clone(), refresh.stamp());
@@ -202,7 +202,7 @@ fn roll(scope: &mut Scope<'_>, name: &str) {
     if !matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::RollbackInProgress) {
         return;
     }
-    let stand = Standing::of(scope, &fleet, &refresh);
+    let stand = FleetStanding::of(scope, &fleet, &refresh);
     let all = (stand.ready + stand.coming + stand.left()).max(1);
     let next =
         refresh.preferences.checkpoint_percentages.get(refresh.checkpoint).copied().filter(|_| !refresh.is_back());
@@ -244,7 +244,14 @@ fn roll(scope: &mut Scope<'_>, name: &str) {
 }
 
 /// Take out of service what may go, at most `most`, and let others be launched in their place.
-fn replace(scope: &mut Scope<'_>, name: &str, fleet: &FleetGroup, refresh: &Refresh, stand: &Standing, most: usize) {
+fn replace(
+    scope: &mut Scope<'_>,
+    name: &str,
+    fleet: &FleetGroup,
+    refresh: &Refresh,
+    stand: &FleetStanding,
+    most: usize,
+) {
     let now = scope.now();
     let share = |percent: Option<usize>, usual| fleet.desired * percent.unwrap_or(usual);
     let maximum = (share(refresh.preferences.max_healthy_percentage, 100) / 100).max(fleet.desired);
