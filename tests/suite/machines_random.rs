@@ -111,10 +111,10 @@ fn draw(chance: &mut Chance) -> Scene {
     let usable: Vec<usize> =
         (0..count).filter(|index| ["available", "disabled"].contains(&images[*index].state)).collect();
     let pick = |chance: &mut Chance| usable.get(chance.below(usable.len().max(1) as u64) as usize).copied();
-    for _ in 0..chance.below(4) {
+    for _ in 0..chance.below(5) {
         let Some(index) = pick(chance) else { continue };
-        let how = if often(chance, 2) { "instance" } else { "stopped instance" };
-        images[index].held.push(how);
+        let how = ["instance", "stopped instance", "typed parameter", "parameter below /web", "recipe"];
+        images[index].held.push(how[chance.below(5) as usize]);
     }
     let mut templates = Vec::new();
     for _ in 0..chance.below(4) {
@@ -181,13 +181,25 @@ fn world(scene: &Scene) -> World {
         if let Some(days) = image.report {
             let _ = writeln!(text, "usage-report = \"-{days}d\"");
         }
-        for held in &image.held {
-            let stopped = *held == "stopped instance";
-            let _ = writeln!(
-                text,
-                "[[instances]]\nimage = \"{}\"\ninstance-type = \"t3.micro\"\nstopped = {stopped}",
-                ami(index)
-            );
+        for (number, held) in image.held.iter().enumerate() {
+            let (id, unique) = (ami(index), format!("{index}-{number}"));
+            let _ = match *held {
+                "instance" | "stopped instance" => {
+                    let stopped = *held == "stopped instance";
+                    writeln!(text, "[[instances]]\nimage = \"{id}\"\ninstance-type = \"t3.micro\"\nstopped = {stopped}")
+                }
+                "typed parameter" => writeln!(
+                    text,
+                    "[[parameters]]\nname = \"/typed/{unique}\"\nvalues = [\"{id}\"]\ndata-type = \"aws:ec2:image\""
+                ),
+                "parameter below /web" => {
+                    writeln!(
+                        text,
+                        "[[parameters]]\nname = \"/web/{unique}\"\nvalues = [\"old\", \"the image is {id}.\"]"
+                    )
+                }
+                _ => writeln!(text, "[[image-recipes]]\nname = \"recipe-{unique}\"\nparent = \"{id}\""),
+            };
         }
     }
     for (number, (versions, default)) in scene.templates.iter().enumerate() {
@@ -222,7 +234,8 @@ fn world(scene: &Scene) -> World {
 
 fn with(told: &Told) -> String {
     let mut text = format!(
-        "keep = {}, at-once = true, most = 500, snapshots = {}, orphans = {}, template-versions = {}",
+        "keep = {}, at-once = true, most = 500, snapshots = {}, orphans = {}, template-versions = {}, \
+         parameters = [\"/web\"]",
         told.keep, told.snapshots, told.orphans, told.depth
     );
     if let Some(days) = told.older_than {

@@ -6,6 +6,8 @@ mod config;
 mod cost;
 mod family;
 mod glob;
+mod machines;
+mod names;
 mod orphans;
 mod others;
 mod removal;
@@ -15,7 +17,7 @@ mod verdict;
 use kiln_plugin::aws::ec2::{DescribeImagesRequest, DescribeSnapshotsRequest, describe_images, describe_snapshots};
 use kiln_plugin::{ChangeAction, During, Failure, Instant, Known, Permission, Plan, Stage, count, grouped};
 
-pub use crate::config::{Config, Family, Outputs, Rung};
+pub use crate::config::{Config, Family, Look, Outputs, Rung};
 use crate::cost::Cost;
 use crate::orphans::Orphan;
 use crate::others::Others;
@@ -62,6 +64,22 @@ impl Stage for CleanupAmis {
             .on("ec2", "image-usage-report/*"),
             Permission::new("ec2:EnableImageDeprecation", "to deprecate what nothing needs").on_arn(image),
             Permission::new("ec2:DisableImage", "to disable what nothing needs").on_arn(image),
+            Permission::new("ec2:DescribeLaunchTemplates", "to find the launch templates that groups name").on_any(),
+            Permission::new("autoscaling:DescribeAutoScalingGroups", "to find the groups whose images must stay")
+                .on_any(),
+            Permission::new("autoscaling:DescribeLaunchConfigurations", "to find those whose images must stay")
+                .on_any(),
+            Permission::new("ssm:GetParameter", "to see which images parameters name").on("ssm", "parameter/*"),
+            Permission::new("ssm:GetParametersByPath", "to see which images parameters name").on("ssm", "parameter/*"),
+            Permission::new("imagebuilder:ListImageRecipes", "to find the recipes that build on an image").on_any(),
+            Permission::new("imagebuilder:ListLifecyclePolicies", "to name the policies that do the same work")
+                .on_any(),
+            Permission::new("imagebuilder:GetLifecyclePolicy", "to see what those do")
+                .on("imagebuilder", "lifecycle-policy/*"),
+            Permission::new("imagebuilder:DeleteImage", "to delete Image Builder's own record of what is deregistered")
+                .on("imagebuilder", "image/*"),
+            Permission::new("imagebuilder:GetImage", "to see what became of such a deletion")
+                .on("imagebuilder", "image/*"),
             Permission::new("ec2:DeregisterImage", "to deregister what nothing needs").on_arn(image),
             Permission::new("ec2:DeleteSnapshot", "to delete its snapshots, and those of former images")
                 .on_arn(snapshot),
@@ -72,6 +90,9 @@ impl Stage for CleanupAmis {
         let (config, later) = known(config);
         let findings = Findings::of(&config)?;
         let plan = Plan::new(findings.summary());
+        let policies =
+            if config.not_looked_at.contains(&Look::ImageBuilder) { Vec::new() } else { names::lifecycle_policies()? };
+        let plan = policies.into_iter().fold(plan, |plan, (what, does)| plan.change(ChangeAction::Read, what, does));
         let plan = findings
             .looked
             .iter()
