@@ -12,6 +12,9 @@ import sys
 import botocore.session
 from botocore import xform_name
 
+# Services that botocore calls otherwise than IAM does.
+NAMES = {"elasticloadbalancing": "elbv2"}
+
 PLAIN = "what a task definition sets in plain is its configuration: a deployment must copy it; secrets belong into `secrets`"
 REFERENCE = "a reference to credentials in Secrets Manager, by its ARN"
 DEFINITION = ("containerDefinitions/environment", "containerDefinitions/repositoryCredentials")
@@ -77,7 +80,7 @@ def main(path):
     used = set()
     for action, own in declared.items():
         service, operation = action.split(":")
-        model = session.get_service_model(service).operation_model(operation)
+        model = session.get_service_model(NAMES.get(service, service)).operation_model(operation)
         for side, shape in (("request", model.input_shape), ("answer", model.output_shape)):
             own_members = set(own.get(side, []))
             marked = set()

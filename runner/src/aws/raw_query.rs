@@ -188,6 +188,9 @@ fn read(xml: &[u8]) -> Result<Value, String> {
             }
             Event::Eof if open.len() == 1 => break,
             Event::Eof => return Err("ends too early".to_owned()),
+            Event::Empty(empty) if empty.local_name().as_ref() == "member" => {
+                open.iter_mut().next_back().into_iter().for_each(|open| open.items.push(Value::from("")));
+            }
             Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
@@ -244,7 +247,7 @@ mod tests {
         let xml = b"<?xml version='1.0'?><R xmlns='urn:x'><GetResult><Groups><member><Name>a &amp; b&#33;</Name><Empty/>\
             <Overrides><member><InstanceType>m5</InstanceType></member><member/></Overrides><Novel><Deep>1</Deep></Novel>\
             <Nothing></Nothing></member></Groups></GetResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></R>";
-        let group = json!({ "Name": "a & b!", "Overrides": [{ "InstanceType": "m5" }], "Novel": { "Deep": "1" } });
+        let group = json!({ "Name": "a & b!", "Overrides": [{ "InstanceType": "m5" }, ""], "Novel": { "Deep": "1" } });
         let read = result(read(xml)?).unwrap_or_default();
         assert_eq!(read, json!({ "Groups": [group] }));
         let mut form = String::new();

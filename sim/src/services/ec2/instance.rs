@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::ids;
-use crate::services::kms;
+use crate::services::{autoscaling, kms};
 use crate::tags::Tags;
 
 /// An instance boots so long, and its status is checked so long after that, unless the world says otherwise.
@@ -440,10 +440,11 @@ pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: Turn) {
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         instance.turns.push((now, turn));
     }
+    autoscaling::instance_turned(scope, id, turn);
 }
 
 /// An instance of the world's beginning has booted and was checked long ago, or has been stopped since.
-pub(super) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
+pub(crate) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
     let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
     let behaviour = image(scope, &found.image).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
