@@ -15,7 +15,7 @@ use super::crash::at_every_boundary;
 pub(crate) fn pipeline(with: &str) -> String {
     format!(
         "[pipeline]\nname = \"web\"\nregion = \"us-west-2\"\n\n[stages.cleanup]\nplugin = \"cleanup-amis\"\n\
-         timeout = \"30m\"\nwith = {{ families = [{{ names = \"web-*\" }}], not-looked-at = [\"groups\"], {with} }}\n"
+         timeout = \"30m\"\nwith = {{ families = [{{ names = \"web-*\" }}], {with} }}\n"
     )
 }
 
@@ -186,6 +186,23 @@ fn what_a_launch_template_names_by_default_or_newest_stays() {
     let deep =
         Cleaned::up(&images(4).add("launch-templates", &template(3)), &format!("{AT_ONCE}, template-versions = 2"));
     assert_eq!(deep.left(), named(&["web-2", "web-3"]));
+}
+
+#[test]
+fn what_a_group_or_a_launch_configuration_may_launch_stays() {
+    let versions =
+        "versions = [{ image = \"web-1\" }, { image = \"web-2\" }, { image = \"web-3\" }, { image = \"web-4\" }]";
+    let world = images(6)
+        .add("launch-templates", &format!("name = \"web\"\ndefault-version = 4\n{versions}"))
+        .add(
+            "auto-scaling-groups",
+            "name = \"idle\"\nlaunch-template = \"web\"\nversion = \"2\"\nmin = 0\ndesired = 0\nmax = 2",
+        )
+        .add("launch-configurations", "name = \"old\"\nimage = \"web-5\"");
+    let cleaned = Cleaned::up(&world, AT_ONCE);
+    assert_eq!(cleaned.left(), named(&["web-2", "web-4", "web-5"]), "{:?}", cleaned.failure());
+    let blind = Cleaned::up(&world, &format!("{AT_ONCE}, not-looked-at = [\"groups\"]"));
+    assert_eq!(blind.left(), named(&["web-4"]), "what the config calls without matter is not looked at");
 }
 
 #[test]

@@ -103,7 +103,8 @@ fn draw(chance: &mut Chance) -> Scene {
             launched: often(chance, 3).then(|| 2 + chance.below(100)),
             shared,
             used: often(chance, 3),
-            report: often(chance, 2).then(|| chance.below(14)),
+            // Of a week and a day more or less.
+            report: often(chance, 2).then(|| [1, 2, 5, 6, 8, 9, 14][chance.below(7) as usize]),
             snapshots,
             held: Vec::new(),
         });
@@ -113,8 +114,16 @@ fn draw(chance: &mut Chance) -> Scene {
     let pick = |chance: &mut Chance| usable.get(chance.below(usable.len().max(1) as u64) as usize).copied();
     for _ in 0..chance.below(5) {
         let Some(index) = pick(chance) else { continue };
-        let how = ["instance", "stopped instance", "typed parameter", "parameter below /web", "recipe"];
-        images[index].held.push(how[chance.below(5) as usize]);
+        let how = [
+            "instance",
+            "stopped instance",
+            "typed parameter",
+            "parameter below /web",
+            "recipe",
+            "group",
+            "launch configuration",
+        ];
+        images[index].held.push(how[chance.below(7) as usize]);
     }
     let mut templates = Vec::new();
     for _ in 0..chance.below(4) {
@@ -197,6 +206,16 @@ fn world(scene: &Scene) -> World {
                         text,
                         "[[parameters]]\nname = \"/web/{unique}\"\nvalues = [\"old\", \"the image is {id}.\"]"
                     )
+                }
+                // A version that is neither the default nor among the newest, and has no instance.
+                "group" => writeln!(
+                    text,
+                    "[[launch-templates]]\nname = \"of-group-{unique}\"\ndefault-version = 4\nversions = [{{ image = \"{id}\" }}, {{}}, {{}}, {{}}]\n\
+                     [[auto-scaling-groups]]\nname = \"group-{unique}\"\nlaunch-template = \"of-group-{unique}\"\nversion = \"1\"\nmin = 0\n\
+                     desired = 0\nmax = 1"
+                ),
+                "launch configuration" => {
+                    writeln!(text, "[[launch-configurations]]\nname = \"configuration-{unique}\"\nimage = \"{id}\"")
                 }
                 _ => writeln!(text, "[[image-recipes]]\nname = \"recipe-{unique}\"\nparent = \"{id}\""),
             };
