@@ -14,7 +14,11 @@ mod removal;
 mod uses;
 mod verdict;
 
-use kiln_plugin::aws::ec2::{DescribeImagesRequest, DescribeSnapshotsRequest, describe_images, describe_snapshots};
+use std::collections::BTreeMap;
+
+use kiln_plugin::aws::ec2::{
+    DescribeImagesRequest, DescribeSnapshotsRequest, Filter, Image, Snapshot, describe_images, describe_snapshots,
+};
 use kiln_plugin::{ChangeAction, During, Failure, Instant, Known, Permission, Plan, Stage, count, grouped};
 
 pub use crate::config::{Config, Family, Look, Outputs, Rung};
@@ -166,8 +170,7 @@ impl Findings {
             DescribeImagesRequest { ids: Vec::new(), owners: own.clone(), filters: Vec::new(), include_disabled: true };
         let mut images = describe_images(&request).during("listing the images")?.images;
         images.retain(|image| image.state != "deregistered");
-        let request = DescribeSnapshotsRequest { ids: Vec::new(), owners: own, filters: Vec::new() };
-        let snapshots = describe_snapshots(&request).during("listing the snapshots")?.snapshots;
+        let snapshots = snapshots(config, &images)?;
         let mut search = Search::new(config);
         let uses = search.find()?;
         let mut account = Account { images, snapshots, uses };
@@ -212,6 +215,30 @@ impl Findings {
             count(orphans.count(), "orphan"),
         )
     }
+}
+
+/// The snapshots that the families' images are made of, and where the config says so those that images were made of once: an account may
+/// have many more.
+fn snapshots(config: &Config, images: &[Image]) -> Result<Vec<Snapshot>, Failure> {
+    /// How many values one filter takes.
+    const VALUES: usize = 200;
+    let listed = |name: &str, values: Vec<String>| {
+        let filters = vec![Filter { name: name.to_owned(), values }];
+        let request = DescribeSnapshotsRequest { ids: Vec::new(), owners: vec!["self".to_owned()], filters };
+        Ok::<_, Failure>(describe_snapshots(&request).during("listing the snapshots")?.snapshots)
+    };
+    let of_families = images.iter().filter(|image| family::of_image(&config.families, image).is_some());
+    let ids: Vec<String> =
+        of_families.flat_map(|image| &image.devices).filter_map(|device| device.snapshot.clone()).collect();
+    let mut found = BTreeMap::new();
+    for batch in ids.chunks(VALUES) {
+        found.extend(listed("snapshot-id", batch.to_vec())?.into_iter().map(|each| (each.id.clone(), each)));
+    }
+    if config.orphans {
+        let words = orphans::WORDS.map(|words| format!("{words}*")).to_vec();
+        found.extend(listed("description", words)?.into_iter().map(|each| (each.id.clone(), each)));
+    }
+    Ok(found.into_values().collect())
 }
 
 kiln_plugin::export!(CleanupAmis);
