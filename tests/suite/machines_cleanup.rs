@@ -189,6 +189,40 @@ fn what_a_launch_template_names_by_default_or_newest_stays() {
 }
 
 #[test]
+fn what_a_group_or_a_launch_configuration_may_launch_stays() {
+    let versions =
+        "versions = [{ image = \"web-1\" }, { image = \"web-2\" }, { image = \"web-3\" }, { image = \"web-4\" }]";
+    let world = images(6)
+        .add("launch-templates", &format!("name = \"web\"\ndefault-version = 4\n{versions}"))
+        .add(
+            "auto-scaling-groups",
+            "name = \"idle\"\nlaunch-template = \"web\"\nversion = \"2\"\nmin = 0\ndesired = 0\nmax = 2",
+        )
+        .add("launch-configurations", "name = \"old\"\nimage = \"web-5\"");
+    let cleaned = Cleaned::up(&world, AT_ONCE);
+    assert_eq!(cleaned.left(), named(&["web-2", "web-4", "web-5"]), "{:?}", cleaned.failure());
+    let blind = Cleaned::up(&world, &format!("{AT_ONCE}, not-looked-at = [\"groups\"]"));
+    assert_eq!(blind.left(), named(&["web-4"]), "what the config calls without matter is not looked at");
+}
+
+#[test]
+fn what_a_parameter_or_a_recipe_names_stays() {
+    let parameter = |name: &str, value: &str, more: &str| format!("name = \"{name}\"\nvalues = ['{value}']\n{more}");
+    let id = |number: u32| format!("ami-0000000000000000{number}");
+    let world = images(6)
+        .add("parameters", &parameter("/typed", &id(1), "data-type = \"aws:ec2:image\""))
+        .add("parameters", &parameter("/web/amis/all", &format!("{{\"us-west-2\":\"{}\"}}", id(2)), ""))
+        .add("parameters", &parameter("/other", &id(3), ""))
+        .add("parameters", &parameter("/alias", &id(4), ""))
+        .add("launch-templates", "name = \"web\"\nversions = [{ image = \"resolve:ssm:/alias\" }]")
+        .add("image-recipes", "name = \"web\"\nparent = \"web-5\"");
+    let cleaned = Cleaned::up(&world, &format!("{AT_ONCE}, parameters = [\"/web\"]"));
+    assert_eq!(cleaned.left(), named(&["web-1", "web-2", "web-4", "web-5"]), "{:?}", cleaned.failure());
+    let all = Cleaned::up(&world, &format!("{AT_ONCE}, parameters = [\"/web\", \"/other\"]"));
+    assert_eq!(all.left(), named(&["web-1", "web-2", "web-3", "web-4", "web-5"]));
+}
+
+#[test]
 fn what_is_protected_young_lately_launched_or_in_an_odd_state_stays() {
     let world = but(images(6), 1, "protected = true");
     let world = but(world, 2, "last-launched = \"-3d\"");
@@ -304,7 +338,8 @@ fn a_run_that_ends_in_the_middle_says_what_it_did() {
 fn the_plan_tells_of_each_image_why_and_what_it_costs_at_the_most() {
     let world = but(images(4), 1, "devices = [{ size = 100, full-size = 32_212_254_720 }]");
     let world = but(world, 2, "last-launched = \"-9d\"\nprotected = true");
-    let account = Account::of(&but(world, 3, "public = true"));
+    let policy = "name = \"old\"\nkeep = 5\nrecipes = [\"web/1.x.x\"]";
+    let account = Account::of(&but(world, 3, "public = true").add("lifecycle-policies", policy));
     let plan = account
         .kiln(["plan", "cleanup.toml", "--output", "plain"])
         .file("cleanup.toml", pipeline("keep = 1, at-once = true, price = 0.1"))
@@ -319,6 +354,7 @@ fn the_plan_tells_of_each_image_why_and_what_it_costs_at_the_most() {
         "it is protected from being deregistered",
         "no report tells what they do; `report = true` lets one be made",
         "one of the 1 newest",
+        "lifecycle policy old",
     ] {
         assert!(text.contains(told), "{told:?} is not in {text}");
     }

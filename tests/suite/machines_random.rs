@@ -103,7 +103,8 @@ fn draw(chance: &mut Chance) -> Scene {
             launched: often(chance, 3).then(|| 2 + chance.below(100)),
             shared,
             used: often(chance, 3),
-            report: often(chance, 2).then(|| chance.below(14)),
+            // Of a week and a day more or less.
+            report: often(chance, 2).then(|| [1, 2, 5, 6, 8, 9, 14][chance.below(7) as usize]),
             snapshots,
             held: Vec::new(),
         });
@@ -111,10 +112,18 @@ fn draw(chance: &mut Chance) -> Scene {
     let usable: Vec<usize> =
         (0..count).filter(|index| ["available", "disabled"].contains(&images[*index].state)).collect();
     let pick = |chance: &mut Chance| usable.get(chance.below(usable.len().max(1) as u64) as usize).copied();
-    for _ in 0..chance.below(4) {
+    for _ in 0..chance.below(5) {
         let Some(index) = pick(chance) else { continue };
-        let how = if often(chance, 2) { "instance" } else { "stopped instance" };
-        images[index].held.push(how);
+        let how = [
+            "instance",
+            "stopped instance",
+            "typed parameter",
+            "parameter below /web",
+            "recipe",
+            "group",
+            "launch configuration",
+        ];
+        images[index].held.push(how[chance.below(7) as usize]);
     }
     let mut templates = Vec::new();
     for _ in 0..chance.below(4) {
@@ -181,13 +190,35 @@ fn world(scene: &Scene) -> World {
         if let Some(days) = image.report {
             let _ = writeln!(text, "usage-report = \"-{days}d\"");
         }
-        for held in &image.held {
-            let stopped = *held == "stopped instance";
-            let _ = writeln!(
-                text,
-                "[[instances]]\nimage = \"{}\"\ninstance-type = \"t3.micro\"\nstopped = {stopped}",
-                ami(index)
-            );
+        for (number, held) in image.held.iter().enumerate() {
+            let (id, unique) = (ami(index), format!("{index}-{number}"));
+            let _ = match *held {
+                "instance" | "stopped instance" => {
+                    let stopped = *held == "stopped instance";
+                    writeln!(text, "[[instances]]\nimage = \"{id}\"\ninstance-type = \"t3.micro\"\nstopped = {stopped}")
+                }
+                "typed parameter" => writeln!(
+                    text,
+                    "[[parameters]]\nname = \"/typed/{unique}\"\nvalues = [\"{id}\"]\ndata-type = \"aws:ec2:image\""
+                ),
+                "parameter below /web" => {
+                    writeln!(
+                        text,
+                        "[[parameters]]\nname = \"/web/{unique}\"\nvalues = [\"old\", \"the image is {id}.\"]"
+                    )
+                }
+                // A version that is neither the default nor among the newest, and has no instance.
+                "group" => writeln!(
+                    text,
+                    "[[launch-templates]]\nname = \"of-group-{unique}\"\ndefault-version = 4\nversions = [{{ image = \"{id}\" }}, {{}}, {{}}, {{}}]\n\
+                     [[auto-scaling-groups]]\nname = \"group-{unique}\"\nlaunch-template = \"of-group-{unique}\"\nversion = \"1\"\nmin = 0\n\
+                     desired = 0\nmax = 1"
+                ),
+                "launch configuration" => {
+                    writeln!(text, "[[launch-configurations]]\nname = \"configuration-{unique}\"\nimage = \"{id}\"")
+                }
+                _ => writeln!(text, "[[image-recipes]]\nname = \"recipe-{unique}\"\nparent = \"{id}\""),
+            };
         }
     }
     for (number, (versions, default)) in scene.templates.iter().enumerate() {
@@ -222,7 +253,8 @@ fn world(scene: &Scene) -> World {
 
 fn with(told: &Told) -> String {
     let mut text = format!(
-        "keep = {}, at-once = true, most = 500, snapshots = {}, orphans = {}, template-versions = {}",
+        "keep = {}, at-once = true, most = 500, snapshots = {}, orphans = {}, template-versions = {}, \
+         parameters = [\"/web\"]",
         told.keep, told.snapshots, told.orphans, told.depth
     );
     if let Some(days) = told.older_than {

@@ -38,6 +38,14 @@ pub struct Config {
     /// Images that stay, by id: those that this run has made, for one.
     #[serde(default)]
     pub keep_images: Vec<Known<String>>,
+    /// Parameters of Systems Manager, by name, or by path with all that is below it: images whose ids stand in their values stay. Those
+    /// of the type `aws:ec2:image` count in any case.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^/?[A-Za-z0-9_.-]{1,200}(/[A-Za-z0-9_.-]{1,200}){0,14}$")))]
+    pub parameters: Vec<String>,
+    /// What may use images and is not looked at. What only it uses may go.
+    #[serde(default)]
+    pub not_looked_at: Vec<Look>,
     /// So many of each launch template's newest versions count as in use, beside the default one and those that groups use.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10000))]
@@ -68,6 +76,16 @@ pub struct Family {
     /// Tags that it must have, each with a pattern of its value.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+}
+
+/// What may use images beside EC2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Look {
+    /// Auto Scaling: its groups and launch configurations.
+    Groups,
+    /// Image Builder: its recipes, lifecycle policies, and records of images.
+    ImageBuilder,
 }
 
 /// A rung on the way out.
@@ -124,6 +142,8 @@ pub struct Outputs {
     pub deregistered: u64,
     /// How many snapshots were deleted, with their images or as orphans.
     pub snapshots: u64,
+    /// How many of Image Builder's records went with their AMIs.
+    pub records: u64,
     /// How many reports of other accounts' use were begun.
     pub reports: u64,
     /// How many images of the families are left.

@@ -6,16 +6,22 @@ mod config;
 mod cost;
 mod family;
 mod glob;
+mod machines;
+mod names;
 mod orphans;
 mod others;
 mod removal;
 mod uses;
 mod verdict;
 
-use kiln_plugin::aws::ec2::{DescribeImagesRequest, DescribeSnapshotsRequest, describe_images, describe_snapshots};
+use std::collections::BTreeMap;
+
+use kiln_plugin::aws::ec2::{
+    DescribeImagesRequest, DescribeSnapshotsRequest, Filter, Image, Snapshot, describe_images, describe_snapshots,
+};
 use kiln_plugin::{ChangeAction, During, Failure, Instant, Known, Permission, Plan, Stage, count, grouped};
 
-pub use crate::config::{Config, Family, Outputs, Rung};
+pub use crate::config::{Config, Family, Look, Outputs, Rung};
 use crate::cost::Cost;
 use crate::orphans::Orphan;
 use crate::others::Others;
@@ -62,6 +68,22 @@ impl Stage for CleanupAmis {
             .on("ec2", "image-usage-report/*"),
             Permission::new("ec2:EnableImageDeprecation", "to deprecate what nothing needs").on_arn(image),
             Permission::new("ec2:DisableImage", "to disable what nothing needs").on_arn(image),
+            Permission::new("ec2:DescribeLaunchTemplates", "to find the launch templates that groups name").on_any(),
+            Permission::new("autoscaling:DescribeAutoScalingGroups", "to find the groups whose images must stay")
+                .on_any(),
+            Permission::new("autoscaling:DescribeLaunchConfigurations", "to find those whose images must stay")
+                .on_any(),
+            Permission::new("ssm:GetParameter", "to see which images parameters name").on("ssm", "parameter/*"),
+            Permission::new("ssm:GetParametersByPath", "to see which images parameters name").on("ssm", "parameter/*"),
+            Permission::new("imagebuilder:ListImageRecipes", "to find the recipes that build on an image").on_any(),
+            Permission::new("imagebuilder:ListLifecyclePolicies", "to name the policies that do the same work")
+                .on_any(),
+            Permission::new("imagebuilder:GetLifecyclePolicy", "to see what those do")
+                .on("imagebuilder", "lifecycle-policy/*"),
+            Permission::new("imagebuilder:DeleteImage", "to delete Image Builder's own record of what is deregistered")
+                .on("imagebuilder", "image/*"),
+            Permission::new("imagebuilder:GetImage", "to see what became of such a deletion")
+                .on("imagebuilder", "image/*"),
             Permission::new("ec2:DeregisterImage", "to deregister what nothing needs").on_arn(image),
             Permission::new("ec2:DeleteSnapshot", "to delete its snapshots, and those of former images")
                 .on_arn(snapshot),
@@ -72,6 +94,9 @@ impl Stage for CleanupAmis {
         let (config, later) = known(config);
         let findings = Findings::of(&config)?;
         let plan = Plan::new(findings.summary());
+        let policies =
+            if config.not_looked_at.contains(&Look::ImageBuilder) { Vec::new() } else { names::lifecycle_policies()? };
+        let plan = policies.into_iter().fold(plan, |plan, (what, does)| plan.change(ChangeAction::Read, what, does));
         let plan = findings
             .looked
             .iter()
@@ -145,8 +170,7 @@ impl Findings {
             DescribeImagesRequest { ids: Vec::new(), owners: own.clone(), filters: Vec::new(), include_disabled: true };
         let mut images = describe_images(&request).during("listing the images")?.images;
         images.retain(|image| image.state != "deregistered");
-        let request = DescribeSnapshotsRequest { ids: Vec::new(), owners: own, filters: Vec::new() };
-        let snapshots = describe_snapshots(&request).during("listing the snapshots")?.snapshots;
+        let snapshots = snapshots(config, &images)?;
         let mut search = Search::new(config);
         let uses = search.find()?;
         let mut account = Account { images, snapshots, uses };
@@ -191,6 +215,30 @@ impl Findings {
             count(orphans.count(), "orphan"),
         )
     }
+}
+
+/// The snapshots that the families' images are made of, and where the config says so those that images were made of once: an account may
+/// have many more.
+fn snapshots(config: &Config, images: &[Image]) -> Result<Vec<Snapshot>, Failure> {
+    /// How many values one filter takes.
+    const VALUES: usize = 200;
+    let listed = |name: &str, values: Vec<String>| {
+        let filters = vec![Filter { name: name.to_owned(), values }];
+        let request = DescribeSnapshotsRequest { ids: Vec::new(), owners: vec!["self".to_owned()], filters };
+        Ok::<_, Failure>(describe_snapshots(&request).during("listing the snapshots")?.snapshots)
+    };
+    let of_families = images.iter().filter(|image| family::of_image(&config.families, image).is_some());
+    let ids: Vec<String> =
+        of_families.flat_map(|image| &image.devices).filter_map(|device| device.snapshot.clone()).collect();
+    let mut found = BTreeMap::new();
+    for batch in ids.chunks(VALUES) {
+        found.extend(listed("snapshot-id", batch.to_vec())?.into_iter().map(|each| (each.id.clone(), each)));
+    }
+    if config.orphans {
+        let words = orphans::WORDS.map(|words| format!("{words}*")).to_vec();
+        found.extend(listed("description", words)?.into_iter().map(|each| (each.id.clone(), each)));
+    }
+    Ok(found.into_values().collect())
 }
 
 kiln_plugin::export!(CleanupAmis);

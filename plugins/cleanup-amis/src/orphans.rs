@@ -14,6 +14,9 @@ use crate::verdict::{Account, Uses};
 /// A copy of an image may be on its way, and a new image may be seen late: nothing younger is an orphan.
 const YOUNG: u64 = 86_400_000;
 
+/// How EC2's own descriptions of snapshots of images begin.
+pub(crate) const WORDS: [&str; 2] = ["Created by CreateImage(", "Copied for DestinationAmi "];
+
 /// A snapshot of a former image: whether it goes, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Orphan {
@@ -82,9 +85,10 @@ fn reason_to_keep(config: &Config, snapshot: &Snapshot, named: &Uses, now: Insta
 
 /// The image that a snapshot says it was made for: `Created by CreateImage(i-…) for ami-…`, `Copied for DestinationAmi ami-… from …`.
 fn former_image(description: &str) -> Option<&str> {
-    let rest = match description.strip_prefix("Copied for DestinationAmi ") {
+    let [created, copied] = WORDS;
+    let rest = match description.strip_prefix(copied) {
         Some(rest) => rest,
-        None => description.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1,
+        None => description.strip_prefix(created)?.split_once(") for ")?.1,
     };
     let id = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next()?;
     id.strip_prefix("ami-").filter(|rest| !rest.is_empty()).map(|_| id)

@@ -9,9 +9,10 @@ use kiln_plugin::aws::ec2::{
     DisableImageRequest, EnableImageDeprecationRequest, Filter, Image, create_image_usage_report, delete_snapshot,
     deregister_image, describe_images, disable_image, enable_image_deprecation,
 };
-use kiln_plugin::{During, Failure, count, grouped, log, progress, timer};
+use kiln_plugin::aws::imagebuilder::{DeleteImageRequest, delete_image};
+use kiln_plugin::{During, Failure, context, count, grouped, log, progress, timer};
 
-use crate::config::{Config, Outputs, Rung};
+use crate::config::{Config, Look, Outputs, Rung};
 use crate::orphans::Orphan;
 use crate::others::TYPES;
 use crate::uses::named_now;
@@ -131,7 +132,12 @@ impl<'a> Removal<'a> {
             }
         };
         match done {
-            Ok(()) => log::info(format!("{what} {title}: {}", decision.reason)),
+            Ok(()) => {
+                log::info(format!("{what} {title}: {}", decision.reason));
+                if rung == Rung::Deregister {
+                    self.record(decision)?;
+                }
+            }
             // Somebody else was faster.
             Err(error) if error.kind == ErrorKind::NotFound || error.code == "InvalidAMIID.Unavailable" => {
                 log::warn(format!("{title} is gone already"));
@@ -140,6 +146,26 @@ impl<'a> Removal<'a> {
                 self.failures.push(format!("{title} could not be {what}: {}: {}", error.code, error.message));
             }
             Err(error) => return Err(error).during(format!("taking {title} down to {what}")),
+        }
+        Ok(())
+    }
+
+    /// Image Builder's own record of an image goes with its AMI, where it is one of this account and region: an AMI that was distributed
+    /// has its record elsewhere.
+    fn record(&mut self, decision: &Decision) -> Result<(), Failure> {
+        let Some(record) = &decision.builder else { return Ok(()) };
+        let context::Info { account, region, .. } = context::get();
+        let is_here = record.contains(&format!(":imagebuilder:{region}:{account}:image/"));
+        if !is_here || self.config.not_looked_at.contains(&Look::ImageBuilder) {
+            return Ok(());
+        }
+        match delete_image(&DeleteImageRequest { image: record.clone() }) {
+            Ok(_) => self.done.records += 1,
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                log::warn(format!("Image Builder keeps its record {record}: {}", error.message));
+            }
+            Err(error) => return Err(error).during(format!("deleting Image Builder's record {record}")),
         }
         Ok(())
     }
@@ -186,12 +212,13 @@ impl<'a> Removal<'a> {
 
     /// A failure that ends the stage before it was through: it says what was done.
     fn unfinished(&self, failure: Failure) -> Failure {
-        let Outputs { deprecated, disabled, deregistered, snapshots, reports, .. } = &self.done;
+        let Outputs { deprecated, disabled, deregistered, snapshots, records, reports, .. } = &self.done;
         let done = [
             (*deprecated, "image", "deprecated"),
             (*disabled, "image", "disabled"),
             (*deregistered, "image", "deregistered"),
             (*snapshots, "snapshot", "deleted"),
+            (*records, "record", "deleted"),
             (*reports, "report", "begun"),
         ];
         let told: Vec<String> = done

@@ -10,8 +10,9 @@ use kiln_plugin::aws::ec2::{
 use kiln_plugin::{During, Failure, count};
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Config, Look};
 use crate::verdict::Uses;
+use crate::{machines, names};
 
 /// How many images one call may ask about.
 const REFERENCES: usize = 10;
@@ -25,11 +26,13 @@ pub(crate) struct Search<'a> {
     pub(crate) looked: Looked,
     /// Snapshots that launch templates name, by id, each with who does.
     pub(crate) snapshots: Uses,
+    /// Parameters that launch templates name in the place of an image, each with who does.
+    aliases: Vec<(String, String)>,
 }
 
 impl<'a> Search<'a> {
     pub(crate) fn new(config: &'a Config) -> Self {
-        Self { config, looked: Looked::new(), snapshots: Uses::new() }
+        Self { config, looked: Looked::new(), snapshots: Uses::new(), aliases: Vec::new() }
     }
 
     /// The images that this account's instances, launch templates, groups and the config hold, each with who does.
@@ -40,6 +43,12 @@ impl<'a> Search<'a> {
         }
         self.of_instances(&mut uses)?;
         self.of_templates(&mut uses)?;
+        if !self.config.not_looked_at.contains(&Look::Groups) {
+            for (version, reason) in machines::find(&mut uses, &mut self.looked)? {
+                self.of_version(&version, &reason, &mut uses);
+            }
+        }
+        names::find(self.config, &self.aliases, &mut uses, &mut self.looked)?;
         Ok(uses)
     }
 
@@ -66,12 +75,17 @@ impl<'a> Search<'a> {
     }
 
     /// What a version of a launch template that is in use holds.
-    pub(crate) fn of_version(&mut self, version: &LaunchTemplateVersion, reason: &str, uses: &mut Uses) {
-        if let Some(image) = &version.image {
-            uses.entry(image.clone()).or_insert_with(|| reason.to_owned());
-        }
+    fn of_version(&mut self, version: &LaunchTemplateVersion, reason: &str, uses: &mut Uses) {
         for snapshot in snapshots_in(&version.data) {
             self.snapshots.entry(snapshot).or_insert_with(|| reason.to_owned());
+        }
+        if let Some(image) = &version.image {
+            // In the place of an image a parameter may stand.
+            if let Some(name) = image.strip_prefix("resolve:ssm:") {
+                self.aliases.push((name.to_owned(), reason.to_owned()));
+                return;
+            }
+            uses.entry(image.clone()).or_insert_with(|| reason.to_owned());
         }
     }
 }

@@ -323,6 +323,8 @@ pub(crate) mod tests {
             snapshots: true,
             orphans: false,
             keep_images: Vec::new(),
+            parameters: Vec::new(),
+            not_looked_at: Vec::new(),
             template_versions: 1,
             report_within: kiln_plugin::Duration::from_secs(86_400),
             report: false,

@@ -56,18 +56,18 @@ pub(crate) mod config {
 
     /// What a client is made of.
     #[derive(Debug)]
-    pub(crate) struct Config {
+    pub(crate) struct Ec2Config {
         pub(super) sdk: SdkConfig,
         pub(super) interceptors: Vec<SharedInterceptor>,
     }
 
     /// Makes one.
     #[derive(Debug)]
-    pub(crate) struct Builder(Config);
+    pub(crate) struct Builder(Ec2Config);
 
     impl From<&SdkConfig> for Builder {
         fn from(sdk: &SdkConfig) -> Self {
-            Self(Config { sdk: sdk.clone(), interceptors: Vec::new() })
+            Self(Ec2Config { sdk: sdk.clone(), interceptors: Vec::new() })
         }
     }
 
@@ -79,7 +79,7 @@ pub(crate) mod config {
         }
 
         /// The configuration.
-        pub(crate) fn build(self) -> Config {
+        pub(crate) fn build(self) -> Ec2Config {
             self.0
         }
     }
@@ -94,8 +94,8 @@ pub struct Client {
 
 impl Client {
     /// A client that is set up so.
-    pub(crate) fn from_conf(config: config::Config) -> Self {
-        let config::Config { sdk, interceptors } = config;
+    pub(crate) fn from_conf(config: config::Ec2Config) -> Self {
+        let config::Ec2Config { sdk, interceptors } = config;
         let mut components = RuntimeComponentsBuilder::new("EC2")
             .with_http_client(sdk.http_client())
             .with_endpoint_resolver(Some(SharedEndpointResolver::new(Address::of(&sdk))))

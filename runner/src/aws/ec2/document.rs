@@ -22,25 +22,25 @@ const UNTOLD: &str = "UserData";
 /// An answer nests so deep: launch templates need half of it.
 const DEEPEST: usize = 64;
 
-static ROOT: LazyLock<Node> = LazyLock::new(|| {
-    let mut root = Node::default();
+static ROOT: LazyLock<DataMember> = LazyLock::new(|| {
+    let mut root = DataMember::default();
     TABLE.lines().filter(|line| !line.starts_with('#')).for_each(|line| root.add(line));
     root
 });
 
 /// A member, with those below it.
 #[derive(Debug, Default)]
-struct Node {
+struct DataMember {
     request: &'static str,
     /// In an answer: its name, and for a list that of its items.
     answer: (&'static str, &'static str),
     kind: &'static str,
     list: bool,
     /// By the model's name.
-    members: BTreeMap<&'static str, Node>,
+    members: BTreeMap<&'static str, DataMember>,
 }
 
-impl Node {
+impl DataMember {
     fn add(&mut self, line: &'static str) {
         let mut words = line.split(' ');
         let (Some(path), Some(request), Some(answer), Some(kind)) =

@@ -5,7 +5,7 @@
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-use super::wire::{Items, Tag};
+use super::wire::{ItemList, Tag};
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::values::millis;
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -108,7 +108,7 @@ pub(super) fn some(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-pub(super) fn pairs(tags: Items<Tag>) -> Vec<Pair> {
+pub(super) fn pairs(tags: ItemList<Tag>) -> Vec<Pair> {
     tags.item.into_iter().map(|tag| Pair { name: tag.key, value: tag.value }).collect()
 }
 

@@ -4,11 +4,11 @@
 
 use super::ids::{IMAGE, SNAPSHOT, page, pairs, some, when};
 use super::pages::{all, paged};
+use super::wire;
 use super::wire::{
     DescribeImageAttribute, DescribeImageReferences, DescribeImages, DescribeSnapshots, Filter as SentFilter,
     ImageAttributeAnswer, ImagesAnswer, ReferenceType, ReferencesAnswer, SnapshotsAnswer, TypeOption,
 };
-use super::{ids, wire};
 use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, invalid};
 use crate::aws::limits::batch;
@@ -146,7 +146,7 @@ fn snapshot(snapshot: wire::Snapshot) -> Snapshot {
         encrypted: snapshot.encrypted,
         kms_key: some(snapshot.kms_key_id),
         tier: some(snapshot.storage_tier).unwrap_or_else(|| "standard".to_owned()),
-        tags: ids::pairs(snapshot.tag_set),
+        tags: pairs(snapshot.tag_set),
     }
 }
 

@@ -39,12 +39,12 @@ macro_rules! answered {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound = "T: Deserialize<'de>")]
-pub(crate) struct Items<T> {
+pub(crate) struct ItemList<T> {
     #[serde(default)]
     pub(super) item: Vec<T>,
 }
 
-impl<T> Default for Items<T> {
+impl<T> Default for ItemList<T> {
     fn default() -> Self {
         Self { item: Vec::new() }
     }
@@ -220,7 +220,7 @@ answered! {
     }
 
     struct ImagesAnswer {
-        images_set: Items<Image>,
+        images_set: ItemList<Image>,
         next_token: Option<String>,
     }
 
@@ -237,8 +237,8 @@ answered! {
         is_public: bool,
         architecture: String,
         root_device_name: Option<String>,
-        block_device_mapping: Items<Mapping>,
-        tag_set: Items<Tag>,
+        block_device_mapping: ItemList<Mapping>,
+        tag_set: ItemList<Tag>,
         source_image_id: Option<String>,
         source_image_region: Option<String>,
         deregistration_protection: Option<String>,
@@ -258,7 +258,7 @@ answered! {
     }
 
     struct ImageAttributeAnswer {
-        launch_permission: Items<Permission>,
+        launch_permission: ItemList<Permission>,
     }
 
     struct Permission {
@@ -269,7 +269,7 @@ answered! {
     }
 
     struct SnapshotsAnswer {
-        snapshot_set: Items<Snapshot>,
+        snapshot_set: ItemList<Snapshot>,
         next_token: Option<String>,
     }
 
@@ -284,11 +284,11 @@ answered! {
         encrypted: bool,
         kms_key_id: Option<String>,
         storage_tier: Option<String>,
-        tag_set: Items<Tag>,
+        tag_set: ItemList<Tag>,
     }
 
     struct ReferencesAnswer {
-        image_reference_set: Items<Reference>,
+        image_reference_set: ItemList<Reference>,
         next_token: Option<String>,
     }
 
@@ -303,7 +303,7 @@ answered! {
     }
 
     struct ReportsAnswer {
-        image_usage_report_set: Items<UsageReport>,
+        image_usage_report_set: ItemList<UsageReport>,
         next_token: Option<String>,
     }
 
@@ -312,8 +312,8 @@ answered! {
         image_id: String,
         state: String,
         state_reason: Option<String>,
-        resource_type_set: Items<ReportedType>,
-        account_id_set: Items<String>,
+        resource_type_set: ItemList<ReportedType>,
+        account_id_set: ItemList<String>,
         creation_time: Option<String>,
     }
 
@@ -322,7 +322,7 @@ answered! {
     }
 
     struct EntriesAnswer {
-        image_usage_report_entry_set: Items<UsageEntry>,
+        image_usage_report_entry_set: ItemList<UsageEntry>,
         next_token: Option<String>,
     }
 
@@ -341,7 +341,7 @@ answered! {
 
     struct DeregisterAnswer {
         r#return: bool,
-        delete_snapshot_result_set: Items<SnapshotResult>,
+        delete_snapshot_result_set: ItemList<SnapshotResult>,
     }
 
     struct SnapshotResult {
@@ -350,7 +350,7 @@ answered! {
     }
 
     struct TemplatesAnswer {
-        launch_templates: Items<Template>,
+        launch_templates: ItemList<Template>,
         next_token: Option<String>,
     }
 
@@ -359,11 +359,11 @@ answered! {
         launch_template_name: String,
         default_version_number: u64,
         latest_version_number: u64,
-        tag_set: Items<Tag>,
+        tag_set: ItemList<Tag>,
     }
 
     struct VersionsAnswer {
-        launch_template_version_set: Items<TemplateVersion>,
+        launch_template_version_set: ItemList<TemplateVersion>,
         next_token: Option<String>,
     }
 
@@ -383,7 +383,7 @@ answered! {
     }
 
     struct Warning {
-        error_set: Items<Reason>,
+        error_set: ItemList<Reason>,
     }
 
     struct TemplateAnswer {
@@ -391,12 +391,12 @@ answered! {
     }
 
     struct InstancesAnswer {
-        reservation_set: Items<Reservation>,
+        reservation_set: ItemList<Reservation>,
         next_token: Option<String>,
     }
 
     struct Reservation {
-        instances_set: Items<Instance>,
+        instances_set: ItemList<Instance>,
     }
 
     struct Instance {
@@ -410,7 +410,7 @@ answered! {
         launch_time: Option<String>,
         instance_lifecycle: Option<String>,
         private_ip_address: Option<String>,
-        tag_set: Items<Tag>,
+        tag_set: ItemList<Tag>,
     }
 
     struct State {
@@ -422,7 +422,7 @@ answered! {
     }
 
     struct StatusesAnswer {
-        instance_status_set: Items<InstanceStatus>,
+        instance_status_set: ItemList<InstanceStatus>,
         next_token: Option<String>,
     }
 
@@ -431,7 +431,7 @@ answered! {
         instance_state: State,
         instance_status: StatusSummary,
         system_status: StatusSummary,
-        events_set: Items<InstanceEvent>,
+        events_set: ItemList<InstanceEvent>,
     }
 
     struct StatusSummary {
@@ -447,7 +447,7 @@ answered! {
     }
 
     struct SubnetsAnswer {
-        subnet_set: Items<Subnet>,
+        subnet_set: ItemList<Subnet>,
         next_token: Option<String>,
     }
 
@@ -458,11 +458,11 @@ answered! {
         cidr_block: String,
         available_ip_address_count: u32,
         map_public_ip_on_launch: bool,
-        tag_set: Items<Tag>,
+        tag_set: ItemList<Tag>,
     }
 
     struct GroupsAnswer {
-        security_group_info: Items<SecurityGroup>,
+        security_group_info: ItemList<SecurityGroup>,
         next_token: Option<String>,
     }
 
@@ -470,18 +470,18 @@ answered! {
         group_id: String,
         group_name: String,
         vpc_id: Option<String>,
-        ip_permissions: Items<Rule>,
-        ip_permissions_egress: Items<Rule>,
+        ip_permissions: ItemList<Rule>,
+        ip_permissions_egress: ItemList<Rule>,
     }
 
     struct Rule {
         ip_protocol: String,
         from_port: Option<i32>,
         to_port: Option<i32>,
-        groups: Items<Pair>,
-        ip_ranges: Items<Range>,
-        ipv6_ranges: Items<RangeOfSix>,
-        prefix_list_ids: Items<PrefixList>,
+        groups: ItemList<Pair>,
+        ip_ranges: ItemList<Range>,
+        ipv6_ranges: ItemList<RangeOfSix>,
+        prefix_list_ids: ItemList<PrefixList>,
     }
 
     struct Pair {

@@ -9,14 +9,17 @@ use super::errors::{invalid, no_token};
 use super::usage::{INSTANCE, TEMPLATE};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::services::{imagebuilder, ssm};
 
 /// The most references of a page.
 const PAGE: usize = 1000;
 /// So many of a launch template's versions are looked at, the newest first.
 const DEPTH: usize = 10;
 
-const TYPES: [&str; 5] =
-    [INSTANCE, TEMPLATE, "ssm:Parameter", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
+const PARAMETER: &str = "ssm:Parameter";
+const RECIPE: &str = "imagebuilder:ImageRecipe";
+
+const TYPES: [&str; 5] = [INSTANCE, TEMPLATE, PARAMETER, RECIPE, "imagebuilder:ContainerRecipe"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -136,6 +139,13 @@ fn named_by(scope: &mut Scope<'_>, image: &str, resource: &ResourceType) -> Resu
             });
             templates.map(|template| format!("launch-template/{}", template.id)).collect()
         }
+        PARAMETER => {
+            let named = ssm::naming(scope, image);
+            let resource = |name: String| format!("parameter/{}", name.trim_start_matches('/'));
+            return Ok(named.into_iter().map(|name| scope.arn("ssm", &resource(name))).collect());
+        }
+        RECIPE => return Ok(imagebuilder::naming(scope, image)),
+        // The simulator has no recipes of containers.
         _ => Vec::new(),
     };
     let names: Vec<String> = names;
