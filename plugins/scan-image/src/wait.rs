@@ -6,6 +6,7 @@ use kiln_plugin::aws::ecr::{
     describe_image_scan_findings, start_image_scan,
 };
 use kiln_plugin::aws::{Error, ErrorKind};
+use kiln_gate::never_scanned;
 use kiln_plugin::{During, Failure, Look, PinnedImage, log, poll, poll_within};
 
 use crate::parts::Part;
@@ -62,7 +63,7 @@ pub(crate) fn await_scans(
     };
     if let Err(failure) = ended {
         let unseen: Vec<String> = awaited.iter().filter(|one| !one.began).map(|one| one.part.brief()).collect();
-        return Err(if unseen.is_empty() { failure } else { scan::never_began(&unseen, failure) });
+        return Err(if unseen.is_empty() { failure } else { never_scanned(&unseen, scan::NEVER, failure) });
     }
     let scanned = |one: Awaited| one.found.map(|found| Scanned { part: one.part, found });
     let scanned: Vec<Scanned> = awaited.into_iter().filter_map(scanned).collect();
