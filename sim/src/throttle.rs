@@ -107,7 +107,9 @@ pub(crate) fn throttled(action: &str) -> AwsError {
             "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
         ),
         Some("ec2") => AwsError::new("RequestLimitExceeded", "Request limit exceeded.").status(503),
-        Some("sts" | "cloudwatch") => AwsError::new("Throttling", "Rate exceeded"),
+        Some("sts" | "cloudwatch" | "autoscaling" | "elasticloadbalancing") => {
+            AwsError::new("Throttling", "Rate exceeded")
+        }
         Some(_) | None => AwsError::new("ThrottlingException", "Rate exceeded"),
     }
 }

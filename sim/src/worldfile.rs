@@ -262,7 +262,7 @@ impl Problems {
 }
 
 /// The tables whose entries say where they belong.
-const PLACED: [&str; 31] = [
+const PLACED: [&str; 36] = [
     "access-keys",
     "roles",
     "secrets",
@@ -294,6 +294,11 @@ const PLACED: [&str; 31] = [
     "infrastructure-configurations",
     "distribution-configurations",
     "lifecycle-policies",
+    "target-groups",
+    "load-balancers",
+    "traffic-behaviours",
+    "launch-configurations",
+    "auto-scaling-groups",
 ];
 
 /// Entries whose account or region is none: a mistake in it would make a place that nobody looks into.
@@ -496,7 +501,8 @@ mod tests {
                         `tables`, `rules`, `schedules`, `functions`, `images`, `snapshots`, `launch-templates`, `subnets`, \
                         `security-groups`, `instances`, `instance-behaviours`, `ec2-capacity`, `spot-interruptions`, `parameters`, \
                         `inspectors`, `risks`, `image-pipelines`, `image-recipes`, `infrastructure-configurations`, \
-                        `distribution-configurations`, `lifecycle-policies`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+`distribution-configurations`, `lifecycle-policies`, \
+                        `target-groups`, `load-balancers`, `traffic-behaviours`, `launch-configurations`, `auto-scaling-groups`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
         assert!(message.ends_with(expected), "{message}");
     }
 }

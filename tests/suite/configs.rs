@@ -134,7 +134,8 @@ fn text(schema: &Value, chance: &mut Chance) -> Value {
 }
 
 /// The plugins that configs are generated of.
-pub(crate) const PLUGINS: [&str; 5] = ["build-image", "scan-image", "deploy-ecs", "verify-alarms", "cleanup-images"];
+pub(crate) const PLUGINS: [&str; 6] =
+    ["build-image", "scan-image", "deploy-ecs", "verify-alarms", "cleanup-images", "cleanup-amis"];
 
 /// The schema of a standard plugin's config.
 pub(crate) fn config_schema(name: &str, plugins: &Plugins) -> Value {
@@ -231,6 +232,11 @@ fn no_config_of_build_image_passes_the_check_and_fails_as_config() {
 #[test]
 fn no_config_of_cleanup_images_passes_the_check_and_fails_as_config() {
     try_plugin("cleanup-images", Teller::Check);
+}
+
+#[test]
+fn no_config_of_cleanup_amis_passes_the_check_and_fails_as_config() {
+    try_plugin("cleanup-amis", Teller::Check);
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
         "AccessDenied"
         | "AccessDeniedException"
+        | "AuthFailure"
         | "UnauthorizedOperation"
         | "NotAuthorized"
         | "SignatureDoesNotMatch"
@@ -242,6 +243,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         "ConflictException"
         | "ResourceInUseException"
         | "IdempotentParameterMismatch"
+        | "InvalidAMIID.Unavailable"
+        | "InvalidSnapshot.InUse"
         | "IdempotentParameterMismatchException"
         | "ResourceDependencyException"
         | "UpdateInProgressException"
@@ -249,6 +252,10 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "OptimisticLockException"
         | "DisabledException"
         | "KMSInvalidStateException"
+        | "InstanceRefreshInProgress"
+        | "IrreversibleInstanceRefresh"
+        | "ResourceContention"
+        | "ScalingActivityInProgress"
         | "InvalidStateException" => ErrorKind::Conflict,
         "InternalFailure"
         | "InternalError"

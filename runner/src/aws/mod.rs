@@ -2,6 +2,7 @@
 
 pub mod clients;
 mod download;
+pub(crate) mod ec2_query;
 pub mod error;
 pub mod heard;
 mod limits;
@@ -13,17 +14,21 @@ pub(crate) mod offered;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;
+mod raw_query;
 pub mod request_id;
 pub(crate) mod retry;
 mod values;
 
+pub mod autoscaling;
 pub mod cloudwatch;
 pub mod codebuild;
+pub mod ec2;
 pub mod ecr;
 pub(crate) mod ecr_promote;
 pub mod ecr_storage;
 pub mod ecs;
 pub mod ecs_inventory;
+pub mod elasticloadbalancing;
 pub mod events;
 pub mod iam;
 pub mod imagebuilder;
@@ -139,6 +144,53 @@ macro_rules! services {
             lambda in aws_lambda by aws_sdk_lambda {
                 read list_functions(ListFunctionsRequest),
                 read get_function(GetFunctionRequest),
+            }
+            /// Elastic Compute Cloud.
+            ec2 in aws_ec2 by ec2_query {
+                read describe_images(DescribeImagesRequest),
+                read describe_launch_permission(DescribeLaunchPermissionRequest),
+                read describe_snapshots(DescribeSnapshotsRequest),
+                read describe_image_references(DescribeImageReferencesRequest),
+                write create_image_usage_report(CreateImageUsageReportRequest),
+                read describe_image_usage_reports(DescribeImageUsageReportsRequest),
+                read describe_image_usage_report_entries(DescribeImageUsageReportEntriesRequest),
+                write enable_image_deprecation(EnableImageDeprecationRequest),
+                write disable_image(DisableImageRequest),
+                write deregister_image(DeregisterImageRequest),
+                write delete_snapshot(DeleteSnapshotRequest),
+                write create_tags(CreateTagsRequest),
+                read describe_launch_templates(DescribeLaunchTemplatesRequest),
+                read describe_launch_template_versions(DescribeLaunchTemplateVersionsRequest),
+                write create_launch_template_version(CreateLaunchTemplateVersionRequest),
+                write modify_launch_template(ModifyLaunchTemplateRequest),
+                read describe_instances(DescribeInstancesRequest),
+                read describe_instance_status(DescribeInstanceStatusRequest),
+                read get_console_output(GetConsoleOutputRequest),
+                read describe_subnets(DescribeSubnetsRequest),
+                read describe_security_groups(DescribeSecurityGroupsRequest),
+            }
+            /// Auto Scaling.
+            autoscaling in aws_autoscaling by aws_sdk_autoscaling {
+                read describe_auto_scaling_groups(DescribeAutoScalingGroupsRequest),
+                read describe_launch_configurations(DescribeLaunchConfigurationsRequest),
+                read describe_scaling_activities(DescribeScalingActivitiesRequest),
+                read describe_instance_refreshes(DescribeInstanceRefreshesRequest),
+                write start_instance_refresh(StartInstanceRefreshRequest),
+                write cancel_instance_refresh(CancelInstanceRefreshRequest),
+                write rollback_instance_refresh(RollbackInstanceRefreshRequest),
+                read describe_traffic_sources(DescribeTrafficSourcesRequest),
+                read describe_policies(DescribePoliciesRequest),
+                read describe_lifecycle_hooks(DescribeLifecycleHooksRequest),
+                read describe_warm_pool(DescribeWarmPoolRequest),
+            }
+            /// Elastic Load Balancing.
+            elasticloadbalancing in aws_elasticloadbalancing by aws_sdk_elasticloadbalancingv2 {
+                read describe_load_balancers(DescribeLoadBalancersRequest),
+                read describe_listeners(DescribeListenersRequest),
+                read describe_rules(DescribeRulesRequest),
+                read describe_target_groups(DescribeTargetGroupsRequest),
+                read describe_target_health(DescribeTargetHealthRequest),
+                read describe_target_group_attributes(DescribeTargetGroupAttributesRequest),
             }
             /// Key Management Service, for who may use keys.
             kms_access in aws_kms_access by aws_sdk_kms {

@@ -5,6 +5,9 @@
 
 /// Every action that kiln asks for and that IAM ties to resources. Sorted, for the reader.
 const REQUIRED: &[(&str, &[&str])] = &[
+    ("autoscaling:CancelInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:RollbackInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:StartInstanceRefresh", &["autoScalingGroup:"]),
     ("cloudwatch:DescribeAlarms", &["alarm:"]),
     ("cloudwatch:GetAlarmMuteRule", &["alarm-mute-rule:"]),
     ("codebuild:BatchGetBuilds", &["project/"]),
@@ -17,6 +20,20 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("dynamodb:PutItem", &["table/"]),
     // Of an index only where one is asked; kiln asks none.
     ("dynamodb:Query", &["table/"]),
+    // The image, and the report, which gets its id only then.
+    ("ec2:CreateImageUsageReport", &["image/", "image-usage-report/"]),
+    ("ec2:CreateLaunchTemplateVersion", &["launch-template/"]),
+    // One type of many: that of what is tagged.
+    ("ec2:CreateTags", &[]),
+    ("ec2:DeleteSnapshot", &["snapshot/"]),
+    ("ec2:DeregisterImage", &["image/"]),
+    ("ec2:DescribeImageAttribute", &["image/"]),
+    ("ec2:DisableImage", &["image/"]),
+    ("ec2:EnableImageDeprecation", &["image/"]),
+    ("ec2:GetConsoleOutput", &["instance/"]),
+    ("ec2:ModifyLaunchTemplate", &["launch-template/"]),
+    // Of those that the reference marks; a launch template is one of the others.
+    ("ec2:RunInstances", &["image/", "instance/", "network-interface/", "security-group/", "subnet/", "volume/"]),
     ("ecr:BatchCheckLayerAvailability", &["repository/"]),
     ("ecr:BatchDeleteImage", &["repository/"]),
     ("ecr:BatchGetImage", &["repository/"]),

@@ -1,11 +1,13 @@
 //! The services: a module each, named as its interface in `wit`, and the table of them.
 
+pub(crate) mod autoscaling;
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
 pub(crate) mod dynamodb;
 pub(crate) mod ec2;
 pub(crate) mod ecr;
 pub(crate) mod ecs;
+pub(crate) mod elasticloadbalancing;
 pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod imagebuilder;
@@ -23,7 +25,7 @@ pub(crate) use table::{ServiceId, actions, all};
 
 /// Give every row to the macro `make`. The columns are
 /// - the service's name as a type, and its module, named as the interface in `wit`, as the IAM prefix and as botocore's
-///   name for it; the module has a function `service`, what it offers;
+///   name for it (but for `elasticloadbalancing`, which botocore calls `elbv2`); the module has a function `service`, what it offers;
 /// - the type of what it holds in a place, if it holds anything there;
 /// - the type of what happens by itself, if anything does; the module then has a function `happen`;
 /// - its part of the world file, if it has one: when it is planted (a service stands behind those that its seeds need),
@@ -50,6 +52,8 @@ macro_rules! each_service {
             [Ssm             ssm             (State)  ()       (13; parameters ParameterSeed)]
             [Inspector2      inspector2      (State)  (Event)  (14; inspectors InspectorSeed, risks RiskSeed)]
             [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]
+            [LoadBalancing   elasticloadbalancing  (State)  (Event)  (16; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
+            [AutoScaling     autoscaling     (State)  (Event)  (17; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
         }
     };
 }

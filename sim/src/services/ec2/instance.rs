@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::ids;
-use crate::services::kms;
+use crate::services::{autoscaling, kms};
 use crate::tags::Tags;
 
 /// An instance boots so long, and its status is checked so long after that, unless the world says otherwise.
@@ -440,10 +440,11 @@ pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: Turn) {
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         instance.turns.push((now, turn));
     }
+    autoscaling::instance_turned(scope, id, turn);
 }
 
 /// An instance of the world's beginning has booted and was checked long ago, or has been stopped since.
-pub(super) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
+pub(crate) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
     let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
     let behaviour = image(scope, &found.image).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
@@ -452,5 +453,145 @@ pub(super) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
     }
     if let Some(after) = behaviour.impaired_after {
         scope.schedule(after, Event::Instance { id: id.to_owned(), step: InstanceStep::Impair });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "a test may fail")]
+mod tests {
+    use super::*;
+    use crate::WorldFile;
+    use crate::world::World;
+
+    const START: u64 = 1_767_603_600_000;
+    const HEAD: &str = "account = '111111111111'\nregion = 'us-west-2'\n[[images]]\nname = 'web-1'\nid = 'ami-1'\n";
+
+    fn world(more: &str) -> World {
+        let file = WorldFile::parse(&format!("{HEAD}{more}")).unwrap_or_else(|error| panic!("{error}"));
+        file.world(Timestamp(START))
+    }
+
+    fn run(world: &mut World, market: Market) -> Result<String, AwsError> {
+        let (image, instance_type) = ("ami-1".to_owned(), "t3.micro".to_owned());
+        launch(&mut world.scope(None, None), Launch { image, instance_type, market, ..Launch::default() })
+    }
+
+    fn after(world: &mut World, seconds: u64) {
+        world.advance_to(Timestamp(START + seconds * 1000));
+    }
+
+    fn seen(world: &mut World, id: &str) -> Option<Instance> {
+        instance(&mut world.scope(None, None), id).cloned()
+    }
+
+    fn state(world: &mut World, id: &str) -> Option<(InstanceState, Check)> {
+        seen(world, id).map(|instance| (instance.state, instance.check))
+    }
+
+    #[test]
+    fn an_instance_boots_is_checked_ends_and_is_forgotten() {
+        let mut world = world("");
+        let id = run(&mut world, Market::OnDemand).unwrap_or_default();
+        assert_eq!(state(&mut world, &id), Some((InstanceState::Pending, Check::Initializing)));
+        after(&mut world, 20);
+        assert_eq!(state(&mut world, &id), Some((InstanceState::Running, Check::Initializing)));
+        after(&mut world, 140);
+        assert_eq!(state(&mut world, &id), Some((InstanceState::Running, Check::Ok)));
+        terminate(&mut world.scope(None, None), &id);
+        after(&mut world, 170);
+        assert_eq!(state(&mut world, &id).map(|(state, _)| state), Some(InstanceState::Terminated));
+        let turns = seen(&mut world, &id).map(|instance| instance.turns.into_iter().map(|(_, turn)| turn).collect());
+        assert_eq!(turns, Some(vec![Turn::Running, Turn::Ending, Turn::Ended]));
+        after(&mut world, 4000);
+        assert_eq!(state(&mut world, &id), None);
+    }
+
+    #[test]
+    fn one_that_is_stopped_starts_again_and_its_root_volume_can_be_replaced() {
+        let mut world = world("[[images]]\nname = 'web-2'\nid = 'ami-2'\n");
+        let id = run(&mut world, Market::OnDemand).unwrap_or_default();
+        after(&mut world, 200);
+        stop(&mut world.scope(None, None), &id);
+        after(&mut world, 230);
+        assert_eq!(state(&mut world, &id).map(|(state, _)| state), Some(InstanceState::Stopped));
+        assert!(replace_root_volume(&mut world.scope(None, None), &id, "ami-2").is_err(), "it does not run");
+        assert_eq!(start(&mut world.scope(None, None), &id), Ok(()));
+        after(&mut world, 400);
+        assert_eq!(replace_root_volume(&mut world.scope(None, None), &id, "ami-2"), Ok(()));
+        after(&mut world, 600);
+        let (image, ok) = seen(&mut world, &id).map(|each| (each.image, each.check == Check::Ok)).unwrap_or_default();
+        assert_eq!((image.as_str(), ok), ("ami-2", true));
+    }
+
+    #[test]
+    fn spot_instances_are_taken_away_after_a_notice_and_others_are_not() {
+        let mut world = world("[[spot-interruptions]]\nafter = '5m'\ncount = 1\n");
+        let first = run(&mut world, Market::Spot).unwrap_or_default();
+        let kept = run(&mut world, Market::OnDemand).unwrap_or_default();
+        after(&mut world, 10);
+        let second = run(&mut world, Market::Spot).unwrap_or_default();
+        after(&mut world, 300);
+        let noticed = |world: &mut World, id: &str| seen(world, id).and_then(|instance| instance.interruption);
+        assert_eq!(noticed(&mut world, &first), Some(Timestamp(START + 420_000)), "the first that was launched");
+        assert_eq!((noticed(&mut world, &second), noticed(&mut world, &kept)), (None, None));
+        assert_eq!(state(&mut world, &first).map(|(state, _)| state), Some(InstanceState::Running));
+        after(&mut world, 460);
+        let ended = seen(&mut world, &first);
+        assert!(ended.is_some_and(|instance| {
+            instance.state == InstanceState::Terminated
+                && instance.reason.is_some_and(|(code, _)| code == "Server.SpotInstanceTermination")
+        }));
+    }
+
+    #[test]
+    fn there_is_no_room_where_and_while_the_world_says_so() {
+        let limits =
+            "[[ec2-capacity]]\nzone = 'us-west-2a'\nmarket = 'on-demand'\ninstances = 1\nafter = '1m'\nuntil = '2m'\n";
+        let mut world = world(limits);
+        assert!(run(&mut world, Market::OnDemand).is_ok() && run(&mut world, Market::OnDemand).is_ok());
+        after(&mut world, 60);
+        let code = |refused: Result<String, AwsError>| refused.err().map(|error| (error.code, error.status));
+        assert_eq!(code(run(&mut world, Market::OnDemand)), Some(("InsufficientInstanceCapacity".into(), 500)));
+        assert!(run(&mut world, Market::Spot).is_ok(), "of the other market there is");
+        after(&mut world, 120);
+        assert!(run(&mut world, Market::OnDemand).is_ok());
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_used_is_refused_and_a_launch_is_told_a_day_later() {
+        let more = "[[images]]\nname = 'off'\nid = 'ami-2'\nstate = 'disabled'\n\
+            [[images]]\nname = 'hidden'\nid = 'ami-3'\naccount = '222222222222'\n";
+        let mut world = world(more);
+        let mut refusal = |image: &str| {
+            let launch_of =
+                Launch { image: image.to_owned(), instance_type: "t3.micro".to_owned(), ..Launch::default() };
+            launch(&mut world.scope(None, None), launch_of).err().map(|error| error.code)
+        };
+        assert_eq!(refusal("ami-2"), Some("InvalidAMIID.Unavailable".into()));
+        assert_eq!(refusal("ami-3"), Some("InvalidAMIID.NotFound".into()));
+        assert_eq!(refusal("ami-1"), None);
+        let told = |world: &mut World| {
+            let now = world.now;
+            image(&world.scope(None, None), "ami-1").and_then(|image| image.last_launched(now))
+        };
+        after(&mut world, 24 * 3600 - 1);
+        assert_eq!(told(&mut world), None);
+        after(&mut world, 24 * 3600);
+        assert_eq!(told(&mut world), Some(Timestamp(START)));
+    }
+
+    #[test]
+    fn an_instance_whose_key_is_disabled_ends_before_it_runs() {
+        let text = "account = '111111111111'\nregion = 'us-west-2'\n[[keys]]\nalias = 'amis'\nenabled = false\n";
+        let file = WorldFile::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let mut world = file.world(Timestamp(START));
+        let key = "alias/amis".to_owned();
+        let device = super::super::NewDevice { encrypted: true, kms_key: Some(key), ..Default::default() };
+        let new = super::super::NewImage { id: Some("ami-1".to_owned()), devices: vec![device], ..Default::default() };
+        super::super::make_image(&mut world.scope(None, None), new);
+        let id = run(&mut world, Market::OnDemand).unwrap_or_default();
+        after(&mut world, 60);
+        let ended = seen(&mut world, &id).map(|instance| (instance.state, instance.reason.map(|(code, _)| code)));
+        assert_eq!(ended, Some((InstanceState::Terminated, Some("Client.InvalidKMSKey.InvalidState".to_owned()))));
     }
 }

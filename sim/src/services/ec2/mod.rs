@@ -1,5 +1,6 @@
 //! EC2: images of machines with their snapshots, launch templates, instances, and what they stand in.
 
+mod attributes;
 mod capacity;
 mod document;
 mod errors;
@@ -9,13 +10,21 @@ mod image;
 mod images;
 mod instance;
 mod interruptions;
+mod machines;
 mod network;
+mod networks;
 mod operations;
 mod planting;
+mod references;
+mod reports;
+mod retire;
 mod seeds;
 mod snapshot;
+mod snapshots;
 mod state;
+mod tags;
 mod template;
+mod templates;
 mod usage;
 
 pub(crate) use events::{Event, happen};
@@ -23,15 +32,15 @@ pub(crate) use events::{Event, happen};
 pub(crate) use image::{Device, Image, ImageState, NewDevice, NewImage, image, make_image, set_image_state};
 #[expect(unused_imports, reason = "what other services make and ask of machines")]
 pub(crate) use instance::{
-    Check, Instance, InstanceState, Launch, Market, Turn, instance, instances, launch, replace_root_volume, start,
-    stop, terminate,
+    Check, Instance, InstanceState, Launch, Market, Turn, instance, instances, launch, replace_root_volume, settle,
+    start, stop, terminate,
 };
+pub(crate) use network::subnet_zone;
 pub(crate) use operations::service;
-pub(crate) use planting::plant;
+pub(crate) use planting::{image_named, plant};
 pub(crate) use seeds::{
     CapacitySeed, ImageSeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, SecurityGroupSeed, SnapshotSeed,
     SubnetSeed, TemplateSeed,
 };
 pub(crate) use state::State;
-#[expect(unused_imports, reason = "what other services make and ask of machines")]
 pub(crate) use template::{ResolvedTemplate, TemplateRef, template_version};

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::ctx::Scope;
 use crate::tags::Tags;
 
 /// A subnet.
@@ -43,4 +44,9 @@ pub(super) struct Rule {
     pub(super) cidr: Option<String>,
     /// Another group, by id.
     pub(super) group: Option<String>,
+}
+
+/// The zone of a subnet of the scope's place.
+pub(crate) fn subnet_zone(scope: &mut Scope<'_>, id: &str) -> Option<String> {
+    scope.place().ec2.subnets.get(id).map(|subnet| subnet.zone.clone())
 }

@@ -217,7 +217,7 @@ fn plant_snapshot(scope: &mut Scope<'_>, seed: &SnapshotSeed) {
 }
 
 /// The id of an image that is named by its name or its id.
-fn image_of(scope: &mut Scope<'_>, which: &str) -> Result<String, String> {
+pub(crate) fn image_named(scope: &mut Scope<'_>, which: &str) -> Result<String, String> {
     let (region, account) = (scope.at.region.clone(), scope.at.account.clone());
     let here = scope.world.places.iter().filter(|(at, _)| at.region == region);
     let mut images = here.flat_map(|(_, place)| place.ec2.images.values()).filter(|image| image.seen_by(&account));
@@ -257,7 +257,7 @@ fn plant_template(scope: &mut Scope<'_>, seed: &TemplateSeed) -> Result<(), Stri
 fn data(scope: &mut Scope<'_>, seed: &VersionSeed) -> Result<Value, String> {
     let mut members: Map<String, Value> = seed.data.clone().into_iter().collect();
     if let Some(image) = &seed.image {
-        let image = if image.starts_with("resolve:ssm:") { image.clone() } else { image_of(scope, image)? };
+        let image = if image.starts_with("resolve:ssm:") { image.clone() } else { image_named(scope, image)? };
         members.insert("ImageId".to_owned(), Value::from(image));
     }
     if let Some(instance_type) = &seed.instance_type {
@@ -321,7 +321,7 @@ fn plant_instances(scope: &mut Scope<'_>, seed: &InstanceSeed) -> Result<(), Str
         given.clone().or_else(of_template).ok_or_else(|| format!("neither it nor a launch template says its {member}"))
     };
     let (image, instance_type) = (named(&seed.image, "ImageId")?, named(&seed.instance_type, "InstanceType")?);
-    let image = image_of(scope, &image)?;
+    let image = image_named(scope, &image)?;
     let mut tags = template.as_ref().map(|template| template.instance_tags()).unwrap_or_default();
     tags.extend(seed.tags.clone());
     for _ in 0..seed.count {

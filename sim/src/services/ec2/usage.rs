@@ -44,6 +44,7 @@ pub(super) struct UsageReport {
     pub(super) created: Timestamp,
     pub(super) tags: Tags,
     /// How many resources of a type an account has, by account and type.
+    #[serde(skip)]
     pub(super) entries: BTreeMap<(String, String), u64>,
 }
 

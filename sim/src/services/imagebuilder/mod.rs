@@ -9,6 +9,7 @@ mod findings;
 mod images;
 mod lifecycle;
 mod lists;
+mod naming;
 mod operations;
 mod planting;
 mod seeds;
@@ -18,6 +19,7 @@ mod steps;
 mod walk;
 
 pub(crate) use events::{Event, happen};
+pub(crate) use naming::naming;
 pub(crate) use operations::service;
 pub(crate) use planting::plant;
 pub(crate) use seeds::{DistributionSeed, ImagePipelineSeed, InfrastructureSeed, LifecycleSeed, RecipeSeed};

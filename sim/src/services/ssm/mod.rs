@@ -2,11 +2,13 @@
 
 mod history;
 mod listing;
+mod naming;
 mod operations;
 mod seeds;
 mod state;
 mod writing;
 
+pub(crate) use naming::naming;
 pub(crate) use operations::service;
 pub(crate) use seeds::{ParameterSeed, plant};
 pub(crate) use state::{State, put_text};
