@@ -12,7 +12,19 @@ fn the_binary_works_alone_and_carries_its_plugins() {
         plugins.as_array().into_iter().flatten().filter_map(|plugin| plugin.get("name")?.as_str()).collect();
     assert_eq!(
         names,
-        ["build-image", "cleanup-amis", "cleanup-images", "deploy-ecs", "promote-image", "scan-image", "verify-alarms"]
+        [
+            "bake-ami",
+            "build-image",
+            "cleanup-amis",
+            "cleanup-images",
+            "deploy-asg",
+            "deploy-ecs",
+            "promote-image",
+            "scan-ami",
+            "scan-image",
+            "verify-alarms",
+            "verify-health"
+        ]
     );
 }
 

@@ -79,7 +79,8 @@ pub(crate) fn progress(
     workflow: Option<&WorkflowExecution>,
     steps: &[WorkflowStep],
 ) -> (String, Option<(u32, u32)>) {
-    let running = steps.iter().find(|step| step.status == "RUNNING").or_else(|| steps.iter().find(|it| it.status == "PENDING"));
+    let running =
+        steps.iter().find(|step| step.status == "RUNNING").or_else(|| steps.iter().find(|it| it.status == "PENDING"));
     let message = match running {
         Some(step) => format!("{}: {}", image.status, step.name),
         None => image.status.clone(),
@@ -209,7 +210,10 @@ pub(crate) mod tests {
         };
         let failure = failed(&image);
         assert_eq!(failure.message, "the bake of web 1.0.0/2 failed in its distribution to eu-west-1");
-        assert_eq!(failure.details, ["eu-west-1: no key (FAILED)", "1 machine image was made nevertheless: what is made stays"]);
+        assert_eq!(
+            failure.details,
+            ["eu-west-1: no key (FAILED)", "1 machine image was made nevertheless: what is made stays"]
+        );
         let of_step = failed(&Image { region_failures: Vec::new(), ..image });
         assert_eq!(of_step.message, "the bake of web 1.0.0/2 failed in step DistributeImage");
     }

@@ -111,9 +111,11 @@ fn look(config: &Config, at: &Reached, amis: &[&OutputAmi], report: &mut Report)
             continue;
         };
         let found = devices(&image).during(format!("looking at the snapshots of {} in {place}", ami.ami))?;
-        report.wrong.extend(wrong(&image, &found, config.encrypted, required.as_deref()).into_iter().map(|what| {
-            format!("{} in {place} {what}", ami.ami)
-        }));
+        report.wrong.extend(
+            wrong(&image, &found, config.encrypted, required.as_deref())
+                .into_iter()
+                .map(|what| format!("{} in {place} {what}", ami.ami)),
+        );
         keys.extend(found.into_iter().filter_map(|device| device.key));
     }
     if config.auto_scaling {
@@ -130,8 +132,10 @@ fn scaling(config: &Config, at: &Reached, place: &str, key: &str, report: &mut R
         "arn:{}:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/{}",
         at.partition, at.account, config.scaling_role
     );
-    if owner(key) != Some(&at.account) {
-        report.notes.push(format!("{place}: the key {key} is another account's, who alone can see whether {role} may use it"));
+    if owner(key) != Some(at.account.as_str()) {
+        report
+            .notes
+            .push(format!("{place}: the key {key} is another account's, who alone can see whether {role} may use it"));
         report.unchecked.insert(place.to_owned());
         return Ok(());
     }
@@ -231,13 +235,18 @@ pub(crate) fn wrong(image: &MachineImage, volumes: &[Volume], encrypted: bool, r
     }
     for volume in volumes {
         match (volume.encrypted, &volume.key, required) {
-            (false, _, Some(required)) => wrong.push(format!("is not encrypted ({}), and must be with {required}", volume.name)),
+            (false, _, Some(required)) => {
+                wrong.push(format!("is not encrypted ({}), and must be with {required}", volume.name))
+            }
             (false, _, None) if encrypted => wrong.push(format!("is not encrypted ({})", volume.name)),
             (true, Some(key), Some(required)) if key != required => {
                 wrong.push(format!("is encrypted with {key} ({}), and must be with {required}", volume.name));
             }
             (true, None, Some(required)) => {
-                wrong.push(format!("is encrypted with nobody knows which key ({}), and must be with {required}", volume.name));
+                wrong.push(format!(
+                    "is encrypted with nobody knows which key ({}), and must be with {required}",
+                    volume.name
+                ));
             }
             (false, _, None) | (true, ..) => {}
         }

@@ -6,42 +6,21 @@ use std::collections::BTreeMap;
 use kiln_plugin::{Duration, Failure, JsonSchema};
 use serde::{Deserialize, Serialize};
 
-/// `with` of the stage. Either `pipeline`, or `recipe` and `infrastructure`.
+/// `with` of the stage. Either `pipeline` or `recipe`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 // As `check` has it, so that a config that it refuses does not come as far as a run.
 #[schemars(extend("oneOf" = [
-    {
-        "required": ["pipeline"],
-        "not": { "anyOf": [
-            { "required": ["recipe"] }, { "required": ["infrastructure"] }, { "required": ["distribution"] },
-            { "required": ["tests"] }, { "required": ["scans"] },
-        ] },
-    },
-    {
-        "required": ["recipe", "infrastructure"],
-        "not": { "required": ["pipeline"] },
-        "properties": { "use": { "const": "new" } },
-    },
+    { "required": ["pipeline"] },
+    { "required": ["recipe"], "properties": { "use": { "const": "new" } } },
 ], "if" = { "required": ["use"], "properties": { "use": { "const": "latest" } } },
    "then" = { "properties": { "reuse": { "const": false } } }))]
 pub struct Config {
     /// The pipeline of Image Builder, by name.
     #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}$"))]
     pub pipeline: Option<String>,
-    /// The recipe, where no pipeline is used: `NAME/VERSION`.
-    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}/[0-9]+\.[0-9]+\.[0-9]+$"))]
-    pub recipe: Option<String>,
-    /// The infrastructure configuration of a recipe's image, by name.
-    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}$"))]
-    pub infrastructure: Option<String>,
-    /// The distribution configuration of a recipe's image, by name; without one the image stays where it is built.
-    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}$"))]
-    pub distribution: Option<String>,
-    /// Whether a recipe's image is tested: it is unless told.
-    pub tests: Option<bool>,
-    /// Whether Inspector's findings of a recipe's image are kept: they are not unless told.
-    pub scans: Option<bool>,
+    /// The recipe, where no pipeline is used.
+    pub recipe: Option<OfRecipe>,
     /// Which image is used.
     #[serde(default, rename = "use")]
     pub using: Using,
@@ -57,7 +36,7 @@ pub struct Config {
     pub version: Option<String>,
     /// More tags of the machine images.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = { "pattern": "^(?!aws:|kiln:).{1,128}$" }))]
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_./=+@-]{1,100}$" }))]
     pub tags: BTreeMap<String, String>,
     /// The key of KMS that the machine images of the stage's own account and region must be encrypted with: `alias/NAME`, an id or an ARN.
     /// Without one any key will do.
@@ -103,6 +82,27 @@ fn default_poll() -> Duration {
     Duration::from_secs(30)
 }
 
+/// What is baked without a pipeline.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OfRecipe {
+    /// The recipe: `NAME/VERSION`.
+    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}/[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"))]
+    pub name: String,
+    /// The infrastructure configuration that it is built on, by name.
+    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}$"))]
+    pub infrastructure: String,
+    /// The distribution configuration, by name; without one the image stays where it is built.
+    #[schemars(regex(pattern = r"^[a-z0-9_-]{3,128}$"))]
+    pub distribution: Option<String>,
+    /// Whether the image is tested.
+    #[serde(default = "yes")]
+    pub tests: bool,
+    /// Whether Inspector's findings of the build are kept.
+    #[serde(default)]
+    pub scans: bool,
+}
+
 /// Which image is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -140,24 +140,12 @@ pub struct Elsewhere {
 impl Config {
     /// What a schema does not say.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let of_recipe = self.infrastructure.is_some()
-            || self.distribution.is_some()
-            || self.tests.is_some()
-            || self.scans.is_some();
         match (&self.pipeline, &self.recipe) {
-            (Some(_), None) if of_recipe => Err(Failure::config(
-                "`infrastructure`, `distribution`, `tests` and `scans` are the pipeline's own where `pipeline` is given",
-            )
-            .help("Leave them out, or name a `recipe` in the place of the pipeline.")),
-            (Some(_), None) => Ok(()),
-            (None, Some(_)) if self.infrastructure.is_none() => {
-                Err(Failure::config("a recipe is built on an `infrastructure`").help("Name its configuration."))
-            }
             (None, Some(_)) if self.using == Using::Latest => {
                 Err(Failure::config("a recipe has no schedule, so `use = \"latest\"` finds nothing")
                     .help("Name the `pipeline` whose schedule makes the images."))
             }
-            (None, Some(_)) => Ok(()),
+            (Some(_), None) | (None, Some(_)) => Ok(()),
             (Some(_), Some(_)) | (None, None) => {
                 Err(Failure::config("either a `pipeline` is named or a `recipe`").help("Name one of them."))
             }
@@ -208,13 +196,12 @@ pub(crate) mod tests {
     fn either_a_pipeline_or_a_recipe_is_baked() {
         let check = |config: serde_json::Value| self::config(&config).check().is_ok();
         assert!(check(serde_json::json!({ "pipeline": "web" })));
-        assert!(check(serde_json::json!({ "recipe": "web/1.0.0", "infrastructure": "build" })));
+        let recipe = serde_json::json!({ "name": "web/1.0.0", "infrastructure": "build" });
+        assert!(check(serde_json::json!({ "recipe": recipe })));
         for bad in [
             serde_json::json!({}),
-            serde_json::json!({ "pipeline": "web", "recipe": "web/1.0.0" }),
-            serde_json::json!({ "pipeline": "web", "tests": false }),
-            serde_json::json!({ "recipe": "web/1.0.0" }),
-            serde_json::json!({ "recipe": "web/1.0.0", "infrastructure": "build", "use": "latest" }),
+            serde_json::json!({ "pipeline": "web", "recipe": recipe }),
+            serde_json::json!({ "recipe": recipe, "use": "latest" }),
             serde_json::json!({ "pipeline": "web", "use": "latest", "reuse": true }),
         ] {
             assert!(!check(bad.clone()), "{bad}");

@@ -85,7 +85,12 @@ pub(crate) fn differs(wanted: &Wanted, image: &Image) -> Option<String> {
 }
 
 /// Images that may be taken, the newest first: made, and not too old.
-pub(crate) fn candidates(images: Vec<ImageSummary>, scheduled: bool, now: u64, max_age: Option<u64>) -> Vec<ImageSummary> {
+pub(crate) fn candidates(
+    images: Vec<ImageSummary>,
+    scheduled: bool,
+    now: u64,
+    max_age: Option<u64>,
+) -> Vec<ImageSummary> {
     let is_new = |image: &ImageSummary| match (max_age, image.created) {
         (None, _) => true,
         (Some(age), Some(created)) => created.saturating_add(age) >= now,

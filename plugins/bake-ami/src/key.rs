@@ -41,7 +41,8 @@ pub(crate) fn lets(policy: &str, grants: &[Grant], role: &str, account: &str) ->
     let (mut lacking, mut unclear) = (Vec::new(), Vec::new());
     for needed in NEEDED {
         let of = |effect: &str| {
-            let bearings = statements.iter().filter(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect));
+            let bearings =
+                statements.iter().filter(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect));
             let bearings: Vec<Bearing> = bearings.map(|statement| bearing(statement, needed, role, account)).collect();
             match (bearings.contains(&Bearing::Certain), bearings.contains(&Bearing::Perhaps)) {
                 (true, _) => Bearing::Certain,
@@ -78,7 +79,9 @@ fn bearing(statement: &Value, action: &str, role: &str, account: &str) -> Bearin
         _ => false,
     };
     let of_action = statement.get("Action").is_some_and(|actions| {
-        texts(actions).into_iter().any(|pattern| is_like(&pattern.to_lowercase(), &format!("kms:{}", action.to_lowercase())))
+        texts(actions)
+            .into_iter()
+            .any(|pattern| is_like(&pattern.to_lowercase(), &format!("kms:{}", action.to_lowercase())))
     });
     match (named && of_action, statement.get("Condition")) {
         (false, _) => Bearing::None,
@@ -94,7 +97,10 @@ fn holds(condition: &Value, action: &str, account: &str) -> Bearing {
     for (operator, keys) in operators {
         let Value::Object(keys) = keys else { return Bearing::Perhaps };
         for (key, values) in keys {
-            let is = |wanted: &str| texts(values).iter().any(|value| value.eq_ignore_ascii_case(wanted)) || values.as_bool() == Some(wanted == "true");
+            let is = |wanted: &str| {
+                texts(values).iter().any(|value| value.eq_ignore_ascii_case(wanted))
+                    || values.as_bool() == Some(wanted == "true")
+            };
             let surely = match (operator.as_str(), key.to_lowercase().as_str()) {
                 ("Bool" | "StringEquals", "kms:grantisforawsresource") => action == "CreateGrant" && is("true"),
                 ("StringEquals", "kms:calleraccount" | "aws:principalaccount") => {
@@ -125,29 +131,27 @@ fn texts(value: &Value) -> Vec<&str> {
 
 /// Whether a text is of a pattern in which `*` stands for any text, and `?` for a character.
 fn is_like(pattern: &str, text: &str) -> bool {
-    let (mut pattern, mut text) = (pattern.chars(), text.chars());
-    match (pattern.next(), text.clone().next()) {
-        (None, first) => first.is_none(),
-        (Some('*'), _) => {
-            let rest = pattern.as_str();
-            loop {
-                if is_like(rest, text.as_str()) {
-                    return true;
-                }
-                if text.next().is_none() {
-                    return false;
-                }
+    let (mut rest, mut text) = (pattern.as_bytes(), text.as_bytes());
+    // Behind the last `*`, and where its text ends so far.
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    loop {
+        match (rest.split_first(), text.split_first()) {
+            (Some((b'*', after)), _) => {
+                retry = Some((after, text));
+                rest = after;
             }
+            (Some((wanted, after)), Some((found, left))) if *wanted == b'?' || wanted == found => {
+                (rest, text) = (after, left);
+            }
+            (None, None) => return true,
+            (_, _) => match retry.and_then(|(after, from)| Some((after, from.split_first()?.1))) {
+                Some((after, from)) => {
+                    retry = Some((after, from));
+                    (rest, text) = (after, from);
+                }
+                None => return false,
+            },
         }
-        (Some('?'), Some(_)) => {
-            text.next();
-            is_like(pattern.as_str(), text.as_str())
-        }
-        (Some(wanted), Some(found)) if wanted == found => {
-            text.next();
-            is_like(pattern.as_str(), text.as_str())
-        }
-        (Some(_), _) => false,
     }
 }
 
@@ -184,10 +188,7 @@ mod tests {
         let [using, granting] = guide();
         assert_eq!(told(&[root(), using.clone(), granting.clone()]), Lets::Yes);
         assert_eq!(told(&[root(), using]), Lets::No(vec!["CreateGrant"]));
-        assert_eq!(
-            told(&[granting]),
-            Lets::No(vec!["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext"])
-        );
+        assert_eq!(told(&[granting]), Lets::No(vec!["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext"]));
     }
 
     #[test]
@@ -199,7 +200,8 @@ mod tests {
 
     #[test]
     fn everybody_is_the_role_too_where_no_condition_says_otherwise() {
-        let all = |condition: Value| json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Condition": condition });
+        let all =
+            |condition: Value| json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Condition": condition });
         assert_eq!(told(&[json!({ "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "kms:*" })]), Lets::Yes);
         let account = |account: &str| all(json!({ "StringEquals": { "kms:CallerAccount": account } }));
         assert_eq!(told(&[account(ACCOUNT)]), Lets::Yes);
@@ -236,7 +238,10 @@ mod tests {
         assert_eq!(by(&[grant(ROLE, &NEEDED, false)]), Lets::Yes);
         assert!(matches!(by(&[grant(ROLE, &NEEDED, true)]), Lets::No(_)), "only in circumstances");
         assert!(matches!(by(&[grant("arn:aws:iam::111111111111:role/x", &NEEDED, false)]), Lets::No(_)));
-        assert_eq!(by(&[grant(ROLE, &["Decrypt", "CreateGrant", "DescribeKey"], false)]), Lets::No(vec!["GenerateDataKeyWithoutPlaintext"]));
+        assert_eq!(
+            by(&[grant(ROLE, &["Decrypt", "CreateGrant", "DescribeKey"], false)]),
+            Lets::No(vec!["GenerateDataKeyWithoutPlaintext"])
+        );
     }
 
     #[test]
@@ -244,7 +249,10 @@ mod tests {
         assert!(matches!(lets("{", &[], ROLE, ACCOUNT), Lets::Unclear(_)));
         let not = json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "x" }, "Action": "kms:*" });
         assert!(matches!(told(&[not]), Lets::Unclear(_)));
-        assert!(is_like("kms:generatedatakey*", "kms:generatedatakeywithoutplaintext") && is_like("kms:d?crypt", "kms:decrypt"));
+        assert!(
+            is_like("kms:generatedatakey*", "kms:generatedatakeywithoutplaintext")
+                && is_like("kms:d?crypt", "kms:decrypt")
+        );
         assert!(!is_like("kms:encrypt", "kms:decrypt") && !is_like("kms:*key", "kms:decrypt"));
     }
 }

@@ -18,9 +18,7 @@ use kiln_plugin::aws::imagebuilder::{
 };
 use kiln_plugin::aws::logs::{GetLogEventsRequest, get_log_events};
 use kiln_plugin::aws::{ErrorKind, Pair};
-use kiln_plugin::{
-    ChangeAction, Duration, During, Failure, Look, Permission, Plan, Stage, context, log, memory, poll,
-};
+use kiln_plugin::{ChangeAction, Duration, During, Failure, Look, Permission, Plan, Stage, context, log, memory, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::bake::{Step, brief};
@@ -61,7 +59,11 @@ impl Stage for BakeAmi {
             let plan = Plan::new(format!("takes {name}, which is there already"));
             let plan = plan.change(ChangeAction::Keep, format!("image {name}"), found.why.clone());
             let plan = found.image.amis.iter().fold(plan, |plan, ami| {
-                plan.change(ChangeAction::Read, format!("{} in {}", ami.ami, check::place(ami)), "encryption, key and permissions")
+                plan.change(
+                    ChangeAction::Read,
+                    format!("{} in {}", ami.ami, check::place(ami)),
+                    "encryption, key and permissions",
+                )
             });
             // An image that is wrong now is wrong then.
             let unchecked = check::all(&config, &found.image.amis)?;
@@ -117,12 +119,24 @@ fn permissions() -> Vec<Permission> {
     vec![
         builder("GetImagePipeline", "to see what the pipeline makes", "image-pipeline/${with.pipeline}"),
         builder("GetImageRecipe", "to see what an image is made of", "image-recipe/*"),
-        builder("GetInfrastructureConfiguration", "to bake a recipe on it", "infrastructure-configuration/${with.infrastructure}"),
-        builder("GetDistributionConfiguration", "to see which regions and accounts get the image", "distribution-configuration/*"),
+        builder("GetInfrastructureConfiguration", "to bake a recipe on it", "infrastructure-configuration/*"),
+        builder(
+            "GetDistributionConfiguration",
+            "to see which regions and accounts get the image",
+            "distribution-configuration/*",
+        ),
         builder("StartImagePipelineExecution", "to start the bake", "image-pipeline/${with.pipeline}"),
         builder("CreateImage", "to start the bake of a recipe", "image/*"),
-        builder("TagResource", "to tag the image, so that it is found where the answer to its start is lost", "image/*"),
-        builder("ListImagePipelineImages", "to find the images that the pipeline has made", "image-pipeline/${with.pipeline}"),
+        builder(
+            "TagResource",
+            "to tag the image, so that it is found where the answer to its start is lost",
+            "image/*",
+        ),
+        builder(
+            "ListImagePipelineImages",
+            "to find the images that the pipeline has made",
+            "image-pipeline/${with.pipeline}",
+        ),
         builder("ListImageBuildVersions", "to find the images of the recipe", "image/*"),
         builder("GetImage", "to follow the bake", "image/*"),
         builder("ListWorkflowExecutions", "to see how far the bake is", "image/*"),
@@ -138,7 +152,9 @@ fn permissions() -> Vec<Permission> {
         Permission::new("ec2:DescribeImages", "to see that machine images are there, encrypted and not public")
             .on_any()
             .on_any_elsewhere(),
-        Permission::new("ec2:DescribeSnapshots", "to see which key they are encrypted with").on_any().on_any_elsewhere(),
+        Permission::new("ec2:DescribeSnapshots", "to see which key they are encrypted with")
+            .on_any()
+            .on_any_elsewhere(),
         Permission::new("ec2:CreateTags", "to tag machine images with pipeline, run, commit and version")
             .on_arn(IMAGES)
             .on_arn(&elsewhere(IMAGES)),
@@ -231,7 +247,8 @@ fn follow(arn: &str, every: Duration) -> Result<Image, Failure> {
 /// How far a bake is.
 fn where_it_is(image: &Image) -> Result<(String, Option<(u32, u32)>), Failure> {
     let request = ListWorkflowExecutionsRequest { image: image.arn.clone() };
-    let executions = list_workflow_executions(&request).during(format!("looking how far {} is", brief(image)))?.executions;
+    let executions =
+        list_workflow_executions(&request).during(format!("looking how far {} is", brief(image)))?.executions;
     let current = bake::current(&executions);
     let steps = match current {
         Some(workflow) => {

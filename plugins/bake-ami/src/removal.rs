@@ -51,7 +51,9 @@ fn cancel(config: &Config, image: &Image) -> Result<String, Failure> {
     })?;
     match ended {
         None => Ok(format!("the bake of {name} is gone")),
-        Some(image) if image.status == "CANCELLED" && image.amis.is_empty() => Ok(format!("the bake of {name} was cancelled")),
+        Some(image) if image.status == "CANCELLED" && image.amis.is_empty() => {
+            Ok(format!("the bake of {name} was cancelled"))
+        }
         Some(image) if config.delete_on_undo => delete(config, &image),
         Some(image) => Ok(format!(
             "the bake of {name} ended as {}; {} that it made stays",
@@ -88,7 +90,10 @@ fn delete(config: &Config, image: &Image) -> Result<String, Failure> {
     let (name, made) = (brief(image), count(deleted, "machine image"));
     if !left.is_empty() {
         // Image Builder's record is what says that they belong together.
-        return Ok(format!("{made} of {name} deleted; {} stay, which the stage does not reach, and so does Image Builder's record", left.join(", ")));
+        return Ok(format!(
+            "{made} of {name} deleted; {} stay, which the stage does not reach, and so does Image Builder's record",
+            left.join(", ")
+        ));
     }
     match delete_image(&DeleteImageRequest { image: image.arn.clone() }) {
         Ok(_) => {}

@@ -49,8 +49,11 @@ fn arn(kind: &str, name: &str) -> String {
 
 fn missing(what: &str, name: &str) -> Failure {
     let here = context::get();
-    Failure::not_found(format!("Image Builder has no {what} {name} in account {} and region {}", here.account, here.region))
-        .help("Correct its name, or create it: kiln starts bakes but makes no pipelines or recipes.")
+    Failure::not_found(format!(
+        "Image Builder has no {what} {name} in account {} and region {}",
+        here.account, here.region
+    ))
+    .help("Correct its name, or create it: kiln starts bakes but makes no pipelines or recipes.")
 }
 
 impl Source {
@@ -67,10 +70,11 @@ impl Source {
             }
             None => None,
         };
-        let named = config.recipe.as_ref().map(|recipe| arn("image-recipe", recipe));
+        let named = config.recipe.as_ref().map(|recipe| arn("image-recipe", &recipe.name));
         let recipe = pipeline.as_ref().and_then(|pipeline| pipeline.recipe.clone()).or(named);
         let recipe = recipe.ok_or_else(|| {
-            Failure::config("the pipeline makes container images, not machine images").help("Use `build-image` for those.")
+            Failure::config("the pipeline makes container images, not machine images")
+                .help("Use `build-image` for those.")
         })?;
         let recipe = match get_image_recipe(&GetImageRecipeRequest { recipe: recipe.clone() }) {
             Ok(response) => response.recipe,
@@ -79,7 +83,10 @@ impl Source {
         };
         let distribution = match &pipeline {
             Some(pipeline) => pipeline.distribution.clone(),
-            None => config.distribution.as_ref().map(|name| arn("distribution-configuration", name)),
+            None => {
+                let named = config.recipe.as_ref().and_then(|recipe| recipe.distribution.as_ref());
+                named.map(|name| arn("distribution-configuration", name))
+            }
         };
         let distributions = match &distribution {
             Some(distribution) => {
@@ -89,14 +96,12 @@ impl Source {
             }
             None => None,
         };
-        let infrastructure = match (&pipeline, &config.infrastructure) {
-            (Some(pipeline), _) => pipeline.infrastructure.clone(),
-            (None, Some(name)) => arn("infrastructure-configuration", name),
-            (None, None) => return Err(Failure::internal("a recipe without an infrastructure was not refused")),
-        };
-        let (tests, scans) = match &pipeline {
-            Some(pipeline) => (pipeline.tests, pipeline.scans),
-            None => (config.tests.unwrap_or(true), config.scans.unwrap_or(false)),
+        let (infrastructure, tests, scans) = match (&pipeline, &config.recipe) {
+            (Some(pipeline), _) => (pipeline.infrastructure.clone(), pipeline.tests, pipeline.scans),
+            (None, Some(recipe)) => {
+                (arn("infrastructure-configuration", &recipe.infrastructure), recipe.tests, recipe.scans)
+            }
+            (None, None) => return Err(Failure::internal("a config without pipeline and recipe was not refused")),
         };
         Ok(Self { pipeline, recipe, infrastructure, distribution, distributions, tests, scans })
     }

@@ -328,8 +328,7 @@ mod tests {
     }
 
     fn judge_all(said: &Said, scans: &[Scan]) -> Result<Verdict, Failure> {
-        let gate =
-            Gate { fail_on: said.fail_on, accept: &said.accept, ignore_unfixed: said.ignore_unfixed.as_ref() };
+        let gate = Gate { fail_on: said.fail_on, accept: &said.accept, ignore_unfixed: said.ignore_unfixed.as_ref() };
         judge("web@e3b0c44298fc", gate, accept("", "2026-11-23").until, scans)
     }
 
@@ -454,7 +453,10 @@ mod tests {
         let subjects = ["web@e3b0c44298fc".to_owned()];
         let late = Failure::timed_out("the scan was not done; last seen: waiting for Inspector to begin its scan");
         let failure = never_scanned(&subjects, "See that it is scanned.", late);
-        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Rejected, "web@e3b0c44298fc was never scanned"));
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (FailureKind::Rejected, "web@e3b0c44298fc was never scanned")
+        );
         assert_eq!(never_scanned(&subjects, "", Failure::denied("no")).kind, FailureKind::Denied, "another stays");
     }
 }

@@ -43,7 +43,7 @@ fn default_poll() -> Duration {
 
 /// The id of a machine image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(inline, regex(pattern = r"^ami-[0-9a-f]{8,17}$"))]
+#[schemars(inline, extend("pattern" = r"^ami-[0-9a-f]{8,17}$"))]
 #[serde(try_from = "String")]
 pub struct AmiId(pub String);
 
@@ -108,7 +108,9 @@ mod tests {
         for good in ["ami-0123abcd", "ami-0123456789abcdef0"] {
             assert!(AmiId::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["", "ami-", "ami-xyz01234", "i-0123456789abcdef0", "ami-0123456789ABCDEF0", "ami-0123456789abcdef01"] {
+        for bad in
+            ["", "ami-", "ami-xyz01234", "i-0123456789abcdef0", "ami-0123456789ABCDEF0", "ami-0123456789abcdef01"]
+        {
             assert!(AmiId::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

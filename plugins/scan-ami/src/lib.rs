@@ -51,7 +51,8 @@ impl Stage for ScanAmi {
             Permission::new("imagebuilder:ListImageScanFindings", "to read what that scan found")
                 .on("imagebuilder", "image/*"),
             Permission::new("inspector2:ListFindings", "to read what a scan found").on_any(),
-            Permission::new("inspector2:BatchGetAccountStatus", "to see whether Inspector scans machine images").on_any(),
+            Permission::new("inspector2:BatchGetAccountStatus", "to see whether Inspector scans machine images")
+                .on_any(),
             Permission::new("inspector2:ListOnDemandScans", "to find a scan that is there already").on_any(),
             Permission::new("inspector2:StartOnDemandScan", "to start one where there is none").on_any(),
             Permission::new("inspector2:GetOnDemandScanStatus", "to follow it").on_any(),
@@ -122,8 +123,7 @@ impl Stage for ScanAmi {
 }
 
 fn verdict(config: &Config, ami: &str, scans: &[Scan]) -> Result<Verdict, Failure> {
-    let gate =
-        Gate { fail_on: config.fail_on, accept: &config.accept, ignore_unfixed: config.ignore_unfixed.as_ref() };
+    let gate = Gate { fail_on: config.fail_on, accept: &config.accept, ignore_unfixed: config.ignore_unfixed.as_ref() };
     judge(ami, gate, Instant::now().date(), scans)
 }
 
@@ -137,8 +137,11 @@ fn machine_image(ami: &str) -> Result<MachineImage, Failure> {
     };
     let here = context::get();
     let missing = || {
-        Failure::not_found(format!("there is no machine image {ami} in account {} and region {}", here.account, here.region))
-            .help("Give the stage an `environment` of the account and region that have it, or bake it again.")
+        Failure::not_found(format!(
+            "there is no machine image {ami} in account {} and region {}",
+            here.account, here.region
+        ))
+        .help("Give the stage an `environment` of the account and region that have it, or bake it again.")
     };
     let images = match describe_images(&request) {
         Ok(response) => response.images,
@@ -150,8 +153,10 @@ fn machine_image(ami: &str) -> Result<MachineImage, Failure> {
     let image = images.into_iter().find(|image| image.id == ami).ok_or_else(missing)?;
     match image.owner == here.account {
         true => Ok(image),
-        false => Err(Failure::config(format!("{ami} is account {}'s, and this stage acts in {}", image.owner, here.account))
-            .help("Give the stage an `environment` of the account that owns the image.")),
+        false => {
+            Err(Failure::config(format!("{ami} is account {}'s, and this stage acts in {}", image.owner, here.account))
+                .help("Give the stage an `environment` of the account that owns the image."))
+        }
     }
 }
 
@@ -174,10 +179,11 @@ fn source(config: &Config, image: &MachineImage) -> Result<Source, Failure> {
     match (builder, config.by) {
         (Some(image), By::Builder) => Ok(Source::Builder(Box::new(image))),
         (Some(image), _) if image.scans || !image.scan_status.is_empty() => Ok(Source::Builder(Box::new(image))),
-        (_, By::Builder) => {
-            Err(Failure::rejected(format!("{} was never scanned by Image Builder here: it knows no image of it", image.id))
-                .help("Scan where the image was built, or say `by = \"on-demand\"`."))
-        }
+        (_, By::Builder) => Err(Failure::rejected(format!(
+            "{} was never scanned by Image Builder here: it knows no image of it",
+            image.id
+        ))
+        .help("Scan where the image was built, or say `by = \"on-demand\"`.")),
         (_, _) => Ok(Source::OnDemand),
     }
 }
@@ -258,8 +264,10 @@ fn inspector_is_on(ami: &str) -> Result<(), Failure> {
     match status.machine_images.as_str() {
         // Regions that do not tell may do it nevertheless.
         "ENABLED" | "ENABLING" | "" => Ok(()),
-        off => Err(Failure::rejected(format!("{ami} was never scanned: Inspector's scans of machine images are {off} here"))
-            .help(NEVER)),
+        off => Err(Failure::rejected(format!(
+            "{ami} was never scanned: Inspector's scans of machine images are {off} here"
+        ))
+        .help(NEVER)),
     }
 }
 

@@ -39,10 +39,13 @@ pub(crate) fn on_demand(scan: &OnDemandScan) -> Result<Step, Failure> {
     let why = scan.reason.as_deref();
     match (scan.status.as_str(), why) {
         ("SUCCESSFUL", _) => Ok(Step::Over),
-        ("FAILED", Some("UNSUPPORTED_OS")) => {
-            Err(ended(FailureKind::Rejected, &scan.machine_image, "is impossible: Inspector does not know its system", why)
-                .help("Nobody knows whether the image is clean. Build it on a system that Inspector supports."))
-        }
+        ("FAILED", Some("UNSUPPORTED_OS")) => Err(ended(
+            FailureKind::Rejected,
+            &scan.machine_image,
+            "is impossible: Inspector does not know its system",
+            why,
+        )
+        .help("Nobody knows whether the image is clean. Build it on a system that Inspector supports.")),
         ("FAILED", Some("RESOURCE_TERMINATED")) => {
             Err(ended(FailureKind::Conflict, &scan.machine_image, "failed: the image is gone", why)
                 .help("Somebody has deregistered it meanwhile. Bake again."))
@@ -210,7 +213,10 @@ mod tests {
     fn the_scan_that_runs_counts_or_else_the_newest_good_one() {
         let id = |scans: Vec<OnDemandScan>, now| counts(scans, now, 100).map(|scan| scan.id);
         let good = |id, completed| scan(id, "SUCCESSFUL", None, Some(completed));
-        assert_eq!(id(vec![good("old", 10), good("new", 50), scan("bad", "FAILED", None, Some(90))], 100).as_deref(), Some("new"));
+        assert_eq!(
+            id(vec![good("old", 10), good("new", 50), scan("bad", "FAILED", None, Some(90))], 100).as_deref(),
+            Some("new")
+        );
         assert_eq!(id(vec![good("old", 10)], 200), None, "it is too old");
         assert_eq!(id(vec![good("old", 10), scan("runs", "IN_PROGRESS", None, None)], 200).as_deref(), Some("runs"));
         assert_eq!(id(vec![scan("bad", "FAILED", None, Some(90))], 100), None, "what failed is no answer");

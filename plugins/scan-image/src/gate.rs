@@ -19,8 +19,7 @@ pub(crate) struct Verdict {
 /// Open, or a failure that lists what closes the gate.
 pub(crate) fn judge(image: &PinnedImage, config: &Config, today: Date, scans: &[Scanned]) -> Result<Verdict, Failure> {
     let scans: Vec<Scan> = scans.iter().map(scan).collect();
-    let gate =
-        Gate { fail_on: config.fail_on, accept: &config.accept, ignore_unfixed: config.ignore_unfixed.as_ref() };
+    let gate = Gate { fail_on: config.fail_on, accept: &config.accept, ignore_unfixed: config.ignore_unfixed.as_ref() };
     let verdict = kiln_gate::judge(&image.brief(), gate, today, &scans)?;
     let outputs = Outputs {
         status: verdict.status,

@@ -1,12 +1,12 @@
 //! Waits until each part of an image was scanned, and starts the scans that are ours to start.
 //! The main function is [`await_scans`].
 
+use kiln_gate::never_scanned;
 use kiln_plugin::aws::ecr::{
     DescribeImageScanFindingsRequest, DescribeImageScanFindingsResponse, ImageId, StartImageScanRequest,
     describe_image_scan_findings, start_image_scan,
 };
 use kiln_plugin::aws::{Error, ErrorKind};
-use kiln_gate::never_scanned;
 use kiln_plugin::{During, Failure, Look, PinnedImage, log, poll, poll_within};
 
 use crate::parts::Part;
