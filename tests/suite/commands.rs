@@ -13,15 +13,17 @@ fn the_binary_works_alone_and_carries_its_plugins() {
     assert_eq!(
         names,
         [
+            "bake-ami",
             "build-image",
             "cleanup-amis",
             "cleanup-images",
             "deploy-asg",
             "deploy-ecs",
             "promote-image",
+            "scan-ami",
             "scan-image",
             "verify-alarms",
-            "verify-health",
+            "verify-health"
         ]
     );
 }

@@ -134,8 +134,16 @@ fn text(schema: &Value, chance: &mut Chance) -> Value {
 }
 
 /// The plugins that configs are generated of.
-pub(crate) const PLUGINS: [&str; 6] =
-    ["build-image", "scan-image", "deploy-ecs", "verify-alarms", "cleanup-images", "cleanup-amis"];
+pub(crate) const PLUGINS: [&str; 8] = [
+    "build-image",
+    "scan-image",
+    "deploy-ecs",
+    "verify-alarms",
+    "cleanup-images",
+    "cleanup-amis",
+    "bake-ami",
+    "scan-ami",
+];
 
 /// The schema of a standard plugin's config.
 pub(crate) fn config_schema(name: &str, plugins: &Plugins) -> Value {
@@ -242,4 +250,14 @@ fn no_config_of_cleanup_amis_passes_the_check_and_fails_as_config() {
 #[test]
 fn no_config_of_promote_image_passes_the_check_and_fails_as_config() {
     try_plugin("promote-image", Teller::Check);
+}
+
+#[test]
+fn no_config_of_bake_ami_passes_the_check_and_fails_as_config() {
+    try_plugin("bake-ami", Teller::Check);
+}
+
+#[test]
+fn no_config_of_scan_ami_passes_the_check_and_fails_as_config() {
+    try_plugin("scan-ami", Teller::Check);
 }

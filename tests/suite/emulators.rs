@@ -30,7 +30,7 @@ use kiln_runner::types::{Digest, Region};
 use kiln_tests::{Account, World, repository};
 use serde_json::Value;
 
-type Checked = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Checked = Result<(), Box<dyn std::error::Error>>;
 
 /// A moto server on loopback, ended when it is dropped.
 pub(crate) struct Moto {
@@ -82,7 +82,7 @@ pub(crate) fn python() -> PathBuf {
     }
 }
 
-fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
+pub(crate) fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     on_both_with("", "", check)
 }
 
@@ -113,16 +113,16 @@ fn on_both_with(world: &str, script: &str, check: impl AsyncFn(&Clients) -> Chec
     Ok(())
 }
 
-async fn ask<R: Read>(aws: &Clients, request: R) -> Result<R::Output, Box<dyn std::error::Error>> {
+pub(crate) async fn ask<R: Read>(aws: &Clients, request: R) -> Result<R::Output, Box<dyn std::error::Error>> {
     request.send(aws).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
 }
 
-async fn write<W: Write>(aws: &Clients, request: W) -> Result<W::Output, Box<dyn std::error::Error>> {
+pub(crate) async fn write<W: Write>(aws: &Clients, request: W) -> Result<W::Output, Box<dyn std::error::Error>> {
     let token = Token::new("01234567-89ab-4def-8123-456789abcdef".to_owned());
     request.send(aws, &token).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
 }
 
-async fn refusal<R: Read>(aws: &Clients, request: R) -> Result<ErrorKind, Box<dyn std::error::Error>> {
+pub(crate) async fn refusal<R: Read>(aws: &Clients, request: R) -> Result<ErrorKind, Box<dyn std::error::Error>> {
     match request.send(aws).await {
         Ok(output) => Err(format!("it answered {output:?}").into()),
         Err(error) => Ok(error.kind),

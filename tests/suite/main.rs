@@ -1,6 +1,7 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
 mod altered;
+mod bakes;
 mod book;
 mod bounds;
 #[path = "../browser/mod.rs"]
@@ -31,6 +32,7 @@ mod machines_random;
 mod models;
 mod networks;
 mod pacing;
+mod parameters;
 mod partitions;
 mod permissions;
 mod promoting;

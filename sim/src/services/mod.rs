@@ -48,7 +48,7 @@ macro_rules! each_service {
             [Events          events          (State)  ()       (9; rules RuleSeed)]
             [Scheduler       scheduler       (State)  ()       (10; schedules ScheduleSeed)]
             [Lambda          lambda          (State)  ()       (11; functions FunctionSeed)]
-            [Ec2             ec2             (State)  (Event)  (12; images ImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
+            [Ec2             ec2             (State)  (Event)  (12; images MachineImageSeed, snapshots SnapshotSeed, launch_templates TemplateSeed, subnets SubnetSeed, security_groups SecurityGroupSeed, instances InstanceSeed, instance_behaviours InstanceBehaviourSeed, ec2_capacity CapacitySeed, spot_interruptions InterruptionSeed)]
             [Ssm             ssm             (State)  ()       (13; parameters ParameterSeed)]
             [Inspector2      inspector2      (State)  (Event)  (14; inspectors InspectorSeed, risks RiskSeed)]
             [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]

@@ -30,7 +30,7 @@ heads! {
 paged! {
     "DescribeImages": DescribeImages => ImagesAnswer.images_set of wire::Image;
     "DescribeSnapshots": DescribeSnapshots => SnapshotsAnswer.snapshot_set of wire::Snapshot;
-    "DescribeImageReferences": DescribeImageReferences => ReferencesAnswer.image_reference_set of wire::Reference;
+    "DescribeImageReferences": DescribeImageReferences => ReferencesAnswer.image_reference_set of wire::NamingResource;
 }
 
 /// The most items of a page.
@@ -171,7 +171,7 @@ impl Read for DescribeImageReferencesRequest {
             next_token: None,
         };
         let references = all(aws, "references", request).await?;
-        let reference = |reference: wire::Reference| ImageReference {
+        let reference = |reference: wire::NamingResource| ImageReference {
             image: reference.image_id,
             resource_type: reference.resource_type,
             arn: reference.arn,

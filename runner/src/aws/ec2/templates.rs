@@ -39,7 +39,7 @@ heads! {
 }
 
 paged! {
-    "DescribeLaunchTemplates": DescribeLaunchTemplates => TemplatesAnswer.launch_templates of wire::Template;
+    "DescribeLaunchTemplates": DescribeLaunchTemplates => TemplatesAnswer.launch_templates of wire::TemplateItem;
     "DescribeLaunchTemplateVersions":
         DescribeLaunchTemplateVersions => VersionsAnswer.launch_template_version_set of wire::TemplateVersion;
 }
@@ -67,7 +67,7 @@ impl Read for DescribeLaunchTemplatesRequest {
     }
 }
 
-fn template(template: wire::Template) -> LaunchTemplate {
+fn template(template: wire::TemplateItem) -> LaunchTemplate {
     LaunchTemplate {
         id: template.launch_template_id,
         name: template.launch_template_name,

@@ -288,11 +288,11 @@ answered! {
     }
 
     struct ReferencesAnswer {
-        image_reference_set: ItemList<Reference>,
+        image_reference_set: ItemList<NamingResource>,
         next_token: Option<String>,
     }
 
-    struct Reference {
+    struct NamingResource {
         image_id: String,
         resource_type: String,
         arn: String,
@@ -350,11 +350,11 @@ answered! {
     }
 
     struct TemplatesAnswer {
-        launch_templates: ItemList<Template>,
+        launch_templates: ItemList<TemplateItem>,
         next_token: Option<String>,
     }
 
-    struct Template {
+    struct TemplateItem {
         launch_template_id: String,
         launch_template_name: String,
         default_version_number: u64,
@@ -379,15 +379,15 @@ answered! {
 
     struct VersionAnswer {
         launch_template_version: Option<TemplateVersion>,
-        warning: Option<Warning>,
+        warning: Option<VersionWarning>,
     }
 
-    struct Warning {
+    struct VersionWarning {
         error_set: ItemList<Reason>,
     }
 
     struct TemplateAnswer {
-        launch_template: Option<Template>,
+        launch_template: Option<TemplateItem>,
     }
 
     struct InstancesAnswer {

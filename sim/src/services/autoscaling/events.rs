@@ -11,7 +11,7 @@ use super::scaling::demand;
 use super::{refreshes, seeds};
 use crate::ctx::Scope;
 use crate::services::cloudwatch::AlarmState;
-use crate::services::ec2::Turn;
+use crate::services::ec2::InstanceTurn;
 
 /// What falls due.
 #[derive(Debug, Clone)]
@@ -54,19 +54,26 @@ fn group_of(scope: &mut Scope<'_>, id: &str) -> Option<String> {
 }
 
 /// An instance takes a turn.
-pub(crate) fn instance_turned(scope: &mut Scope<'_>, id: &str, turn: Turn) {
+pub(crate) fn instance_turned(scope: &mut Scope<'_>, id: &str, turn: InstanceTurn) {
     let Some(name) = group_of(scope, id) else { return };
     let phase = super::state::group(scope, &name).and_then(|group| group.members.get(id)).map(|member| member.phase);
     match (turn, phase) {
-        (Turn::Running, Some(MemberPhase::Pending)) => {
+        (InstanceTurn::Running, Some(MemberPhase::Pending)) => {
             if !wait(scope, &name, id, Transition::Launching) {
                 in_service(scope, &name, id);
             }
         }
-        (Turn::Impaired, _) => check(scope, &name, id),
-        (Turn::Interrupted, Some(MemberPhase::InService)) => rolling::rebalance(scope, &name, id),
-        (Turn::Ending | Turn::Ended | Turn::Stopped, Some(_)) => lost(scope, &name, id),
-        (Turn::Running | Turn::Interrupted | Turn::Ending | Turn::Ended | Turn::Stopped, _) => {}
+        (InstanceTurn::Impaired, _) => check(scope, &name, id),
+        (InstanceTurn::Interrupted, Some(MemberPhase::InService)) => rolling::rebalance(scope, &name, id),
+        (InstanceTurn::Ending | InstanceTurn::Ended | InstanceTurn::Stopped, Some(_)) => lost(scope, &name, id),
+        (
+            InstanceTurn::Running
+            | InstanceTurn::Interrupted
+            | InstanceTurn::Ending
+            | InstanceTurn::Ended
+            | InstanceTurn::Stopped,
+            _,
+        ) => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! How many instances there is room for.
 //!
-//! The main type is [`Limit`]: of a zone, a type and a market, for a time.
+//! The main type is [`CapacityLimit`]: of a zone, a type and a market, for a time.
 
 use super::instance::{InstanceState, Market};
 use super::state::State;
@@ -9,7 +9,7 @@ use crate::error::AwsError;
 
 /// The most instances of a kind.
 #[derive(Debug, Clone)]
-pub(super) struct Limit {
+pub(super) struct CapacityLimit {
     /// Of every zone, where there is none.
     pub(super) zone: Option<String>,
     /// Of every type, where there is none.
@@ -21,7 +21,7 @@ pub(super) struct Limit {
     pub(super) until: Option<Timestamp>,
 }
 
-impl Limit {
+impl CapacityLimit {
     fn covers(&self, zone: &str, instance_type: &str, market: Market) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         is(&self.zone, zone)

@@ -18,13 +18,13 @@ pub(super) struct Filter {
 }
 
 /// What a list can be filtered by: a filter's name, and the values that a thing has of it.
-pub(super) type Known<T> = (&'static str, fn(&T) -> Vec<String>);
+pub(super) type FilterBy<T> = (&'static str, fn(&T) -> Vec<String>);
 
 /// Those of `things` that pass all filters. One that EC2 does not know, or that the simulator does not do, is refused.
 pub(super) fn keep<T>(
     things: Vec<T>,
     filters: &[Filter],
-    known: &[Known<T>],
+    known: &[FilterBy<T>],
     tags: fn(&T) -> &Tags,
 ) -> Result<Vec<T>, AwsError> {
     for filter in filters {

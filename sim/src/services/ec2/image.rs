@@ -1,6 +1,6 @@
 //! Images of machines.
 //!
-//! The main types are [`Image`] and [`NewImage`], of which [`make_image`] makes one. Other services make images, too, here and in other
+//! The main types are [`MachineImage`] and [`NewImage`], of which [`make_image`] makes one. Other services make images, too, here and in other
 //! regions, by a scope of that place.
 
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ pub(crate) enum ImageState {
 /// An image of a machine.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Image {
+pub(crate) struct MachineImage {
     pub(crate) id: String,
     /// Its account.
     pub(crate) owner: String,
@@ -159,7 +159,7 @@ impl Default for NewDevice {
     }
 }
 
-impl Image {
+impl MachineImage {
     /// Whether an account may see it and launch from it.
     pub(crate) fn seen_by(&self, account: &str) -> bool {
         self.owner == account || self.public || self.shared.contains(account)
@@ -213,7 +213,7 @@ pub(crate) fn make_image(scope: &mut Scope<'_>, new: NewImage) -> String {
         let (encrypted, kms_key) = (device.encrypted, device.kms_key);
         kept.push(Device { name, snapshot: Some(snapshot), size, volume_type, encrypted, kms_key });
     }
-    let image = Image {
+    let image = MachineImage {
         id: id.clone(),
         owner,
         name: new.name,
@@ -241,7 +241,7 @@ pub(crate) fn make_image(scope: &mut Scope<'_>, new: NewImage) -> String {
 }
 
 /// The image of an id, where it is to be seen from here: an account's own, one that is shared with it, or a public one.
-pub(crate) fn image<'s>(scope: &'s Scope<'_>, id: &str) -> Option<&'s Image> {
+pub(crate) fn image<'s>(scope: &'s Scope<'_>, id: &str) -> Option<&'s MachineImage> {
     let here = scope.world.places.iter().filter(|(at, _)| at.region == scope.at.region);
     here.filter_map(|(_, place)| place.ec2.images.get(id))
         .find(|image| image.state != ImageState::Deregistered && image.seen_by(&scope.at.account))

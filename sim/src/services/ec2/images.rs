@@ -1,12 +1,12 @@
-//! `DescribeImages`.
+//! `DescribeMachineImages`.
 //!
 //! The main function is [`describe_images`].
 
 use serde::{Deserialize, Serialize};
 
 use super::errors::{no_image, no_token};
-use super::filters::{Filter, Known, keep};
-use super::image::{Device, Image, ImageState};
+use super::filters::{Filter, FilterBy, keep};
+use super::image::{Device, ImageState, MachineImage};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::tags::{SmallTag, listed};
@@ -14,7 +14,7 @@ use crate::tags::{SmallTag, listed};
 /// The most images of a page.
 const PAGE: usize = 1000;
 
-const FILTERS: &[Known<Image>] = &[
+const FILTERS: &[FilterBy<MachineImage>] = &[
     ("image-id", |image| vec![image.id.clone()]),
     ("name", |image| vec![image.name.clone()]),
     ("description", |image| vec![image.description.clone()]),
@@ -34,7 +34,7 @@ const FILTERS: &[Known<Image>] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct DescribeImages {
+pub(super) struct DescribeMachineImages {
     #[serde(default)]
     image_id: Vec<String>,
     #[serde(default)]
@@ -53,7 +53,7 @@ pub(super) struct DescribeImages {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DescribeImagesOutput {
+pub(super) struct DescribeMachineImagesOutput {
     images_set: Vec<ImageView>,
     next_token: Option<String>,
 }
@@ -141,7 +141,7 @@ pub(super) fn word(state: ImageState) -> &'static str {
 }
 
 impl ImageView {
-    fn of(ctx: &Ctx<'_>, image: Image) -> Self {
+    fn of(ctx: &Ctx<'_>, image: MachineImage) -> Self {
         let (deprecated, launched) = (image.deprecated, image.last_launched(ctx.now()));
         let own = image.owner == ctx.at.account;
         let source = image.source.clone();
@@ -178,17 +178,20 @@ impl ImageView {
 }
 
 /// The images that a call can see, in the order of their ids.
-pub(super) fn seen(ctx: &Ctx<'_>) -> Vec<Image> {
+pub(super) fn seen(ctx: &Ctx<'_>) -> Vec<MachineImage> {
     let (region, account) = (&ctx.at.region, &ctx.at.account);
     let here = ctx.world.places.iter().filter(|(at, _)| at.region == *region);
     let images = here.flat_map(|(_, place)| place.ec2.images.values());
     let seen = images.filter(|image| image.state != ImageState::Deregistered && image.seen_by(account));
-    let mut seen: Vec<Image> = seen.cloned().collect();
+    let mut seen: Vec<MachineImage> = seen.cloned().collect();
     seen.sort_by(|a, b| a.id.cmp(&b.id));
     seen
 }
 
-pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Result<DescribeImagesOutput, AwsError> {
+pub(super) fn describe_images(
+    ctx: &mut Ctx<'_>,
+    input: DescribeMachineImages,
+) -> Result<DescribeMachineImagesOutput, AwsError> {
     let (account, now) = (ctx.at.account.clone(), ctx.now());
     let mut images = seen(ctx);
     for id in &input.image_id {
@@ -219,9 +222,9 @@ pub(super) fn describe_images(ctx: &mut Ctx<'_>, input: DescribeImages) -> Resul
     let images = keep(images, &input.filter, FILTERS, |image| &image.tags)?;
     let size = input.max_results.unwrap_or(PAGE).min(PAGE);
     let (page, next_token) = ctx
-        .page("ec2:images", images, size, input.next_token.as_deref(), |image: &Image| &image.id)
+        .page("ec2:images", images, size, input.next_token.as_deref(), |image: &MachineImage| &image.id)
         .map_err(no_token)?;
-    Ok(DescribeImagesOutput {
+    Ok(DescribeMachineImagesOutput {
         images_set: page.into_iter().map(|image| ImageView::of(ctx, image)).collect(),
         next_token,
     })

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::capacity;
 use super::errors::{missing, no_image, unavailable_image};
 use super::events::Event;
-use super::image::{Image, ImageState, image};
+use super::image::{ImageState, MachineImage, image};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
@@ -86,7 +86,7 @@ pub(crate) enum Check {
 /// A turn that an instance takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Turn {
+pub(crate) enum InstanceTurn {
     /// It runs.
     Running,
     /// Its status was found to be impaired.
@@ -127,7 +127,7 @@ pub(crate) struct Instance {
     #[serde(skip)]
     pub(super) console: String,
     /// What became of it, and when.
-    pub(crate) turns: Vec<(Timestamp, Turn)>,
+    pub(crate) turns: Vec<(Timestamp, InstanceTurn)>,
 }
 
 impl Instance {
@@ -267,7 +267,7 @@ fn stands(scope: &mut Scope<'_>, launch: &Launch) -> Result<(String, Option<Stri
     Ok((subnet.zone.clone(), Some(subnet.vpc.clone())))
 }
 
-fn behaviour(scope: &mut Scope<'_>, image: &Image) -> Behaviour {
+fn behaviour(scope: &mut Scope<'_>, image: &MachineImage) -> Behaviour {
     let behaviours = scope.place().ec2.behaviours.iter();
     let of =
         |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| *wanted == image.id || *wanted == image.name);
@@ -279,7 +279,7 @@ fn behaviour(scope: &mut Scope<'_>, image: &Image) -> Behaviour {
 }
 
 /// The image was launched: its owner sees that later.
-fn launched(scope: &mut Scope<'_>, image: &Image) {
+fn launched(scope: &mut Scope<'_>, image: &MachineImage) {
     let (now, owner, region) = (scope.now(), image.owner.clone(), scope.at.region.clone());
     let home = scope.world.places.iter_mut().find(|(at, _)| at.account == owner && at.region == region);
     if let Some(image) = home.and_then(|(_, place)| place.ec2.images.get_mut(&image.id)) {
@@ -288,7 +288,7 @@ fn launched(scope: &mut Scope<'_>, image: &Image) {
 }
 
 /// The code of the reason why an instance's volumes cannot be made of this image, where a key of them cannot be used.
-fn unusable_key(scope: &mut Scope<'_>, image: &Image) -> Option<String> {
+fn unusable_key(scope: &mut Scope<'_>, image: &MachineImage) -> Option<String> {
     let keys: Vec<String> = image.devices.iter().filter_map(|device| device.kms_key.clone()).collect();
     keys.iter().any(|key| kms::is_disabled(scope, key)).then(|| "Client.InvalidKMSKey.InvalidState".to_owned())
 }
@@ -368,7 +368,7 @@ fn end(scope: &mut Scope<'_>, id: &str, reason: Option<(String, String)>, takes:
     let Some(instance) = scope.place().ec2.instances.get_mut(id).filter(|each| !each.is_ending()) else { return };
     (instance.state, instance.reason) = (InstanceState::ShuttingDown, reason);
     scope.schedule(takes, Event::Instance { id: id.to_owned(), step: InstanceStep::Down });
-    tell(scope, id, Turn::Ending);
+    tell(scope, id, InstanceTurn::Ending);
 }
 
 /// Let an instance go on.
@@ -381,7 +381,7 @@ pub(super) fn step(scope: &mut Scope<'_>, id: &str, due: InstanceStep) {
         }
         InstanceStep::Impair if found.state == InstanceState::Running => {
             set_check(scope, id, Check::Impaired);
-            tell(scope, id, Turn::Impaired);
+            tell(scope, id, InstanceTurn::Impaired);
         }
         InstanceStep::Die => {
             let code = "Server.InternalError".to_owned();
@@ -410,13 +410,13 @@ fn boot(scope: &mut Scope<'_>, found: &Instance) {
     if let Some(after) = behaviour.impaired_after {
         then(after, InstanceStep::Impair);
     }
-    tell(scope, &found.id, Turn::Running);
+    tell(scope, &found.id, InstanceTurn::Running);
 }
 
 fn down(scope: &mut Scope<'_>, found: &Instance) {
     let (state, turn) = match found.state {
-        InstanceState::ShuttingDown => (InstanceState::Terminated, Turn::Ended),
-        InstanceState::Stopping => (InstanceState::Stopped, Turn::Stopped),
+        InstanceState::ShuttingDown => (InstanceState::Terminated, InstanceTurn::Ended),
+        InstanceState::Stopping => (InstanceState::Stopped, InstanceTurn::Stopped),
         InstanceState::Pending | InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated => return,
     };
     if let Some(instance) = scope.place().ec2.instances.get_mut(&found.id) {
@@ -435,7 +435,7 @@ fn set_check(scope: &mut Scope<'_>, id: &str, check: Check) {
 }
 
 /// Write down the turn that an instance takes. This is where others hear of it: whoever keeps fleets of instances is called here.
-pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: Turn) {
+pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: InstanceTurn) {
     let now = scope.now();
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         instance.turns.push((now, turn));
@@ -501,7 +501,7 @@ mod tests {
         after(&mut world, 170);
         assert_eq!(state(&mut world, &id).map(|(state, _)| state), Some(InstanceState::Terminated));
         let turns = seen(&mut world, &id).map(|instance| instance.turns.into_iter().map(|(_, turn)| turn).collect());
-        assert_eq!(turns, Some(vec![Turn::Running, Turn::Ending, Turn::Ended]));
+        assert_eq!(turns, Some(vec![InstanceTurn::Running, InstanceTurn::Ending, InstanceTurn::Ended]));
         after(&mut world, 4000);
         assert_eq!(state(&mut world, &id), None);
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::instance::{InstanceState, Market, Turn, interrupted, tell};
+use super::instance::{InstanceState, InstanceTurn, Market, interrupted, tell};
 use crate::ctx::Scope;
 
 /// Some spot instances are wanted back.
@@ -34,6 +34,6 @@ pub(super) fn interrupt(scope: &mut Scope<'_>, interruption: &Interruption) {
     struck.truncate(interruption.count);
     for (_, id) in struck {
         interrupted(scope, &id, interruption.notice);
-        tell(scope, &id, Turn::Interrupted);
+        tell(scope, &id, InstanceTurn::Interrupted);
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::errors::{missing, no_token};
-use super::filters::{Filter, Known, keep};
+use super::filters::{Filter, FilterBy, keep};
 use super::instance::{Check, Instance, InstanceState, Market};
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
@@ -15,7 +15,7 @@ use crate::tags::{SmallTag, listed};
 /// The most instances of a page.
 const PAGE: usize = 1000;
 
-const FILTERS: &[Known<Instance>] = &[
+const FILTERS: &[FilterBy<Instance>] = &[
     ("instance-id", |instance| vec![instance.id.clone()]),
     ("image-id", |instance| vec![instance.image.clone()]),
     ("instance-type", |instance| vec![instance.instance_type.clone()]),
@@ -82,7 +82,7 @@ struct InstanceView {
     subnet_id: Option<String>,
     vpc_id: Option<String>,
     instance_lifecycle: Option<&'static str>,
-    state_reason: Option<ReasonView>,
+    state_reason: Option<StateReasonView>,
     reason: Option<String>,
     group_set: Vec<GroupView>,
     root_device_name: &'static str,
@@ -101,7 +101,7 @@ struct PlacementView {
 }
 
 #[derive(Serialize)]
-struct ReasonView {
+struct StateReasonView {
     code: String,
     message: String,
 }
@@ -130,7 +130,7 @@ impl InstanceView {
             vpc_id: instance.vpc,
             instance_lifecycle: (instance.market == Market::Spot).then_some("spot"),
             reason: instance.reason.as_ref().map(|(_, message)| message.clone()),
-            state_reason: instance.reason.map(|(code, message)| ReasonView { code, message }),
+            state_reason: instance.reason.map(|(code, message)| StateReasonView { code, message }),
             group_set: instance.groups.into_iter().map(|group_id| GroupView { group_id }).collect(),
             root_device_name: "/dev/xvda",
             root_device_type: "ebs",

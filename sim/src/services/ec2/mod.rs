@@ -29,18 +29,18 @@ mod usage;
 
 pub(crate) use events::{Event, happen};
 #[expect(unused_imports, reason = "what other services make and ask of machines")]
-pub(crate) use image::{Device, Image, ImageState, NewDevice, NewImage, image, make_image, set_image_state};
+pub(crate) use image::{Device, ImageState, MachineImage, NewDevice, NewImage, image, make_image, set_image_state};
 #[expect(unused_imports, reason = "what other services make and ask of machines")]
 pub(crate) use instance::{
-    Check, Instance, InstanceState, Launch, Market, Turn, instance, instances, launch, replace_root_volume, settle,
-    start, stop, terminate,
+    Check, Instance, InstanceState, InstanceTurn, Launch, Market, instance, instances, launch, replace_root_volume,
+    settle, start, stop, terminate,
 };
 pub(crate) use network::subnet_zone;
 pub(crate) use operations::service;
 pub(crate) use planting::{image_named, plant};
 pub(crate) use seeds::{
-    CapacitySeed, ImageSeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, SecurityGroupSeed, SnapshotSeed,
-    SubnetSeed, TemplateSeed,
+    CapacitySeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, MachineImageSeed, SecurityGroupSeed,
+    SnapshotSeed, SubnetSeed, TemplateSeed,
 };
 pub(crate) use state::State;
 pub(crate) use template::{ResolvedTemplate, TemplateRef, template_version};

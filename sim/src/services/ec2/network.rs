@@ -29,15 +29,15 @@ pub(super) struct SecurityGroup {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) vpc: String,
-    pub(super) ingress: Vec<Rule>,
-    pub(super) egress: Vec<Rule>,
+    pub(super) ingress: Vec<SecurityRule>,
+    pub(super) egress: Vec<SecurityRule>,
     pub(super) tags: Tags,
 }
 
 /// What a security group lets in or out.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Rule {
+pub(super) struct SecurityRule {
     /// `tcp`, or `-1` for every protocol.
     pub(super) protocol: String,
     pub(super) ports: Option<(u16, u16)>,

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::errors::{missing, no_token};
-use super::filters::{Filter, Known, keep};
-use super::network::{Rule, SecurityGroup, Subnet};
+use super::filters::{Filter, FilterBy, keep};
+use super::network::{SecurityGroup, SecurityRule, Subnet};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::tags::{SmallTag, listed};
@@ -14,13 +14,13 @@ use crate::tags::{SmallTag, listed};
 /// The most items of a page.
 const PAGE: usize = 1000;
 
-const SUBNET_FILTERS: &[Known<Subnet>] = &[
+const SUBNET_FILTERS: &[FilterBy<Subnet>] = &[
     ("subnet-id", |subnet| vec![subnet.id.clone()]),
     ("vpc-id", |subnet| vec![subnet.vpc.clone()]),
     ("availability-zone", |subnet| vec![subnet.zone.clone()]),
     ("cidr-block", |subnet| vec![subnet.cidr.clone()]),
 ];
-const GROUP_FILTERS: &[Known<SecurityGroup>] = &[
+const GROUP_FILTERS: &[FilterBy<SecurityGroup>] = &[
     ("group-id", |group| vec![group.id.clone()]),
     ("group-name", |group| vec![group.name.clone()]),
     ("vpc-id", |group| vec![group.vpc.clone()]),
@@ -104,13 +104,13 @@ pub(super) struct DescribeSecurityGroups {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DescribeSecurityGroupsOutput {
-    security_group_info: Vec<GroupView>,
+    security_group_info: Vec<SecurityGroupView>,
     next_token: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct GroupView {
+struct SecurityGroupView {
     group_id: String,
     group_name: String,
     group_description: String,
@@ -146,7 +146,7 @@ struct RangeView {
 }
 
 impl PermissionView {
-    fn of(rule: Rule, owner: &str) -> Self {
+    fn of(rule: SecurityRule, owner: &str) -> Self {
         Self {
             ip_protocol: rule.protocol,
             from_port: rule.ports.map(|(from, _)| from),
@@ -174,8 +174,8 @@ pub(super) fn describe_security_groups(
         .page("ec2:security-groups", groups, size, input.next_token.as_deref(), |group: &SecurityGroup| &group.id)
         .map_err(no_token)?;
     let owner = ctx.at.account.clone();
-    let rules = |rules: Vec<Rule>| rules.into_iter().map(|rule| PermissionView::of(rule, &owner)).collect();
-    let view = |group: SecurityGroup| GroupView {
+    let rules = |rules: Vec<SecurityRule>| rules.into_iter().map(|rule| PermissionView::of(rule, &owner)).collect();
+    let view = |group: SecurityGroup| SecurityGroupView {
         security_group_arn: ctx.arn("ec2", &format!("security-group/{}", group.id)),
         tag_set: Some(listed(&group.tags)).filter(|tags: &Vec<SmallTag>| !tags.is_empty()),
         group_id: group.id,

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::capacity::Limit;
+use super::capacity::CapacityLimit;
 use super::document;
 use super::events::Event;
 use super::image::{ImageState, NewDevice, NewImage, make_image, set_image_state};
 use super::instance::{Behaviour, Launch, launch, settle};
 use super::interruptions::Interruption;
-use super::network::{Rule, SecurityGroup, Subnet};
+use super::network::{SecurityGroup, SecurityRule, Subnet};
 use super::seeds::{
-    CapacitySeed, DeviceSeed, ImageSeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, RuleSeed,
-    SecurityGroupSeed, SnapshotSeed, SubnetSeed, TemplateSeed, VersionSeed,
+    CapacitySeed, DeviceSeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, MachineImageSeed,
+    SecurityGroupSeed, SecurityRuleSeed, SnapshotSeed, SubnetSeed, TemplateSeed, VersionSeed,
 };
 use super::snapshot::Snapshot;
 use super::template::{Template, TemplateRef, TemplateVersion, template_version};
@@ -33,7 +33,7 @@ const GIB: u64 = 1 << 30;
 )]
 pub(crate) fn plant(
     world: &mut World,
-    images: &[ImageSeed],
+    images: &[MachineImageSeed],
     snapshots: &[SnapshotSeed],
     templates: &[TemplateSeed],
     subnets: &[SubnetSeed],
@@ -78,7 +78,7 @@ pub(crate) fn plant(
     for seed in capacity {
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
         let now = scope.now();
-        scope.place().ec2.limits.push(Limit {
+        scope.place().ec2.limits.push(CapacityLimit {
             zone: seed.zone.clone(),
             instance_type: seed.instance_type.clone(),
             market: seed.market,
@@ -132,7 +132,7 @@ fn before<T>(scope: &mut Scope<'_>, ago: crate::worldfile::Ago, act: impl FnOnce
     made
 }
 
-fn plant_image(scope: &mut Scope<'_>, seed: &ImageSeed) -> String {
+fn plant_image(scope: &mut Scope<'_>, seed: &MachineImageSeed) -> String {
     let region = seed.source_region.clone().unwrap_or_else(|| scope.at.region.clone());
     let new = NewImage {
         id: seed.id.clone(),
@@ -162,7 +162,7 @@ fn device(seed: &DeviceSeed) -> NewDevice {
     }
 }
 
-fn finish_image(scope: &mut Scope<'_>, seed: &ImageSeed, id: &str) {
+fn finish_image(scope: &mut Scope<'_>, seed: &MachineImageSeed, id: &str) {
     let now = scope.now();
     if seed.state != ImageState::Available {
         let reason = (seed.state == ImageState::Failed).then(|| "The image could not be made.".to_owned());
@@ -286,13 +286,14 @@ fn plant_subnet(scope: &mut Scope<'_>, seed: &SubnetSeed) -> Result<(), String> 
 }
 
 fn plant_group(scope: &mut Scope<'_>, seed: &SecurityGroupSeed) -> Result<(), String> {
-    let rule = |seed: &RuleSeed| Rule {
+    let rule = |seed: &SecurityRuleSeed| SecurityRule {
         protocol: seed.protocol.clone(),
         ports: seed.port.map(|port| (port, port)),
         cidr: seed.cidr.clone(),
         group: seed.group.clone(),
     };
-    let everything = Rule { protocol: "-1".to_owned(), ports: None, cidr: Some("0.0.0.0/0".to_owned()), group: None };
+    let everything =
+        SecurityRule { protocol: "-1".to_owned(), ports: None, cidr: Some("0.0.0.0/0".to_owned()), group: None };
     let group = SecurityGroup {
         id: seed.id.clone(),
         name: seed.name.clone(),

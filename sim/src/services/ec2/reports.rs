@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::{invalid, missing, no_image, no_token};
 use super::events::Event;
-use super::filters::{Filter, Known, keep};
+use super::filters::{Filter, FilterBy, keep};
 use super::image::image;
 use super::usage::{INSTANCE, ReportState, TEMPLATE, UsageReport};
 use crate::clock::Timestamp;
@@ -26,11 +26,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A client token is remembered so long.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-const FILTERS: &[Known<UsageReport>] = &[
+const FILTERS: &[FilterBy<UsageReport>] = &[
     ("state", |report| vec![word(report.state).to_owned()]),
     ("creation-time", |report| vec![report.created.to_string()]),
 ];
-const ENTRY_FILTERS: &[Known<Entry>] = &[
+const ENTRY_FILTERS: &[FilterBy<Entry>] = &[
     ("account-id", |entry| vec![entry.account.clone()]),
     ("resource-type", |entry| vec![entry.resource.clone()]),
     ("creation-time", |entry| vec![entry.created.to_string()]),

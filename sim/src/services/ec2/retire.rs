@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::errors::{invalid, no_image, unavailable_image};
-use super::image::{Image, ImageState, image};
+use super::image::{ImageState, MachineImage, image};
 use super::snapshots::images_of;
 use crate::clock::Timestamp;
 use crate::ctx::Ctx;
@@ -18,7 +18,7 @@ pub(super) struct Done {
 }
 
 /// An image of the caller's own.
-fn own(ctx: &mut Ctx<'_>, id: &str) -> Result<Image, AwsError> {
+fn own(ctx: &mut Ctx<'_>, id: &str) -> Result<MachineImage, AwsError> {
     let account = ctx.at.account.clone();
     if let Some(gone) = ctx.place().ec2.images.get(id).filter(|image| image.state == ImageState::Deregistered) {
         return Err(unavailable_image(&gone.id));

@@ -1,6 +1,6 @@
 //! EC2's part of a world file.
 //!
-//! The main types are [`ImageSeed`], [`TemplateSeed`] and [`InstanceSeed`]; `planting` puts them into the world.
+//! The main types are [`MachineImageSeed`], [`TemplateSeed`] and [`InstanceSeed`]; `planting` puts them into the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const VPC: &str = "vpc-0a1b2c3d";
 /// An image of a machine in a world file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct ImageSeed {
+pub(crate) struct MachineImageSeed {
     /// Its name.
     pub(super) name: String,
     /// `ami-…`: drawn unless told.
@@ -246,7 +246,7 @@ pub(crate) struct SecurityGroupSeed {
     pub(super) vpc: String,
     /// What it lets in. Everything is let out.
     #[serde(default)]
-    pub(super) ingress: Vec<RuleSeed>,
+    pub(super) ingress: Vec<SecurityRuleSeed>,
     /// Its tags.
     #[serde(default)]
     pub(super) tags: Tags,
@@ -259,7 +259,7 @@ pub(crate) struct SecurityGroupSeed {
 /// What a security group lets in.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RuleSeed {
+pub(super) struct SecurityRuleSeed {
     /// `tcp`, `udp`, `icmp`, or `-1` for every protocol.
     #[serde(default = "tcp")]
     pub(super) protocol: String,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::errors::{missing, no_token};
-use super::filters::{Filter, Known, keep};
+use super::filters::{Filter, FilterBy, keep};
 use super::image::ImageState;
 use super::snapshot::{Snapshot, SnapshotState};
 use crate::clock::Timestamp;
@@ -17,7 +17,7 @@ use crate::tags::{SmallTag, listed};
 /// The most snapshots of a page.
 const PAGE: usize = 1000;
 
-const FILTERS: &[Known<Snapshot>] = &[
+const FILTERS: &[FilterBy<Snapshot>] = &[
     ("snapshot-id", |snapshot| vec![snapshot.id.clone()]),
     ("description", |snapshot| vec![snapshot.description.clone()]),
     ("encrypted", |snapshot| vec![snapshot.encrypted.to_string()]),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::capacity::Limit;
-use super::image::Image;
+use super::capacity::CapacityLimit;
+use super::image::MachineImage;
 use super::instance::{Behaviour, Instance};
 use super::network::{SecurityGroup, Subnet};
 use super::snapshot::Snapshot;
@@ -18,7 +18,7 @@ use super::usage::UsageReport;
 #[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
-    pub(super) images: BTreeMap<String, Image>,
+    pub(super) images: BTreeMap<String, MachineImage>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     pub(super) templates: BTreeMap<String, Template>,
     pub(super) instances: BTreeMap<String, Instance>,
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(super) usage_reports: BTreeMap<String, UsageReport>,
     /// How many instances there is room for.
     #[serde(skip)]
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Vec<CapacityLimit>,
     /// How instances of an image do.
     #[serde(skip)]
     pub(super) behaviours: Vec<Behaviour>,
@@ -35,12 +35,12 @@ pub(crate) struct State {
 
 impl State {
     /// The image of an id that this place has, whatever became of it.
-    pub(crate) fn held(&self, id: &str) -> Option<&Image> {
+    pub(crate) fn held(&self, id: &str) -> Option<&MachineImage> {
         self.images.get(id)
     }
 
     /// All images that this place has.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Image> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &MachineImage> {
         self.images.values()
     }
 }

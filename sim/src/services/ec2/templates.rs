@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::document;
 use super::errors::{invalid, no_token};
-use super::filters::{Filter, Known, keep};
+use super::filters::{Filter, FilterBy, keep};
 use super::template::{Template, TemplateVersion, find};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
@@ -21,7 +21,7 @@ const PAGE: usize = 200;
 /// A client token is remembered so long.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-const FILTERS: &[Known<Template>] = &[
+const FILTERS: &[FilterBy<Template>] = &[
     ("launch-template-name", |template| vec![template.name.clone()]),
     ("create-time", |template| vec![template.created.to_string()]),
 ];
@@ -119,13 +119,13 @@ pub(super) struct DescribeLaunchTemplateVersions {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DescribeVersionsOutput {
-    launch_template_version_set: Vec<VersionView>,
+    launch_template_version_set: Vec<TemplateVersionView>,
     next_token: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct VersionView {
+struct TemplateVersionView {
     launch_template_id: String,
     launch_template_name: String,
     version_number: u64,
@@ -138,7 +138,7 @@ struct VersionView {
     key: String,
 }
 
-impl VersionView {
+impl TemplateVersionView {
     fn of(template: &Template, version: &TemplateVersion) -> Self {
         Self {
             launch_template_id: template.id.clone(),
@@ -185,23 +185,23 @@ pub(super) fn describe_launch_template_versions(
                         least.is_none_or(|least| version.number >= least)
                             && most.is_none_or(|most| version.number <= most)
                     });
-                    versions.map(|version| VersionView::of(&template, version)).collect()
+                    versions.map(|version| TemplateVersionView::of(&template, version)).collect()
                 }
             };
         }
     }
     let size = input.max_results.unwrap_or(PAGE).min(PAGE);
     let (page, next_token) = ctx
-        .page("ec2:template-versions", views, size, input.next_token.as_deref(), |view: &VersionView| &view.key)
+        .page("ec2:template-versions", views, size, input.next_token.as_deref(), |view: &TemplateVersionView| &view.key)
         .map_err(no_token)?;
     Ok(DescribeVersionsOutput { launch_template_version_set: page, next_token })
 }
 
 /// The versions that are named, each once.
-fn versions_of(template: &Template, words: &[String]) -> Result<Vec<VersionView>, AwsError> {
-    let mut views: Vec<VersionView> = Vec::new();
+fn versions_of(template: &Template, words: &[String]) -> Result<Vec<TemplateVersionView>, AwsError> {
+    let mut views: Vec<TemplateVersionView> = Vec::new();
     for word in words {
-        let view = VersionView::of(template, template.version(word)?);
+        let view = TemplateVersionView::of(template, template.version(word)?);
         if views.iter().all(|there| there.key != view.key) {
             views.push(view);
         }
@@ -223,7 +223,7 @@ pub(super) struct CreateLaunchTemplateVersion {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct VersionMade {
-    launch_template_version: VersionView,
+    launch_template_version: TemplateVersionView,
 }
 
 fn mismatch() -> AwsError {
@@ -239,7 +239,7 @@ pub(super) fn create_launch_template_version(
     if let Some(number) = ctx.made(token, mismatch)? {
         let template = find(ctx, id, name)?;
         let version = template.version(&number)?;
-        return Ok(VersionMade { launch_template_version: VersionView::of(template, version) });
+        return Ok(VersionMade { launch_template_version: TemplateVersionView::of(template, version) });
     }
     let given = document::from_request(&input.launch_template_data)?;
     let template = find(ctx, id, name)?.clone();
@@ -256,7 +256,7 @@ pub(super) fn create_launch_template_version(
     };
     let (number, created, created_by) = (template.latest() + 1, ctx.now(), ctx.caller.arn.clone());
     let version = TemplateVersion { number, description: input.version_description, created, created_by, data };
-    let view = VersionView::of(&template, &version);
+    let view = TemplateVersionView::of(&template, &version);
     if let Some(template) = ctx.place().ec2.templates.get_mut(&template.id) {
         template.versions.insert(number, version);
     }

@@ -56,7 +56,7 @@ pub(crate) fn register(scope: &mut Scope<'_>, arn: &str, id: &str, port: Option<
 fn behaviour(scope: &mut Scope<'_>, id: &str) -> (TrafficBehaviour, Timestamp) {
     let now = scope.now();
     let Some(instance) = ec2::instance(scope, id).cloned() else { return (TrafficBehaviour::default(), now) };
-    let ran = |(at, turn): &(Timestamp, ec2::Turn)| (*turn == ec2::Turn::Running).then_some(*at);
+    let ran = |(at, turn): &(Timestamp, ec2::InstanceTurn)| (*turn == ec2::InstanceTurn::Running).then_some(*at);
     let running = instance.turns.iter().rev().find_map(ran).unwrap_or(instance.launched);
     let name = ec2::image(scope, &instance.image).map(|image| image.name.clone());
     let is = |wanted: &str| wanted == instance.image || name.as_deref() == Some(wanted);

@@ -211,7 +211,7 @@ pub(super) struct MadeAmi {
 /// Of what sort a workflow is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum WorkflowKind {
+pub(crate) enum WorkflowKind {
     Build,
     Test,
     Distribution,
