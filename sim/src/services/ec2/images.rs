@@ -1,4 +1,4 @@
-//! `DescribeMachineImages`.
+//! `DescribeImages`.
 //!
 //! The main function is [`describe_images`].
 
