@@ -16,6 +16,7 @@ use crate::tags::{self, Tagged};
 use crate::wire::constraints;
 use crate::wire::http::Body;
 use crate::wire::members::{self, Members};
+use crate::wire::query::Dialect;
 use crate::wire::rest::Route;
 
 type Handler = Box<dyn Fn(&mut Ctx<'_>, &Body) -> Result<Value, AwsError> + Send + Sync>;
@@ -80,6 +81,8 @@ pub(crate) struct Service {
     pub(crate) target: &'static str,
     /// The XML namespace of Query answers.
     pub(crate) namespace: &'static str,
+    /// Which Query it speaks.
+    pub(crate) dialect: Dialect,
     /// The code of the error that answers an input without a required member.
     pub(crate) invalid_input: &'static str,
     /// The member of its errors that the message stands in.
@@ -91,8 +94,8 @@ impl Service {
     /// A service that speaks JSON with this target prefix.
     pub(crate) fn new(id: ServiceId, target: &'static str) -> Self {
         let (namespace, invalid_input, text) = ("", "ValidationException", "message");
-        let name = id.name();
-        Self { id, name, signing_name: name, target, namespace, invalid_input, text, operations: Vec::new() }
+        let (name, dialect) = (id.name(), Dialect::Common);
+        Self { id, name, signing_name: name, target, namespace, dialect, invalid_input, text, operations: Vec::new() }
     }
 
     /// Signed under another name than the IAM prefix.
@@ -104,6 +107,12 @@ impl Service {
     /// The service also speaks Query, with this XML namespace.
     pub(crate) fn xml(mut self, namespace: &'static str) -> Self {
         self.namespace = namespace;
+        self
+    }
+
+    /// Its Query is of this dialect.
+    pub(crate) fn in_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 

@@ -202,7 +202,7 @@ impl Simulator {
         let error = match call.protocol {
             Protocol::Json { .. } => AwsError::new("UnknownOperationException", message),
             Protocol::Cbor | Protocol::Rest { .. } => AwsError::new("UnknownOperationException", message).status(404),
-            Protocol::Query => AwsError::new("InvalidAction", message),
+            Protocol::Query(_) => AwsError::new("InvalidAction", message),
         };
         respond(call, &request_id, Err(error))
     }

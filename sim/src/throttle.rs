@@ -106,7 +106,10 @@ pub(crate) fn throttled(action: &str) -> AwsError {
             "ThrottlingException",
             "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
         ),
-        Some("sts" | "cloudwatch") => AwsError::new("Throttling", "Rate exceeded"),
+        Some("ec2") => AwsError::new("RequestLimitExceeded", "Request limit exceeded.").status(503),
+        Some("sts" | "cloudwatch" | "autoscaling" | "elasticloadbalancing") => {
+            AwsError::new("Throttling", "Rate exceeded")
+        }
         Some(_) | None => AwsError::new("ThrottlingException", "Rate exceeded"),
     }
 }

@@ -262,7 +262,7 @@ impl Problems {
 }
 
 /// The tables whose entries say where they belong.
-const PLACED: [&str; 16] = [
+const PLACED: [&str; 36] = [
     "access-keys",
     "roles",
     "secrets",
@@ -279,6 +279,26 @@ const PLACED: [&str; 16] = [
     "rules",
     "schedules",
     "functions",
+    "images",
+    "snapshots",
+    "launch-templates",
+    "subnets",
+    "security-groups",
+    "instances",
+    "ec2-capacity",
+    "spot-interruptions",
+    "parameters",
+    "inspectors",
+    "image-pipelines",
+    "image-recipes",
+    "infrastructure-configurations",
+    "distribution-configurations",
+    "lifecycle-policies",
+    "target-groups",
+    "load-balancers",
+    "traffic-behaviours",
+    "launch-configurations",
+    "auto-scaling-groups",
 ];
 
 /// Entries whose account or region is none: a mistake in it would make a place that nobody looks into.
@@ -366,6 +386,43 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// An instant before the world's beginning, such as `-20d`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ago(Duration);
+
+impl Ago {
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl JsonSchema for Ago {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Ago".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": format!("^-{}$", kiln_span::FORM), "examples": ["-20d"] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Ago {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.strip_prefix('-').ok_or_else(|| format!("{text:?} is not a time ago such as `-20d`"));
+        let span = span.and_then(|span| span.parse::<Span>().map_err(|error| error.to_string()));
+        span.map(|span| Ago(span.duration())).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::panic, reason = "a test may fail")]
 mod tests {
@@ -441,7 +498,11 @@ mod tests {
         let expected = "expected one of `account`, `region`, `seed`, `scale`, `start`, `expire-credentials`, \
                         `verify-signatures`, `access-keys`, `roles`, `secrets`, `keys`, `repositories`, `findings`, \
                         `projects`, `clusters`, `services`, `task-behaviours`, `task-definitions`, `alarms`, `alarm-mute-rules`, \
-                        `tables`, `rules`, `schedules`, `functions`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+                        `tables`, `rules`, `schedules`, `functions`, `images`, `snapshots`, `launch-templates`, `subnets`, \
+                        `security-groups`, `instances`, `instance-behaviours`, `ec2-capacity`, `spot-interruptions`, `parameters`, \
+                        `inspectors`, `risks`, `image-pipelines`, `image-recipes`, `infrastructure-configurations`, \
+                        `distribution-configurations`, `lifecycle-policies`, `target-groups`, `load-balancers`, `traffic-behaviours`, \
+                        `launch-configurations`, `auto-scaling-groups`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
         assert!(message.ends_with(expected), "{message}");
     }
 }

@@ -35,6 +35,9 @@ from botocore.loaders import Loader  # noqa: E402
 ACCOUNT = "111111111111"
 REGION = "us-west-2"
 
+# Services that botocore calls otherwise than IAM does.
+NAMES = {"elasticloadbalancing": "elbv2"}
+
 
 class OneProtocol(Loader):
     """Models of services that speak this protocol only, so that clients do."""
@@ -76,7 +79,7 @@ class Aws:
     def client(self, service, key="test", secret="test", token=None, region=REGION, protocol=None):
         config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
         client = session(protocol).client(
-            service,
+            NAMES.get(service, service),
             region_name=region,
             endpoint_url=self.url,
             aws_access_key_id=key,
@@ -129,7 +132,9 @@ class Aws:
 
 
 def action(operation):
-    return f"{operation.service_model.service_name}:{operation.name}"
+    service = operation.service_model.service_name
+    known = next((name for name, botocore_name in NAMES.items() if botocore_name == service), service)
+    return f"{known}:{operation.name}"
 
 
 def verdict(aws, offered=frozenset()):

@@ -40,6 +40,16 @@ OF_QUERY = {
 UNDECLARED = {
     # moto/kms/exceptions.py of moto 5.2.5: what AWS answers to an alias that begins with `alias/aws/`.
     "kms:CreateAlias": {"NotAuthorizedException"},
+    "ec2": {
+        "AuthFailure", "IdempotentParameterMismatch", "IncorrectInstanceState", "InsufficientInstanceCapacity",
+        "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidGroup.NotFound", "InvalidID",
+        "InvalidInstanceID.NotFound", "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound",
+        "InvalidLaunchTemplateName.NotFoundException", "InvalidSnapshot.InUse", "InvalidSnapshot.NotFound",
+        "InvalidSubnetID.NotFound", "OperationNotPermitted", "RequestLimitExceeded", "TagLimitExceeded",
+        "UnauthorizedOperation", "UnknownParameter",
+    },
+    # internal/service/imagebuilder of hashicorp/terraform-provider-aws: what AWS answers where something "cannot be found".
+    "imagebuilder": {"ResourceNotFoundException"},
 }
 
 

@@ -18,6 +18,12 @@ HEADER = """\
 # Written by tests/python/inputs.py, which holds it against botocore's models.
 """
 
+DATA = pathlib.Path(__file__).parents[2] / "sim/src/services/ec2/launch-template-data.txt"
+DATA_HEADER = """\
+# What the data of a launch template's version may have: each member's path in the API's model, its name in a request, its name in an
+# answer (for a list with the name of its items), and what it is. Written by tests/python/inputs.py, which holds it against botocore's model.
+"""
+
 # Operations that keep all of their input as it was given, and show it again.
 KEPT = {"ecs:RegisterTaskDefinition"}
 
@@ -41,7 +47,7 @@ def differences(aws):
         service, name = action.split(":")
         client = aws.client(service)
         operation = client.meta.service_model.operation_model(name)
-        known = dict(paths(operation.input_shape)) if operation.input_shape else {}
+        known = dict(paths(operation.input_shape, ec2=service == "ec2")) if operation.input_shape else {}
         held += len(known)
         if action in KEPT:
             continue
@@ -57,6 +63,8 @@ def differences(aws):
             if not any(path != other and within(path, other) for other in unread):
                 if problem := unrefused(client, operation, path, known[path]):
                     said.append(f"{action} is given {path}, which it neither reads nor refuses: {problem}")
+    if launch_template_data(aws) != DATA.read_text():
+        said.append(f"{DATA.name} is not what the model says: python tests/python/inputs.py URL writes it")
     if table(aws) != TABLE.read_text():
         said.append(f"{TABLE.name} is not what the models say: python tests/python/inputs.py URL writes it")
     return said, held
@@ -71,7 +79,28 @@ def is_below(path, read):
     return any(whole and other and within(path, other) for other, whole in read.items())
 
 
-def paths(shape, path="", above=()):
+def spelling(name, member, structure, ec2):
+    """What a member is called where the simulator reads it. EC2's requests have other names than its model."""
+    if ec2:
+        wire = member.serialization.get("queryName") or member.serialization.get("name", name)
+        return wire[:1].upper() + wire[1:]
+    return member.serialization.get("name", name) if structure.metadata.get("flattened") else name
+
+
+def named(shape, path):
+    """The path of a member as callers of EC2 write it, by the model's names."""
+    steps = []
+    for step in path.split("."):
+        bare = step.removesuffix("[]")
+        name, member = next(
+            (name, member) for name, member in shape.members.items() if spelling(name, member, shape, True) == bare
+        )
+        steps.append(name + step[len(bare):])
+        shape = member.member if member.type_name == "list" else member
+    return ".".join(steps)
+
+
+def paths(shape, path="", above=(), ec2=False):
     """The paths of all members, each with the shapes on the way to it."""
     if len(above) > DEEPEST or sum(other.name == shape.name for other in above if other.type_name == "structure") > 1:
         return
@@ -79,12 +108,37 @@ def paths(shape, path="", above=()):
         yield path, (*above, shape)
     if shape.type_name == "structure":
         for name, member in shape.members.items():
-            spelled = member.serialization.get("name", name) if shape.metadata.get("flattened") else name
-            yield from paths(member, f"{path}.{spelled}" if path else spelled, (*above, shape))
+            spelled = spelling(name, member, shape, ec2)
+            yield from paths(member, f"{path}.{spelled}" if path else spelled, (*above, shape), ec2)
     elif shape.type_name == "list":
-        yield from paths(shape.member, path + "[]", (*above, shape))
+        yield from paths(shape.member, path + "[]", (*above, shape), ec2)
     elif shape.type_name == "map":
-        yield from paths(shape.value, path + "{}", (*above, shape))
+        yield from paths(shape.value, path + "{}", (*above, shape), ec2)
+
+
+def launch_template_data(aws):
+    """The lines that the table of launch templates' data has."""
+    model = aws.client("ec2").meta.service_model
+    rows = []
+
+    def walk(asked, told, path):
+        members = {**(told.members if told else {}), **(asked.members if asked else {})}
+        for name in members:
+            request, answer = asked.members.get(name) if asked else None, told.members.get(name) if told else None
+            at, kind = f"{path}.{name}" if path else name, (request or answer).type_name
+            wire = answer.serialization.get("name", name) if answer else "-"
+            below, seen = request, answer
+            if kind == "list":
+                at += "[]"
+                wire += f"/{answer.member.serialization.get('name', 'item')}" if answer else ""
+                below, seen = request and request.member, answer and answer.member
+                kind = (below or seen).type_name
+            rows.append((at, spelling(name, request, asked, True) if request else "-", wire, kind))
+            if kind == "structure" and below:
+                walk(below, seen, at)
+
+    walk(model.shape_for("RequestLaunchTemplateData"), model.shape_for("ResponseLaunchTemplateData"), "")
+    return DATA_HEADER + "".join(" ".join(row) + "\n" for row in sorted(rows))
 
 
 def table(aws):
@@ -100,8 +154,9 @@ def table(aws):
 
 
 def constraints(action, root, read):
-    required = set(root.required_members)
-    for path, shapes in paths(root):
+    ec2 = action.startswith("ec2:")
+    required = {spelling(name, root.members[name], root, True) if ec2 else name for name in root.required_members}
+    for path, shapes in paths(root, ec2=ec2):
         shape = shapes[-1]
         if path not in read:
             continue
@@ -117,7 +172,8 @@ def constraints(action, root, read):
         elif bounds != ".." and shape.type_name == "string":
             yield f"{path} length {bounds}"
         if shape.type_name == "structure":
-            yield from (f"{path}.{name} required" for name in shape.required_members if f"{path}.{name}" in read)
+            names = [spelling(name, shape.members[name], shape, True) if ec2 else name for name in shape.required_members]
+            yield from (f"{path}.{name} required" for name in names if f"{path}.{name}" in read)
     yield from (f"{name} required" for name in required if name in read)
 
 
@@ -135,6 +191,8 @@ def sample(shape, depth=3):
 
 def asked(client, operation, path, value):
     """What comes of an input of this member alone: the message of its refusal, or that it is answered."""
+    if path and operation.service_model.resolved_protocol == "ec2":
+        path = named(operation.input_shape, path)
     for step in reversed(path.replace("[]", ".[]").replace("{}", ".{}").split(".") if path else []):
         value = [value] if step == "[]" else {"x": value} if step == "{}" else {step: value}
     # What the address is made of must be there.
@@ -167,7 +225,7 @@ def unbroken(client, operation, line, known):
     least, _, most = "".join(rest).partition("..")
     if kind == "required":
         above, _, _ = path.rpartition(".")
-        if above and operation.service_model.resolved_protocol == "query":
+        if above and operation.service_model.resolved_protocol in ("query", "ec2"):
             return None  # A form has no empty structure.
         message = asked(client, operation, above, {})
     elif kind == "words":
@@ -188,7 +246,9 @@ def unbroken(client, operation, line, known):
 def main(url):
     import coverage
 
-    TABLE.write_text(table(coverage.Aws(url)))
+    aws = coverage.Aws(url)
+    TABLE.write_text(table(aws))
+    DATA.write_text(launch_template_data(aws))
 
 
 if __name__ == "__main__":

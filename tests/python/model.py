@@ -18,7 +18,9 @@ from botocore.parsers import BaseCBORParser, ResponseParserError
 
 import declared
 
-CONTENT = {"smithy-rpc-v2-cbor": "application/cbor", "query": "text/xml", "rest-json": "application/json"}
+CONTENT = {
+    "smithy-rpc-v2-cbor": "application/cbor", "query": "text/xml", "ec2": "text/xml", "rest-json": "application/json",
+}
 BITS = {"integer": 31, "long": 63}
 LATEST = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc).timestamp()
 
@@ -406,7 +408,41 @@ class Xml(Walk):
             self.wrong(path, shape, element.text)
 
 
-WALKERS = {"json": Json, "rest-json": RestJson, "smithy-rpc-v2-cbor": Cbor, "query": Xml}
+class Ec2(Xml):
+    """EC2's dialect of Query: an answer has no result of its own, and an error no namespace and no side."""
+
+    def answer(self, operation, body):
+        root = self.read(operation, body)
+        if root.tag != f"{operation.name}Response":
+            self.say("", f"is <{root.tag}>, and the protocol has <{operation.name}Response>")
+        ids = [child for child in root if child.tag == "requestId"]
+        if len(ids) != 1 or not ids[0].text:
+            self.say("requestId", f"is there {len(ids)} times")
+        for child in ids:
+            root.remove(child)
+        if operation.output_shape is not None:
+            return self.structure(operation.output_shape, root, "")
+        # EC2 says `<return>true</return>` where the model has no output.
+        found = [(child.tag, child.text) for child in root]
+        if found != [("return", "true")]:
+            self.say("", f"has {found}, and the operation answers nothing")
+
+    def error(self, operation, status, headers, body):
+        try:
+            root = xml.etree.ElementTree.fromstring(body)
+        except xml.etree.ElementTree.ParseError as error:
+            raise Unreadable(error) from error
+        parts = self.parts(root, "Response", ["Errors", "RequestID"])
+        if "Errors" not in parts:
+            return
+        errors = self.parts(parts["Errors"], "Errors", ["Error"])
+        if "Error" not in errors:
+            return
+        said = {name: child.text or "" for name, child in self.parts(errors["Error"], "Error", ["Code", "Message"]).items()}
+        self.code(operation, status, said.get("Code"))
+
+
+WALKERS = {"json": Json, "rest-json": RestJson, "smithy-rpc-v2-cbor": Cbor, "query": Xml, "ec2": Ec2}
 
 
 def below(path, name):

@@ -12,6 +12,9 @@ import sys
 import botocore.session
 from botocore import xform_name
 
+# Services that botocore calls otherwise than IAM does.
+NAMES = {"elasticloadbalancing": "elbv2"}
+
 PLAIN = "what a task definition sets in plain is its configuration: a deployment must copy it; secrets belong into `secrets`"
 REFERENCE = "a reference to credentials in Secrets Manager, by its ARN"
 DEFINITION = ("containerDefinitions/environment", "containerDefinitions/repositoryCredentials")
@@ -32,6 +35,21 @@ for _path in _FUNCTION:
     EXCEPTIONS[("lambda:GetFunction", "answer", f"Configuration/{_path}")] = NOT_TOLD
 for _path in ("AppSyncParameters/GraphQLOperation", "RedshiftDataParameters/Sql", "RedshiftDataParameters/Sqls"):
     EXCEPTIONS[("events:ListTargetsByRule", "answer", f"Targets/{_path}")] = NOT_TOLD
+
+# User data may hold secrets: it is never told, and not taken.
+NOT_TAKEN = "kiln refuses it: a version has its source's"
+for _action, _path in (("DescribeLaunchTemplateVersions", "LaunchTemplateVersions"), ("CreateLaunchTemplateVersion", "LaunchTemplateVersion")):
+    EXCEPTIONS[(f"ec2:{_action}", "answer", f"{_path}/LaunchTemplateData/UserData")] = NOT_TOLD
+EXCEPTIONS[("ec2:CreateLaunchTemplateVersion", "request", "LaunchTemplateData/UserData")] = NOT_TAKEN
+EXCEPTIONS[("lambda:GetFunction", "answer", "Code/Error/Message")] = NOT_TOLD
+
+# The model marks the values of parameters of all types. Those of a SecureString are told nowhere and written by nobody; the others are
+# configuration, which a deployment reads and writes.
+PARAMETER = "the value of a String or a StringList is configuration; that of a SecureString is never told"
+EXCEPTIONS[("ssm:GetParameter", "answer", "Parameter/Value")] = PARAMETER
+EXCEPTIONS[("ssm:GetParametersByPath", "answer", "Parameters/Value")] = PARAMETER
+EXCEPTIONS[("ssm:GetParameterHistory", "answer", "Parameters/Value")] = PARAMETER
+EXCEPTIONS[("ssm:PutParameter", "request", "Value")] = PARAMETER
 
 # What is secret although the model does not mark it: IAM action → members of the answer.
 UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
@@ -62,7 +80,7 @@ def main(path):
     used = set()
     for action, own in declared.items():
         service, operation = action.split(":")
-        model = session.get_service_model(service).operation_model(operation)
+        model = session.get_service_model(NAMES.get(service, service)).operation_model(operation)
         for side, shape in (("request", model.input_shape), ("answer", model.output_shape)):
             own_members = set(own.get(side, []))
             marked = set()

@@ -10,7 +10,22 @@ fn the_binary_works_alone_and_carries_its_plugins() {
     let plugins: Value = serde_json::from_str(&outcome.stdout()).unwrap_or_default();
     let names: Vec<&str> =
         plugins.as_array().into_iter().flatten().filter_map(|plugin| plugin.get("name")?.as_str()).collect();
-    assert_eq!(names, ["build-image", "cleanup-images", "deploy-ecs", "promote-image", "scan-image", "verify-alarms"]);
+    assert_eq!(
+        names,
+        [
+            "bake-ami",
+            "build-image",
+            "cleanup-amis",
+            "cleanup-images",
+            "deploy-asg",
+            "deploy-ecs",
+            "promote-image",
+            "scan-ami",
+            "scan-image",
+            "verify-alarms",
+            "verify-health"
+        ]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The host's operations on two emulations of AWS that do not know of each other: the simulator, and moto where moto is
-//! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions). What passes on one must on the other.
+//! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions, AMIs, launch templates). What passes on one must on the
+//! other.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -11,6 +12,11 @@ use kiln_runner::aws::error::ErrorKind;
 use kiln_runner::aws::operation::{Read, Token, Write};
 use kiln_runner::aws::secretsmanager::GetSecretValueRequest;
 use kiln_runner::contract::bindings::kiln::aws::types::Pair;
+use kiln_runner::contract::bindings::kiln::aws_ec2::ec2::{
+    CreateLaunchTemplateVersionRequest, CreateTagsRequest, DeregisterImageRequest,
+    DescribeImagesRequest as DescribeAmisRequest, DescribeLaunchTemplateVersionsRequest,
+    DescribeLaunchTemplatesRequest, Filter, ModifyLaunchTemplateRequest,
+};
 use kiln_runner::contract::bindings::kiln::aws_ecr::ecr::{
     BatchDeleteImageRequest, BatchGetImageRequest, DescribeImagesRequest, ImageId, PutImageRequest,
 };
@@ -24,7 +30,7 @@ use kiln_runner::types::{Digest, Region};
 use kiln_tests::{Account, World, repository};
 use serde_json::Value;
 
-type Checked = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Checked = Result<(), Box<dyn std::error::Error>>;
 
 /// A moto server on loopback, ended when it is dropped.
 pub(crate) struct Moto {
@@ -76,10 +82,27 @@ pub(crate) fn python() -> PathBuf {
     }
 }
 
-fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
+pub(crate) fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
+    on_both_with("", "", check)
+}
+
+/// On both, where the simulator's account holds what `world` says, and moto's what `script` makes with its client `ec2` of boto3.
+fn on_both_with(world: &str, script: &str, check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let account = Account::of(&World::of(""));
+    let account = Account::of(&World::of(world));
     let moto = Moto::start()?;
+    if !script.is_empty() {
+        let client = format!("ec2 = boto3.client('ec2', endpoint_url='{}', region_name='us-west-2')", moto.url);
+        let made = Command::new(python())
+            .args(["-c", &format!("import boto3\n{client}\n{script}")])
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .output()?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+        }
+    }
     for (name, url) in [("the simulator", account.url()), ("moto", moto.url.clone())] {
         let checked = runtime.block_on(async {
             let region: Region = "us-west-2".parse()?;
@@ -90,16 +113,16 @@ fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     Ok(())
 }
 
-async fn ask<R: Read>(aws: &Clients, request: R) -> Result<R::Output, Box<dyn std::error::Error>> {
+pub(crate) async fn ask<R: Read>(aws: &Clients, request: R) -> Result<R::Output, Box<dyn std::error::Error>> {
     request.send(aws).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
 }
 
-async fn write<W: Write>(aws: &Clients, request: W) -> Result<W::Output, Box<dyn std::error::Error>> {
+pub(crate) async fn write<W: Write>(aws: &Clients, request: W) -> Result<W::Output, Box<dyn std::error::Error>> {
     let token = Token::new("01234567-89ab-4def-8123-456789abcdef".to_owned());
     request.send(aws, &token).await.map_err(|error| format!("{}: {}", error.code, error.message).into())
 }
 
-async fn refusal<R: Read>(aws: &Clients, request: R) -> Result<ErrorKind, Box<dyn std::error::Error>> {
+pub(crate) async fn refusal<R: Read>(aws: &Clients, request: R) -> Result<ErrorKind, Box<dyn std::error::Error>> {
     match request.send(aws).await {
         Ok(output) => Err(format!("it answered {output:?}").into()),
         Err(error) => Ok(error.kind),
@@ -233,6 +256,73 @@ fn a_task_definition_comes_back_as_it_was_registered() -> Checked {
 
         let unknown = DescribeTaskDefinitionRequest { task_definition: "nothing:1".to_owned() };
         assert!(matches!(refusal(aws, unknown).await?, ErrorKind::Invalid | ErrorKind::NotFound));
+        Ok(())
+    })
+}
+
+/// The account's own AMIs of this name.
+fn amis(name: &str) -> DescribeAmisRequest {
+    let filters = vec![Filter { name: "name".to_owned(), values: vec![name.to_owned()] }];
+    DescribeAmisRequest { ids: vec![], owners: vec!["self".to_owned()], filters, include_disabled: false }
+}
+
+#[test]
+fn amis_are_found_tagged_and_deregistered() -> Checked {
+    let world = "[[images]]\nname = \"web-1\"\n[[images]]\nname = \"web-2\"\n[[images]]\nname = \"api-1\"";
+    let script = "for name in ('web-1', 'web-2', 'api-1'):\n    ec2.register_image(Name=name, Architecture='x86_64', RootDeviceName='/dev/xvda')";
+    on_both_with(world, script, async |aws: &Clients| {
+        let mut found = ask(aws, amis("web-*")).await?.images;
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        let names: Vec<&str> = found.iter().map(|image| image.name.as_str()).collect();
+        assert_eq!(names, ["web-1", "web-2"]);
+        let first = &found[0];
+        assert_eq!((first.state.as_str(), first.created.is_some(), first.is_public), ("available", true, false));
+        let tag = Pair { name: "run".to_owned(), value: "a & <b>".to_owned() };
+        write(aws, CreateTagsRequest { resources: vec![first.id.clone()], tags: vec![tag.clone()] }).await?;
+        let by_id = DescribeAmisRequest { ids: vec![first.id.clone()], filters: vec![], ..amis("") };
+        assert_eq!(ask(aws, by_id).await?.images[0].tags, [tag]);
+        write(aws, DeregisterImageRequest { image: first.id.clone(), delete_snapshots: false }).await?;
+        assert_eq!(ask(aws, amis("web-*")).await?.images.len(), 1);
+        let absent = DescribeAmisRequest { ids: vec!["ami-0a0a0a0a0a0a0a0a0".to_owned()], filters: vec![], ..amis("") };
+        assert_eq!(refusal(aws, absent).await?, ErrorKind::NotFound);
+        Ok(())
+    })
+}
+
+#[test]
+fn launch_templates_get_versions_and_another_default_one() -> Checked {
+    let world = "[[launch-templates]]\nname = \"web\"\nversions = [{ data = { ImageId = \"ami-1\", InstanceType = \"t3.micro\", \
+        SecurityGroupIds = [\"sg-1\", \"sg-2\"], MetadataOptions = { HttpTokens = \"required\", HttpPutResponseHopLimit = 1 } } }]";
+    let script = "ec2.create_launch_template(LaunchTemplateName='web', LaunchTemplateData={'ImageId': 'ami-1', 'InstanceType': 't3.micro', \
+        'SecurityGroupIds': ['sg-1', 'sg-2'], 'MetadataOptions': {'HttpTokens': 'required', 'HttpPutResponseHopLimit': 1}})";
+    on_both_with(world, script, async |aws: &Clients| {
+        let by_name = DescribeLaunchTemplatesRequest { ids: vec![], names: vec!["web".to_owned()] };
+        let template = ask(aws, by_name).await?.templates.remove(0);
+        assert_eq!((template.default_version, template.latest_version), (1, 1));
+        let versions = |versions: &[&str]| DescribeLaunchTemplateVersionsRequest {
+            template: Some(template.id.clone()),
+            versions: versions.iter().map(ToString::to_string).collect(),
+        };
+        let first = ask(aws, versions(&["1"])).await?.versions.remove(0);
+        assert_eq!((first.image.as_deref(), first.is_default), (Some("ami-1"), true));
+        let data: Value = serde_json::from_str(&first.data)?;
+        assert_eq!(data["SecurityGroupIds"], serde_json::json!(["sg-1", "sg-2"]));
+        // What was read is written again, whole.
+        let request = CreateLaunchTemplateVersionRequest {
+            template: template.id.clone(),
+            source_version: None,
+            description: Some("again".to_owned()),
+            data: first.data.clone(),
+        };
+        let second = write(aws, request).await?.version;
+        assert_eq!((second.number, second.is_default), (2, false));
+        assert_eq!(serde_json::from_str::<Value>(&second.data)?, data);
+        write(aws, ModifyLaunchTemplateRequest { template: template.id.clone(), default_version: 2 }).await?;
+        let mut numbers: Vec<u64> = ask(aws, versions(&[])).await?.versions.iter().map(|each| each.number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2]);
+        let words = ask(aws, versions(&["$Default"])).await?.versions;
+        assert_eq!(words.iter().map(|each| each.number).collect::<Vec<_>>(), [2]);
         Ok(())
     })
 }

@@ -1,6 +1,7 @@
 //! The whole-program tests, one binary: the real `kiln`, the real plugins, the real AWS SDK, on the simulator.
 
 mod altered;
+mod bakes;
 mod book;
 mod bounds;
 #[path = "../browser/mod.rs"]
@@ -18,6 +19,7 @@ mod doctor;
 mod editors;
 mod emulators;
 mod failures;
+mod fleets;
 mod hostile;
 mod house;
 mod html;
@@ -25,8 +27,12 @@ mod inputs;
 mod journals;
 mod leaks;
 mod losses;
+mod machines_cleanup;
+mod machines_random;
+mod models;
 mod networks;
 mod pacing;
+mod parameters;
 mod partitions;
 mod permissions;
 mod promoting;

@@ -1,6 +1,7 @@
-//! Tasks of the workspace: `cargo xtask plugins | host | demo | pictures | lint | test | crash | configs | bench | dist | wheel`.
+//! Tasks of the workspace: `cargo xtask plugins | host | demo | pictures | lint | test | crash | accounts | configs | bench | dist | wheel`.
 //! Each task is a module; this one only chooses.
 
+mod accounts;
 mod bench;
 mod browser;
 mod configs;
@@ -70,6 +71,15 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         kiln: Option<PathBuf>,
     },
+    /// Clean up random accounts full of AMIs, and compare what is left with an oracle.
+    Accounts {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        accounts: u64,
+        /// The seed to begin with.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Check and rehearse generated configs of each plugin: none that passes the check may fail as config.
     Configs {
         /// How many of each plugin.
@@ -130,6 +140,9 @@ fn main() -> ExitCode {
         Task::Bench { quick, kiln } => bench::run(&layout, &terminal, quick, kiln).map(|()| ExitCode::SUCCESS),
         Task::Crash { seeds, seed, kiln } => {
             crash::run(&layout, &terminal, seeds, seed, kiln).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Accounts { accounts, seed } => {
+            accounts::run(&layout, &terminal, accounts, seed).map(|()| ExitCode::SUCCESS)
         }
         Task::Configs { configs, seed } => configs::run(&layout, &terminal, configs, seed).map(|()| ExitCode::SUCCESS),
         Task::Test { quick } => test::run(&layout, &terminal, quick).map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ mod parts;
 mod scan;
 mod wait;
 
+use kiln_gate::IgnoreUnfixed;
 use kiln_plugin::aws::ecr::{
     BatchGetRepositoryScanningConfigurationRequest, batch_get_repository_scanning_configuration,
 };
@@ -15,7 +16,7 @@ use kiln_plugin::{
     ChangeAction, During, Failure, Instant, Known, Permission, PinnedImage, Plan, Stage, context, count, log,
 };
 
-pub use crate::config::{Accepted, Config, Found, IgnoreUnfixed, Outputs, ScanType, Severity};
+pub use crate::config::{Config, Outputs, ScanType};
 use crate::parts::parts_of;
 use crate::scan::Step;
 use crate::wait::{Scanned, await_scans, findings};

@@ -88,16 +88,8 @@ fn ended(kind: FailureKind, image: &str, what: &str, why: Option<&str>) -> Failu
     Failure::new(kind, format!("the scan of {image} {what}")).details(why.map(str::to_owned))
 }
 
-/// Time ran out before the scan of these images began: they were never scanned, and that is the answer.
-pub(crate) fn never_began(images: &[String], failure: Failure) -> Failure {
-    if failure.kind != FailureKind::TimedOut {
-        return failure;
-    }
-    let were = if images.len() == 1 { "was" } else { "were" };
-    Failure::rejected(format!("{} {were} never scanned", images.join(", ")))
-        .help("See that the repository is scanned (ECR's scan on push, or Inspector with a filter that matches it); no findings is no good news where nobody looked.")
-        .detail(failure.message)
-}
+/// How images come to be scanned.
+pub(crate) const NEVER: &str = "See that the repository is scanned (ECR's scan on push, or Inspector with a filter that matches it); no findings is no good news where nobody looked.";
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -170,13 +162,5 @@ pub(crate) mod tests {
         assert!(!is_enhanced(ScanType::Auto, "SCAN_ON_PUSH"));
         assert!(is_enhanced(ScanType::Enhanced, "MANUAL"));
         assert!(!is_enhanced(ScanType::Basic, "CONTINUOUS_SCAN"));
-    }
-
-    #[test]
-    fn an_image_that_was_never_scanned_is_rejected() {
-        let images = ["web@e3b0c44298fc".to_owned()];
-        let late = Failure::timed_out("the scan was not done; last seen: waiting for Inspector to begin its scan");
-        assert_eq!(never_began(&images, late).kind, FailureKind::Rejected);
-        assert_eq!(never_began(&images, Failure::denied("no")).kind, FailureKind::Denied, "another failure stays");
     }
 }

@@ -1,6 +1,7 @@
 //! Waits until each part of an image was scanned, and starts the scans that are ours to start.
 //! The main function is [`await_scans`].
 
+use kiln_gate::never_scanned;
 use kiln_plugin::aws::ecr::{
     DescribeImageScanFindingsRequest, DescribeImageScanFindingsResponse, ImageId, StartImageScanRequest,
     describe_image_scan_findings, start_image_scan,
@@ -62,7 +63,7 @@ pub(crate) fn await_scans(
     };
     if let Err(failure) = ended {
         let unseen: Vec<String> = awaited.iter().filter(|one| !one.began).map(|one| one.part.brief()).collect();
-        return Err(if unseen.is_empty() { failure } else { scan::never_began(&unseen, failure) });
+        return Err(if unseen.is_empty() { failure } else { never_scanned(&unseen, scan::NEVER, failure) });
     }
     let scanned = |one: Awaited| one.found.map(|found| Scanned { part: one.part, found });
     let scanned: Vec<Scanned> = awaited.into_iter().filter_map(scanned).collect();

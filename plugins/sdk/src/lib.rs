@@ -66,19 +66,26 @@ pub use bindings::kiln::stage::{context, progress, secrets, timer};
 /// AWS, one module a service, one function an operation. Requests and answers are plain records.
 pub mod aws {
     pub use crate::bindings::kiln::aws::types::{Error, ErrorKind, Pair};
+    pub use crate::bindings::kiln::aws_autoscaling::autoscaling;
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
+    pub use crate::bindings::kiln::aws_ec2::ec2;
     pub use crate::bindings::kiln::aws_ecr::ecr;
     pub use crate::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
     pub use crate::bindings::kiln::aws_ecr_storage::ecr_storage;
     pub use crate::bindings::kiln::aws_ecs::ecs;
     pub use crate::bindings::kiln::aws_ecs_inventory::ecs_inventory;
+    pub use crate::bindings::kiln::aws_elasticloadbalancing::elasticloadbalancing;
     pub use crate::bindings::kiln::aws_events::events;
+    pub use crate::bindings::kiln::aws_imagebuilder::imagebuilder;
+    pub use crate::bindings::kiln::aws_inspector2::inspector2;
     pub use crate::bindings::kiln::aws_kms::kms;
+    pub use crate::bindings::kiln::aws_kms_access::kms_access;
     pub use crate::bindings::kiln::aws_lambda::lambda;
     pub use crate::bindings::kiln::aws_logs::logs;
     pub use crate::bindings::kiln::aws_scheduler::scheduler;
     pub use crate::bindings::kiln::aws_secretsmanager::secretsmanager;
+    pub use crate::bindings::kiln::aws_ssm::ssm;
     pub use crate::bindings::kiln::aws_sts::sts;
 }
 

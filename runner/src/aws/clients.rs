@@ -18,6 +18,7 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
+use super::ec2_query;
 use super::heard::Heard;
 use super::login::{self, KnownCredentials, LoginError, OwnCredentials};
 use super::network::{Network, NetworkError};

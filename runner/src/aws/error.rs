@@ -159,6 +159,11 @@ pub(crate) fn invalid(message: impl std::fmt::Display) -> AwsError {
     }
 }
 
+/// An error that AWS told within an answer that was none.
+pub(crate) fn other(message: impl std::fmt::Display) -> AwsError {
+    AwsError { kind: ErrorKind::Other, code: String::new(), ..invalid(message) }
+}
+
 /// The longest message about a request, in bytes. It may repeat a part of it, which may have 16 MiB.
 const LONGEST: usize = 2_000;
 
@@ -199,6 +204,7 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
         "AccessDenied"
         | "AccessDeniedException"
+        | "AuthFailure"
         | "UnauthorizedOperation"
         | "NotAuthorized"
         | "SignatureDoesNotMatch"
@@ -216,6 +222,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "RequestLimitExceeded"
         | "RequestThrottled"
         | "RequestThrottledException"
+        | "CallRateLimitExceededException"
+        | "TooManyUpdates"
         | "PriorRequestNotComplete"
         | "SlowDown"
         | "BandwidthLimitExceeded" => ErrorKind::Throttled,
@@ -230,15 +238,24 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "ImageAlreadyExistsException"
         | "ImageTagAlreadyExistsException"
         | "ResourceExistsException"
-        | "RepositoryAlreadyExistsException" => ErrorKind::AlreadyExists,
+        | "RepositoryAlreadyExistsException"
+        | "ParameterAlreadyExists" => ErrorKind::AlreadyExists,
         "ConflictException"
         | "ResourceInUseException"
         | "IdempotentParameterMismatch"
+        | "InvalidAMIID.Unavailable"
+        | "InvalidSnapshot.InUse"
+        | "IdempotentParameterMismatchException"
+        | "ResourceDependencyException"
         | "UpdateInProgressException"
         | "ServiceNotActiveException"
         | "OptimisticLockException"
         | "DisabledException"
         | "KMSInvalidStateException"
+        | "InstanceRefreshInProgress"
+        | "IrreversibleInstanceRefresh"
+        | "ResourceContention"
+        | "ScalingActivityInProgress"
         | "InvalidStateException" => ErrorKind::Conflict,
         "InternalFailure"
         | "InternalError"

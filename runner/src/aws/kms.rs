@@ -18,7 +18,7 @@ use crate::contract::bindings::kiln::aws_kms::kms::{
 use crate::types::Arn;
 use crate::types::Place;
 
-const KEY: ResourceKind = ResourceKind::new("kms", "a key", "key/", "-");
+pub(crate) const KEY: ResourceKind = ResourceKind::new("kms", "a key", "key/", "-");
 
 /// Its name begins with `alias/`, as its resource does.
 const ALIAS: ResourceKind = ResourceKind::new("kms", "a key", "", "-_/");

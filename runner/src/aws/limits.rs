@@ -1,7 +1,7 @@
 //! Bounds on what a call asks and on what it brings back, so that no request is malformed and no answer fills the memory.
 //!
-//! There is no type of its own here: [`batch`] checks a request's list, [`gather`] and [`first`] follow an answer's
-//! pages.
+//! [`batch`] checks a request's list, [`gather`] and [`first`] follow an answer's
+//! pages, [`Pages`] those that are asked for one by one.
 
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -79,6 +79,48 @@ where
     Ok((gathered, false))
 }
 
+/// Pages that are asked for one by one, each by the token that the one before it told.
+#[derive(Debug)]
+pub(crate) struct Pages<T> {
+    what: &'static str,
+    gathered: Vec<T>,
+    asked: usize,
+    token: Option<String>,
+}
+
+impl<T> Pages<T> {
+    /// Pages of `what`, none of which was asked for.
+    pub(crate) fn of(what: &'static str) -> Self {
+        Self { what, gathered: Vec::new(), asked: 0, token: None }
+    }
+
+    /// The token by which to ask for the next page, if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<Option<String>>, AwsError> {
+        if self.asked > PAGES || self.gathered.len() > ITEMS {
+            return Err(too_many(self.what));
+        }
+        let token = self.token.take();
+        Ok((self.asked == 0 || token.is_some()).then_some(token))
+    }
+
+    /// A page: its items, and the token of the next one.
+    pub(crate) fn add(&mut self, items: Vec<T>, next: Option<String>) {
+        self.asked += 1;
+        self.gathered.extend(items);
+        self.token = next.filter(|next| !next.is_empty());
+    }
+
+    /// How many items there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.gathered.len()
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> Vec<T> {
+        self.gathered
+    }
+}
+
 /// The error of a list that does not end.
 pub(super) fn too_many(what: &str) -> AwsError {
     AwsError {
@@ -120,6 +162,27 @@ mod tests {
                 ))
             );
         }
+    }
+
+    #[test]
+    fn pages_that_are_asked_for_one_by_one_end_too() {
+        for size in [0, 1000] {
+            let mut pages = Pages::of("images");
+            let end = loop {
+                match pages.next() {
+                    Ok(Some(_)) => pages.add(vec![0; size], Some("again".to_owned())),
+                    end => break end,
+                }
+            };
+            assert_eq!(end.map_err(|error| error.kind), Err(ErrorKind::Limit));
+        }
+        let mut pages = Pages::of("images");
+        assert_eq!(pages.next().ok(), Some(Some(None)));
+        pages.add(vec![1], Some("two".to_owned()));
+        assert_eq!(pages.next().ok(), Some(Some(Some("two".to_owned()))));
+        pages.add(vec![2], Some(String::new()));
+        assert_eq!(pages.next().ok(), Some(None));
+        assert_eq!(pages.all(), [1, 2]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod clients;
 mod download;
+pub(crate) mod ec2_query;
 pub mod error;
 pub mod heard;
 mod limits;
@@ -13,24 +14,32 @@ pub(crate) mod offered;
 pub mod operation;
 pub(crate) mod pacing;
 mod raw_json;
+mod raw_query;
 pub mod request_id;
 pub(crate) mod retry;
 mod values;
 
+pub mod autoscaling;
 pub mod cloudwatch;
 pub mod codebuild;
+pub mod ec2;
 pub mod ecr;
 pub(crate) mod ecr_promote;
 pub mod ecr_storage;
 pub mod ecs;
 pub mod ecs_inventory;
+pub mod elasticloadbalancing;
 pub mod events;
 pub mod iam;
+pub mod imagebuilder;
+pub mod inspector2;
 pub mod kms;
+pub mod kms_access;
 pub mod lambda;
 pub mod logs;
 pub mod scheduler;
 pub mod secretsmanager;
+pub mod ssm;
 pub mod sts;
 
 #[cfg(test)]
@@ -135,6 +144,96 @@ macro_rules! services {
             lambda in aws_lambda by aws_sdk_lambda {
                 read list_functions(ListFunctionsRequest),
                 read get_function(GetFunctionRequest),
+            }
+            /// Elastic Compute Cloud.
+            ec2 in aws_ec2 by ec2_query {
+                read describe_images(DescribeImagesRequest),
+                read describe_launch_permission(DescribeLaunchPermissionRequest),
+                read describe_snapshots(DescribeSnapshotsRequest),
+                read describe_image_references(DescribeImageReferencesRequest),
+                write create_image_usage_report(CreateImageUsageReportRequest),
+                read describe_image_usage_reports(DescribeImageUsageReportsRequest),
+                read describe_image_usage_report_entries(DescribeImageUsageReportEntriesRequest),
+                write enable_image_deprecation(EnableImageDeprecationRequest),
+                write disable_image(DisableImageRequest),
+                write deregister_image(DeregisterImageRequest),
+                write delete_snapshot(DeleteSnapshotRequest),
+                write create_tags(CreateTagsRequest),
+                read describe_launch_templates(DescribeLaunchTemplatesRequest),
+                read describe_launch_template_versions(DescribeLaunchTemplateVersionsRequest),
+                write create_launch_template_version(CreateLaunchTemplateVersionRequest),
+                write modify_launch_template(ModifyLaunchTemplateRequest),
+                read describe_instances(DescribeInstancesRequest),
+                read describe_instance_status(DescribeInstanceStatusRequest),
+                read get_console_output(GetConsoleOutputRequest),
+                read describe_subnets(DescribeSubnetsRequest),
+                read describe_security_groups(DescribeSecurityGroupsRequest),
+            }
+            /// Auto Scaling.
+            autoscaling in aws_autoscaling by aws_sdk_autoscaling {
+                read describe_auto_scaling_groups(DescribeAutoScalingGroupsRequest),
+                read describe_launch_configurations(DescribeLaunchConfigurationsRequest),
+                read describe_scaling_activities(DescribeScalingActivitiesRequest),
+                read describe_instance_refreshes(DescribeInstanceRefreshesRequest),
+                write start_instance_refresh(StartInstanceRefreshRequest),
+                write cancel_instance_refresh(CancelInstanceRefreshRequest),
+                write rollback_instance_refresh(RollbackInstanceRefreshRequest),
+                read describe_traffic_sources(DescribeTrafficSourcesRequest),
+                read describe_policies(DescribePoliciesRequest),
+                read describe_lifecycle_hooks(DescribeLifecycleHooksRequest),
+                read describe_warm_pool(DescribeWarmPoolRequest),
+            }
+            /// Elastic Load Balancing.
+            elasticloadbalancing in aws_elasticloadbalancing by aws_sdk_elasticloadbalancingv2 {
+                read describe_load_balancers(DescribeLoadBalancersRequest),
+                read describe_listeners(DescribeListenersRequest),
+                read describe_rules(DescribeRulesRequest),
+                read describe_target_groups(DescribeTargetGroupsRequest),
+                read describe_target_health(DescribeTargetHealthRequest),
+                read describe_target_group_attributes(DescribeTargetGroupAttributesRequest),
+            }
+            /// Key Management Service, for who may use keys.
+            kms_access in aws_kms_access by aws_sdk_kms {
+                read get_key_policy(GetKeyPolicyRequest),
+                read list_grants(ListGrantsRequest),
+            }
+            /// EC2 Image Builder.
+            imagebuilder in aws_imagebuilder by aws_sdk_imagebuilder {
+                write start_image_pipeline_execution(StartImagePipelineExecutionRequest),
+                write create_image(CreateImageRequest),
+                write cancel_image_creation(CancelImageCreationRequest),
+                write delete_image(DeleteImageRequest),
+                read get_image(GetImageRequest),
+                read get_image_pipeline(GetImagePipelineRequest),
+                read get_image_recipe(GetImageRecipeRequest),
+                read list_image_recipes(ListImageRecipesRequest),
+                read get_infrastructure_configuration(GetInfrastructureConfigurationRequest),
+                read get_distribution_configuration(GetDistributionConfigurationRequest),
+                read list_image_pipeline_images(ListImagePipelineImagesRequest),
+                read list_images(ListImagesRequest),
+                read list_image_build_versions(ListImageBuildVersionsRequest),
+                read list_workflow_executions(ListWorkflowExecutionsRequest),
+                read list_workflow_step_executions(ListWorkflowStepExecutionsRequest),
+                read list_image_scan_findings(ListImageScanFindingsRequest),
+                read list_lifecycle_policies(ListLifecyclePoliciesRequest),
+                read get_lifecycle_policy(GetLifecyclePolicyRequest),
+            }
+            /// Inspector.
+            inspector2 in aws_inspector2 by aws_sdk_inspector2 {
+                read list_findings(ListFindingsRequest),
+                read list_coverage(ListCoverageRequest),
+                read batch_get_account_status(BatchGetAccountStatusRequest),
+                write start_on_demand_scan(StartOnDemandScanRequest),
+                read get_on_demand_scan_status(GetOnDemandScanStatusRequest),
+                read list_on_demand_scans(ListOnDemandScansRequest),
+            }
+            /// Systems Manager, for parameters.
+            ssm in aws_ssm by aws_sdk_ssm {
+                read get_parameter(GetParameterRequest),
+                read get_parameters_by_path(GetParametersByPathRequest),
+                read describe_parameters(DescribeParametersRequest),
+                read get_parameter_history(GetParameterHistoryRequest),
+                write put_parameter(PutParameterRequest),
             }
         }
     };

@@ -200,6 +200,9 @@ impl Token {
     }
 }
 
+/// The tag by which a thing is found that a call made whose answer never came: its value is the call's token.
+pub(crate) const TOKEN_TAG: &str = "kiln:token";
+
 /// IAM's action by which a role is handed to a service.
 pub const PASS_ROLE: &str = "iam:PassRole";
 

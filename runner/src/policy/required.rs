@@ -5,6 +5,9 @@
 
 /// Every action that kiln asks for and that IAM ties to resources. Sorted, for the reader.
 const REQUIRED: &[(&str, &[&str])] = &[
+    ("autoscaling:CancelInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:RollbackInstanceRefresh", &["autoScalingGroup:"]),
+    ("autoscaling:StartInstanceRefresh", &["autoScalingGroup:"]),
     ("cloudwatch:DescribeAlarms", &["alarm:"]),
     ("cloudwatch:GetAlarmMuteRule", &["alarm-mute-rule:"]),
     ("codebuild:BatchGetBuilds", &["project/"]),
@@ -17,6 +20,20 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("dynamodb:PutItem", &["table/"]),
     // Of an index only where one is asked; kiln asks none.
     ("dynamodb:Query", &["table/"]),
+    // The image, and the report, which gets its id only then.
+    ("ec2:CreateImageUsageReport", &["image/", "image-usage-report/"]),
+    ("ec2:CreateLaunchTemplateVersion", &["launch-template/"]),
+    // One type of many: that of what is tagged.
+    ("ec2:CreateTags", &[]),
+    ("ec2:DeleteSnapshot", &["snapshot/"]),
+    ("ec2:DeregisterImage", &["image/"]),
+    ("ec2:DescribeImageAttribute", &["image/"]),
+    ("ec2:DisableImage", &["image/"]),
+    ("ec2:EnableImageDeprecation", &["image/"]),
+    ("ec2:GetConsoleOutput", &["instance/"]),
+    ("ec2:ModifyLaunchTemplate", &["launch-template/"]),
+    // Of those that the reference marks; a launch template is one of the others.
+    ("ec2:RunInstances", &["image/", "instance/", "network-interface/", "security-group/", "subnet/", "volume/"]),
     ("ecr:BatchCheckLayerAvailability", &["repository/"]),
     ("ecr:BatchDeleteImage", &["repository/"]),
     ("ecr:BatchGetImage", &["repository/"]),
@@ -50,15 +67,39 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("iam:PassRole", &["role/"]),
     // A user, a role or a group, whichever is asked about.
     ("iam:SimulatePrincipalPolicy", &[]),
+    ("imagebuilder:CancelImageCreation", &["image/"]),
+    ("imagebuilder:CreateImage", &["image/"]),
+    ("imagebuilder:DeleteImage", &["image/"]),
+    ("imagebuilder:GetDistributionConfiguration", &["distribution-configuration/"]),
+    ("imagebuilder:GetImage", &["image/"]),
+    ("imagebuilder:GetImagePipeline", &["image-pipeline/"]),
+    ("imagebuilder:GetImageRecipe", &["image-recipe/"]),
+    ("imagebuilder:GetInfrastructureConfiguration", &["infrastructure-configuration/"]),
+    ("imagebuilder:GetLifecyclePolicy", &["lifecycle-policy/"]),
+    ("imagebuilder:ListImageBuildVersions", &["image/"]),
+    ("imagebuilder:ListImagePipelineImages", &["image-pipeline/"]),
+    // Of an image or of a pipeline.
+    ("imagebuilder:ListImageScanFindings", &[]),
+    ("imagebuilder:ListWorkflowExecutions", &["image/"]),
+    ("imagebuilder:ListWorkflowStepExecutions", &["workflow-execution/"]),
+    ("imagebuilder:StartImagePipelineExecution", &["image-pipeline/"]),
+    // One type of many: that of what is tagged.
+    ("imagebuilder:TagResource", &["image/"]),
     // By its key or by an alias of it.
     ("kms:Decrypt", &[]),
     ("kms:DescribeKey", &[]),
     ("kms:Encrypt", &[]),
+    ("kms:GetKeyPolicy", &["key/"]),
+    ("kms:ListGrants", &["key/"]),
     ("lambda:GetFunction", &["function:"]),
     ("logs:GetLogEvents", &["log-group:"]),
     ("scheduler:GetSchedule", &["schedule/"]),
     ("secretsmanager:DescribeSecret", &["secret:"]),
     ("secretsmanager:GetSecretValue", &["secret:"]),
+    ("ssm:GetParameter", &["parameter/"]),
+    ("ssm:GetParameterHistory", &["parameter/"]),
+    ("ssm:GetParametersByPath", &["parameter/"]),
+    ("ssm:PutParameter", &["parameter/"]),
     ("sts:AssumeRole", &["role/"]),
 ];
 

@@ -16,6 +16,8 @@ pub(super) enum Tie {
 
 /// Sorted, for the reader.
 const UNTIED: &[(&str, Tie)] = &[
+    ("autoscaling:DescribeAutoScalingGroups", Tie::Never),
+    ("autoscaling:DescribeLaunchConfigurations", Tie::Never),
     ("cloudformation:ValidateTemplate", Tie::Never),
     // Composite alarms are described only to who may describe `*`.
     ("cloudwatch:DescribeAlarms", Tie::Sometimes),
@@ -25,6 +27,17 @@ const UNTIED: &[(&str, Tie)] = &[
     ("cloudwatch:ListAlarmMuteRules", Tie::Sometimes),
     ("cloudwatch:ListMetrics", Tie::Never),
     ("codebuild:ListProjects", Tie::Never),
+    ("ec2:DescribeImageReferences", Tie::Never),
+    ("ec2:DescribeImageUsageReportEntries", Tie::Never),
+    ("ec2:DescribeImageUsageReports", Tie::Never),
+    ("ec2:DescribeImages", Tie::Never),
+    ("ec2:DescribeInstanceStatus", Tie::Never),
+    ("ec2:DescribeInstances", Tie::Never),
+    ("ec2:DescribeLaunchTemplateVersions", Tie::Never),
+    ("ec2:DescribeLaunchTemplates", Tie::Never),
+    ("ec2:DescribeSecurityGroups", Tie::Never),
+    ("ec2:DescribeSnapshots", Tie::Never),
+    ("ec2:DescribeSubnets", Tie::Never),
     ("ecr:DescribeRegistry", Tie::Never),
     ("ecr:GetAuthorizationToken", Tie::Never),
     ("ecr:GetRegistryScanningConfiguration", Tie::Never),
@@ -41,6 +54,15 @@ const UNTIED: &[(&str, Tie)] = &[
     ("ecs:RegisterTaskDefinition", Tie::Sometimes),
     ("events:ListEventBuses", Tie::Never),
     ("events:ListRules", Tie::Never),
+    ("imagebuilder:ListImageRecipes", Tie::Never),
+    ("imagebuilder:ListImages", Tie::Never),
+    ("imagebuilder:ListLifecyclePolicies", Tie::Never),
+    ("inspector2:BatchGetAccountStatus", Tie::Never),
+    ("inspector2:GetOnDemandScanStatus", Tie::Never),
+    ("inspector2:ListCoverage", Tie::Never),
+    ("inspector2:ListFindings", Tie::Never),
+    ("inspector2:ListOnDemandScans", Tie::Never),
+    ("inspector2:StartOnDemandScan", Tie::Never),
     ("kms:ListAliases", Tie::Never),
     ("kms:ListKeys", Tie::Never),
     ("lambda:ListFunctions", Tie::Never),
@@ -48,6 +70,7 @@ const UNTIED: &[(&str, Tie)] = &[
     ("scheduler:ListSchedules", Tie::Never),
     ("secretsmanager:GetRandomPassword", Tie::Never),
     ("secretsmanager:ListSecrets", Tie::Never),
+    ("ssm:DescribeParameters", Tie::Never),
     ("sts:GetCallerIdentity", Tie::Never),
 ];
 

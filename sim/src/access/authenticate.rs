@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::error::AwsError;
 use crate::service::Service;
 use crate::services::sts;
+use crate::wire::query::Dialect;
 use crate::world::{Caller, World};
 use crate::worldfile::Problems;
 
@@ -136,6 +137,9 @@ pub(crate) enum Refused {
 impl Refused {
     /// In AWS's words: services that speak Query have other codes than those that speak JSON only.
     pub(crate) fn error(self, service: &Service) -> AwsError {
+        if service.dialect == Dialect::Ec2 {
+            return self.error_of_ec2();
+        }
         let query = service.speaks_query();
         let code = |of_query: &'static str, of_json: &'static str| if query { of_query } else { of_json };
         let (code, message) = match self {
@@ -156,6 +160,23 @@ impl Refused {
             Refused::Skewed(message) => (code("SignatureDoesNotMatch", "InvalidSignatureException"), message),
         };
         AwsError::new(code, message).status(403)
+    }
+
+    /// EC2 has codes of its own.
+    fn error_of_ec2(self) -> AwsError {
+        match self {
+            Refused::Unknown => {
+                let message = "AWS was not able to validate the provided access credentials";
+                AwsError::new("AuthFailure", message).status(401)
+            }
+            Refused::Expired => AwsError::new("RequestExpired", "Request has expired."),
+            Refused::Mismatch => AwsError::new(
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided.",
+            )
+            .status(403),
+            Refused::Skewed(message) => AwsError::new("RequestExpired", message),
+        }
     }
 }
 

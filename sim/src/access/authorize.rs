@@ -10,6 +10,7 @@ use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::{Operation, Service};
 use crate::services::sts;
+use crate::wire::query::Dialect;
 
 /// Refuse the call where a policy of the caller's does not allow it on each of its resources.
 pub(crate) fn authorize(
@@ -52,6 +53,10 @@ pub(crate) fn authorize(
                 ctx.caller.arn
             );
             return Err(match service.speaks_query() {
+                true if service.dialect == Dialect::Ec2 => {
+                    let message = format!("You are not authorized to perform this operation. {message}");
+                    AwsError::new("UnauthorizedOperation", message).status(403)
+                }
                 true => AwsError::new("AccessDenied", message).status(403),
                 false => AwsError::new("AccessDeniedException", message),
             });

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::query::Form;
+use super::query::{Dialect, Form};
 use super::value::{canonical, without_nulls};
 use super::{cbor, json, query, rest};
 use crate::access::Signature;
@@ -30,7 +30,7 @@ pub(crate) enum Protocol {
     Json {
         content_type: HeaderValue,
     },
-    Query,
+    Query(Dialect),
     Cbor,
     /// With the status of the operation's answer.
     Rest {
@@ -106,6 +106,11 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
         let message = format!("the simulator does not offer the service {}", signature.service);
         return Err(refuse(AwsError::new("UnknownOperationException", message).status(404)));
     };
+    let protocol = match protocol {
+        Protocol::Query(_) => Protocol::Query(service.dialect),
+        other => other,
+    };
+    let refuse = |error| Refusal { protocol: protocol.clone(), error };
     let unknown = |what: &str| refuse(AwsError::new("UnknownOperationException", what));
     if let Protocol::Rest { .. } = protocol {
         return read_rest(service, request, signature);
@@ -127,11 +132,15 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
             let body = cbor::read(request.body()).map_err(refuse)?;
             (operation.to_owned(), Body::Document(without_nulls(body)))
         }
-        Protocol::Query => {
+        Protocol::Query(dialect) => {
             let (action, form) = Form::parse(request.body()).map_err(refuse)?;
             let action = action.ok_or_else(|| {
                 refuse(AwsError::new("MissingAction", "The request is missing an action or a required parameter."))
             })?;
+            let form = match dialect {
+                Dialect::Common => form,
+                Dialect::Ec2 => form.with_named_lists(),
+            };
             (action, Body::Form(form))
         }
     };
@@ -181,7 +190,7 @@ pub(crate) fn write(
     let outcome = outcome.map(without_nulls);
     let status = match (&outcome, protocol) {
         (Ok(_), Protocol::Rest { status }) => StatusCode::from_u16(*status).unwrap_or(StatusCode::OK),
-        (Ok(_), Protocol::Json { .. } | Protocol::Query | Protocol::Cbor) => StatusCode::OK,
+        (Ok(_), Protocol::Json { .. } | Protocol::Query(_) | Protocol::Cbor) => StatusCode::OK,
         (Err(error), _) => StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST),
     };
     let mut headers = HeaderMap::new();
@@ -228,11 +237,11 @@ pub(crate) fn write(
                 }
             }
         }
-        Protocol::Query => {
+        Protocol::Query(dialect) => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
             match &outcome {
-                Ok(output) => query::write(operation, namespace, request_id, output),
-                Err(error) => query::write_error(namespace, request_id, error),
+                Ok(output) => query::write(*dialect, operation, namespace, request_id, output),
+                Err(error) => query::write_error(*dialect, namespace, request_id, error),
             }
         }
     };
@@ -264,7 +273,7 @@ fn protocol(request: &http::Request<Bytes>) -> Protocol {
     if request.uri().path() != "/" {
         return Protocol::Rest { status: 200 };
     }
-    Protocol::Query
+    Protocol::Query(Dialect::Common)
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

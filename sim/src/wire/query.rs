@@ -1,6 +1,7 @@
 //! AWS Query: forms like `Tags.member.1.Key=a` in, XML out, instants in ISO 8601.
 //!
-//! The main type is [`Form`], which serde reads typed inputs from.
+//! The main type is [`Form`], which serde reads typed inputs from. EC2 speaks an older dialect of it ([`Dialect`]): lists are
+//! `Tag.1.Key=a`, and answers have neither a result of their own nor metadata.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,15 @@ use crate::error::AwsError;
 /// A field's name has at most so many parts. AWS's deepest inputs have a dozen; whatever walks the tree, and drops it, needs
 /// room on the stack for each level.
 const DEEPEST: usize = 32;
+
+/// Which Query a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// The one of most services.
+    Common,
+    /// EC2's own.
+    Ec2,
+}
 
 /// A form's fields as a tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +55,24 @@ impl Form {
             }
         }
         Ok((action, root))
+    }
+
+    /// A form of EC2's dialect, written as the other one has it: what has numbers below it is a list, and no structure of EC2's has
+    /// members that are numbers.
+    pub(crate) fn with_named_lists(self) -> Form {
+        match self {
+            Form::Text(text) => Form::Text(text),
+            Form::Node(children) => {
+                let is_list =
+                    !children.is_empty() && children.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+                let children: BTreeMap<String, Form> =
+                    children.into_iter().map(|(name, child)| (name, child.with_named_lists())).collect();
+                match is_list {
+                    true => Form::Node(BTreeMap::from([("member".to_owned(), Form::Node(children))])),
+                    false => Form::Node(children),
+                }
+            }
+        }
     }
 
     fn insert(&mut self, path: &str, text: String) -> Result<(), ()> {
@@ -202,31 +230,63 @@ impl<'a> Deserializer<'a> for Field<'a> {
 }
 
 /// An answer's body, without a result where the operation has none.
-pub(crate) fn write(operation: &str, namespace: &str, request_id: &str, value: &Value) -> Vec<u8> {
+pub(crate) fn write(dialect: Dialect, operation: &str, namespace: &str, request_id: &str, value: &Value) -> Vec<u8> {
     let mut xml = format!("<{operation}Response xmlns=\"{}\">", escape(namespace));
-    if !value.is_null() {
-        element(&mut xml, &format!("{operation}Result"), value);
+    match dialect {
+        Dialect::Common => {
+            if !value.is_null() {
+                element(&mut xml, dialect, &format!("{operation}Result"), value);
+            }
+            let metadata = Value::Object(Map::from_iter([("RequestId".to_owned(), Value::from(request_id))]));
+            element(&mut xml, dialect, "ResponseMetadata", &metadata);
+        }
+        Dialect::Ec2 => {
+            element(&mut xml, dialect, "requestId", &Value::from(request_id));
+            match value {
+                Value::Object(members) => {
+                    members.iter().for_each(|(name, member)| element(&mut xml, dialect, name, member));
+                }
+                // EC2 says so where the model has nothing.
+                _ => element(&mut xml, dialect, "return", &Value::from(true)),
+            }
+        }
     }
-    let metadata = Value::Object(Map::from_iter([("RequestId".to_owned(), Value::from(request_id))]));
-    element(&mut xml, "ResponseMetadata", &metadata);
     xml.push_str(&format!("</{operation}Response>"));
     xml.into_bytes()
 }
 
 /// An error's body.
-pub(crate) fn write_error(namespace: &str, request_id: &str, error: &AwsError) -> Vec<u8> {
+pub(crate) fn write_error(dialect: Dialect, namespace: &str, request_id: &str, error: &AwsError) -> Vec<u8> {
     let mut members = Map::new();
-    members.insert("Type".to_owned(), Value::from(if error.is_server_fault() { "Receiver" } else { "Sender" }));
+    if dialect == Dialect::Common {
+        members.insert("Type".to_owned(), Value::from(if error.is_server_fault() { "Receiver" } else { "Sender" }));
+    }
     members.insert("Code".to_owned(), Value::from(error.code.as_ref()));
     members.insert("Message".to_owned(), Value::from(error.message.as_str()));
-    let mut xml = format!("<ErrorResponse xmlns=\"{}\">", escape(namespace));
-    element(&mut xml, "Error", &Value::Object(members));
-    element(&mut xml, "RequestId", &Value::from(request_id));
-    xml.push_str("</ErrorResponse>");
+    let mut xml = String::new();
+    match dialect {
+        Dialect::Common => {
+            xml.push_str(&format!("<ErrorResponse xmlns=\"{}\">", escape(namespace)));
+            element(&mut xml, dialect, "Error", &Value::Object(members));
+            element(&mut xml, dialect, "RequestId", &Value::from(request_id));
+            xml.push_str("</ErrorResponse>");
+        }
+        Dialect::Ec2 => {
+            xml.push_str("<Response><Errors>");
+            element(&mut xml, dialect, "Error", &Value::Object(members));
+            xml.push_str("</Errors>");
+            element(&mut xml, dialect, "RequestID", &Value::from(request_id));
+            xml.push_str("</Response>");
+        }
+    }
     xml.into_bytes()
 }
 
-fn element(xml: &mut String, name: &str, value: &Value) {
+fn element(xml: &mut String, dialect: Dialect, name: &str, value: &Value) {
+    let item = match dialect {
+        Dialect::Common => "member",
+        Dialect::Ec2 => "item",
+    };
     xml.push_str(&format!("<{name}>"));
     match look(value) {
         Marked::Timestamp(instant) => xml.push_str(&instant.to_string()),
@@ -235,8 +295,18 @@ fn element(xml: &mut String, name: &str, value: &Value) {
         Marked::Plain(Value::Bool(flag)) => xml.push_str(if *flag { "true" } else { "false" }),
         Marked::Plain(Value::Number(number)) => xml.push_str(&number.to_string()),
         Marked::Plain(Value::String(text)) => xml.push_str(&escape(text.as_str())),
-        Marked::Plain(Value::Array(items)) => items.iter().for_each(|item| element(xml, "member", item)),
-        Marked::Plain(Value::Object(members)) => members.iter().for_each(|(name, member)| element(xml, name, member)),
+        Marked::Plain(Value::Array(items)) => items.iter().for_each(|each| element(xml, dialect, item, each)),
+        Marked::Plain(Value::Object(members)) => {
+            for (name, member) in members {
+                match (name.strip_suffix("[]"), member) {
+                    // A list whose items have a name of their own: they stand side by side.
+                    (Some(name), Value::Array(items)) => {
+                        items.iter().for_each(|each| element(xml, dialect, name, each));
+                    }
+                    (Some(_) | None, _) => element(xml, dialect, name, member),
+                }
+            }
+        }
     }
     xml.push_str(&format!("</{name}>"));
 }
@@ -310,16 +380,46 @@ mod tests {
 
     #[test]
     fn an_answer_becomes_xml() {
-        let xml = write("Get", "urn:x", "id-1", &json!({ "A": ["<1>", 2], "B": { "C": true } }));
+        let xml = write(Dialect::Common, "Get", "urn:x", "id-1", &json!({ "A": ["<1>", 2], "B": { "C": true } }));
         assert_eq!(
             String::from_utf8_lossy(&xml),
             "<GetResponse xmlns=\"urn:x\"><GetResult><A><member>&lt;1&gt;</member><member>2</member></A>\
              <B><C>true</C></B></GetResult><ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GetResponse>"
         );
-        let nothing = write("Put", "urn:x", "id-2", &Value::Null);
+        let nothing = write(Dialect::Common, "Put", "urn:x", "id-2", &Value::Null);
         assert_eq!(
             String::from_utf8_lossy(&nothing),
             "<PutResponse xmlns=\"urn:x\"><ResponseMetadata><RequestId>id-2</RequestId></ResponseMetadata></PutResponse>"
+        );
+    }
+
+    #[test]
+    fn a_form_of_ec2_becomes_a_typed_input() -> Result<(), Box<dyn std::error::Error>> {
+        let body = b"Action=Put&Name=a&Tags.2.Key=k2&Tags.2.Value=&Tags.10.Key=k10&Tags.10.Value=v&Names.1=x";
+        let (_, form) = Form::parse(body).map_err(|error| error.message)?;
+        assert!(form.to::<Input>().is_err(), "other services have other lists");
+        let input = form.with_named_lists().to::<Input>()?;
+        let keys: Vec<&str> = input.tags.iter().map(|tag| tag.key.as_str()).collect();
+        assert_eq!((keys, input.names), (vec!["k2", "k10"], vec!["x".to_owned()]));
+        Ok(())
+    }
+
+    #[test]
+    fn an_answer_of_ec2_has_neither_a_result_nor_metadata() {
+        let text = |xml: Vec<u8>| String::from_utf8_lossy(&xml).into_owned();
+        assert_eq!(
+            text(write(Dialect::Ec2, "Get", "urn:x", "id-1", &json!({ "aSet": [{ "b": 1 }, { "b": 2 }] }))),
+            "<GetResponse xmlns=\"urn:x\"><requestId>id-1</requestId><aSet><item><b>1</b></item><item><b>2</b></item></aSet>\
+             </GetResponse>"
+        );
+        assert_eq!(
+            text(write(Dialect::Ec2, "Put", "urn:x", "id-2", &Value::Null)),
+            "<PutResponse xmlns=\"urn:x\"><requestId>id-2</requestId><return>true</return></PutResponse>"
+        );
+        assert_eq!(
+            text(write_error(Dialect::Ec2, "urn:x", "id-3", &AwsError::new("InvalidAMIID.NotFound", "no <ami>"))),
+            "<Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>no &lt;ami&gt;</Message></Error></Errors>\
+             <RequestID>id-3</RequestID></Response>"
         );
     }
 }

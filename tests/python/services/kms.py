@@ -49,5 +49,28 @@ def drive(aws):
     assert words == f"{key['Arn']} is disabled.", words
     kms.enable_key(KeyId=key["KeyId"])
     kms.encrypt(KeyId=key["KeyId"], Plaintext=b"x")
+    granted(aws, kms, key)
     kms.delete_alias(AliasName="alias/coverage")
     aws.refused("NotFoundException", kms.describe_key, KeyId="alias/coverage")
+
+
+def granted(aws, kms, key):
+    """Who may use a key."""
+    told = kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")
+    assert f"arn:aws:iam::{aws.account}:root" in told["Policy"], told
+    policy = '{"Version": "2012-10-17", "Statement": []}'
+    kms.put_key_policy(KeyId=key["KeyId"], PolicyName="default", Policy=policy)
+    assert kms.get_key_policy(KeyId=key["Arn"])["Policy"] == policy
+    aws.refused("MalformedPolicyDocumentException", kms.put_key_policy, KeyId=key["KeyId"], Policy="{")
+    aws.refused("NotFoundException", kms.get_key_policy, KeyId=key["KeyId"], PolicyName="other")
+    aws.refused("InvalidArnException", kms.get_key_policy, KeyId="alias/coverage")
+    role = f"arn:aws:iam::{aws.account}:role/scaling"
+    grant = kms.create_grant(KeyId=key["KeyId"], GranteePrincipal=role, Operations=["Decrypt"], Name="scaling")
+    again = kms.create_grant(KeyId=key["KeyId"], GranteePrincipal=role, Operations=["CreateGrant"])
+    assert grant["GrantId"] != again["GrantId"], grant
+    aws.refused("InvalidArnException", kms.create_grant, KeyId=key["KeyId"], GranteePrincipal="me", Operations=["Decrypt"])
+    pages = list(kms.get_paginator("list_grants").paginate(KeyId=key["KeyId"], PaginationConfig={"PageSize": 1}))
+    grants = [one for page in pages for one in page["Grants"]]
+    assert [one["GrantId"] for one in grants] == [grant["GrantId"], again["GrantId"]] and len(pages) == 2, grants
+    assert grants[0]["GranteePrincipal"] == role and grants[0]["Operations"] == ["Decrypt"], grants
+    assert kms.list_grants(KeyId=key["KeyId"], GranteePrincipal="arn:aws:iam::1:role/x")["Grants"] == []

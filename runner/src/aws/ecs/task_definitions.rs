@@ -10,7 +10,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{AwsError, ErrorKind, from_sdk, invalid};
 use crate::aws::look::Look;
 use crate::aws::names::{self, Given, ResourceKind};
-use crate::aws::operation::{Fate, Operation, Read, RetryClass, Token, Unanswered, Write, heads};
+use crate::aws::operation::{Fate, Operation, Read, RetryClass, TOKEN_TAG, Token, Unanswered, Write, heads};
 use crate::aws::raw_json::RawJson;
 use crate::aws::values::{count, incomplete, list, unreadable, word};
 use crate::contract::bindings::kiln::aws::types::Pair;
@@ -21,10 +21,6 @@ use crate::contract::bindings::kiln::aws_ecs::ecs::{
 use crate::json::{self, Unreadable};
 use crate::types::Arn;
 use crate::types::Place;
-
-/// The tag that holds the client token: `RegisterTaskDefinition` has no field for one, and a resumed run must find what
-/// it registered.
-pub(crate) const TOKEN_TAG: &str = "kiln:token";
 
 /// What an answer says of a task definition, and the input of `RegisterTaskDefinition` does not take.
 const DESCRIPTIVE: [&str; 9] = [

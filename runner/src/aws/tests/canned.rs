@@ -68,6 +68,48 @@ impl Answer {
         Self { status, headers, body: body.to_string().into_bytes(), hang_up: false }
     }
 
+    /// What EC2 answers: these members of the answer to any operation, in XML.
+    pub(crate) fn ec2(members: &str) -> Self {
+        let head = "<R xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>request-1</requestId>";
+        Self::xml(200, &format!("{head}{members}</R>"))
+    }
+
+    /// An error of EC2's.
+    pub(crate) fn ec2_error(status: u16, code: &str) -> Self {
+        let error = format!("<Code>{code}</Code><Message>because</Message>");
+        Self::xml(
+            status,
+            &format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>r-1</RequestID></Response>"),
+        )
+    }
+
+    fn xml(status: u16, body: &str) -> Self {
+        let headers = vec![("content-type", "text/xml;charset=UTF-8".to_owned())];
+        Self { status, headers, body: body.as_bytes().to_vec(), hang_up: false }
+    }
+
+    /// What the protocol Query answers: the result of `operation`, members as XML.
+    pub(crate) fn query(operation: &str, result: &str) -> Self {
+        let body = format!(
+            "<{operation}Response xmlns=\"urn:x\"><{operation}Result>{result}</{operation}Result>\
+             <ResponseMetadata><RequestId>request-1</RequestId></ResponseMetadata></{operation}Response>"
+        );
+        Self {
+            headers: vec![("content-type", "text/xml".to_owned())],
+            body: body.into_bytes(),
+            ..Self::ok(Value::Null)
+        }
+    }
+
+    /// An error of the protocol Query.
+    pub(crate) fn query_error(status: u16, code: &str) -> Self {
+        let body = format!(
+            "<ErrorResponse xmlns=\"urn:x\"><Error><Type>Sender</Type><Code>{code}</Code><Message>because</Message></Error>\
+             <RequestId>request-1</RequestId></ErrorResponse>"
+        );
+        Self { status, body: body.into_bytes(), ..Self::query("", "") }
+    }
+
     /// The connection ends where the answer should begin.
     pub(crate) fn hang_up() -> Self {
         Self { hang_up: true, ..Self::ok(Value::Null) }
@@ -327,7 +369,8 @@ fn unanswered<'a>(token: &'a Token, before: Option<&'a Value>) -> Unanswered<'a>
 fn only_reads(aws: &Canned, expected: usize) {
     let asked: Vec<String> = aws.asked().into_iter().map(|asked| asked.operation).collect();
     assert_eq!(asked.len(), expected, "{asked:?}");
-    let reads = ["Describe", "List", "BatchGet"];
+    // `scans` is what Inspector's path of the list of its scans ends in.
+    let reads = ["Describe", "List", "BatchGet", "Get", "scans"];
     assert!(asked.iter().all(|operation| reads.iter().any(|read| operation.starts_with(read))), "{asked:?}");
 }
 
@@ -357,12 +400,13 @@ async fn answer(
     asked: Arc<Mutex<Vec<Asked>>>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    // The JSON protocols name the operation in a header, CBOR at the end of the path.
+    let text = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
+    // The JSON protocols name the operation in a header, CBOR at the end of the path, Query in the form.
     let operation = match head.headers.get("x-amz-target") {
         Some(target) => target.to_str().unwrap().rsplit('.').next().unwrap().to_owned(),
+        None if text.starts_with("Action=") => text["Action=".len()..].split('&').next().unwrap().to_owned(),
         None => head.uri.path().rsplit('/').next().unwrap().to_owned(),
     };
-    let text = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
     asked.lock().unwrap().push(Asked { operation, text });
     let answer = answers.lock().unwrap().pop_front();
     let answer = answer.unwrap_or_else(|| Answer::error(400, "NoAnswerLeft"));

@@ -6,19 +6,26 @@ use crate::aws::ecr_promote::CopyPart;
 use crate::aws::operation::{Operation, PASS_ROLE, Read, RetryClass, Write};
 use crate::aws::passed_to;
 use crate::aws::secretsmanager::GetSecretValueRequest;
+use crate::contract::bindings::kiln::aws_autoscaling::autoscaling;
 use crate::contract::bindings::kiln::aws_cloudwatch::cloudwatch;
 use crate::contract::bindings::kiln::aws_codebuild::codebuild;
+use crate::contract::bindings::kiln::aws_ec2::ec2;
 use crate::contract::bindings::kiln::aws_ecr::ecr;
 use crate::contract::bindings::kiln::aws_ecr_promote::{ecr_layers, ecr_promote};
 use crate::contract::bindings::kiln::aws_ecr_storage::ecr_storage;
 use crate::contract::bindings::kiln::aws_ecs::ecs;
 use crate::contract::bindings::kiln::aws_ecs_inventory::ecs_inventory;
+use crate::contract::bindings::kiln::aws_elasticloadbalancing::elasticloadbalancing;
 use crate::contract::bindings::kiln::aws_events::events;
+use crate::contract::bindings::kiln::aws_imagebuilder::imagebuilder;
+use crate::contract::bindings::kiln::aws_inspector2::inspector2;
 use crate::contract::bindings::kiln::aws_kms::kms;
+use crate::contract::bindings::kiln::aws_kms_access::kms_access;
 use crate::contract::bindings::kiln::aws_lambda::lambda;
 use crate::contract::bindings::kiln::aws_logs::logs;
 use crate::contract::bindings::kiln::aws_scheduler::scheduler;
 use crate::contract::bindings::kiln::aws_secretsmanager::secretsmanager;
+use crate::contract::bindings::kiln::aws_ssm::ssm;
 use crate::contract::bindings::kiln::aws_sts::sts;
 use crate::policy::{missing_types, required_types};
 
@@ -231,6 +238,140 @@ fn all() -> Vec<Declared> {
         declared(scheduler::GetScheduleRequest { name: text("nightly"), group: text("default") }),
         declared(lambda::ListFunctionsRequest { all_versions: true }),
         declared(lambda::GetFunctionRequest { name: text("thumbnails"), qualifier: Some(text("3")) }),
+        declared(autoscaling::DescribeAutoScalingGroupsRequest { names: texts(&["web"]) }),
+        declared(autoscaling::DescribeLaunchConfigurationsRequest { names: vec![] }),
+        declared(autoscaling::DescribeScalingActivitiesRequest { group: text("web"), limit: 1 }),
+        declared(autoscaling::DescribeInstanceRefreshesRequest { group: text("web"), ids: vec![], limit: 1 }),
+        declared(autoscaling::StartInstanceRefreshRequest {
+            group: text("web"),
+            strategy: None,
+            desired_configuration: Some(text("{}")),
+            preferences: None,
+            roles: texts(&["web", "arn:aws:iam::222222222222:role/app/web"]),
+        }),
+        declared(autoscaling::CancelInstanceRefreshRequest {
+            group: text("web"),
+            id: text("0a-1b"),
+            wait_for_transitions: None,
+        }),
+        declared(autoscaling::RollbackInstanceRefreshRequest { group: text("web"), id: text("0a-1b") }),
+        declared(autoscaling::DescribeTrafficSourcesRequest { group: text("web") }),
+        declared(autoscaling::DescribePoliciesRequest { group: text("web") }),
+        declared(autoscaling::DescribeLifecycleHooksRequest { group: text("web") }),
+        declared(autoscaling::DescribeWarmPoolRequest { group: text("web") }),
+        declared(elasticloadbalancing::DescribeLoadBalancersRequest { arns: vec![], names: texts(&["web"]) }),
+        declared(elasticloadbalancing::DescribeListenersRequest { load_balancer: None, arns: vec![] }),
+        declared(elasticloadbalancing::DescribeRulesRequest { listener: None, arns: vec![] }),
+        declared(elasticloadbalancing::DescribeTargetGroupsRequest {
+            arns: vec![],
+            names: vec![],
+            load_balancer: None,
+        }),
+        declared(elasticloadbalancing::DescribeTargetHealthRequest { target_group: text("arn") }),
+        declared(elasticloadbalancing::DescribeTargetGroupAttributesRequest { target_group: text("arn") }),
+    ]
+    .into_iter()
+    .chain(all_of_ec2())
+    .collect()
+}
+
+fn all_of_ec2() -> Vec<Declared> {
+    let (image, template) = (|| text("ami-1"), || text("lt-1"));
+    vec![
+        declared(ec2::DescribeImagesRequest { ids: vec![], owners: vec![], filters: vec![], include_disabled: true }),
+        declared(ec2::DescribeLaunchPermissionRequest { image: image() }),
+        declared(ec2::DescribeSnapshotsRequest { ids: vec![], owners: vec![], filters: vec![] }),
+        declared(ec2::DescribeImageReferencesRequest { images: vec![image()], template_versions: 1 }),
+        declared(ec2::CreateImageUsageReportRequest { image: image(), resource_types: vec![] }),
+        declared(ec2::DescribeImageUsageReportsRequest { images: vec![image()] }),
+        declared(ec2::DescribeImageUsageReportEntriesRequest { reports: texts(&["amiur-1"]) }),
+        declared(ec2::EnableImageDeprecationRequest { image: image(), at: 0 }),
+        declared(ec2::DisableImageRequest { image: image() }),
+        declared(ec2::DeregisterImageRequest { image: image(), delete_snapshots: true }),
+        declared(ec2::DeleteSnapshotRequest { snapshot: text("snap-1") }),
+        declared(ec2::CreateTagsRequest { resources: texts(&["ami-1", "snap-1", "lt-1", "i-1"]), tags: vec![] }),
+        declared(ec2::DescribeLaunchTemplatesRequest { ids: vec![], names: vec![] }),
+        declared(ec2::DescribeLaunchTemplateVersionsRequest { template: Some(template()), versions: vec![] }),
+        declared(ec2::CreateLaunchTemplateVersionRequest {
+            template: template(),
+            source_version: Some(1),
+            description: None,
+            data: text("{}"),
+        }),
+        declared(ec2::ModifyLaunchTemplateRequest { template: template(), default_version: 2 }),
+        declared(ec2::DescribeInstancesRequest { ids: vec![], filters: vec![] }),
+        declared(ec2::DescribeInstanceStatusRequest { ids: vec![], all_states: false }),
+        declared(ec2::GetConsoleOutputRequest { instance: text("i-1") }),
+        declared(ec2::DescribeSubnetsRequest { ids: vec![] }),
+        declared(ec2::DescribeSecurityGroupsRequest { ids: vec![] }),
+    ]
+    .into_iter()
+    .chain(of_machines())
+    .collect()
+}
+
+/// What machine images are made, scanned and named by.
+fn of_machines() -> Vec<Declared> {
+    let arn = |resource: &str| format!("arn:aws:imagebuilder:us-west-2:111111111111:{resource}");
+    let image = arn("image/web/1.0.0/2");
+    vec![
+        declared(kms_access::GetKeyPolicyRequest { key_id: text("0a-1b") }),
+        declared(kms_access::ListGrantsRequest { key_id: text("0a-1b") }),
+        declared(imagebuilder::StartImagePipelineExecutionRequest {
+            pipeline: arn("image-pipeline/web"),
+            tags: vec![],
+        }),
+        declared(imagebuilder::CreateImageRequest {
+            recipe: arn("image-recipe/web/1.0.0"),
+            infrastructure: arn("infrastructure-configuration/web"),
+            distribution: Some(arn("distribution-configuration/web")),
+            tests: None,
+            scans: None,
+            tags: vec![],
+        }),
+        declared(imagebuilder::CancelImageCreationRequest { image: image.clone() }),
+        declared(imagebuilder::DeleteImageRequest { image: image.clone() }),
+        declared(imagebuilder::GetImageRequest { image: image.clone() }),
+        declared(imagebuilder::GetImagePipelineRequest { pipeline: arn("image-pipeline/web") }),
+        declared(imagebuilder::GetImageRecipeRequest { recipe: arn("image-recipe/web/1.0.0") }),
+        declared(imagebuilder::ListImageRecipesRequest { name: None }),
+        declared(imagebuilder::GetInfrastructureConfigurationRequest {
+            infrastructure: arn("infrastructure-configuration/web"),
+        }),
+        declared(imagebuilder::GetDistributionConfigurationRequest {
+            distribution: arn("distribution-configuration/web"),
+        }),
+        declared(imagebuilder::ListImagePipelineImagesRequest { pipeline: arn("image-pipeline/web") }),
+        declared(imagebuilder::ListImagesRequest { name: None }),
+        declared(imagebuilder::ListImageBuildVersionsRequest { version: arn("image/web/1.0.0") }),
+        declared(imagebuilder::ListWorkflowExecutionsRequest { image: image.clone() }),
+        declared(imagebuilder::ListWorkflowStepExecutionsRequest { execution: text("wf-0a") }),
+        declared(imagebuilder::ListImageScanFindingsRequest { image }),
+        declared(imagebuilder::ListLifecyclePoliciesRequest { name: None }),
+        declared(imagebuilder::GetLifecyclePolicyRequest { policy: arn("lifecycle-policy/old") }),
+        declared(inspector2::ListFindingsRequest {
+            machine_images: texts(&["ami-0a"]),
+            of_instances_from: vec![],
+            resources: vec![],
+        }),
+        declared(inspector2::ListCoverageRequest { resources: texts(&["ami-0a"]) }),
+        declared(inspector2::BatchGetAccountStatusRequest { account: None }),
+        declared(inspector2::StartOnDemandScanRequest { machine_image: text("ami-0a") }),
+        declared(inspector2::GetOnDemandScanStatusRequest { machine_image: text("ami-0a"), scan: text("0a") }),
+        declared(inspector2::ListOnDemandScansRequest { machine_image: text("ami-0a") }),
+        declared(ssm::GetParameterRequest { name: text("/web/ami:3") }),
+        declared(ssm::GetParameterRequest { name: text("/aws/service/ami-amazon-linux-latest/al2023") }),
+        declared(ssm::GetParametersByPathRequest { path: text("/web"), recursive: true }),
+        declared(ssm::DescribeParametersRequest { prefix: None, parameter_type: None }),
+        declared(ssm::GetParameterHistoryRequest { name: text("ami") }),
+        declared(ssm::PutParameterRequest {
+            name: text("/web/ami"),
+            value: text("ami-0a"),
+            parameter_type: text("String"),
+            overwrite: true,
+            data_type: None,
+            description: None,
+        }),
     ]
 }
 
@@ -292,6 +433,77 @@ fn operations_declare_what_iam_ties_them_to() {
         "scheduler:GetSchedule read ~schedule/default/nightly",
         "lambda:ListFunctions read",
         "lambda:GetFunction read ~function:thumbnails",
+        "autoscaling:DescribeAutoScalingGroups read",
+        "autoscaling:DescribeLaunchConfigurations read",
+        "autoscaling:DescribeScalingActivities read",
+        "autoscaling:DescribeInstanceRefreshes read",
+        "autoscaling:StartInstanceRefresh write Unsafe ~autoScalingGroup:*:autoScalingGroupName/web",
+        "autoscaling:CancelInstanceRefresh write Unsafe ~autoScalingGroup:*:autoScalingGroupName/web",
+        "autoscaling:RollbackInstanceRefresh write Unsafe ~autoScalingGroup:*:autoScalingGroupName/web",
+        "autoscaling:DescribeTrafficSources read",
+        "autoscaling:DescribePolicies read",
+        "autoscaling:DescribeLifecycleHooks read",
+        "autoscaling:DescribeWarmPool read",
+        "elasticloadbalancing:DescribeLoadBalancers read",
+        "elasticloadbalancing:DescribeListeners read",
+        "elasticloadbalancing:DescribeRules read",
+        "elasticloadbalancing:DescribeTargetGroups read",
+        "elasticloadbalancing:DescribeTargetHealth read",
+        "elasticloadbalancing:DescribeTargetGroupAttributes read",
+        "ec2:DescribeImages read",
+        "ec2:DescribeImageAttribute read arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DescribeSnapshots read",
+        "ec2:DescribeImageReferences read",
+        "ec2:CreateImageUsageReport write Token arn:aws:ec2:us-west-2::image/ami-1 ~image-usage-report/*",
+        "ec2:DescribeImageUsageReports read",
+        "ec2:DescribeImageUsageReportEntries read",
+        "ec2:EnableImageDeprecation write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DisableImage write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DeregisterImage write Natural arn:aws:ec2:us-west-2::image/ami-1",
+        "ec2:DeleteSnapshot write Natural arn:aws:ec2:us-west-2::snapshot/snap-1",
+        "ec2:CreateTags write Natural arn:aws:ec2:us-west-2::image/ami-1 arn:aws:ec2:us-west-2::snapshot/snap-1 \
+         ~launch-template/lt-1 ~instance/i-1",
+        "ec2:DescribeLaunchTemplates read",
+        "ec2:DescribeLaunchTemplateVersions read",
+        "ec2:CreateLaunchTemplateVersion write Token ~launch-template/lt-1",
+        "ec2:ModifyLaunchTemplate write Token ~launch-template/lt-1",
+        "ec2:DescribeInstances read",
+        "ec2:DescribeInstanceStatus read",
+        "ec2:GetConsoleOutput read ~instance/i-1",
+        "ec2:DescribeSubnets read",
+        "ec2:DescribeSecurityGroups read",
+        "kms:GetKeyPolicy read ~key/0a-1b",
+        "kms:ListGrants read ~key/0a-1b",
+        "imagebuilder:StartImagePipelineExecution write Token ~image-pipeline/web",
+        "imagebuilder:CreateImage write Token ~image/web/1.0.0/*",
+        "imagebuilder:CancelImageCreation write Token ~image/web/1.0.0/2",
+        "imagebuilder:DeleteImage write Natural ~image/web/1.0.0/2",
+        "imagebuilder:GetImage read ~image/web/1.0.0/2",
+        "imagebuilder:GetImagePipeline read ~image-pipeline/web",
+        "imagebuilder:GetImageRecipe read ~image-recipe/web/1.0.0",
+        "imagebuilder:ListImageRecipes read",
+        "imagebuilder:GetInfrastructureConfiguration read ~infrastructure-configuration/web",
+        "imagebuilder:GetDistributionConfiguration read ~distribution-configuration/web",
+        "imagebuilder:ListImagePipelineImages read ~image-pipeline/web",
+        "imagebuilder:ListImages read",
+        "imagebuilder:ListImageBuildVersions read ~image/web/1.0.0",
+        "imagebuilder:ListWorkflowExecutions read ~image/web/1.0.0/2",
+        "imagebuilder:ListWorkflowStepExecutions read ~workflow-execution/wf-0a",
+        "imagebuilder:ListImageScanFindings read ~image/web/1.0.0/2",
+        "imagebuilder:ListLifecyclePolicies read",
+        "imagebuilder:GetLifecyclePolicy read ~lifecycle-policy/old",
+        "inspector2:ListFindings read",
+        "inspector2:ListCoverage read",
+        "inspector2:BatchGetAccountStatus read",
+        "inspector2:StartOnDemandScan write Token",
+        "inspector2:GetOnDemandScanStatus read",
+        "inspector2:ListOnDemandScans read",
+        "ssm:GetParameter read ~parameter/web/ami",
+        "ssm:GetParameter read arn:aws:ssm:us-west-2::parameter/aws/service/ami-amazon-linux-latest/al2023",
+        "ssm:GetParametersByPath read ~parameter/web",
+        "ssm:DescribeParameters read",
+        "ssm:GetParameterHistory read ~parameter/ami",
+        "ssm:PutParameter write Natural ~parameter/web/ami",
     ];
     let lines: Vec<String> = all().into_iter().map(|declared| declared.line).collect();
     assert_eq!(lines, expected);
@@ -344,8 +556,8 @@ fn no_function_of_the_contract_is_forgotten() {
     let files = of_aws.flat_map(|package| std::fs::read_dir(package.path()).unwrap());
     let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let functions = texts.map(|text| text.matches(": func(").count()).sum::<usize>();
-    // One operation is the host's own, `secretsmanager:GetSecretValue`, and one stands there twice.
-    assert_eq!(all().len(), functions + 2);
+    // One operation is the host's own, `secretsmanager:GetSecretValue`, and two stand there twice.
+    assert_eq!(all().len(), functions + 3);
 }
 
 /// `tests/python/sensitive.py` compares the list with AWS's own model.
@@ -391,6 +603,28 @@ fn registering_a_task_definition_passes_its_roles() {
     );
     assert_eq!(passed_to(ecs::RegisterTaskDefinitionRequest::ACTION), Some("ecs-tasks.amazonaws.com"));
     assert_eq!(passed_to(ecs::UpdateServiceRequest::ACTION), None);
+}
+
+#[test]
+fn a_refresh_to_a_launch_template_needs_what_launching_needs() {
+    let refresh = |desired: Option<&str>| autoscaling::StartInstanceRefreshRequest {
+        group: text("web"),
+        strategy: None,
+        desired_configuration: desired.map(text),
+        preferences: None,
+        roles: texts(&["app/web", "arn:aws:iam::222222222222:role/other"]),
+    };
+    let texts = |arns: &[crate::types::Arn]| arns.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let required = refresh(Some("{}")).requires(&here());
+    assert_eq!(required.len(), 1);
+    let (action, on) = (required[0].0, texts(&required[0].1));
+    assert_eq!(action, "ec2:RunInstances");
+    assert!(missing_types(action, &on).is_empty(), "{on:?}");
+    assert!(on.contains(&text("arn:aws:ec2:us-west-2::image/*")), "{on:?}");
+    assert!(refresh(None).requires(&here()).is_empty(), "nothing says what is launched");
+    let roles = ["arn:aws:iam::111111111111:role/app/web", "arn:aws:iam::222222222222:role/other"];
+    assert_eq!(texts(&refresh(None).passes(&here())), roles);
+    assert_eq!(passed_to(autoscaling::StartInstanceRefreshRequest::ACTION), Some("ec2.amazonaws.com"));
 }
 
 #[test]

@@ -4,16 +4,28 @@
 
 pub(crate) mod canned;
 
+mod autoscaling;
 mod cloudwatch;
 mod codebuild;
 mod declared;
+mod ec2;
+mod ec2_members;
 mod ecr;
 mod ecs;
+mod elasticloadbalancing;
 mod errors;
+mod fates_autoscaling;
 mod fates_codebuild;
+mod fates_ec2;
 mod fates_ecr;
 mod fates_ecs;
+mod fates_imagebuilder;
+mod fates_inspector2;
+mod fates_ssm;
 mod iam;
+mod imagebuilder;
+mod inspector2;
+mod parameters;
 mod secrets;
 mod starts;
 mod task_definitions;

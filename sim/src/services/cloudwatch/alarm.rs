@@ -15,7 +15,7 @@ use super::history::{HistoryItem, ItemType};
 use super::samples::MetricKey;
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
-use crate::services::ecs;
+use crate::services::{autoscaling, ecs};
 
 /// The state of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -191,6 +191,7 @@ pub(super) fn set_state(scope: &mut Scope<'_>, name: &str, state: AlarmState, re
     scope.place().cloudwatch.record(item);
     follow(scope, name);
     ecs::alarm_changed(scope, name, state);
+    autoscaling::alarm_changed(scope, name, state);
 }
 
 /// Say of an alarm how it is evaluated; its state stays.

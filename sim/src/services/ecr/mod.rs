@@ -26,4 +26,4 @@ pub(crate) use operations::service;
 pub(crate) use pull::{is_built, pullable};
 pub(crate) use push::push;
 pub(crate) use seeds::{FindingSeed, RepositorySeed, plant};
-pub(crate) use state::State;
+pub(crate) use state::{State, wildcard};

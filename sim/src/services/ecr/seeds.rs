@@ -2,11 +2,10 @@
 //!
 //! The main types are [`RepositorySeed`] and [`FindingSeed`].
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::findings::Severity;
 use super::manifest;
@@ -21,7 +20,7 @@ use super::state::{
 use crate::ctx::Scope;
 use crate::tags::Tags;
 use crate::world::World;
-use crate::worldfile::{Problems, Span};
+use crate::worldfile::{Ago, Problems, Span};
 
 /// A repository in a world file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -173,33 +172,6 @@ fn usual_size() -> u64 {
     48_000_000
 }
 
-/// An instant before the world's beginning, such as `-20d`.
-#[derive(Debug, Clone, Copy, Default)]
-struct Ago(Duration);
-
-impl JsonSchema for Ago {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Ago".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": format!("^-{}$", kiln_span::FORM), "examples": ["-20d"] })
-    }
-}
-
-impl<'de> Deserialize<'de> for Ago {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let span = text.strip_prefix('-').ok_or_else(|| format!("{text:?} is not a time ago such as `-20d`"));
-        let span = span.and_then(|span| span.parse::<Span>().map_err(|error| error.to_string()));
-        span.map(|span| Ago(span.duration())).map_err(de::Error::custom)
-    }
-}
-
 /// Something that scans find, in a world file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -300,7 +272,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
                 history.every.duration().saturating_mul(u32::try_from(history.count - 1 - index).unwrap_or(u32::MAX));
             ImageSeed {
                 tags: vec![format!("{}{}", history.prefix, history.from + index)],
-                pushed: Ago(ago.saturating_add(history.last.0)),
+                pushed: Ago::of(ago.saturating_add(history.last.duration())),
                 pulled: None,
                 archived: None,
                 size: history.size,
@@ -310,11 +282,11 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
             }
         }));
     }
-    images.sort_by_key(|image| std::cmp::Reverse(image.pushed.0));
+    images.sort_by_key(|image| std::cmp::Reverse(image.pushed.duration()));
 
     let mut repository = Repository::new(scope, &seed.name);
     if let Some(oldest) = images.first() {
-        repository.created = now.before(oldest.pushed.0);
+        repository.created = now.before(oldest.pushed.duration());
     }
     repository.mutability = seed.mutability;
     repository.scan_on_push = seed.scan_on_push;
@@ -346,7 +318,7 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
     }
     for (index, image) in images.iter().enumerate() {
         // Each is pushed at its own time, so that its scan goes on from there.
-        scope.world.now = now.before(image.pushed.0);
+        scope.world.now = now.before(image.pushed.duration());
         let Planted { parts, manifest, blobs } =
             manifests_of(image, &format!("{} planted {index} {:?}", seed.name, image.tags));
         if let Err(error) = hold(scope, &seed.name, blobs) {
@@ -368,15 +340,15 @@ fn plant_one(scope: &mut Scope<'_>, seed: &RepositorySeed, at: &str, problems: &
             && let Some(held) = scope.place().ecr.repositories.get_mut(&seed.name)
             && let Some(held) = held.images.get_mut(&manifest::digest(&manifest))
         {
-            held.pulled = image.pulled.map(|pulled| now.before(pulled.0));
+            held.pulled = image.pulled.map(|pulled| now.before(pulled.duration()));
             if let Some(archived) = image.archived {
                 held.storage.status = ImageStatus::Archived;
-                held.storage.archived = Some(now.before(archived.0));
+                held.storage.archived = Some(now.before(archived.duration()));
             }
         }
     }
     for (index, referrer) in seed.referrers.iter().enumerate() {
-        scope.world.now = now.before(referrer.pushed.0);
+        scope.world.now = now.before(referrer.pushed.duration());
         plant_referrer(scope, &seed.name, referrer, index, at, problems);
     }
 }

@@ -77,7 +77,7 @@ impl ScanningFilter {
 }
 
 /// Whether `text` is as `pattern`, in which `*` stands for anything.
-pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let Some(text) = text.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)) else { return false };

@@ -70,7 +70,7 @@ impl KeyMetadata {
             usage: "ENCRYPT_DECRYPT",
             state: if key.enabled { "Enabled" } else { "Disabled" },
             origin: "AWS_KMS",
-            manager: "CUSTOMER",
+            manager: if key.of_aws { "AWS" } else { "CUSTOMER" },
             master_key_spec: "SYMMETRIC_DEFAULT",
             spec: "SYMMETRIC_DEFAULT",
             algorithms: ["SYMMETRIC_DEFAULT"],

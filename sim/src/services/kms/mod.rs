@@ -2,6 +2,7 @@
 
 mod aliases;
 mod ciphertexts;
+mod grants;
 mod keys;
 mod operations;
 mod seeds;
@@ -9,4 +10,4 @@ mod state;
 
 pub(crate) use operations::service;
 pub(crate) use seeds::{KeySeed, plant};
-pub(crate) use state::{State, is_disabled};
+pub(crate) use state::{State, is_disabled, key_arn, key_of_aws};

@@ -3,7 +3,7 @@
 //! The main function is [`service`].
 
 use super::state::target;
-use super::{aliases, ciphertexts, keys};
+use super::{aliases, ciphertexts, grants, keys};
 use crate::service::Service;
 use crate::services::ServiceId;
 
@@ -27,5 +27,13 @@ pub(crate) fn service(id: ServiceId) -> Service {
         .read("Decrypt", ciphertexts::decrypt)
         .on_found(target)
         .read("GenerateDataKey", ciphertexts::generate_data_key)
+        .on_found(target)
+        .read("GetKeyPolicy", grants::get_key_policy)
+        .on_found(target)
+        .write("PutKeyPolicy", grants::put_key_policy)
+        .on_found(target)
+        .write("CreateGrant", grants::create_grant)
+        .on_found(target)
+        .read("ListGrants", grants::list_grants)
         .on_found(target)
 }

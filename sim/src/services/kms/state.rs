@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ciphertexts::KEY_ID;
+use super::grants::{HeldGrant, default_policy};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::error::AwsError;
@@ -31,6 +32,11 @@ pub(super) struct Key {
     pub(super) created: Timestamp,
     pub(super) description: String,
     pub(super) enabled: bool,
+    /// Whether a service of AWS made it for the account.
+    pub(super) of_aws: bool,
+    /// JSON.
+    pub(super) policy: String,
+    pub(super) grants: Vec<HeldGrant>,
     #[serde(skip)]
     pub(super) material: [u8; 32],
 }
@@ -48,7 +54,8 @@ pub(super) fn make_key(scope: &mut Scope<'_>, description: String, enabled: bool
     let id = scope.world.ids.uuid(&kind);
     let material = scope.world.ids.bytes(&format!("kms/material/{id}"));
     let arn = scope.arn("kms", &format!("key/{id}"));
-    let key = Key { id: id.clone(), arn, created: scope.now(), description, enabled, material };
+    let (created, policy, grants) = (scope.now(), default_policy(scope), Vec::new());
+    let key = Key { id: id.clone(), arn, created, description, enabled, of_aws: false, policy, grants, material };
     scope.place().kms.keys.insert(id, key.clone());
     key
 }
@@ -89,6 +96,26 @@ pub(super) fn target(scope: &mut Scope<'_>, input: &Value) -> String {
         (Err(_), alias) if alias.starts_with("alias/") => scope.arn("kms", alias),
         (Err(_), id) => scope.arn("kms", &format!("key/{id}")),
     }
+}
+
+/// The ARN of the key that this names, where there is one here.
+pub(crate) fn key_arn(scope: &mut Scope<'_>, which: &str) -> Option<String> {
+    find(scope, which).ok().map(|key| key.arn)
+}
+
+/// The ARN of the key that a service of AWS has made for this account and region, such as `alias/aws/ebs`. It is made when it is first
+/// needed.
+pub(crate) fn key_of_aws(scope: &mut Scope<'_>, alias: &str) -> String {
+    if let Some(arn) = key_arn(scope, alias) {
+        return arn;
+    }
+    let mut key = make_key(scope, format!("Default key of {alias}"), true);
+    key.of_aws = true;
+    let alias_of = Alias { target: key.id.clone(), created: key.created, updated: key.created };
+    let (kms, arn) = (&mut scope.place().kms, key.arn.clone());
+    kms.aliases.insert(alias.to_owned(), alias_of);
+    kms.keys.insert(key.id.clone(), key);
+    arn
 }
 
 /// Whether this names a key that is disabled.

@@ -1,0 +1,26 @@
+//! Auto Scaling: groups that launch, check, replace and end instances over time, and refreshes that bring them all to something new.
+
+mod activities;
+mod configuration;
+mod describe;
+mod events;
+mod group;
+mod hooks;
+mod launching;
+mod leaving;
+mod member;
+mod operations;
+mod planting;
+mod refresh;
+mod refreshes;
+mod rolling;
+mod scaling;
+mod seeds;
+mod settings;
+mod state;
+
+pub(crate) use events::{Event, alarm_changed, happen, instance_turned, target_turned};
+pub(crate) use operations::service;
+pub(crate) use planting::plant;
+pub(crate) use seeds::{GroupSeed, LaunchConfigurationSeed};
+pub(crate) use state::State;
