@@ -105,7 +105,7 @@ fn stand(fleet: &FleetGroup, scope: &mut Scope<'_>, tried: &[String]) -> Option<
 
 /// Launch an instance, in whatever zone and of whatever type there is room. Tells whether one was launched.
 pub(super) fn launch(scope: &mut Scope<'_>, name: &str, cause: &str) -> bool {
-    let Some(fleet) = group(scope, name).map(|group| group.clone()) else { return false };
+    let Some(fleet) = group(scope, name).cloned() else { return false };
     let source = fleet.launches().clone();
     let mut refused = None;
     match choices(scope, &fleet, &source) {

@@ -103,11 +103,11 @@ pub(super) fn check(scope: &mut Scope<'_>, name: &str, id: &str) {
     let impaired = ec2::instance(scope, id).is_some_and(|instance| instance.check == ec2::Check::Impaired);
     let ill =
         targets.iter().any(|target| elasticloadbalancing::phase_of(scope, target, id) == Some(TargetPhase::Unhealthy));
-    let how = match () {
-        () if now < since + grace => return,
-        () if impaired => "an EC2 instance status checks failure",
-        () if counts && ill => "an ELB system health check failure",
-        () => return,
+    let how = match (impaired, counts && ill) {
+        _ if now < since + grace => return,
+        (true, _) => "an EC2 instance status checks failure",
+        (false, true) => "an ELB system health check failure",
+        (false, false) => return,
     };
     if let Some(member) = group(scope, name).and_then(|group| group.members.get_mut(id)) {
         member.healthy = false;

@@ -197,7 +197,7 @@ impl FleetStanding {
 /// Replace what can be replaced now.
 fn roll(scope: &mut Scope<'_>, name: &str) {
     let now = scope.now();
-    let Some(fleet) = group(scope, name).map(|group| group.clone()) else { return };
+    let Some(fleet) = group(scope, name).cloned() else { return };
     let Some(refresh) = fleet.active().cloned() else { return };
     if !matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::RollbackInProgress) {
         return;

@@ -40,7 +40,7 @@ pub(super) fn reconcile(scope: &mut Scope<'_>, name: &str) {
 
 /// Which instances scaling in ends: what is not launched of what the group has, then the oldest; never one that is protected.
 fn surplus(scope: &mut Scope<'_>, name: &str, count: usize) -> Vec<String> {
-    let Some(fleet) = group(scope, name).map(|group| group.clone()) else { return Vec::new() };
+    let Some(fleet) = group(scope, name).cloned() else { return Vec::new() };
     let mut free: Vec<&Member> = fleet.standing().filter(|member| !member.protected).collect();
     let source = fleet.source.clone();
     free.sort_by_cached_key(|member| {

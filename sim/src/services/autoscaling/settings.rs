@@ -66,7 +66,7 @@ pub(super) struct WarmPoolFound {
 pub(super) fn describe_warm_pool(ctx: &mut Ctx<'_>, input: DescribeWarmPool) -> Result<WarmPoolFound, AwsError> {
     let name = input.auto_scaling_group_name;
     must_be(ctx, &name)?;
-    let Some(fleet) = group(ctx, &name).map(|group| group.clone()) else { return Err(invalid("Group not found")) };
+    let Some(fleet) = group(ctx, &name).cloned() else { return Err(invalid("Group not found")) };
     let warm = fleet.members.values().filter(|member| member.phase == MemberPhase::WarmedStopped);
     let warm: Vec<&Member> = warm.collect();
     let size = input.max_records.unwrap_or(50).min(50);

@@ -154,8 +154,8 @@ fn mentions(value: &Value, text: &str) -> bool {
 
 /// The ARN of the target group of this name.
 pub(crate) fn named(scope: &mut Scope<'_>, name: &str) -> Option<String> {
-    let groups = scope.place().elasticloadbalancing.target_groups.values();
-    groups.clone().find(|group| group.name == name).map(|group| group.arn.clone())
+    let mut groups = scope.place().elasticloadbalancing.target_groups.values();
+    groups.find(|group| group.name == name).map(|group| group.arn.clone())
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> AwsError {
