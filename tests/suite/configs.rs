@@ -225,11 +225,13 @@ tried! {
     no_config_of_build_image_passes_the_check_and_fails_as_config: "build-image" by Check;
     no_config_of_cleanup_amis_passes_the_check_and_fails_as_config: "cleanup-amis" by Check;
     no_config_of_cleanup_images_passes_the_check_and_fails_as_config: "cleanup-images" by Check;
+    no_config_of_deploy_asg_passes_the_plan_and_fails_as_config: "deploy-asg" by Plan;
     no_config_of_deploy_ecs_passes_the_plan_and_fails_as_config: "deploy-ecs" by Plan;
     no_config_of_promote_image_passes_the_check_and_fails_as_config: "promote-image" by Check;
     no_config_of_scan_ami_passes_the_check_and_fails_as_config: "scan-ami" by Check;
     no_config_of_scan_image_passes_the_check_and_fails_as_config: "scan-image" by Check;
     no_config_of_verify_alarms_passes_the_check_and_fails_as_config: "verify-alarms" by Check;
+    no_config_of_verify_health_passes_the_check_and_fails_as_config: "verify-health" by Check;
 }
 
 #[test]
