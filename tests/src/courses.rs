@@ -29,9 +29,9 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Both pipelines, each to a good end.
-pub fn courses() -> [Course; 2] {
-    [web(), staging_first()]
+/// The pipelines, each to a good end.
+pub fn courses() -> [Course; 3] {
+    [web(), staging_first(), web_fleet()]
 }
 
 /// The pipeline of a web service as `bench/` has it: with the same stages and nothing to wait for.
@@ -66,6 +66,34 @@ fn staging_first() -> Course {
         .change("clusters", "production", &format!("timings = {timings}"));
     let hasty = pipeline.replace("bake = \"10m\"", "bake = \"1ms\"").replace("bake = \"15m\"", "bake = \"1ms\"");
     Course::new("staging-first", hasty, world.text(), SCALE)
+}
+
+/// The pipeline of a fleet of machines, which are baked, boot and are replaced in no time.
+fn web_fleet() -> Course {
+    let pipelines = repository().join("pipelines");
+    let pipeline = patient(&read(&pipelines.join("web-fleet.toml")));
+    let soon = "boots = \"0s\"\nchecks = \"0s\"";
+    let takes =
+        ["start", "build", "test", "distribution", "integration", "scan"].map(|part| format!("{part} = \"0s\""));
+    let group = "grace = \"0s\"\nwarmup = \"0s\"";
+    let targets = "interval = \"5s\"\nderegistration-delay = \"0s\"";
+    let world = World::parse(&read(&pipelines.join("web-fleet.world.toml")))
+        .change("image-recipes", "web", &format!("takes = {{ {} }}", takes.join(", ")))
+        .change("auto-scaling-groups", "web", group)
+        .change("auto-scaling-groups", "web-staging", group)
+        .change("target-groups", "web", targets)
+        .change("target-groups", "web-staging", targets)
+        .add("instance-behaviours", soon)
+        .add("traffic-behaviours", "healthy-after = \"0s\"");
+    let mut hasty = pipeline;
+    for (patient, hasty_one) in [
+        ("hold = \"10m\"", "hold = \"1ms\""),
+        ("checkpoint-delay       = \"10m\"", "checkpoint-delay = \"1s\""),
+        ("= \"15m\"", "= \"1s\""),
+    ] {
+        hasty = hasty.replace(patient, hasty_one);
+    }
+    Course::new("web-fleet", hasty, world.text(), SCALE)
 }
 
 /// The pipeline of the web service, where the alarm goes off after the deployment, so that all of it is undone.

@@ -85,6 +85,11 @@ fn staging_before_production_survives_a_kill_at_every_boundary_of_every_call() {
 }
 
 #[test]
+fn a_fleet_of_machines_survives_a_kill_at_every_boundary_of_every_call() {
+    at_every_boundary(&courses()[2], 0);
+}
+
+#[test]
 fn an_undo_survives_a_kill_at_every_boundary_of_every_call() {
     at_every_boundary(&undone(), 1);
 }
@@ -112,8 +117,9 @@ fn drawn(chance: &mut Chance, calls: u64) -> Vec<Snare> {
 fn whenever_they_are_killed_runs_come_to_the_same_end() {
     let wanted = number("KILN_KILLS").map_or(KILLS, |kills| kills as usize);
     let first = number("KILN_SEED").unwrap_or(1);
-    let [web, staging] = courses();
-    let all = [(web, 0), (staging, 0), (undone(), 1)].map(|(course, code)| (unkilled(&course, code), course));
+    let [web, staging, fleet] = courses();
+    let all =
+        [(web, 0), (staging, 0), (fleet, 0), (undone(), 1)].map(|(course, code)| (unkilled(&course, code), course));
     let kills = AtomicUsize::new(0);
     let seeds: Vec<u64> = (first..first + wanted as u64).collect();
     let problems = each(&seeds, |seed| {
@@ -121,7 +127,7 @@ fn whenever_they_are_killed_runs_come_to_the_same_end() {
             return Vec::new();
         }
         let mut chance = Chance::of_seed(*seed);
-        let Some((expected, course)) = all.get(chance.below(3) as usize) else { return Vec::new() };
+        let Some((expected, course)) = all.get(chance.below(4) as usize) else { return Vec::new() };
         let snares = drawn(&mut chance, expected.requests.first().copied().unwrap_or_default());
         let trial = course.run(&snares);
         let before = kills.fetch_add(trial.kills, Ordering::Relaxed);
@@ -220,7 +226,7 @@ fn whatever_their_shape_and_whenever_they_are_ended_runs_come_to_the_same_end() 
 
 #[test]
 fn where_aws_forgets_tokens_the_harness_finds_what_happened_twice() {
-    let [web, _] = courses();
+    let [web, ..] = courses();
     // At this pace the token is young when it is sent again: nothing but AWS's memory keeps the build from being a second.
     let forgetful = Course { world: format!("forget-tokens = true\n{}", web.world), scale: 20.0, ..web };
     let expected = unkilled(&forgetful, 0);

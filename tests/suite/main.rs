@@ -56,4 +56,5 @@ mod verdicts;
 mod version;
 mod waits;
 mod walk;
+mod web_fleet;
 mod web_service;

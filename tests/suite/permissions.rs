@@ -57,7 +57,7 @@ fn run(pipeline: &str, documents: &Value) -> Outcome {
 
 #[test]
 fn each_pipeline_runs_under_exactly_what_is_printed() {
-    for pipeline in ["web-service", "staging-first", "two-regions"] {
+    for pipeline in ["web-service", "staging-first", "two-regions", "web-fleet"] {
         let outcome = run(pipeline, &policies(pipeline));
         assert_eq!(outcome.code(), Some(0), "{pipeline}: {}", outcome.all());
     }
@@ -159,7 +159,7 @@ fn with_one_resource_less_in_the_environment_s_role_it_does_not() {
 
 #[test]
 fn every_required_type_of_resource_is_printed() {
-    for pipeline in ["web-service", "staging-first"] {
+    for pipeline in ["web-service", "staging-first", "web-fleet"] {
         let printed = permissions(pipeline, &["--output", "json"]);
         let printed: Value = serde_json::from_str(&printed.stdout()).unwrap_or_else(|error| panic!("{error}"));
         let needs =

@@ -29,6 +29,16 @@ pub struct PluginContract {
     pub origin: SchemaOrigin,
 }
 
+impl PluginContract {
+    /// Whether its schemas can be used.
+    ///
+    /// # Errors
+    /// One of them is no JSON Schema, or a larger one than may be.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        Contract::new(self.clone()).map(|_| ())
+    }
+}
+
 /// Where a stage's plugin comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PluginSource {

@@ -12,6 +12,8 @@ use super::component::Plugin;
 use super::engine::Engine;
 use super::error::PluginError;
 use super::notes::Note;
+use super::registry::contract_of;
+use crate::pipeline::SchemaOrigin;
 use crate::types::Digest;
 
 /// What a binary carries of components, each found by the digest of the component.
@@ -54,6 +56,8 @@ impl Precompiler {
     pub fn precompile(&self, name: &str, bytes: &[u8]) -> Result<PrecompiledComponent, PluginError> {
         let failed = |reason: String| PluginError::Engine(format!("{name} cannot be compiled ahead: {reason}"));
         let plugin = Plugin::open(&self.0, name, bytes)?;
+        // Who carries it does not try them again.
+        contract_of(&plugin.description, SchemaOrigin::Foreign).check().map_err(|error| failed(error.to_string()))?;
         let code = plugin.ready(&self.0)?.instance_pre().component().serialize();
         let code = code.map_err(|error| failed(format!("{error:#}")))?;
         let note = Note { description: plugin.description, imports: plugin.imports };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
 
-use super::component::{MAXIMUM_BYTES, Plugin};
+use super::component::{Description, MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
 use crate::contract::{Standard, standard, standard_names};
@@ -109,6 +109,18 @@ impl Plugins {
     }
 }
 
+/// What a pipeline must know of a plugin that describes itself so.
+pub(super) fn contract_of(description: &Description, origin: SchemaOrigin) -> PluginContract {
+    PluginContract {
+        name: description.name.clone(),
+        version: description.version.clone(),
+        config_schema: description.config_schema.clone(),
+        output_schema: description.output_schema.clone(),
+        elsewhere: reaches_elsewhere(&description.permissions),
+        origin,
+    }
+}
+
 fn check_digest(name: &str, expected: Option<&Digest>, bytes: &[u8]) -> Result<(), PluginError> {
     let Some(expected) = expected else { return Ok(()) };
     let found = Digest::of(bytes);
@@ -122,15 +134,8 @@ impl Catalog for Plugins {
     fn contract(&self, source: &PluginSource) -> Result<PluginContract, CatalogError> {
         let plugin =
             self.load(source).map_err(|error| CatalogError { message: error.to_string(), help: error.help() })?;
-        let description = &plugin.description;
-        Ok(PluginContract {
-            name: description.name.clone(),
-            version: description.version.clone(),
-            config_schema: description.config_schema.clone(),
-            output_schema: description.output_schema.clone(),
-            elsewhere: reaches_elsewhere(&description.permissions),
-            origin: if self.engine.carries(&plugin.digest) { SchemaOrigin::Carried } else { SchemaOrigin::Foreign },
-        })
+        let origin = if self.engine.carries(&plugin.digest) { SchemaOrigin::Carried } else { SchemaOrigin::Foreign };
+        Ok(contract_of(&plugin.description, origin))
     }
 
     fn standard_names(&self) -> Vec<String> {
