@@ -280,6 +280,19 @@ fn orphans_of_the_families_go_and_no_other_snapshot() {
 }
 
 #[test]
+fn image_builders_own_record_goes_with_its_ami() {
+    let world = World::of("[[image-recipes]]\nname = \"web-app\"\n").add(
+        "image-pipelines",
+        "name = \"web-app\"\nrecipe = \"web-app/1.0.0\"\nimages = [{ begun = \"-90d\" }, { begun = \"-60d\" }, { begun = \"-5d\" }]",
+    );
+    let cleaned = Cleaned::up(&world, "keep = 1, at-once = true");
+    assert_eq!(cleaned.left().len(), 1, "{:?}", cleaned.failure());
+    assert_eq!((cleaned.effects("imagebuilder:DeleteImage"), &cleaned.outputs()["records"]), (2, &Value::from(2)));
+    let alone = Cleaned::up(&world, "keep = 1, at-once = true, not-looked-at = [\"image-builder\"]");
+    assert_eq!((alone.left().len(), alone.effects("imagebuilder:DeleteImage")), (1, 0));
+}
+
+#[test]
 fn a_snapshot_of_two_images_stays_for_the_other_one() {
     let world = but(images(2), 1, "devices = [{ snapshot = \"snap-00000000000000002\" }]");
     let cleaned = Cleaned::up(&world, "keep = 1, at-once = true");

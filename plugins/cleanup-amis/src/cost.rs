@@ -51,7 +51,7 @@ impl Sum for Cost {
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What a sum of floats is too much by is no cent.
-        let cents = (self.0 * 100.0 - 1e-6).ceil().max(0.0);
+        let cents = (self.0 * 100.0 - 1e-6).ceil().max(0.0).abs();
         write!(f, "at most ${:.2} a month", cents / 100.0)
     }
 }

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn an_orphan_belongs_to_a_family_by_its_tags() {
         let of = |family: Family, tags: &[(&str, &str)]| {
-            of_orphan(&[family], &kiln_plugin::aws::ec2::Snapshot { tags: tagged(tags), ..snapshot("snap-1", 1) })
+            of_orphan(&[family], &Snapshot { tags: tagged(tags), ..snapshot("snap-1", 1) })
         };
         assert_eq!(of(family("web-*", &[]), &[]), None, "nobody knows what it was called");
         assert_eq!(of(family("web-*", &[]), &[("Name", "web-7")]), Some(0));

@@ -165,9 +165,12 @@ struct Findings {
 impl Findings {
     fn of(config: &Config) -> Result<Self, Failure> {
         let now = Instant::now();
-        let own = vec!["self".to_owned()];
-        let request =
-            DescribeImagesRequest { ids: Vec::new(), owners: own.clone(), filters: Vec::new(), include_disabled: true };
+        let request = DescribeImagesRequest {
+            ids: Vec::new(),
+            owners: vec!["self".to_owned()],
+            filters: Vec::new(),
+            include_disabled: true,
+        };
         let mut images = describe_images(&request).during("listing the images")?.images;
         images.retain(|image| image.state != "deregistered");
         let snapshots = snapshots(config, &images)?;
