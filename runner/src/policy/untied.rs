@@ -17,7 +17,13 @@ pub(super) enum Tie {
 /// Sorted, for the reader.
 const UNTIED: &[(&str, Tie)] = &[
     ("autoscaling:DescribeAutoScalingGroups", Tie::Never),
+    ("autoscaling:DescribeInstanceRefreshes", Tie::Never),
     ("autoscaling:DescribeLaunchConfigurations", Tie::Never),
+    ("autoscaling:DescribeLifecycleHooks", Tie::Never),
+    ("autoscaling:DescribePolicies", Tie::Never),
+    ("autoscaling:DescribeScalingActivities", Tie::Never),
+    ("autoscaling:DescribeTrafficSources", Tie::Never),
+    ("autoscaling:DescribeWarmPool", Tie::Never),
     ("cloudformation:ValidateTemplate", Tie::Never),
     // Composite alarms are described only to who may describe `*`.
     ("cloudwatch:DescribeAlarms", Tie::Sometimes),
@@ -52,6 +58,12 @@ const UNTIED: &[(&str, Tie)] = &[
     ("ecs:ListTasks", Tie::Sometimes),
     // Older regions and policies know no task definition here.
     ("ecs:RegisterTaskDefinition", Tie::Sometimes),
+    ("elasticloadbalancing:DescribeListeners", Tie::Never),
+    ("elasticloadbalancing:DescribeLoadBalancers", Tie::Never),
+    ("elasticloadbalancing:DescribeRules", Tie::Never),
+    ("elasticloadbalancing:DescribeTargetGroupAttributes", Tie::Never),
+    ("elasticloadbalancing:DescribeTargetGroups", Tie::Never),
+    ("elasticloadbalancing:DescribeTargetHealth", Tie::Never),
     ("events:ListEventBuses", Tie::Never),
     ("events:ListRules", Tie::Never),
     ("imagebuilder:ListImageRecipes", Tie::Never),
