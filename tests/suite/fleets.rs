@@ -271,7 +271,7 @@ fn a_spot_interruption_in_the_middle_delays_a_refresh_and_no_step_takes_too_many
     let account = Account::at_scale(
         &world()
             .change("auto-scaling-groups", "web", "on-demand-base = 0\non-demand-percentage = 0\noverrides = [{ instance-type = \"m5.large\" }, { instance-type = \"m5a.large\" }]")
-            .add("spot-interruptions", "after = \"3m\"\ncount = 1\nnotice = \"10s\""),
+            .add("spot-interruptions", "after = \"2m\"\ncount = 2\nnotice = \"5s\""),
         60.0,
     );
     let plan = kiln(&account, "plan", "");
