@@ -184,6 +184,10 @@ fn instances_are_launched_before_others_go_where_the_config_says_so() {
     says(&kiln(&account, "run", with), 0, &[]);
     serves(&account, NEW, 4);
     assert_eq!(least(&account), Some(4), "never fewer than there were");
+    let members = group(&account)["activities"].as_array().cloned().unwrap_or_default();
+    let launched =
+        members.iter().filter(|one| one["description"].as_str().is_some_and(|what| what.starts_with("Launching")));
+    assert_eq!(launched.count(), 4, "as many as are replaced");
 }
 
 #[test]
