@@ -184,6 +184,10 @@ fn instances_are_launched_before_others_go_where_the_config_says_so() {
     says(&kiln(&account, "run", with), 0, &[]);
     serves(&account, NEW, 4);
     assert_eq!(least(&account), Some(4), "never fewer than there were");
+    let members = group(&account)["activities"].as_array().cloned().unwrap_or_default();
+    let launched =
+        members.iter().filter(|one| one["description"].as_str().is_some_and(|what| what.starts_with("Launching")));
+    assert_eq!(launched.count(), 4, "as many as are replaced");
 }
 
 #[test]
@@ -271,7 +275,7 @@ fn a_spot_interruption_in_the_middle_delays_a_refresh_and_no_step_takes_too_many
     let account = Account::at_scale(
         &world()
             .change("auto-scaling-groups", "web", "on-demand-base = 0\non-demand-percentage = 0\noverrides = [{ instance-type = \"m5.large\" }, { instance-type = \"m5a.large\" }]")
-            .add("spot-interruptions", "after = \"3m\"\ncount = 1\nnotice = \"10s\""),
+            .add("spot-interruptions", "after = \"2m\"\ncount = 2\nnotice = \"5s\""),
         60.0,
     );
     let plan = kiln(&account, "plan", "");

@@ -261,19 +261,21 @@ fn replace(
         minimum = minimum.min(fleet.desired.saturating_sub(1));
     }
     let most = most.min(stand.old.len());
-    if let Some(active) = group(scope, name).and_then(|group| group.active_mut()) {
-        active.ahead = (maximum - fleet.desired).min(most);
-    }
-    let mut spare = stand.healthy.saturating_sub(minimum);
     let cause =
         format!("At {now} an instance was taken out of service in response to an instance refresh ({}).", refresh.id);
+    let (mut spare, mut taken) = (stand.healthy.saturating_sub(minimum), 0);
     for (id, ready) in stand.old.iter().take(most) {
         match (ready, spare) {
             (true, 0) => break,
             (true, _) => spare -= 1,
             (false, _) => {}
         }
+        taken += 1;
         take(scope, name, id, cause.clone(), Taken::Step);
+    }
+    // In the place of those that are left, others are launched before they go.
+    if let Some(active) = group(scope, name).and_then(|group| group.active_mut()) {
+        active.ahead = (maximum - fleet.desired).min(most - taken);
     }
 }
 
