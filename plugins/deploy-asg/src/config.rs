@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// `with` of the stage. What it does not name of a refresh is not sent: the group's own settings hold, and then AWS's.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "checkpoint-delay": ["checkpoints"] }))]
 pub struct Config {
     /// The group's name.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_./-]{1,255}$"))]
@@ -21,7 +22,7 @@ pub struct Config {
     pub max_healthy_percentage: Option<u32>,
     /// How long a new instance warms up before it counts as healthy.
     pub warmup: Option<Duration>,
-    /// Percentages at which the refresh rests; the last one is 100, or not everything would be replaced.
+    /// Percentages at which the refresh rests, rising; the last one is 100, or not everything would be replaced.
     #[serde(default)]
     #[schemars(inner(range(min = 1, max = 100)))]
     pub checkpoints: Vec<u32>,
@@ -82,6 +83,7 @@ fn default_poll() -> Duration {
 /// The id of an AMI.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Ami(#[schemars(regex(pattern = r"^ami-[0-9a-f]{8,17}$"))] pub String);
 
 /// What an alarm means that cannot watch the refresh.

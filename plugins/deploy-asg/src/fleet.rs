@@ -87,7 +87,7 @@ pub(crate) fn targets(group: &AutoScalingGroup) -> Result<Vec<(String, Vec<Targe
         let request = DescribeTargetHealthRequest { target_group: arn.clone() };
         let found =
             describe_target_health(&request).during(format!("looking at the health of the targets in {name}"))?;
-        Ok((name, found.targets))
+        Ok::<_, Failure>((name, found.targets))
     };
     group.target_groups.iter().map(of).collect()
 }

@@ -164,6 +164,8 @@ impl Stage for DeployAsg {
             ));
             return finish(&config, Remembered { refresh: Some(refresh.id), ..earlier.clone() });
         }
+        // First, so that a group that is not there is told as that.
+        fleet::group(&config)?;
         follow::until_free(&config, None)?;
         let prepared = Prepared::of(&config, fleet::group(&config)?)?;
         let need = prepared.need(&config)?;

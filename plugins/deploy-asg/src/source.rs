@@ -77,7 +77,7 @@ impl Source {
     /// Whether it names a version by its number, in all places.
     pub(crate) fn is_pinned(&self) -> bool {
         let mut versions = Vec::new();
-        walk(&self.document, &mut |spec| versions.push(version_of(spec)));
+        walk(&self.document, &mut |spec| versions.push(version_of(spec).to_owned()));
         !versions.is_empty() && versions.iter().all(|version| version.parse::<u64>().is_ok())
     }
 

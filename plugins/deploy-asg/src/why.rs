@@ -109,7 +109,7 @@ fn told_by_hook<'a>(message: &str, hooks: &'a [LifecycleHook]) -> Option<&'a str
     let launching = hooks.iter().filter(|hook| hook.transition.ends_with("EC2_INSTANCE_LAUNCHING"));
     let names: Vec<&str> = launching.map(|hook| hook.name.as_str()).collect();
     match names.as_slice() {
-        [only] if message.contains("Lifecycle Action") => Some(only),
+        [only] if message.contains("Lifecycle Action") => Some(*only),
         _ => None,
     }
 }

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 /// `with` of the stage. It looks at what is named: at least one of `group`, `service` and `target-groups`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend(
+    "dependentRequired" = {
+        "group": ["ami"], "ami": ["group"], "service": ["cluster", "image"], "cluster": ["service"], "image": ["service"],
+        "container": ["service"],
+    },
+    "anyOf" = [
+        { "required": ["group"] },
+        { "required": ["service"] },
+        { "required": ["target-groups"], "properties": { "target-groups": { "minItems": 1 } } },
+    ],
+))]
 pub struct Config {
     /// An Auto Scaling group: every instance in service runs `ami`, as many as it is to have, and its targets are healthy.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_./-]{1,255}$"))]
@@ -49,6 +60,7 @@ fn default_poll() -> Duration {
 /// The id of an AMI.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Ami(#[schemars(regex(pattern = r"^ami-[0-9a-f]{8,17}$"))] pub String);
 
 /// The outputs of the stage.
