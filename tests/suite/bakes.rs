@@ -365,7 +365,7 @@ fn a_recipe_is_baked_without_a_pipeline() {
 
 #[test]
 fn an_undo_cancels_a_bake_that_goes_on_and_deletes_only_where_the_config_says_so() {
-    let failing = "\n[stages.fail]\nplugin = \"scan-ami\"\nneeds = [\"bake\"]\nenvironment = \"home\"\n\
+    let failing = "\n[stages.fail]\nplugin = \"scan-ami\"\nafter = [\"bake\"]\nenvironment = \"home\"\n\
                    on-failure = \"undo\"\nwith = { ami = \"ami-00000000\" }\n";
     let kept = Baked::of(&world(&Otherwise::default()), &format!("{}{failing}", baking("")));
     assert!(kept.said().contains("what it made stays"), "{}", kept.said());

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::state::{DistributionConfiguration, ImageRecipe, Infrastructure, RegionTarget, missing, request_id, text};
+use super::state::{
+    DistributionConfiguration, ImageRecipe, Infrastructure, RegionTarget, missing, put, request_id, text,
+};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 
@@ -41,7 +43,7 @@ pub(super) fn get_image_pipeline(ctx: &mut Ctx<'_>, input: WhichPipeline) -> Res
     });
     let mut set = |member: &str, value: Option<Value>| {
         if let Some(value) = value {
-            view[member] = value;
+            put(&mut view, member, value);
         }
     };
     set("distributionConfigurationArn", pipeline.distribution.map(Value::from));
@@ -80,10 +82,10 @@ pub(super) fn recipe_view(recipe: &ImageRecipe) -> Value {
     let component = |arn: &String| json!({ "componentArn": arn });
     let mut ebs = json!({ "deleteOnTermination": true, "volumeSize": recipe.size, "volumeType": "gp3" });
     if let Some(encrypted) = recipe.encrypted {
-        ebs["encrypted"] = encrypted.into();
+        put(&mut ebs, "encrypted", encrypted.into());
     }
     if let Some(key) = &recipe.key {
-        ebs["kmsKeyId"] = key.as_str().into();
+        put(&mut ebs, "kmsKeyId", key.as_str().into());
     }
     json!({
         "arn": recipe.arn,
@@ -135,10 +137,10 @@ pub(super) fn infrastructure_view(infrastructure: &Infrastructure) -> Value {
         "tags": {},
     });
     if let Some(subnet) = &infrastructure.subnet {
-        view["subnetId"] = subnet.as_str().into();
+        put(&mut view, "subnetId", subnet.as_str().into());
     }
     if let Some(tokens) = &infrastructure.http_tokens {
-        view["instanceMetadataOptions"] = json!({ "httpTokens": tokens });
+        put(&mut view, "instanceMetadataOptions", json!({ "httpTokens": tokens }));
     }
     view
 }
@@ -180,25 +182,25 @@ pub(super) fn distribution_view(distribution: &DistributionConfiguration) -> Val
 fn region_view(target: &RegionTarget) -> Value {
     let mut permission = json!({});
     if target.public {
-        permission["userGroups"] = json!(["all"]);
+        put(&mut permission, "userGroups", json!(["all"]));
     }
     if !target.launch_accounts.is_empty() {
-        permission["userIds"] = json!(target.launch_accounts);
+        put(&mut permission, "userIds", json!(target.launch_accounts));
     }
     let mut ami = json!({ "amiTags": target.tags, "launchPermission": permission });
     if let Some(name) = &target.ami_name {
-        ami["name"] = name.as_str().into();
+        put(&mut ami, "name", name.as_str().into());
     }
     if let Some(key) = &target.key {
-        ami["kmsKeyId"] = key.as_str().into();
+        put(&mut ami, "kmsKeyId", key.as_str().into());
     }
     if !target.accounts.is_empty() {
-        ami["targetAccountIds"] = json!(target.accounts);
+        put(&mut ami, "targetAccountIds", json!(target.accounts));
     }
     let parameter = |name: &String| json!({ "parameterName": name, "dataType": "aws:ec2:image" });
     let mut view = json!({ "region": target.region, "amiDistributionConfiguration": ami });
     if !target.parameters.is_empty() {
-        view["ssmParameterConfigurations"] = target.parameters.iter().map(parameter).collect();
+        put(&mut view, "ssmParameterConfigurations", target.parameters.iter().map(parameter).collect());
     }
     view
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::lists::{BuilderFilter, PAGE};
-use super::state::{Bake, invalid, invalid_token, request_id};
+use super::state::{Bake, invalid, invalid_token, put, request_id};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
@@ -55,7 +55,7 @@ fn view(scope: &Scope<'_>, bake: &Bake, risk: &Risk) -> ScanFinding {
         "name": risk.package, "version": risk.version, "release": "1", "arch": "X86_64", "packageManager": "OS",
     });
     if let Some(fixed) = &risk.fixed_in {
-        package["fixedInVersion"] = fixed.as_str().into();
+        put(&mut package, "fixedInVersion", fixed.as_str().into());
     }
     ScanFinding {
         aws_account_id: scope.at.account.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::configurations::{distribution_view, infrastructure_view, recipe_view};
-use super::state::{Bake, is_version, missing, numbers, request_id, text};
+use super::state::{Bake, is_version, missing, numbers, put, request_id, text};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::services::ec2;
@@ -30,7 +30,7 @@ pub(super) fn get_image(ctx: &mut Ctx<'_>, input: GetImage) -> Result<OneImage, 
     let bake = found(ctx, &given).ok_or_else(|| missing(&given))?;
     let infrastructure = ctx.place().imagebuilder.infrastructures.get(&bake.infrastructure).cloned();
     let mut image = summary(ctx, &bake);
-    let mut set = |member: &str, value: Value| image[member] = value;
+    let mut set = |member: &str, value: Value| put(&mut image, member, value);
     set("enhancedImageMetadataEnabled", true.into());
     set("imageRecipe", recipe_view(&bake.recipe));
     if let Some(infrastructure) = &infrastructure {
@@ -73,10 +73,10 @@ pub(super) fn found(scope: &mut Scope<'_>, given: &str) -> Option<Bake> {
 pub(super) fn summary(scope: &Scope<'_>, bake: &Bake) -> Value {
     let mut state = json!({ "status": bake.status.text() });
     if let Some(reason) = &bake.reason {
-        state["reason"] = reason.as_str().into();
+        put(&mut state, "reason", reason.as_str().into());
     }
     if let Some(failure) = &bake.failure {
-        state["failureContext"] = failure.clone();
+        put(&mut state, "failureContext", failure.clone());
     }
     let ami = |made: &super::state::MadeAmi| {
         let at = PlaceKey { account: made.account.clone(), region: made.region.clone() };
@@ -108,7 +108,7 @@ pub(super) fn summary(scope: &Scope<'_>, bake: &Bake) -> Value {
         "tags": bake.tags,
     });
     if let Some(group) = &bake.log_group {
-        summary["loggingConfiguration"] = json!({ "logGroupName": group });
+        put(&mut summary, "loggingConfiguration", json!({ "logGroupName": group }));
     }
     summary
 }

@@ -10,7 +10,7 @@ use super::events::Event;
 use super::seeds::{DistributionSeed, ImagePipelineSeed, InfrastructureSeed, LifecycleSeed, MadeSeed, RecipeSeed};
 use super::start::{Order, enter};
 use super::state::{
-    BakeStatus, DistributionConfiguration, ImagePipeline, ImagePolicy, ImageRecipe, Infrastructure, RegionTarget,
+    BakeStatus, DistributionConfiguration, ImagePipeline, ImagePolicy, ImageRecipe, Infrastructure, RegionTarget, put,
 };
 use crate::ctx::Scope;
 use crate::world::World;
@@ -193,7 +193,7 @@ fn policy(scope: &mut Scope<'_>, seed: &LifecycleSeed, problems: &mut Problems) 
     }
     let mut action = json!({ "type": seed.action });
     if seed.action == "DELETE" {
-        action["includeResources"] = json!({ "amis": seed.amis, "snapshots": seed.amis, "containers": false });
+        put(&mut action, "includeResources", json!({ "amis": seed.amis, "snapshots": seed.amis, "containers": false }));
     }
     let arn = scope.arn("imagebuilder", &format!("lifecycle-policy/{}", seed.name));
     let role = format!("arn:{}:iam::{}:role/EC2ImageBuilderLifecycle", scope.at.partition(), scope.at.account);

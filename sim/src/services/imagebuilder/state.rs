@@ -299,6 +299,13 @@ pub(super) fn invalid_token(_: InvalidToken) -> AwsError {
     AwsError::new("InvalidPaginationTokenException", "The pagination token is invalid.")
 }
 
+/// Put a member into an object.
+pub(super) fn put(object: &mut Value, member: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(member.to_owned(), value);
+    }
+}
+
 /// The id of a request, as answers repeat it.
 pub(super) fn request_id(scope: &mut Scope<'_>) -> String {
     scope.world.ids.uuid("imagebuilder/request")

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::behaviour::{BakeBehaviour, BakePhase, ScanEnd};
 use super::distribute;
 use super::events::Event;
-use super::state::{Bake, BakeStatus, Standing, Step, Workflow, WorkflowKind};
+use super::state::{Bake, BakeStatus, Standing, Step, Workflow, WorkflowKind, put};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::services::logs;
@@ -224,15 +224,15 @@ fn fails(
                     other.standing = Standing::Failed;
                     other.ended = Some(now);
                     other.message = Some(message.to_owned());
-                    context["stepExecutionId"] = other.id.as_str().into();
+                    put(&mut context, "stepExecutionId", other.id.as_str().into());
                 }
                 std::cmp::Ordering::Greater => other.standing = Standing::Skipped,
             }
         }
-        context["workflowExecutionId"] = workflow.id.as_str().into();
+        put(&mut context, "workflowExecutionId", workflow.id.as_str().into());
     }
     if let Some(distribution) = distribution {
-        context["distributionFailure"] = distribution;
+        put(&mut context, "distributionFailure", distribution);
     }
     bake.status = BakeStatus::Failed;
     bake.reason = Some(format!("Workflow step {name} failed with message '{message}'"));
