@@ -65,15 +65,8 @@ pub(crate) fn instance_turned(scope: &mut Scope<'_>, id: &str, turn: InstanceTur
         }
         (InstanceTurn::Impaired, _) => check(scope, &name, id),
         (InstanceTurn::Interrupted, Some(MemberPhase::InService)) => rolling::rebalance(scope, &name, id),
-        (InstanceTurn::Ending | InstanceTurn::Ended | InstanceTurn::Stopped, Some(_)) => lost(scope, &name, id),
-        (
-            InstanceTurn::Running
-            | InstanceTurn::Interrupted
-            | InstanceTurn::Ending
-            | InstanceTurn::Ended
-            | InstanceTurn::Stopped,
-            _,
-        ) => {}
+        (InstanceTurn::Ending | InstanceTurn::Ended, Some(_)) => lost(scope, &name, id),
+        (InstanceTurn::Running | InstanceTurn::Interrupted | InstanceTurn::Ending | InstanceTurn::Ended, _) => {}
     }
 }
 

@@ -33,7 +33,6 @@ pub(crate) enum InstanceState {
     Running,
     ShuttingDown,
     Terminated,
-    Stopping,
     Stopped,
 }
 
@@ -45,7 +44,6 @@ impl InstanceState {
             InstanceState::Running => 16,
             InstanceState::ShuttingDown => 32,
             InstanceState::Terminated => 48,
-            InstanceState::Stopping => 64,
             InstanceState::Stopped => 80,
         }
     }
@@ -57,7 +55,6 @@ impl InstanceState {
             InstanceState::Running => "running",
             InstanceState::ShuttingDown => "shutting-down",
             InstanceState::Terminated => "terminated",
-            InstanceState::Stopping => "stopping",
             InstanceState::Stopped => "stopped",
         }
     }
@@ -93,8 +90,6 @@ pub(crate) enum InstanceTurn {
     Impaired,
     /// A spot instance that is going to be taken away.
     Interrupted,
-    /// It has stopped, and can be started again.
-    Stopped,
     /// It is shutting down for good.
     Ending,
     /// It has ended.
@@ -309,52 +304,6 @@ pub(crate) fn terminate(scope: &mut Scope<'_>, id: &str) {
     end(scope, id, Some(("Client.UserInitiatedShutdown".to_owned(), message)), SHUTS_DOWN);
 }
 
-/// Stop an instance, so that it can be started again.
-pub(crate) fn stop(scope: &mut Scope<'_>, id: &str) {
-    if let Some(instance) = scope.place().ec2.instances.get_mut(id).filter(|each| each.state == InstanceState::Running)
-    {
-        instance.state = InstanceState::Stopping;
-        scope.schedule(SHUTS_DOWN, Event::Instance { id: id.to_owned(), step: InstanceStep::Down });
-    }
-}
-
-/// Start an instance that has stopped, where there is room for it.
-pub(crate) fn start(scope: &mut Scope<'_>, id: &str) -> Result<(), AwsError> {
-    let now = scope.now();
-    let found = scope.place().ec2.instances.get(id).filter(|each| each.state == InstanceState::Stopped).cloned();
-    let Some(found) = found else {
-        let message = format!("The instance '{id}' is not in a state from which it can be started.");
-        return Err(AwsError::new("IncorrectInstanceState", message));
-    };
-    capacity::check(&scope.place().ec2, now, &found.zone, &found.instance_type, found.market)?;
-    if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
-        (instance.state, instance.check) = (InstanceState::Pending, Check::Initializing);
-    }
-    let boots = image(scope, &found.image).cloned().map_or(BOOTS, |image| behaviour(scope, &image).boots);
-    scope.schedule(boots, Event::Instance { id: id.to_owned(), step: InstanceStep::Boot });
-    Ok(())
-}
-
-/// Give an instance that runs the root volume of another image: it boots again.
-pub(crate) fn replace_root_volume(scope: &mut Scope<'_>, id: &str, new: &str) -> Result<(), AwsError> {
-    let found = image(scope, new).cloned().ok_or_else(|| no_image(new))?;
-    if found.state != ImageState::Available {
-        return Err(unavailable_image(new));
-    }
-    let behaviour = behaviour(scope, &found);
-    let Some(instance) = scope.place().ec2.instances.get_mut(id).filter(|each| each.state == InstanceState::Running)
-    else {
-        let message = format!("The instance '{id}' is not in a state in which its root volume can be replaced.");
-        return Err(AwsError::new("IncorrectInstanceState", message));
-    };
-    (instance.image, instance.check) = (new.to_owned(), Check::Initializing);
-    instance.state = InstanceState::Pending;
-    instance.console = behaviour.console;
-    launched(scope, &found);
-    scope.schedule(behaviour.boots, Event::Instance { id: id.to_owned(), step: InstanceStep::Boot });
-    Ok(())
-}
-
 /// A spot instance is going to be taken away.
 pub(super) fn interrupted(scope: &mut Scope<'_>, id: &str, notice: Duration) {
     let at = scope.now() + notice;
@@ -414,18 +363,14 @@ fn boot(scope: &mut Scope<'_>, found: &Instance) {
 }
 
 fn down(scope: &mut Scope<'_>, found: &Instance) {
-    let (state, turn) = match found.state {
-        InstanceState::ShuttingDown => (InstanceState::Terminated, InstanceTurn::Ended),
-        InstanceState::Stopping => (InstanceState::Stopped, InstanceTurn::Stopped),
-        InstanceState::Pending | InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated => return,
-    };
+    if found.state != InstanceState::ShuttingDown {
+        return;
+    }
     if let Some(instance) = scope.place().ec2.instances.get_mut(&found.id) {
-        instance.state = state;
+        instance.state = InstanceState::Terminated;
     }
-    if state == InstanceState::Terminated {
-        scope.schedule(REMEMBERED, Event::Instance { id: found.id.clone(), step: InstanceStep::Forget });
-    }
-    tell(scope, &found.id, turn);
+    scope.schedule(REMEMBERED, Event::Instance { id: found.id.clone(), step: InstanceStep::Forget });
+    tell(scope, &found.id, InstanceTurn::Ended);
 }
 
 fn set_check(scope: &mut Scope<'_>, id: &str, check: Check) {
@@ -504,23 +449,6 @@ mod tests {
         assert_eq!(turns, Some(vec![InstanceTurn::Running, InstanceTurn::Ending, InstanceTurn::Ended]));
         after(&mut world, 4000);
         assert_eq!(state(&mut world, &id), None);
-    }
-
-    #[test]
-    fn one_that_is_stopped_starts_again_and_its_root_volume_can_be_replaced() {
-        let mut world = world("[[images]]\nname = 'web-2'\nid = 'ami-2'\n");
-        let id = run(&mut world, Market::OnDemand).unwrap_or_default();
-        after(&mut world, 200);
-        stop(&mut world.scope(None, None), &id);
-        after(&mut world, 230);
-        assert_eq!(state(&mut world, &id).map(|(state, _)| state), Some(InstanceState::Stopped));
-        assert!(replace_root_volume(&mut world.scope(None, None), &id, "ami-2").is_err(), "it does not run");
-        assert_eq!(start(&mut world.scope(None, None), &id), Ok(()));
-        after(&mut world, 400);
-        assert_eq!(replace_root_volume(&mut world.scope(None, None), &id, "ami-2"), Ok(()));
-        after(&mut world, 600);
-        let (image, ok) = seen(&mut world, &id).map(|each| (each.image, each.check == Check::Ok)).unwrap_or_default();
-        assert_eq!((image.as_str(), ok), ("ami-2", true));
     }
 
     #[test]

@@ -217,13 +217,9 @@ impl SummaryView {
             (InstanceState::Running | InstanceState::Pending, Check::Initializing) => ("initializing", "initializing"),
             (InstanceState::Running | InstanceState::Pending, Check::Ok) => ("ok", "passed"),
             (InstanceState::Running | InstanceState::Pending, Check::Impaired) => ("impaired", "failed"),
-            (
-                InstanceState::ShuttingDown
-                | InstanceState::Terminated
-                | InstanceState::Stopping
-                | InstanceState::Stopped,
-                _,
-            ) => return Self { status: "not-applicable", details: Vec::new() },
+            (InstanceState::ShuttingDown | InstanceState::Terminated | InstanceState::Stopped, _) => {
+                return Self { status: "not-applicable", details: Vec::new() };
+            }
         };
         Self { status, details: vec![DetailView { name: "reachability", status: detail }] }
     }

@@ -100,7 +100,7 @@ fn has_group(ctx: &mut Ctx<'_>, arn: &str) -> Result<(), AwsError> {
 pub(super) fn register_targets(ctx: &mut Ctx<'_>, input: ChangeTargets) -> Result<TargetsChanged, AwsError> {
     has_group(ctx, &input.target_group_arn)?;
     for target in &input.targets {
-        if !ec2::instance(ctx, &target.id).is_some_and(|instance| !instance.is_ending()) {
+        if ec2::instance(ctx, &target.id).is_none_or(|instance| instance.is_ending()) {
             let message =
                 format!("The following targets are not in a running state and cannot be registered: '{}'", target.id);
             return Err(AwsError::new("InvalidTarget", message).shape("InvalidTargetException"));

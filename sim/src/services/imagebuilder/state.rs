@@ -239,13 +239,13 @@ pub(super) struct Workflow {
     pub(super) message: Option<String>,
     pub(super) started: Timestamp,
     pub(super) ended: Option<Timestamp>,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<WorkflowStep>,
 }
 
 /// A step of a workflow.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Step {
+pub(super) struct WorkflowStep {
     pub(super) id: String,
     pub(super) name: &'static str,
     pub(super) action: &'static str,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lists::PAGE;
-use super::state::{Standing, Step, Workflow, WorkflowKind, invalid_token, missing, request_id, text};
+use super::state::{Standing, Workflow, WorkflowKind, WorkflowStep, invalid_token, missing, request_id, text};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 
@@ -118,7 +118,7 @@ struct StepView {
 }
 
 impl StepView {
-    fn of(step: &Step) -> Self {
+    fn of(step: &WorkflowStep) -> Self {
         Self {
             step_execution_id: step.id.clone(),
             name: step.name,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::behaviour::{BakeBehaviour, BakePhase, ScanEnd};
 use super::distribute;
 use super::events::Event;
-use super::state::{Bake, BakeStatus, Standing, Step, Workflow, WorkflowKind, put};
+use super::state::{Bake, BakeStatus, Standing, Workflow, WorkflowKind, WorkflowStep, put};
 use crate::clock::Timestamp;
 use crate::ctx::Scope;
 use crate::services::logs;
@@ -97,7 +97,7 @@ fn begin(scope: &mut Scope<'_>, bake: &Bake, kind: WorkflowKind) {
     for (name, action) in steps(kind) {
         let id = format!("step-{}", scope.world.ids.uuid(&format!("imagebuilder/step/{arn}")));
         let (standing, message, started, ended) = (Standing::Pending, None, None, None);
-        made.push(Step { id, name, action, standing, message, started, ended });
+        made.push(WorkflowStep { id, name, action, standing, message, started, ended });
     }
     let (standing, message, ended) = (Standing::Running, None, None);
     let workflow = Workflow { id, kind, standing, message, started: now, ended, steps: made };
@@ -127,7 +127,7 @@ fn step_begins(scope: &mut Scope<'_>, bake: &Bake, kind: WorkflowKind, step: usi
     scope.schedule(takes, Event::StepEnds { image: arn.clone(), kind, step });
 }
 
-fn at<'s>(scope: &'s mut Scope<'_>, arn: &str, kind: WorkflowKind, step: usize) -> Option<&'s mut Step> {
+fn at<'s>(scope: &'s mut Scope<'_>, arn: &str, kind: WorkflowKind, step: usize) -> Option<&'s mut WorkflowStep> {
     let bake = scope.place().imagebuilder.bake(arn)?;
     bake.workflows.iter_mut().find(|workflow| workflow.kind == kind)?.steps.get_mut(step)
 }

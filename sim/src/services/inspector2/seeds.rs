@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::findings::{Risk, RiskSeverity};
-use super::state::Settings;
+use super::state::InspectorSettings;
 use crate::world::World;
 use crate::worldfile::{Problems, Span};
 
@@ -88,7 +88,7 @@ pub(crate) fn plant(world: &mut World, seeds: &[InspectorSeed], risks: &[RiskSee
             problems.add("inspectors: scan-fails", format!("{reason} is none of {}", REASONS.join(", ")));
         }
         let mut scope = world.scope(seed.account.as_ref(), seed.region.as_ref());
-        scope.place().inspector2.settings = Settings {
+        scope.place().inspector2.settings = InspectorSettings {
             instances: seed.instances,
             machine_images: seed.machine_images,
             takes: seed.scan_takes,

@@ -15,7 +15,7 @@ use crate::worldfile::Span;
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct State {
     /// Where nothing is said it is off.
-    pub(super) settings: Settings,
+    pub(super) settings: InspectorSettings,
     /// Scans of machine images, in the order in which they were started.
     pub(super) scans: Vec<MachineScan>,
     /// What it finds, as the world file says: all of it is in the world's own place.
@@ -26,7 +26,7 @@ pub(crate) struct State {
 /// How Inspector is set up.
 #[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Settings {
+pub(super) struct InspectorSettings {
     /// Whether instances are looked at.
     pub(super) instances: bool,
     /// Whether machine images can be.
