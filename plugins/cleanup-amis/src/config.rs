@@ -41,7 +41,7 @@ pub struct Config {
     /// Parameters of Systems Manager, by name, or by path with all that is below it: images whose ids stand in their values stay. Those
     /// of the type `aws:ec2:image` count in any case.
     #[serde(default)]
-    #[schemars(inner(length(max = 1011), regex(pattern = r"^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,14}$")))]
+    #[schemars(inner(length(max = 1011), regex(pattern = r"^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")))]
     pub parameters: Vec<String>,
     /// What may use images and is not looked at. What only it uses may go.
     #[serde(default)]
