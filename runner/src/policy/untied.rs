@@ -16,6 +16,8 @@ pub(super) enum Tie {
 
 /// Sorted, for the reader.
 const UNTIED: &[(&str, Tie)] = &[
+    ("autoscaling:DescribeAutoScalingGroups", Tie::Never),
+    ("autoscaling:DescribeLaunchConfigurations", Tie::Never),
     ("cloudformation:ValidateTemplate", Tie::Never),
     // Composite alarms are described only to who may describe `*`.
     ("cloudwatch:DescribeAlarms", Tie::Sometimes),
@@ -25,6 +27,17 @@ const UNTIED: &[(&str, Tie)] = &[
     ("cloudwatch:ListAlarmMuteRules", Tie::Sometimes),
     ("cloudwatch:ListMetrics", Tie::Never),
     ("codebuild:ListProjects", Tie::Never),
+    ("ec2:DescribeImageReferences", Tie::Never),
+    ("ec2:DescribeImageUsageReportEntries", Tie::Never),
+    ("ec2:DescribeImageUsageReports", Tie::Never),
+    ("ec2:DescribeImages", Tie::Never),
+    ("ec2:DescribeInstanceStatus", Tie::Never),
+    ("ec2:DescribeInstances", Tie::Never),
+    ("ec2:DescribeLaunchTemplateVersions", Tie::Never),
+    ("ec2:DescribeLaunchTemplates", Tie::Never),
+    ("ec2:DescribeSecurityGroups", Tie::Never),
+    ("ec2:DescribeSnapshots", Tie::Never),
+    ("ec2:DescribeSubnets", Tie::Never),
     ("ecr:DescribeRegistry", Tie::Never),
     ("ecr:GetAuthorizationToken", Tie::Never),
     ("ecr:GetRegistryScanningConfiguration", Tie::Never),
