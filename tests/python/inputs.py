@@ -156,6 +156,8 @@ def table(aws):
 def constraints(action, root, read):
     ec2 = action.startswith("ec2:")
     required = {spelling(name, root.members[name], root, True) if ec2 else name for name in root.required_members}
+    # A client token that is not given botocore gives itself: nobody can leave it out.
+    required -= {name for name, member in root.members.items() if member.metadata.get("idempotencyToken")}
     for path, shapes in paths(root, ec2=ec2):
         shape = shapes[-1]
         if path not in read:
