@@ -62,7 +62,7 @@ fn every_plugin_may_look_up_what_became_of_its_writes() {
         }
     }
     assert_eq!(missing, Vec::<String>::new());
-    assert_eq!(writes, 12, "the writes of the standard plugins");
+    assert_eq!(writes, 30, "the writes of the standard plugins");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 // As `check` has it, so that a config that it refuses does not come as far as a run.
 #[schemars(extend("oneOf" = [
-    { "required": ["pipeline"] },
-    { "required": ["recipe"], "properties": { "use": { "const": "new" } } },
+    { "required": ["pipeline"], "not": { "required": ["recipe"] } },
+    { "required": ["recipe"], "not": { "required": ["pipeline"] }, "properties": { "use": { "const": "new" } } },
 ], "if" = { "required": ["use"], "properties": { "use": { "const": "latest" } } },
    "then" = { "properties": { "reuse": { "const": false } } }))]
 pub struct Config {

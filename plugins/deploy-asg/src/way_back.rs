@@ -41,7 +41,9 @@ pub(crate) fn go(config: &Config, remembered: &Remembered) -> Result<String, Fai
     let whole = || fleet::group(config).map(|group| follow::serving(&group, &remembered.previous));
     match id {
         None => match whole()? {
-            Serving::All(count) => Ok(format!("{group} serves {before} as a whole: {count} of {count} instances")),
+            Serving::All(count) => {
+                Ok(format!("{group} serves {before} as a whole: {}", kiln_plugin::count(count, "instance")))
+            }
             Serving::Some { .. } if ours.is_none() => Ok(format!(
                 "no refresh of {group} was begun, and {before} is what it names: the instances that are not of it were so before"
             )),
@@ -55,7 +57,10 @@ pub(crate) fn go(config: &Config, remembered: &Remembered) -> Result<String, Fai
                 floors: Vec::new(),
             };
             let count = follow::until_served(config, &id, &goal)?;
-            Ok(format!("{group} went back to {before} by a refresh: {count} instances serve it"))
+            Ok(format!(
+                "{group} went back to {before} by a refresh, as a whole: {}",
+                kiln_plugin::count(count, "instance")
+            ))
         }
     }
 }
@@ -65,9 +70,11 @@ fn settled(config: &Config, remembered: &Remembered) -> Result<String, Failure> 
     let before = remembered.before_name();
     poll(config.poll, &format!("the way back of {} to {before}", config.group), || {
         Ok(match follow::serving(&fleet::group(config)?, &remembered.previous) {
-            Serving::All(count) => {
-                Look::Done(format!("{} went back to {before}: {count} instances serve it", config.group))
-            }
+            Serving::All(count) => Look::Done(format!(
+                "{} went back to {before}, as a whole: {}",
+                config.group,
+                kiln_plugin::count(count, "instance")
+            )),
             Serving::Some { there, all } => {
                 Look::counted(format!("{there} of {all} instances run {before}"), there, all)
             }
