@@ -23,17 +23,18 @@ pub(super) struct BakeBehaviour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum BakePhase {
-    /// It waits for its turn.
+    // No doc comments: with them the schema of a table by phase would not name the phases.
+    // It waits for its turn.
     Start,
-    /// The image is built.
+    // The image is built.
     Build,
-    /// It is tested.
+    // It is tested.
     Test,
-    /// It is given to regions and accounts.
+    // It is given to regions and accounts.
     Distribution,
-    /// What uses it is told.
+    // What uses it is told.
     Integration,
-    /// Inspector looks at what was built, which takes its time beside the rest.
+    // Inspector looks at what was built, which takes its time beside the rest.
     Scan,
 }
 
