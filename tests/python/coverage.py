@@ -112,14 +112,14 @@ class Aws:
             return error.response["Error"].get("Message", "")
         raise AssertionError(f"{code} was expected, and it was answered {answer}")
 
-    def until(self, condition, timeout=20.0):
+    def until(self, condition, timeout=20.0, pause=0.02):
         """Ask again until the condition holds, and return what it said."""
         end = time.monotonic() + timeout
         while True:
             if found := condition():
                 return found
             assert time.monotonic() < end, "it did not come to pass in time"
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def page(self, name):
         """A page of the simulator about itself."""

@@ -137,14 +137,20 @@ impl Stage for DeployAsg {
 
     fn plan(config: Config) -> Result<Plan, Failure> {
         let prepared = Prepared::of(&config, fleet::group(&config)?)?;
-        if let Some(busy) = follow::busy_with(&config, None)? {
-            log::warn(match follow::refusal(&config, &busy) {
+        let busy = follow::busy_with(&config, None)?;
+        if let Some(busy) = &busy {
+            log::warn(match follow::refusal(&config, busy) {
                 Some(refusal) => format!("{}: a run that comes here before its end is refused", refusal.message),
                 None => format!("the refresh {} of {} is in progress: a run waits for its end", busy.id, config.group),
             });
         }
         if prepared.need(&config)? != Need::Nothing {
             prepared.admit(&config)?;
+            // While somebody else replaces instances, fewer are healthy than when that is over.
+            match (prepared.guard(&config), busy) {
+                (Err(failure), Some(_)) => log::warn(format!("{}, as it is now; a run looks again", failure.message)),
+                (guarded, _) => guarded?,
+            }
             prepared.notes(&config).into_iter().for_each(log::warn);
         }
         outline::plan(&config, &prepared)
@@ -174,6 +180,7 @@ impl Stage for DeployAsg {
             return Ok(as_it_was(&prepared, config, image));
         }
         prepared.admit(&config)?;
+        prepared.guard(&config)?;
         prepared.notes(&config).into_iter().for_each(log::warn);
         let remembered = remember(&config, &prepared, earlier, &image)?;
         let remembered = with_version(&config, &prepared, need, remembered)?;

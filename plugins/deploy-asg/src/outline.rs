@@ -70,7 +70,7 @@ fn kept(plan: Plan, config: &Config, prepared: &Prepared) -> Result<Plan, Failur
     let Prepared { group, source, .. } = prepared;
     let subject = |what: &str| format!("{what} of {}", config.group);
     let (desired, min, max) = (group.desired, group.min_size, group.max_size);
-    let capacity = format!("{desired} instances, of {min} to {max}: what demand sets meanwhile holds");
+    let capacity = format!("{}, of {min} to {max}: what demand sets meanwhile holds", count(desired, "instance"));
     let mut plan = plan.change(ChangeAction::Keep, subject("capacity"), capacity);
     if let Some(mix) = source.mix() {
         plan = plan.change(ChangeAction::Keep, subject("mixed instances"), mix);

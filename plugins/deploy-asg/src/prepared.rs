@@ -3,7 +3,7 @@
 
 use kiln_plugin::aws::autoscaling::AutoScalingGroup;
 use kiln_plugin::aws::ec2::LaunchTemplateVersion;
-use kiln_plugin::{Failure, Known, log};
+use kiln_plugin::{Failure, Known, count, log};
 
 use crate::config::{Config, Protected, Standby};
 use crate::follow::{self, Serving};
@@ -73,14 +73,18 @@ impl Prepared {
         })
     }
 
-    /// What must hold before a refresh begins: the traffic guard, the alarms, an AMI that can be launched.
+    /// What must hold before a refresh begins, whatever serves just then: an AMI that can be launched, alarms that can see.
     pub(crate) fn admit(&self, config: &Config) -> Result<(), Failure> {
         if let Known::Now(image) = &config.image {
             fleet::must_be_launchable(&image.0)?;
         }
-        guard::check(config, &self.group, Pace::of(config, &self.group), &self.healthy)?;
         alarms::ready(config)?.into_iter().for_each(log::warn);
         Ok(())
+    }
+
+    /// The traffic guard, of what serves now.
+    pub(crate) fn guard(&self, config: &Config) -> Result<(), Failure> {
+        guard::check(config, &self.group, Pace::of(config, &self.group), &self.healthy)
     }
 
     /// What whoever reads the plan or the run should know besides.
@@ -95,20 +99,22 @@ impl Prepared {
                 stack.value
             ));
         }
-        let count = |is: &dyn Fn(&kiln_plugin::aws::autoscaling::GroupInstance) -> bool| {
+        let counted = |is: &dyn Fn(&kiln_plugin::aws::autoscaling::GroupInstance) -> bool| {
             self.group.instances.iter().filter(|instance| is(instance)).count()
         };
-        let protected = count(&|instance| instance.protected_from_scale_in && instance.state == "InService");
+        let protected = counted(&|instance| instance.protected_from_scale_in && instance.state == "InService");
         if protected > 0 && matches!(config.scale_in_protected, None | Some(Protected::Wait)) {
             notes.push(format!(
-                "{protected} instances of {name} are protected from scaling in: the refresh waits for them, and fails after an hour \
-                 (`scale-in-protected`)"
+                "in {name}, {} protected from scaling in: the refresh waits for that, and fails after an hour \
+                 (`scale-in-protected`)",
+                instances_are(protected)
             ));
         }
-        let standby = count(&|instance| instance.state == "Standby");
+        let standby = counted(&|instance| instance.state == "Standby");
         if standby > 0 && matches!(config.standby, None | Some(Standby::Wait)) {
             notes.push(format!(
-                "{standby} instances of {name} are in standby: the refresh waits for them, and fails after an hour (`standby`)"
+                "in {name}, {} in standby: the refresh waits for that, and fails after an hour (`standby`)",
+                instances_are(standby)
             ));
         }
         if !self.source.is_pinned() {
@@ -120,6 +126,11 @@ impl Prepared {
         }
         notes
     }
+}
+
+/// `1 instance is`, `2 instances are`.
+fn instances_are(number: usize) -> String {
+    format!("{} {}", count(number, "instance"), if number == 1 { "is" } else { "are" })
 }
 
 /// Refuse a group to which nothing can be deployed.

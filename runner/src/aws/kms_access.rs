@@ -20,10 +20,14 @@ heads! {
     ListGrantsRequest => ListGrantsResponse: "kms:ListGrants" on |it, at| [KEY.arn(at, &it.key_id)];
 }
 
+/// Keys have one policy, of this name. AWS takes it where none is given, emulators do not all.
+const ONLY: &str = "default";
+
 impl Read for GetKeyPolicyRequest {
     async fn send(&self, aws: &Clients) -> Result<Self::Output, AwsError> {
         KEY.check(&self.key_id)?;
-        let output = aws.kms().get_key_policy().key_id(&self.key_id).send().await.map_err(from_sdk)?;
+        let output =
+            aws.kms().get_key_policy().key_id(&self.key_id).policy_name(ONLY).send().await.map_err(from_sdk)?;
         Ok(GetKeyPolicyResponse { policy: output.policy.ok_or_else(|| incomplete("the key's policy"))? })
     }
 }

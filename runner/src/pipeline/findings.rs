@@ -27,8 +27,6 @@ pub(crate) struct Finding {
     pub(crate) problem: Problem,
     /// What the schema says about the value.
     pub(crate) description: Option<String>,
-    /// Whether the rule is about what lies inside the value, in a way that an unknown value inside may change.
-    sensitive: bool,
 }
 
 /// What a value breaks.
@@ -130,39 +128,41 @@ impl<'a> Collector<'a> {
     /// Nothing can be told but that something is broken.
     pub(super) fn give_up(&mut self) {
         let sentence = "to tell what is wrong with it would take too much".to_owned();
-        self.push("", Problem::Other { sentence }, false);
+        if !self.unknown.is_around("") {
+            self.push("", Problem::Other { sentence });
+        }
         self.cut();
     }
 
     /// What is broken, unless it is about what is not known yet.
     pub(super) fn add(&mut self, error: &ValidationError<'_>) {
         let pointer = error.instance_path().as_str();
-        if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = error.kind()
-            && !self.unknown.is_in(pointer)
-        {
-            if let Some(problem) = self.constants(context, error) {
-                return self.push(pointer, problem, false);
-            }
-            if let Some(branch) = nearest_branch(context, pointer) {
-                return branch.iter().for_each(|error| self.add(error));
-            }
+        if !self.is_decided(error) {
+            return;
         }
-        let conditional =
-            error.schema_path().segments().any(|segment| matches!(segment.to_string().as_str(), "then" | "else"));
         match error.kind() {
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                if let Some(problem) = self.constants(context, error) {
+                    self.push(pointer, problem);
+                } else if let Some(branch) = nearest_branch(context, pointer) {
+                    branch.iter().for_each(|error| self.add(error));
+                } else {
+                    self.push(pointer, Problem::Other { sentence: sentence(error) });
+                }
+            }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 let schema = self.schema;
                 let known = self.names(error, || schema.property_names(pointer));
                 for key in unexpected {
                     let problem = Problem::Unknown { key: key.clone(), known: Arc::clone(&known) };
-                    self.push(pointer, problem, conditional);
+                    self.push(pointer, problem);
                 }
             }
             ValidationErrorKind::Required { property } => {
                 let key = property.as_str().unwrap_or_default().to_owned();
                 let description = self.schema.description(&join(pointer, &key));
-                self.push(pointer, Problem::Missing { key, description }, conditional);
+                self.push(pointer, Problem::Missing { key, description });
             }
             ValidationErrorKind::Type { kind } => {
                 let expected = match kind {
@@ -170,49 +170,44 @@ impl<'a> Collector<'a> {
                     TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect(),
                 };
                 let found = type_name(error.instance());
-                self.push(pointer, Problem::Type { expected, found }, conditional);
+                self.push(pointer, Problem::Type { expected, found });
             }
             ValidationErrorKind::Enum { options } => {
                 let all = || options.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(plain).collect();
                 let options = self.names(error, all);
-                self.push(pointer, Problem::NotOneOf { options }, true);
+                self.push(pointer, Problem::NotOneOf { options });
             }
             ValidationErrorKind::Constant { expected_value } => {
                 let options = self.names(error, || vec![plain(expected_value)]);
-                self.push(pointer, Problem::NotOneOf { options }, true);
+                self.push(pointer, Problem::NotOneOf { options });
             }
             // `pattern` is the only keyword of our own: see `SchemaPatterns`.
             ValidationErrorKind::Pattern { pattern } | ValidationErrorKind::Custom { message: pattern, .. } => {
-                self.push(pointer, Problem::Pattern { pattern: pattern.clone() }, conditional);
+                self.push(pointer, Problem::Pattern { pattern: pattern.clone() });
             }
-            _ => {
-                let counted = matches!(
-                    error.kind(),
-                    ValidationErrorKind::MinItems { .. }
-                        | ValidationErrorKind::MaxItems { .. }
-                        | ValidationErrorKind::MinProperties { .. }
-                        | ValidationErrorKind::MaxProperties { .. }
-                        | ValidationErrorKind::PropertyNames { .. }
-                );
-                let mut sentence = error.masked_with("it").to_string();
-                if let Some((end, _)) = sentence.char_indices().nth(LONGEST_SENTENCE) {
-                    sentence.truncate(end);
-                    sentence.push('…');
-                }
-                self.push(pointer, Problem::Other { sentence }, conditional || !counted);
-            }
+            _ => self.push(pointer, Problem::Other { sentence: sentence(error) }),
         }
     }
 
-    fn push(&mut self, pointer: &str, problem: Problem, sensitive: bool) {
-        if self.unknown.is_around(pointer) || (sensitive && self.unknown.is_in(pointer)) {
-            return;
+    /// Whether something is broken whatever the values are worth that are not known yet. Of alternatives all must be.
+    fn is_decided(&self, error: &ValidationError<'_>) -> bool {
+        let pointer = error.instance_path().as_str();
+        match error.kind() {
+            _ if self.unknown.is_around(pointer) => false,
+            _ if !self.unknown.is_in(pointer) => true,
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                context.iter().all(|branch| branch.iter().any(|error| self.is_decided(error)))
+            }
+            _ => !is_sensitive(error),
         }
+    }
+
+    fn push(&mut self, pointer: &str, problem: Problem) {
         if self.findings.list.len() >= MOST_REPORTED {
             return self.cut();
         }
         let description = self.schema.description(pointer);
-        self.findings.list.push(Finding { pointer: pointer.to_owned(), problem, description, sensitive });
+        self.findings.list.push(Finding { pointer: pointer.to_owned(), problem, description });
     }
 
     /// Names that the schema lists at the place that an error is about.
@@ -254,6 +249,41 @@ fn nearest_branch<'a>(
         (Some(only), None) => Some(only),
         _ => None,
     }
+}
+
+/// Whether a rule is about what lies inside the value, in a way that an unknown value inside may change.
+fn is_sensitive(error: &ValidationError<'_>) -> bool {
+    let conditional =
+        error.schema_path().segments().any(|segment| matches!(segment.to_string().as_str(), "then" | "else"));
+    conditional
+        || match error.kind() {
+            ValidationErrorKind::AdditionalProperties { .. }
+            | ValidationErrorKind::UnevaluatedProperties { .. }
+            | ValidationErrorKind::Required { .. }
+            | ValidationErrorKind::Type { .. }
+            | ValidationErrorKind::Pattern { .. }
+            | ValidationErrorKind::Custom { .. }
+            | ValidationErrorKind::MinItems { .. }
+            | ValidationErrorKind::MaxItems { .. }
+            | ValidationErrorKind::MinProperties { .. }
+            | ValidationErrorKind::MaxProperties { .. }
+            | ValidationErrorKind::PropertyNames { .. } => false,
+            // What is not known yet is there all the same.
+            ValidationErrorKind::Not { schema } => {
+                schema.as_object().is_none_or(|schema| schema.keys().any(|key| key != "required"))
+            }
+            _ => true,
+        }
+}
+
+/// What the validator says of an error, without the value.
+fn sentence(error: &ValidationError<'_>) -> String {
+    let mut sentence = error.masked_with("it").to_string();
+    if let Some((end, _)) = sentence.char_indices().nth(LONGEST_SENTENCE) {
+        sentence.truncate(end);
+        sentence.push('…');
+    }
+    sentence
 }
 
 fn plain(value: &Value) -> String {

@@ -306,10 +306,32 @@ mod tests {
         );
         let either = json!({"image": "", "count": 1, "either": {"y": 1}});
         assert_eq!(sentences(either.clone(), &[]), ["/either lacks `x`"]);
-        assert!(
-            sentences(either, &["/either/y"]).is_empty(),
-            "which alternative is meant may hang on the unknown value"
-        );
+        assert_eq!(sentences(either, &["/either/y"]), ["/either lacks `x`"], "whatever `y` is worth");
+    }
+
+    #[test]
+    fn alternatives_are_refused_where_none_can_fit_whatever_is_unknown() {
+        let schema = Schema::new(json!({
+            "type": "object",
+            "properties": { "of": {} },
+            "oneOf": [
+                { "required": ["a"], "not": { "required": ["b"] } },
+                { "required": ["b"], "properties": { "mode": { "const": "new" } } },
+            ],
+        }))
+        .unwrap_or_else(|error| unreachable!("{error}"));
+        let told = |value: Value| {
+            let unknown = ["/of".to_owned(), "/b".to_owned(), "/c".to_owned()];
+            let findings =
+                schema.check(&value, &unknown, &Steps::of(CHECK)).unwrap_or_else(|costly| unreachable!("{costly}"));
+            findings.list.len()
+        };
+        assert_eq!(told(json!({ "of": "(later)" })), 1, "neither is there");
+        assert_eq!(told(json!({ "of": "(later)", "a": 1 })), 0);
+        assert_eq!(told(json!({ "of": "(later)", "b": "(later)" })), 0);
+        assert_eq!(told(json!({ "b": "(later)", "mode": "old" })), 1, "the first lacks `a`, the second is not new");
+        assert_eq!(told(json!({ "a": 1, "b": "(later)", "mode": "old" })), 1, "that `b` is there is known");
+        assert_eq!(told(json!({ "of": "(later)", "b": "(later)", "mode": "old", "c": "(later)" })), 1);
     }
 
     fn list(count: usize, item: impl Fn(usize) -> Value) -> Value {
