@@ -179,11 +179,11 @@ pub(crate) mod tests {
             ("INTEGRATING", "wait"),
             ("MELTING", "wait"),
             ("AVAILABLE", "made"),
-            ("FAILED", "failed Failed"),
-            ("CANCELLED", "failed Conflict"),
-            ("DEPRECATED", "failed Conflict"),
-            ("DISABLED", "failed Conflict"),
-            ("DELETED", "failed Conflict"),
+            ("FAILED", "failed FailureKind::Failed"),
+            ("CANCELLED", "failed FailureKind::Conflict"),
+            ("DEPRECATED", "failed FailureKind::Conflict"),
+            ("DISABLED", "failed FailureKind::Conflict"),
+            ("DELETED", "failed FailureKind::Conflict"),
         ] {
             let told = match step(&image(status)) {
                 Step::Wait => "wait".to_owned(),
