@@ -287,6 +287,82 @@ fn a_spot_interruption_in_the_middle_delays_a_refresh_and_no_step_takes_too_many
     assert!(source.contains("m5a.large") && source.contains("price-capacity-optimized"), "{source}");
 }
 
+/// The group as one that mixes two types, on demand.
+fn mixed() -> World {
+    world().change(
+        "auto-scaling-groups",
+        "web",
+        "overrides = [{ instance-type = \"m5.large\" }, { instance-type = \"m5a.large\" }]",
+    )
+}
+
+const IN_PLACE: &str = ", strategy = \"replace-root-volume\"";
+
+#[test]
+fn root_volumes_are_replaced_and_the_instances_stay() {
+    let account = Account::of(&mixed());
+    let ids = || group(&account)["members"].as_object().cloned().unwrap_or_default().into_iter().map(|(id, _)| id);
+    let before: Vec<String> = ids().collect();
+    let says_it = "replaces the root volume of 4 instances, which stay; at least 3 at a time in service";
+    says(&kiln(&account, "plan", IN_PLACE), 0, &[says_it]);
+    let run = kiln(&account, "run", IN_PLACE);
+    says(&run, 0, &["made version 2 of web", &format!("web serves web version 2 ({NEW})")]);
+    serves(&account, NEW, 4);
+    assert_eq!(ids().collect::<Vec<String>>(), before, "they stay");
+    assert_eq!(least(&account), Some(3));
+    let source = group(&account)["source"]["mixed"].to_string();
+    assert_eq!(source.matches(&format!("\"ImageId\":\"{NEW}\"")).count(), 2, "each type has it: {source}");
+    says(&kiln(&account, "run", IN_PLACE), 0, &["nothing to deploy"]);
+    // What served before had no AMI of its own: other instances are launched of it.
+    says(&undone(&account, run), 0, &[&format!("web went back to web version 1 ({OLD}) by a refresh")]);
+    serves(&account, OLD, 4);
+    assert!(least(&account) >= Some(3));
+    let source = group(&account)["source"]["mixed"].to_string();
+    assert!(!source.contains(NEW) && source.contains("\"ImageId\":null"), "as it was: {source}");
+}
+
+#[test]
+fn root_volumes_that_do_not_get_healthy_go_back_in_place() {
+    let account = Account::of(&mixed().add("traffic-behaviours", "image = \"web-2\"\nnever-healthy = true"));
+    let run = kiln(&account, "run", &format!("{IN_PLACE}, auto-rollback = true"));
+    says(&run, 1, &["web does not run web version 2", "AWS rolled it back", "What served before serves as a whole"]);
+    serves(&account, OLD, 4);
+    assert!(least(&account) >= Some(3), "{:?}", least(&account));
+}
+
+#[test]
+fn root_volumes_are_replaced_only_where_aws_can() {
+    let plain = kiln(&Account::of(&world()), "plan", IN_PLACE);
+    says(&plain, 1, &["AWS cannot replace the root volumes of web: it mixes no instances", "Leave `strategy` out"]);
+    let devices = "devices = [{ size = 8 }, { name = \"/dev/sdb\", size = 20 }]";
+    let two = kiln(&Account::of(&mixed().change("images", "web-2", devices)), "plan", IN_PLACE);
+    says(&two, 1, &["has 2 volumes, and AWS replaces root volumes by AMIs of one alone"]);
+}
+
+#[test]
+fn demand_is_met_from_the_warm_pool_which_is_filled_again() {
+    let warm = "warm = 2\nmax = 8\ndemand = [{ after = \"10m\", desired = 5 }]";
+    let account = Account::of(&world().change("auto-scaling-groups", "web", warm));
+    let waiting = || {
+        let members = group(&account)["members"].as_object().cloned().unwrap_or_default();
+        let stopped = members.into_iter().filter(|(_, one)| one["phase"] == "Warmed:Stopped");
+        stopped.map(|(id, _)| id).collect::<Vec<String>>()
+    };
+    let before = waiting();
+    assert_eq!(before.len(), 2);
+    serves(&account, OLD, 5);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while waiting().len() < 2 {
+        assert!(Instant::now() < deadline, "{:?}", waiting());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let left: Vec<String> = before.iter().filter(|id| waiting().contains(id)).cloned().collect();
+    assert_eq!(left.len(), 1, "one of {before:?} serves, and another came in its place");
+    says(&kiln(&account, "plan", ""), 0, &["warm pool of web", "2 instances, which AWS replaces, too"]);
+    says(&kiln(&account, "run", ""), 0, &[]);
+    serves(&account, NEW, 5);
+}
+
 /// The world in which somebody's refresh to another version of the template bakes for so long.
 fn occupied(bake: &str) -> World {
     let versions = "versions = [{ image = \"web-1\", instance-type = \"m5.large\" }, { image = \"web-1\", instance-type = \"m5.xlarge\" }]";

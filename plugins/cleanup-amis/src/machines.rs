@@ -49,6 +49,13 @@ pub(crate) fn versions_of(group: &AutoScalingGroup) -> Vec<Used> {
     found
 }
 
+/// The images that types of a group have as their own, in the place of the launch template's.
+pub(crate) fn own_images(policy: Option<&str>) -> Vec<String> {
+    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let types = policy.as_ref().and_then(|policy| policy.pointer("/LaunchTemplate/Overrides")?.as_array());
+    types.into_iter().flatten().filter_map(|one| one.get("ImageId")?.as_str().map(str::to_owned)).collect()
+}
+
 /// Each `LaunchTemplateSpecification`, wherever it stands: the policy's own, and those of its overrides.
 fn of_document(document: &Value, add: &mut impl FnMut(&autoscaling::LaunchTemplate)) {
     match document {
@@ -83,6 +90,9 @@ pub(crate) fn find(uses: &mut Uses, looked: &mut Looked) -> Result<Vec<(LaunchTe
     let mut versions: BTreeSet<Used> = BTreeSet::new();
     for group in &groups {
         versions.extend(versions_of(group));
+        for image in own_images(group.mixed_instances_policy.as_deref()) {
+            uses.entry(image).or_insert_with(|| format!("group {} gives it to one of its types", group.name));
+        }
         for instance in &group.instances {
             if let Some(image) = &instance.image {
                 uses.entry(image.clone())
@@ -156,5 +166,14 @@ mod tests {
         let expected = [("arm", "7"), ("lt-1", "3"), ("lt-2", "$Latest")];
         let expected = expected.map(|(name, version)| (Some(name.to_owned()), Some(version.to_owned())));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_image_that_a_type_has_as_its_own_is_in_use() {
+        let policy =
+            r#"{"LaunchTemplate":{"Overrides":[{"InstanceType":"a","ImageId":"ami-1"},{"InstanceType":"b"}]}}"#;
+        assert_eq!(own_images(Some(policy)), ["ami-1"]);
+        assert_eq!(own_images(Some("{")), Vec::<String>::new());
+        assert_eq!(own_images(None), Vec::<String>::new());
     }
 }

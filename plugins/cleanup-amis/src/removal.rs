@@ -23,7 +23,7 @@ const BATCH: usize = 10;
 /// So long before the stage's time is over nothing more is begun, in milliseconds: a tenth of what there was, but no longer than this.
 const IN_TIME: u64 = 60_000;
 /// EC2 takes no time that is over, and may be so far ahead of the runner's clock.
-const AHEAD: u64 = 120_000;
+const AHEAD: u64 = 600_000;
 
 /// Takes images down.
 pub(crate) struct Removal<'a> {

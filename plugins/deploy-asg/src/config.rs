@@ -14,6 +14,9 @@ pub struct Config {
     pub group: String,
     /// The AMI, by its id.
     pub image: Known<Ami>,
+    /// How the instances come to the AMI.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// The least that is healthy while instances are replaced, percent of the desired capacity.
     #[schemars(range(max = 100))]
     pub min_healthy_percentage: Option<u32>,
@@ -85,6 +88,18 @@ fn default_poll() -> Duration {
 #[serde(transparent)]
 #[schemars(inline)]
 pub struct Ami(#[schemars(regex(pattern = r"^ami-[0-9a-f]{8,17}$"))] pub String);
+
+/// How instances come to an AMI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// They are replaced by new ones.
+    #[default]
+    Rolling,
+    /// They stay, with their addresses and all that is not on the root volume, and get a root volume of the AMI. AWS does it in groups that mix
+    /// instances alone, and with AMIs of one volume.
+    ReplaceRootVolume,
+}
 
 /// What an alarm means that cannot watch the refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -13,9 +13,9 @@ use kiln_plugin::aws::ec2::{
     describe_launch_template_versions,
 };
 use kiln_plugin::aws::elasticloadbalancing::{DescribeTargetHealthRequest, TargetHealth, describe_target_health};
-use kiln_plugin::{During, Failure};
+use kiln_plugin::{During, Failure, count};
 
-use crate::config::Config;
+use crate::config::{Config, Strategy};
 
 /// How many of a group's newest refreshes are looked at.
 const NEWEST: u32 = 20;
@@ -99,7 +99,7 @@ pub(crate) fn healthy(targets: &[(String, Vec<TargetHealth>)]) -> Vec<(String, u
 }
 
 /// The AMI must be one that can be launched.
-pub(crate) fn must_be_launchable(image: &str) -> Result<(), Failure> {
+pub(crate) fn must_be_launchable(image: &str, strategy: Strategy) -> Result<(), Failure> {
     let request = DescribeImagesRequest {
         ids: vec![image.to_owned()],
         owners: Vec::new(),
@@ -113,6 +113,13 @@ pub(crate) fn must_be_launchable(image: &str) -> Result<(), Failure> {
         Some(found) if found.state != "available" => {
             Err(Failure::config(format!("the AMI {image} is {}: no instance can be launched of it", found.state))
                 .help("Wait until it is available, or deploy another."))
+        }
+        Some(found) if strategy == Strategy::ReplaceRootVolume && found.devices.len() > 1 => {
+            let volumes = count(found.devices.len(), "volume");
+            Err(Failure::config(format!(
+                "the AMI {image} has {volumes}, and AWS replaces root volumes by AMIs of one alone"
+            ))
+            .help("Leave `strategy` out, so that instances are replaced."))
         }
         Some(_) => Ok(()),
     }

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_fleet_serves_when_all_of_it_is_new_and_none_is_missing() {
-        let source = Source::of(&group()).map(|source| source.with_version(3)).unwrap();
+        let source = Source::of(&group()).map(|source| source.with_version(3, None)).unwrap();
         let of = |versions: &[&str]| {
             let instances =
                 versions.iter().enumerate().map(|(n, version)| instance(&format!("i-{n}"), version)).collect();

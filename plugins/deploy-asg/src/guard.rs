@@ -4,7 +4,7 @@
 use kiln_plugin::Failure;
 use kiln_plugin::aws::autoscaling::AutoScalingGroup;
 
-use crate::config::Config;
+use crate::config::{Config, Strategy};
 
 /// What holds where neither the config nor the group says it: AWS's own.
 const MIN: u32 = 90;
@@ -20,7 +20,11 @@ pub(crate) struct Pace {
 impl Pace {
     /// Of a refresh as the config says, of a group as it is.
     pub(crate) fn of(config: &Config, group: &AutoScalingGroup) -> Self {
-        let own = (group.min_healthy_percentage, group.max_healthy_percentage);
+        let mut own = (group.min_healthy_percentage, group.max_healthy_percentage);
+        if config.strategy == Strategy::ReplaceRootVolume {
+            // Nothing is launched ahead, whatever the group lets.
+            own.1 = None;
+        }
         match (config.min_healthy_percentage, config.max_healthy_percentage) {
             (Some(min), max) => Self { min, max: max.unwrap_or(MAX) },
             (None, Some(max)) => Self { min: own.0.unwrap_or(MIN), max },
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!(pace(&only_min, &group), Pace { min: 50, max: 100 });
         let only_max = Config { max_healthy_percentage: Some(120), ..config() };
         assert_eq!(pace(&only_max, &group), Pace { min: 100, max: 120 });
+        let in_place = Config { strategy: Strategy::ReplaceRootVolume, ..config() };
+        assert_eq!(pace(&in_place, &group), Pace { min: 100, max: 100 }, "nothing is launched ahead");
     }
 
     #[test]

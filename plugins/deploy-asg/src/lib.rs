@@ -22,7 +22,7 @@ use kiln_plugin::{During, Failure, Permission, Plan, Stage, context, log, memory
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use crate::config::{Ami, Config, Outputs, Protected, Standby, UnreadyAlarms, WhenBusy};
+pub use crate::config::{Ami, Config, Outputs, Protected, Standby, Strategy, UnreadyAlarms, WhenBusy};
 use crate::course::Stand;
 use crate::follow::Goal;
 use crate::guard::Pace;
@@ -210,9 +210,9 @@ fn remember(
     let known = fleet::refreshes(config)?.into_iter().map(|refresh| refresh.id).collect();
     let now = Remembered {
         named: prepared.source.clone(),
-        previous: prepared.source.with_version(prepared.version.number),
+        previous: prepared.now(),
         previous_version: prepared.version.number,
-        previous_image: prepared.version.image.clone(),
+        previous_image: Some(prepared.image().to_owned()),
         image: image.to_owned(),
         target: None,
         version: None,
@@ -257,7 +257,11 @@ fn with_version(
             number
         }
     };
-    let target = Some(prepared.source.with_version(number));
+    let mut target = prepared.source.with_version(number, Some(&remembered.image));
+    if config.strategy == Strategy::ReplaceRootVolume {
+        target = target.in_place(&remembered.image);
+    }
+    let target = Some(target);
     let remembered = Remembered { version: Some(number), target, ..remembered };
     memory::remember(MEMORY, &remembered)?;
     log::debug(format!("{} is to run {} version {number}", config.group, prepared.source.name));
@@ -268,7 +272,8 @@ fn with_version(
 fn start(config: &Config, to: &Source, preferences: Option<String>) -> Result<String, Failure> {
     let request = StartInstanceRefreshRequest {
         group: config.group.clone(),
-        strategy: None,
+        // A way back to types without an AMI of their own needs other instances.
+        strategy: (config.strategy == Strategy::ReplaceRootVolume && to.is_own).then(|| "ReplaceRootVolume".to_owned()),
         desired_configuration: Some(to.desired()),
         preferences,
         roles: config.roles.clone(),
@@ -330,6 +335,7 @@ mod tests {
         Config {
             group: "web".to_owned(),
             image: Known::Now(Ami("ami-0123456789abcdef0".to_owned())),
+            strategy: Strategy::Rolling,
             min_healthy_percentage: None,
             max_healthy_percentage: None,
             warmup: None,

@@ -4,7 +4,7 @@
 use kiln_plugin::aws::autoscaling::AutoScalingGroup;
 use kiln_plugin::{ChangeAction, Failure, Known, Plan, count};
 
-use crate::config::Config;
+use crate::config::{Config, Strategy};
 use crate::fleet;
 use crate::guard::{self, Pace};
 use crate::prepared::{Need, Prepared};
@@ -47,7 +47,13 @@ fn creates(plan: Plan, prepared: &Prepared, change: &str) -> Plan {
 fn pace(config: &Config, group: &AutoScalingGroup) -> String {
     let pace = Pace::of(config, group);
     let (least, most) = (pace.least(group.desired), pace.most(group.desired));
-    let mut said = format!("replaces {}, {least} to {most} at a time in service", count(group.desired, "instance"));
+    let instances = count(group.desired, "instance");
+    let mut said = match config.strategy {
+        Strategy::Rolling => format!("replaces {instances}, {least} to {most} at a time in service"),
+        Strategy::ReplaceRootVolume => {
+            format!("replaces the root volume of {instances}, which stay; at least {least} at a time in service")
+        }
+    };
     if !config.checkpoints.is_empty() {
         let points: Vec<String> = config.checkpoints.iter().map(|point| format!("{point} %")).collect();
         let delay = config.checkpoint_delay.map_or("1h".to_owned(), |delay| delay.to_string());

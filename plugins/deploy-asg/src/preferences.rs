@@ -4,7 +4,7 @@
 use kiln_plugin::{Duration, Failure};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Protected, Standby};
+use crate::config::{Config, Protected, Standby, Strategy};
 use crate::guard::Pace;
 
 /// Refuse what AWS would refuse, or what would not replace everything.
@@ -27,6 +27,14 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
     {
         return Err(Failure::config("`max-healthy-percentage` is more than 100 above `min-healthy-percentage`")
             .help("AWS takes a difference of 100 at the most."));
+    }
+    if config.strategy == Strategy::ReplaceRootVolume && config.max_healthy_percentage.is_some_and(|max| max > 100) {
+        return Err(Failure::config(
+            "`max-healthy-percentage` is above 100, and no instance is launched where root volumes are replaced",
+        )
+        .help(
+            "Leave it out: instances go out of service one after the other, as `min-healthy-percentage` lets them.",
+        ));
     }
     Ok(())
 }
@@ -131,5 +139,7 @@ mod tests {
         assert!(check(&alone).is_err());
         let wide = Config { min_healthy_percentage: Some(50), max_healthy_percentage: Some(200), ..config() };
         assert!(check(&wide).is_err());
+        let ahead = Config { strategy: Strategy::ReplaceRootVolume, max_healthy_percentage: Some(150), ..config() };
+        assert!(check(&ahead).is_err());
     }
 }

@@ -5,7 +5,7 @@ use kiln_plugin::aws::autoscaling::AutoScalingGroup;
 use kiln_plugin::aws::ec2::LaunchTemplateVersion;
 use kiln_plugin::{Failure, Known, count, log};
 
-use crate::config::{Config, Protected, Standby};
+use crate::config::{Config, Protected, Standby, Strategy};
 use crate::follow::{self, Serving};
 use crate::guard::{self, Pace};
 use crate::source::Source;
@@ -40,6 +40,13 @@ impl Prepared {
         check(config, &group)?;
         let source = Source::of(&group)?;
         pinned(config, &source)?;
+        if config.strategy == Strategy::ReplaceRootVolume
+            && let Some(why) = source.not_in_place()
+        {
+            return Err(Failure::config(format!("AWS cannot replace the root volumes of {}: {why}", config.group)).help(
+                "Leave `strategy` out, so that instances are replaced; or give the group a mixed instances policy that names its types.",
+            ));
+        }
         let version = fleet::version(&source.template, &source.version)?;
         if version.image.as_deref().is_none_or(|image| image.starts_with("resolve:")) {
             let said = version.image.as_deref().unwrap_or("none");
@@ -57,17 +64,21 @@ impl Prepared {
 
     /// The AMI that the group names now.
     pub(crate) fn image(&self) -> &str {
-        self.version.image.as_deref().unwrap_or("none")
+        self.source.image.as_deref().or(self.version.image.as_deref()).unwrap_or("none")
+    }
+
+    /// What the group has now, by the number of the version.
+    pub(crate) fn now(&self) -> Source {
+        self.source.with_version(self.version.number, Some(self.image()))
     }
 
     /// What has to be done to bring the AMI; a version, where it is not known yet.
     pub(crate) fn need(&self, config: &Config) -> Result<Need, Failure> {
         let Known::Now(image) = &config.image else { return Ok(Need::Version) };
-        if self.version.image.as_deref() != Some(&image.0) {
+        if self.image() != image.0 {
             return Ok(Need::Version);
         }
-        let pinned = self.source.with_version(self.version.number);
-        Ok(match follow::serving(&self.group, &pinned) {
+        Ok(match follow::serving(&self.group, &self.now()) {
             Serving::All(_) => Need::Nothing,
             Serving::Some { .. } => Need::Refresh,
         })
@@ -76,7 +87,7 @@ impl Prepared {
     /// What must hold before a refresh begins, whatever serves just then: an AMI that can be launched, alarms that can see.
     pub(crate) fn admit(&self, config: &Config) -> Result<(), Failure> {
         if let Known::Now(image) = &config.image {
-            fleet::must_be_launchable(&image.0)?;
+            fleet::must_be_launchable(&image.0, config.strategy)?;
         }
         alarms::ready(config)?.into_iter().for_each(log::warn);
         Ok(())

@@ -15,6 +15,12 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// Its version, as the group names it.
     pub(crate) version: String,
+    /// The AMI of the instances, once it is known: that of the version, or the one that every type has as its own.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
+    /// Whether every type has that AMI as its own, in the place of the launch template's.
+    #[serde(default)]
+    pub(crate) is_own: bool,
     /// AWS's own members.
     document: Value,
 }
@@ -31,14 +37,10 @@ impl Source {
             let policy: Value = serde_json::from_str(policy).map_err(|error| {
                 Failure::internal(format!("the mixed instances policy of {name} is no JSON: {error}"))
             })?;
-            let overrides = policy.pointer(OVERRIDES).and_then(Value::as_array).cloned().unwrap_or_default();
-            if let Some(own) = overrides.iter().find(|one| one.get("ImageId").is_some()) {
-                let kind = own.get("InstanceType").and_then(Value::as_str).unwrap_or("one");
-                return Err(Failure::config(format!("the group {name} gives instances of the type {kind} an AMI of their own"))
-                    .help("Take `ImageId` out of the overrides of its mixed instances policy: the AMI is the launch template's."));
-            }
+            let own = own_image(name, &policy)?;
             let general = spec(policy.pointer(GENERAL));
-            return Self::checked(name, general, json!({ "MixedInstancesPolicy": policy }));
+            let source = Self::checked(name, general, json!({ "MixedInstancesPolicy": policy }))?;
+            return Ok(Self { is_own: own.is_some(), image: own, ..source });
         }
         match (&group.launch_template, &group.launch_configuration) {
             (Some(template), _) => {
@@ -71,6 +73,8 @@ impl Source {
             template: id,
             version: template.version.unwrap_or_else(|| "$Default".to_owned()),
             document: named_once(document),
+            image: None,
+            is_own: false,
         })
     }
 
@@ -81,8 +85,8 @@ impl Source {
         !versions.is_empty() && versions.iter().all(|version| version.parse::<u64>().is_ok())
     }
 
-    /// The same with this version of the launch template, wherever it names that.
-    pub(crate) fn with_version(&self, number: u64) -> Self {
+    /// The same with this version of the launch template, wherever it names that, and with this AMI, which the version has.
+    pub(crate) fn with_version(&self, number: u64, image: Option<&str>) -> Self {
         let mut document = self.document.clone();
         walk_mut(&mut document, &mut |spec| {
             let is_ours = spec.get("LaunchTemplateId").and_then(Value::as_str) == Some(&self.template)
@@ -91,7 +95,33 @@ impl Source {
                 spec.insert("Version".to_owned(), json!(number.to_string()));
             }
         });
-        Self { version: number.to_string(), document, ..self.clone() }
+        let next = Self { version: number.to_string(), document, image: image.map(str::to_owned), ..self.clone() };
+        match image {
+            Some(image) if self.is_own => next.in_place(image),
+            _ => next,
+        }
+    }
+
+    /// The same with this AMI as every type's own.
+    pub(crate) fn in_place(&self, image: &str) -> Self {
+        let mut document = self.document.clone();
+        let types = document.pointer_mut(&format!("/MixedInstancesPolicy{OVERRIDES}")).and_then(Value::as_array_mut);
+        for one in types.into_iter().flatten().filter_map(Value::as_object_mut) {
+            one.insert("ImageId".to_owned(), json!(image));
+        }
+        Self { document, image: Some(image.to_owned()), is_own: true, ..self.clone() }
+    }
+
+    /// Why AWS cannot replace the root volumes of what is launched of it; none where it can.
+    pub(crate) fn not_in_place(&self) -> Option<&'static str> {
+        let types = self.document.pointer(&format!("/MixedInstancesPolicy{OVERRIDES}")).and_then(Value::as_array);
+        match types {
+            None if self.document.get("MixedInstancesPolicy").is_none() => Some("it mixes no instances"),
+            None => Some("its mixed instances policy names no types"),
+            Some(types) if types.is_empty() => Some("its mixed instances policy names no types"),
+            Some(_) if !self.others().is_empty() => Some("some of its types have a launch template of their own"),
+            Some(_) => None,
+        }
     }
 
     /// Versions of other launch templates that it names: for types with an architecture of their own, say.
@@ -114,13 +144,20 @@ impl Source {
         self.document.to_string()
     }
 
-    /// Whether two mean the same: the same template, and the same version by its number.
+    /// Whether two mean the same: the same template, the same version by its number, and the same AMI of their types.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.template == other.template && self.version == other.version
+        let own = |source: &Self| source.image.clone().filter(|_| source.is_own);
+        self.template == other.template && self.version == other.version && own(self) == own(other)
     }
 
-    /// Whether an instance was launched of this version of the launch template, or of another template that it names.
+    /// Whether an instance was launched of this version of the launch template, or of another template that it names, or was brought to
+    /// its AMI. AWS tells an instance's AMI only where it is not the launch template's.
     pub(crate) fn launched(&self, instance: &GroupInstance) -> bool {
+        match (&instance.image, &self.image) {
+            (told, Some(own)) if self.is_own => return told.as_ref() == Some(own),
+            (Some(told), Some(image)) => return told == image,
+            (Some(_) | None, _) => {}
+        }
         let Some(template) = &instance.launch_template else { return false };
         let mut found = false;
         walk(&self.document, &mut |spec| {
@@ -144,6 +181,20 @@ impl Source {
         let types = if types.is_empty() { "one type".to_owned() } else { types.join(", ") };
         Some(format!("{types}; {base} on demand and {above} % of the rest, others spot"))
     }
+}
+
+/// The AMI that every type of a mixed instances policy has as its own; none, where none has one.
+fn own_image(group: &str, policy: &Value) -> Result<Option<String>, Failure> {
+    let overrides = policy.pointer(OVERRIDES).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let image = |one: &Value| one.get("ImageId").and_then(Value::as_str).map(str::to_owned);
+    let Some(first) = overrides.iter().find_map(image) else { return Ok(None) };
+    let Some(other) = overrides.iter().find(|one| image(one).as_ref() != Some(&first)) else { return Ok(Some(first)) };
+    let kind = other.get("InstanceType").and_then(Value::as_str).unwrap_or("one");
+    let message =
+        format!("the group {group} gives some of its types {first} as their own AMI, and {kind} another or none");
+    Err(Failure::config(message).help(
+        "Take `ImageId` out of the overrides of its mixed instances policy: the AMI is the launch template's. Or give each the same.",
+    ))
 }
 
 /// `2` of `lt-1 version 2`.
@@ -264,7 +315,7 @@ pub(crate) mod tests {
     fn a_plain_group_gets_another_version_by_its_number() {
         let source = Source::of(&group()).unwrap();
         assert!(source.is_pinned());
-        let next = source.with_version(3);
+        let next = source.with_version(3, None);
         let desired: Value = serde_json::from_str(&next.desired()).unwrap();
         assert_eq!(desired, json!({ "LaunchTemplate": { "LaunchTemplateId": "lt-1", "Version": "3" } }));
         assert!(next.launched(&instance("i-1", "3")) && !next.launched(&instance("i-1", "2")));
@@ -274,7 +325,7 @@ pub(crate) mod tests {
     #[test]
     fn all_else_of_a_mixed_policy_stays_as_it_was() {
         let source = Source::of(&mixed()).unwrap();
-        let desired: Value = serde_json::from_str(&source.with_version(3).desired()).unwrap();
+        let desired: Value = serde_json::from_str(&source.with_version(3, None).desired()).unwrap();
         let policy = &desired["MixedInstancesPolicy"];
         assert_eq!(policy["LaunchTemplate"]["LaunchTemplateSpecification"]["Version"], "3");
         assert_eq!(policy["LaunchTemplate"]["Overrides"][0], json!({ "InstanceType": "m5.large", "Novelty": "x" }));
@@ -292,10 +343,56 @@ pub(crate) mod tests {
             AutoScalingGroup { launch_template: None, launch_configuration: Some("web-2019".to_owned()), ..group() };
         let failure = Source::of(&old).unwrap_err();
         assert!(failure.message.contains("launch configuration web-2019"), "{}", failure.message);
-        let policy = r#"{"LaunchTemplate":{"Overrides":[{"InstanceType":"m5.large","ImageId":"ami-1"}]}}"#;
+        let policy = r#"{"LaunchTemplate":{"Overrides":[{"InstanceType":"m5.large","ImageId":"ami-1"},{"InstanceType":"m5.xlarge"}]}}"#;
         let own = AutoScalingGroup { mixed_instances_policy: Some(policy.to_owned()), ..group() };
-        assert!(Source::of(&own).unwrap_err().message.contains("an AMI of their own"));
+        let failure = Source::of(&own).unwrap_err();
+        assert!(
+            failure.message.contains("ami-1 as their own AMI, and m5.xlarge another or none"),
+            "{}",
+            failure.message
+        );
         assert!(Source::of(&AutoScalingGroup { launch_template: None, ..group() }).is_err());
+    }
+
+    fn of_types(overrides: Value) -> AutoScalingGroup {
+        let general = json!({ "LaunchTemplateId": "lt-1", "LaunchTemplateName": "web", "Version": "2" });
+        let policy = json!({ "LaunchTemplate": { "LaunchTemplateSpecification": general, "Overrides": overrides } });
+        AutoScalingGroup { launch_template: None, mixed_instances_policy: Some(policy.to_string()), ..group() }
+    }
+
+    #[test]
+    fn root_volumes_are_replaced_where_every_type_gets_the_ami_as_its_own() {
+        let source = Source::of(&of_types(json!([{ "InstanceType": "a" }, { "InstanceType": "b" }]))).unwrap();
+        assert!(!source.is_own && source.not_in_place().is_none());
+        let next = source.with_version(3, Some("ami-3")).in_place("ami-3");
+        let desired: Value = serde_json::from_str(&next.desired()).unwrap();
+        let overrides = &desired["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"];
+        let own = json!([{ "InstanceType": "a", "ImageId": "ami-3" }, { "InstanceType": "b", "ImageId": "ami-3" }]);
+        assert_eq!(*overrides, own);
+        // Whatever version AWS says that an instance was launched of.
+        let of = |version: &str, image: Option<&str>| GroupInstance {
+            image: image.map(str::to_owned),
+            ..instance("i-1", version)
+        };
+        assert!(next.launched(&of("2", Some("ami-3"))) && next.launched(&of("3", Some("ami-3"))));
+        assert!(!next.launched(&of("3", None)) && !next.launched(&of("3", Some("ami-2"))));
+        let before = source.with_version(2, Some("ami-2"));
+        assert!(before.launched(&of("2", None)) && before.launched(&of("2", Some("ami-2"))));
+        assert!(!before.launched(&of("2", Some("ami-3"))), "its root volume was replaced");
+        assert!(!next.is(&source.with_version(3, Some("ami-3"))), "the one has an AMI of its own");
+        // The next deployment changes it in all places.
+        let again = Source::of(&of_types(own)).unwrap();
+        assert_eq!((again.is_own, again.image.as_deref()), (true, Some("ami-3")));
+        let desired = again.with_version(4, Some("ami-4")).desired();
+        assert_eq!((desired.matches("ami-4").count(), desired.matches("ami-3").count()), (2, 0), "{desired}");
+    }
+
+    #[test]
+    fn root_volumes_are_not_replaced_where_aws_could_not() {
+        let why = |group: &AutoScalingGroup| Source::of(group).unwrap().not_in_place();
+        assert_eq!(why(&group()), Some("it mixes no instances"));
+        assert_eq!(why(&of_types(json!([]))), Some("its mixed instances policy names no types"));
+        assert_eq!(why(&mixed()), Some("some of its types have a launch template of their own"));
     }
 
     #[test]
@@ -304,7 +401,7 @@ pub(crate) mod tests {
             let mut group = group();
             group.launch_template.iter_mut().for_each(|template| template.version = version.map(str::to_owned));
             let source = Source::of(&group).unwrap();
-            assert!(!source.is_pinned() && source.with_version(3).is_pinned(), "{version:?}");
+            assert!(!source.is_pinned() && source.with_version(3, None).is_pinned(), "{version:?}");
         }
     }
 }

@@ -23,7 +23,10 @@ pub(crate) fn fleet(group: &AutoScalingGroup, ami: &str, images: &[(String, Stri
     let name = &group.name;
     let in_service: Vec<&str> =
         group.instances.iter().filter(|one| one.state == "InService").map(|one| one.id.as_str()).collect();
-    let image = |id: &str| images.iter().find(|(of, _)| of == id).map(|(_, image)| image.as_str());
+    // What the group tells comes first: an instance's root volume may have been replaced since it was launched.
+    let now = |id: &str| group.instances.iter().find(|one| one.id == id).and_then(|one| one.image.as_deref());
+    let launched = |id: &str| images.iter().find(|(of, _)| of == id).map(|(_, image)| image.as_str());
+    let image = |id: &str| now(id).or(launched(id));
     let others: Vec<&str> =
         in_service.iter().copied().filter(|id| image(id).is_some_and(|image| image != ami)).collect();
     if let Some(first) = others.first() {
@@ -175,6 +178,15 @@ mod tests {
 
     fn runs(ids: &[&str], image: &str) -> Vec<(String, String)> {
         ids.iter().map(|id| ((*id).to_owned(), image.to_owned())).collect()
+    }
+
+    #[test]
+    fn an_instance_runs_what_its_root_volume_was_replaced_by() {
+        let replaced = GroupInstance { image: Some(AMI.to_owned()), ..instance("i-1", "InService", "Healthy") };
+        assert_eq!(fleet(&group(1, vec![replaced]), AMI, &runs(&["i-1"], "ami-old")), Vec::<String>::new());
+        let other = GroupInstance { image: Some("ami-9".to_owned()), ..instance("i-1", "InService", "Healthy") };
+        let told = fleet(&group(1, vec![other]), AMI, &runs(&["i-1"], AMI));
+        assert!(told.iter().any(|line| line.contains("another AMI")), "{told:?}");
     }
 
     #[test]

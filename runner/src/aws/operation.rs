@@ -19,7 +19,7 @@ use crate::types::Place;
 pub use crate::types::RetryClass;
 
 /// An AWS operation with its input.
-pub trait Operation: Serialize + fmt::Debug + Send + Sync + 'static {
+pub trait Operation: Sized + Serialize + fmt::Debug + Send + Sync + 'static {
     /// What AWS answers: a WIT record.
     type Output: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static;
 
@@ -99,6 +99,12 @@ pub trait Write: Operation {
     /// Send it. `token` is the client token; operations of class [`RetryClass::Token`] give it to AWS. Must not be called but by
     /// the call path.
     fn send(&self, aws: &Clients, token: &Token) -> impl Future<Output = Result<Self::Output, AwsError>> + Send;
+
+    /// What is sent at this instant, by the run's clock in milliseconds since the Unix epoch, where that is something else than what was
+    /// asked for: an instant that was still to come then may be over when a run that had stopped goes on.
+    fn when_sent(&self, _: u64) -> Option<Self> {
+        None
+    }
 
     /// What must be known of the world before it is sent, so that [`fate`](Self::fate) can tell afterwards whether it
     /// happened. Journaled with the intent. Most operations need nothing.

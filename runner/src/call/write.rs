@@ -128,7 +128,8 @@ impl Caller {
             // Only now: who waits for others may lose the lease meanwhile.
             self.actor.in_time(self.run.clock.now())?;
             self.run.guard()?;
-            let (sending, by, with) = (Arc::clone(request), Arc::clone(clients), token.clone());
+            let sending = request.when_sent(self.run.clock.now()).map_or_else(|| Arc::clone(request), Arc::new);
+            let (by, with) = (Arc::clone(clients), token.clone());
             let sent = send_once(permit, Box::pin(async move { sending.send(&by, &with).await })).await?;
             request_id = sent.request_id;
             let error = match sent.answer {

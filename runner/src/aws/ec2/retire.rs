@@ -59,6 +59,8 @@ fn done(answer: bool, what: &str) -> Result<(), AwsError> {
 }
 
 const MINUTE: u64 = 60_000;
+/// So far ahead an image is deprecated that should be at once: until the request is there, and more than two clocks differ by.
+const AHEAD: u64 = 10 * MINUTE;
 
 impl Write for EnableImageDeprecationRequest {
     const RETRY: RetryClass = RetryClass::Natural;
@@ -75,20 +77,29 @@ impl Write for EnableImageDeprecationRequest {
         Ok(EnableImageDeprecationResponse { image: self.image.clone() })
     }
 
+    /// EC2 takes no time that is over. A run may have been ended and gone on much later.
+    fn when_sent(&self, now: u64) -> Option<Self> {
+        (self.at < now.saturating_add(MINUTE))
+            .then(|| Self { image: self.image.clone(), at: now.saturating_add(AHEAD) })
+    }
+
     /// Somebody may have taken it back meanwhile.
     fn means_the_same_later(&self) -> bool {
         false
     }
 
-    async fn fate(&self, look: &Look, _: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
+    async fn fate(&self, look: &Look, asked: &Unanswered<'_>) -> Result<Fate<Self::Output>, AwsError> {
         let Some(image) = seen(look, &self.image).await? else {
             // EC2 says so in its own words.
             return Ok(Fate::SendAgain);
         };
+        // It may have been sent last a moment ago.
+        let passed = u64::try_from(asked.age.as_millis()).unwrap_or(u64::MAX);
+        let latest = asked.sent.saturating_add(passed).saturating_add(AHEAD + MINUTE).max(self.at);
         Ok(match image.deprecated {
-            Some(at) if at / MINUTE == self.at / MINUTE => Fate::Happened {
+            Some(at) if at / MINUTE >= self.at / MINUTE && at <= latest => Fate::Happened {
                 output: EnableImageDeprecationResponse { image: self.image.clone() },
-                evidence: "the image is deprecated from that minute on".to_owned(),
+                evidence: "the image is deprecated from then on".to_owned(),
             },
             Some(_) => Fate::NotHappened { evidence: "the image is deprecated from another time on".to_owned() },
             None => Fate::NotHappened { evidence: "the image is not deprecated".to_owned() },

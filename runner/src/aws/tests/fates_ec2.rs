@@ -35,12 +35,25 @@ fn a_deprecation_is_told_by_its_minute() {
         let request = EnableImageDeprecationRequest { image: IMAGE.to_owned(), at: 1_767_603_630_000 };
         let at = |time: &str| image(&format!("<deprecationTime>{time}</deprecationTime>"));
         let told = in_words(fate(&request, None, 1, [at("2026-01-05T09:00:00.000Z")]).await).0;
-        assert_eq!(told, "happened: the image is deprecated from that minute on");
+        assert_eq!(told, "happened: the image is deprecated from then on");
         let told = in_words(fate(&request, None, 1, [at("2027-01-05T09:00:00.000Z")]).await).0;
         assert_eq!(told, "not happened: the image is deprecated from another time on");
         let told = in_words(fate(&request, None, 1, [image("")]).await).0;
         assert_eq!(told, "not happened: the image is not deprecated");
         assert_eq!(in_words(fate(&request, None, 1, [no_image()]).await).0, "send again");
+        // Sent again later, it was sent with a later time: this one was looked for a minute after it was sent.
+        let earlier = EnableImageDeprecationRequest { image: IMAGE.to_owned(), at: (SENT - 3_600) * 1000 };
+        let told = in_words(fate(&earlier, None, 1, [at("2025-11-24T16:05:00.000Z")]).await).0;
+        assert_eq!(told, "happened: the image is deprecated from then on");
+        let told = in_words(fate(&earlier, None, 1, [at("2025-11-24T18:00:00.000Z")]).await).0;
+        assert_eq!(told, "not happened: the image is deprecated from another time on");
+        let now = SENT * 1000;
+        assert_eq!(
+            earlier.when_sent(now).map(|request| request.at),
+            Some(now + 600_000),
+            "EC2 takes no time that is over"
+        );
+        assert_eq!(request.when_sent(now), None, "it is still to come");
         assert!(!request.means_the_same_later(), "somebody may have taken it back");
         assert_eq!(denied_look(&request).await.as_deref(), Some("ec2:DescribeImages"));
     });

@@ -43,6 +43,8 @@ pub(super) struct TypeOverride {
     pub(super) instance_type: Option<String>,
     pub(super) weighted_capacity: Option<String>,
     pub(super) launch_template_specification: Option<TemplateSpec>,
+    /// In the place of the launch template's.
+    pub(super) image_id: Option<String>,
 }
 
 /// How a mixed group is shared between the markets.
@@ -115,6 +117,35 @@ impl LaunchSource {
             }
             LaunchSource::Configuration(_) => Vec::new(),
         }
+    }
+
+    /// The image that instances of a type are launched of: the override's, or else the launch template's.
+    pub(super) fn image_for(&self, scope: &mut Scope<'_>, instance_type: &str) -> Option<String> {
+        let (spec, own) = match self {
+            LaunchSource::Template(spec) => (spec, None),
+            LaunchSource::Mixed(policy) => {
+                let template = &policy.launch_template;
+                let of_type = |one: &&TypeOverride| one.instance_type.as_deref() == Some(instance_type);
+                let found = template.overrides.iter().find(of_type);
+                let spec = found.and_then(|one| one.launch_template_specification.as_ref());
+                (spec.unwrap_or(&template.launch_template_specification), found.and_then(|one| one.image_id.clone()))
+            }
+            LaunchSource::Configuration(name) => {
+                return scope.place().autoscaling.configurations.get(name).map(|found| found.image.clone());
+            }
+        };
+        match own {
+            Some(image) => Some(image),
+            None => spec.resolve(scope).ok()?.text("ImageId").map(str::to_owned),
+        }
+    }
+
+    /// The image of each type, where every one has its own: only then root volumes can be replaced by a refresh.
+    pub(super) fn own_images(&self) -> Option<Vec<String>> {
+        let LaunchSource::Mixed(policy) = self else { return None };
+        let overrides = &policy.launch_template.overrides;
+        let images: Vec<String> = overrides.iter().filter_map(|one| one.image_id.clone()).collect();
+        (!overrides.is_empty() && images.len() == overrides.len()).then_some(images)
     }
 
     /// Whether a refresh to or from it can be taken back.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::activities::no_page;
 use super::configuration::LaunchSource;
 use super::group::FleetGroup;
-use super::member::{Member, MemberPhase};
+use super::member::Member;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 
@@ -49,7 +49,7 @@ fn shown(scope: &mut Scope<'_>, group: &FleetGroup) -> Value {
         LaunchSource::Mixed(policy) => (None, Some(policy), None),
         LaunchSource::Configuration(name) => (None, None, Some(name)),
     };
-    let is_warm = |member: &&Member| member.phase == MemberPhase::WarmedStopped;
+    let is_warm = |member: &&Member| member.phase.is_warm();
     let members: Vec<Value> = group.members.values().filter(|member| !is_warm(member)).map(Member::shown).collect();
     let warm = group.members.values().filter(is_warm).count();
     let sources: Vec<Value> =

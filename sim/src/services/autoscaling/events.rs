@@ -8,7 +8,7 @@ use super::leaving::{check, drained, lost};
 use super::member::MemberPhase;
 use super::rolling::{self, RefreshTurn, look};
 use super::scaling::demand;
-use super::{refreshes, seeds};
+use super::{refreshes, root_volumes, seeds, warm};
 use crate::ctx::Scope;
 use crate::services::cloudwatch::AlarmState;
 use crate::services::ec2::InstanceTurn;
@@ -24,6 +24,8 @@ pub(crate) enum Event {
     Hook { group: String, instance: String, token: String, result: Option<HookResult> },
     /// Something of a refresh.
     Refresh { group: String, id: String, turn: RefreshTurn },
+    /// An instance has its new root volume.
+    RootReplaced { group: String, instance: String },
     /// Demand sets the capacity.
     Demand { group: String, desired: usize },
     /// Somebody starts a refresh.
@@ -42,6 +44,7 @@ pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
         }
         Event::Hook { group, instance, token, result } => answered(scope, &group, &instance, &token, result),
         Event::Refresh { group, id, turn } => rolling::turn(scope, &group, &id, turn),
+        Event::RootReplaced { group, instance } => root_volumes::replaced(scope, &group, &instance),
         Event::Demand { group, desired } => demand(scope, &group, desired),
         Event::Starts { group, seed } => refreshes::by_somebody(scope, &group, &seed),
     }
@@ -63,6 +66,7 @@ pub(crate) fn instance_turned(scope: &mut Scope<'_>, id: &str, turn: InstanceTur
                 in_service(scope, &name, id);
             }
         }
+        (InstanceTurn::Running, Some(MemberPhase::WarmedPending)) => warm::booted(scope, &name, id),
         (InstanceTurn::Impaired, _) => check(scope, &name, id),
         (InstanceTurn::Interrupted, Some(MemberPhase::InService)) => rolling::rebalance(scope, &name, id),
         (InstanceTurn::Ending | InstanceTurn::Ended, Some(_)) => lost(scope, &name, id),
@@ -75,6 +79,7 @@ pub(crate) fn target_turned(scope: &mut Scope<'_>, id: &str) {
     let Some(name) = group_of(scope, id) else { return };
     check(scope, &name, id);
     drained(scope, &name, id);
+    root_volumes::drained(scope, &name, id);
     rolling::later(scope, &name);
 }
 

@@ -69,7 +69,10 @@ impl FleetGroup {
 
     /// Those that count for the capacity: that serve, or will.
     pub(super) fn standing(&self) -> impl Iterator<Item = &Member> {
-        self.members.values().filter(|member| member.phase.is_coming() || member.phase == MemberPhase::InService)
+        let stands = |phase: MemberPhase| {
+            phase.is_coming() || matches!(phase, MemberPhase::InService | MemberPhase::ReplacingRootVolume)
+        };
+        self.members.values().filter(move |member| stands(member.phase))
     }
 
     /// How many there are to be, with those that a refresh wants ahead.

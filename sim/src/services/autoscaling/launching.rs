@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::activities::{ActivityStatus, begin, note};
-use super::configuration::{LaunchSource, TemplateSpec};
+use super::configuration::{LaunchSource, TemplateSpec, TypeOverride};
 use super::events::Event;
 use super::group::FleetGroup;
 use super::leaving;
@@ -26,6 +26,8 @@ struct Choice {
     template: Option<ResolvedTemplate>,
     configuration: Option<String>,
     image: String,
+    /// Whether the image is an override's, and not the launch template's.
+    is_own_image: bool,
     instance_type: String,
     market: Market,
 }
@@ -33,13 +35,14 @@ struct Choice {
 /// The choices that a source gives, the preferred one first.
 fn choices(scope: &mut Scope<'_>, fleet: &FleetGroup, source: &LaunchSource) -> Result<Vec<Choice>, AwsError> {
     let mut found = Vec::new();
-    let mut of = |scope: &mut Scope<'_>, spec: &TemplateSpec, instance_type: Option<&String>, market| {
+    let mut of = |scope: &mut Scope<'_>, spec: &TemplateSpec, given: &TypeOverride, market| {
         let template = spec.resolve(scope)?;
-        let image = template.text("ImageId").map(str::to_owned);
-        let instance_type = instance_type.cloned().or_else(|| template.text("InstanceType").map(str::to_owned));
+        let image = given.image_id.clone().or_else(|| template.text("ImageId").map(str::to_owned));
+        let instance_type = given.instance_type.clone().or_else(|| template.text("InstanceType").map(str::to_owned));
         let lacks = |what: &str| invalid(format!("The launch template does not specify {what}"));
         found.push(Choice {
             image: image.ok_or_else(|| lacks("an image"))?,
+            is_own_image: given.image_id.is_some(),
             instance_type: instance_type.ok_or_else(|| lacks("an instance type"))?,
             template: Some(template),
             configuration: None,
@@ -48,17 +51,17 @@ fn choices(scope: &mut Scope<'_>, fleet: &FleetGroup, source: &LaunchSource) -> 
         Ok::<(), AwsError>(())
     };
     match source {
-        LaunchSource::Template(spec) => of(scope, spec, None, Market::OnDemand)?,
+        LaunchSource::Template(spec) => of(scope, spec, &TypeOverride::default(), Market::OnDemand)?,
         LaunchSource::Mixed(policy) => {
             let market = market(fleet, source);
             let template = &policy.launch_template;
             let general = &template.launch_template_specification;
             if template.overrides.is_empty() {
-                of(scope, general, None, market)?;
+                of(scope, general, &TypeOverride::default(), market)?;
             }
             for one in &template.overrides {
                 let spec = one.launch_template_specification.as_ref().unwrap_or(general);
-                of(scope, spec, one.instance_type.as_ref(), market)?;
+                of(scope, spec, one, market)?;
             }
         }
         LaunchSource::Configuration(name) => {
@@ -69,6 +72,7 @@ fn choices(scope: &mut Scope<'_>, fleet: &FleetGroup, source: &LaunchSource) -> 
                 template: None,
                 configuration: Some(name.clone()),
                 image: configuration.image.clone(),
+                is_own_image: false,
                 instance_type: configuration.instance_type.clone(),
                 market: Market::OnDemand,
             });
@@ -103,8 +107,8 @@ fn stand(fleet: &FleetGroup, scope: &mut Scope<'_>, tried: &[String]) -> Option<
     subnets.into_iter().filter(|(zone, _)| !tried.contains(zone)).min_by_key(|(zone, _)| there(zone))
 }
 
-/// Launch an instance, in whatever zone and of whatever type there is room. Tells whether one was launched.
-pub(super) fn launch(scope: &mut Scope<'_>, name: &str, cause: &str) -> bool {
+/// Launch an instance, in whatever zone and of whatever type there is room, for the group or its warm pool. Tells whether one was launched.
+pub(super) fn launch(scope: &mut Scope<'_>, name: &str, cause: &str, phase: MemberPhase) -> bool {
     let Some(fleet) = group(scope, name).cloned() else { return false };
     let source = fleet.launches().clone();
     let mut refused = None;
@@ -116,7 +120,7 @@ pub(super) fn launch(scope: &mut Scope<'_>, name: &str, cause: &str) -> bool {
                 while let Some((zone, subnet)) = stand(&fleet, scope, &tried) {
                     match start(scope, &fleet, &choice, &zone, subnet) {
                         Ok(id) => {
-                            joined(scope, &fleet, choice, &id, cause);
+                            joined(scope, &fleet, choice, &id, (cause, phase));
                             return true;
                         }
                         Err(error) => refused = Some(error),
@@ -162,7 +166,7 @@ fn start(
 }
 
 /// An instance that was launched is a member from now on.
-fn joined(scope: &mut Scope<'_>, fleet: &FleetGroup, choice: Choice, id: &str, cause: &str) {
+fn joined(scope: &mut Scope<'_>, fleet: &FleetGroup, choice: Choice, id: &str, (cause, phase): (&str, MemberPhase)) {
     let description = format!("Launching a new EC2 instance: {id}");
     let activity = begin(scope, &fleet.name, description, cause.to_owned());
     let zone = ec2::instance(scope, id).map(|instance| instance.zone.clone()).unwrap_or_default();
@@ -172,9 +176,11 @@ fn joined(scope: &mut Scope<'_>, fleet: &FleetGroup, choice: Choice, id: &str, c
         instance_type: choice.instance_type,
         market: choice.market,
         image: choice.image,
+        is_own_image: choice.is_own_image,
+        brought: None,
         template: choice.template.map(|template| (template.id, template.name, template.version)),
         configuration: choice.configuration,
-        phase: MemberPhase::Pending,
+        phase,
         healthy: true,
         protected: false,
         launched: scope.now(),

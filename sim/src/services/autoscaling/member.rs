@@ -5,6 +5,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::configuration::LaunchSource;
 use crate::clock::Timestamp;
 use crate::services::ec2::Market;
 
@@ -19,6 +20,9 @@ pub(super) enum MemberPhase {
     #[serde(rename = "Terminating:Wait")]
     TerminatingWait,
     Standby,
+    ReplacingRootVolume,
+    #[serde(rename = "Warmed:Pending")]
+    WarmedPending,
     #[serde(rename = "Warmed:Stopped")]
     WarmedStopped,
 }
@@ -27,6 +31,11 @@ impl MemberPhase {
     /// Whether it begins.
     pub(super) fn is_coming(self) -> bool {
         matches!(self, MemberPhase::Pending | MemberPhase::PendingWait)
+    }
+
+    /// Whether it is of the warm pool, and not of the group.
+    pub(super) fn is_warm(self) -> bool {
+        matches!(self, MemberPhase::WarmedPending | MemberPhase::WarmedStopped)
     }
 
     /// Whether it ends.
@@ -51,7 +60,13 @@ pub(super) struct Member {
     pub(super) zone: String,
     pub(super) instance_type: String,
     pub(super) market: Market,
+    /// The image of its root volume.
     pub(super) image: String,
+    /// Whether that is another than the launch template's, which is when the API shows it.
+    pub(super) is_own_image: bool,
+    /// What it was brought to by a new root volume, where it was launched of something else.
+    #[serde(skip)]
+    pub(super) brought: Option<LaunchSource>,
     /// The launch template's id and name, and the number of its version.
     pub(super) template: Option<(String, String, u64)>,
     pub(super) configuration: Option<String>,
@@ -81,6 +96,7 @@ impl Member {
             "HealthStatus": if self.healthy { "Healthy" } else { "Unhealthy" },
             "LaunchTemplate": template,
             "LaunchConfigurationName": self.configuration,
+            "ImageId": self.is_own_image.then_some(&self.image),
             "ProtectedFromScaleIn": self.protected,
         })
     }

@@ -14,10 +14,12 @@ mod planting;
 mod refresh;
 mod refreshes;
 mod rolling;
+mod root_volumes;
 mod scaling;
 mod seeds;
 mod settings;
 mod state;
+mod warm;
 
 pub(crate) use events::{Event, alarm_changed, happen, instance_turned, target_turned};
 pub(crate) use operations::service;

@@ -81,6 +81,7 @@ fn source(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<LaunchSource, Strin
                 instance_type: Some(one.instance_type.clone()),
                 weighted_capacity: None,
                 launch_template_specification: one.launch_template.as_ref().map(|name| spec(name, &one.version)),
+                image_id: None,
             });
             LaunchSource::Mixed(MixedPolicy {
                 launch_template: MixedTemplate {
@@ -217,7 +218,7 @@ fn populate(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
     let now = scope.now();
     let all = seed.desired + seed.standby + seed.warm.unwrap_or(0);
     for number in 0..all {
-        if !launch(scope, name, "the world begins") {
+        if !launch(scope, name, "the world begins", MemberPhase::Pending) {
             let activity =
                 group(scope, name).and_then(|group| group.activities.last()).and_then(|last| last.message.clone());
             return Err(activity.unwrap_or_else(|| "its instances cannot be launched".to_owned()));

@@ -50,6 +50,16 @@ impl RefreshStatus {
     }
 }
 
+/// How a refresh brings instances to what they are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) enum RefreshStrategy {
+    /// They end, and others are launched.
+    #[default]
+    Rolling,
+    /// They get another root volume, and stay.
+    ReplaceRootVolume,
+}
+
 /// What becomes of instances that scaling in may not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ProtectedOnes {
@@ -157,6 +167,7 @@ pub(super) struct RefreshRollback {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Refresh {
     pub(super) id: String,
+    pub(super) strategy: RefreshStrategy,
     pub(super) status: RefreshStatus,
     pub(super) reason: Option<String>,
     pub(super) started: Option<Timestamp>,
@@ -234,7 +245,7 @@ impl Refresh {
             "Preferences": self.preferences,
             "DesiredConfiguration": self.desired,
             "RollbackDetails": rollback,
-            "Strategy": "Rolling",
+            "Strategy": self.strategy,
         })
     }
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::activities::{must_be, no_page};
 use super::configuration::{DesiredConfiguration, LaunchSource};
-use super::refresh::{Refresh, RefreshPreferences, RefreshStatus};
+use super::refresh::{Refresh, RefreshPreferences, RefreshStatus, RefreshStrategy};
 use super::rolling::{RefreshTurn, go_back, plan};
+use super::root_volumes;
 use super::seeds::RefreshSeed;
-use super::state::{found, group, invalid};
+use super::state::{found, group};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 
@@ -25,7 +26,8 @@ const CANCELS: Duration = Duration::from_secs(10);
 #[serde(rename_all = "PascalCase")]
 pub(super) struct StartInstanceRefresh {
     auto_scaling_group_name: String,
-    strategy: Option<String>,
+    #[serde(default)]
+    strategy: RefreshStrategy,
     desired_configuration: Option<DesiredConfiguration>,
     #[serde(default)]
     preferences: RefreshPreferences,
@@ -39,10 +41,7 @@ pub(super) struct WhichRefresh {
 
 pub(super) fn start_instance_refresh(ctx: &mut Ctx<'_>, input: StartInstanceRefresh) -> Result<WhichRefresh, AwsError> {
     let name = input.auto_scaling_group_name;
-    if input.strategy.as_deref() == Some("ReplaceRootVolume") {
-        return Err(invalid("the simulator does not do the strategy ReplaceRootVolume yet"));
-    }
-    let id = begin(ctx, &name, input.desired_configuration, input.preferences)?;
+    let id = begin(ctx, &name, input.strategy, input.desired_configuration, input.preferences)?;
     let arn = found(ctx, &name)?.arn.clone();
     ctx.touch(arn);
     Ok(WhichRefresh { instance_refresh_id: id })
@@ -51,6 +50,7 @@ pub(super) fn start_instance_refresh(ctx: &mut Ctx<'_>, input: StartInstanceRefr
 fn begin(
     scope: &mut Scope<'_>,
     name: &str,
+    strategy: RefreshStrategy,
     desired: Option<DesiredConfiguration>,
     preferences: RefreshPreferences,
 ) -> Result<String, AwsError> {
@@ -64,11 +64,15 @@ fn begin(
         Some(desired) => desired.source(scope)?,
         None => fleet.source.clone(),
     };
+    if strategy == RefreshStrategy::ReplaceRootVolume {
+        root_volumes::check(scope, &to, &preferences)?;
+    }
     preferences.check(desired.is_some() && to.is_pinned() && fleet.source.is_pinned())?;
     let told = to.told(scope);
     let id = scope.world.ids.uuid(&format!("autoscaling/refresh/{}/{name}", scope.at));
     let refresh = Refresh {
         id: id.clone(),
+        strategy,
         status: RefreshStatus::Pending,
         reason: None,
         started: None,
@@ -98,7 +102,7 @@ pub(super) fn by_somebody(scope: &mut Scope<'_>, name: &str, seed: &RefreshSeed)
     let Some(mut spec) = spec else { return };
     spec.version = Some(seed.version.clone());
     let desired = DesiredConfiguration::of(LaunchSource::Template(spec));
-    if let Err(error) = begin(scope, name, desired, seed.preferences()) {
+    if let Err(error) = begin(scope, name, RefreshStrategy::Rolling, desired, seed.preferences()) {
         tracing::warn!(group = name, message = error.message, "the world's refresh cannot start");
     }
 }

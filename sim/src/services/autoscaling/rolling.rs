@@ -10,9 +10,11 @@ use super::events::Event;
 use super::group::FleetGroup;
 use super::leaving::take;
 use super::member::{Member, MemberPhase};
-use super::refresh::{ProtectedOnes, Refresh, RefreshRollback, RefreshStatus, StandbyOnes};
+use super::refresh::{ProtectedOnes, Refresh, RefreshRollback, RefreshStatus, RefreshStrategy, StandbyOnes};
+use super::root_volumes;
 use super::scaling::reconcile;
 use super::state::group;
+use super::warm;
 use crate::ctx::Scope;
 use crate::services::cloudwatch::{self, AlarmState};
 use crate::services::elasticloadbalancing::{self, Taken, TargetPhase};
@@ -41,6 +43,7 @@ pub(super) fn later(scope: &mut Scope<'_>, name: &str) {
 pub(super) fn look(scope: &mut Scope<'_>, name: &str) {
     roll(scope, name);
     reconcile(scope, name);
+    warm::fill(scope, name);
 }
 
 /// Let something of a refresh fall due.
@@ -114,8 +117,14 @@ fn stalled(scope: &mut Scope<'_>, name: &str) -> String {
     format!("The instance refresh could not make progress for 1 hour. {why}")
 }
 
-/// Whether an instance was launched of what this source means now.
+/// Whether an instance was launched of what this source means now, or brought to it.
 pub(super) fn is_at(scope: &mut Scope<'_>, member: &Member, source: &LaunchSource) -> bool {
+    if let Some(brought) = &member.brought {
+        return brought == source;
+    }
+    if source.image_for(scope, &member.instance_type).as_ref() != Some(&member.image) {
+        return false;
+    }
     if let LaunchSource::Configuration(name) = source {
         return member.configuration.as_ref() == Some(name);
     }
@@ -166,13 +175,16 @@ impl FleetStanding {
             let ready = is_ready(scope, fleet, refresh, member);
             stand.healthy += usize::from(ready);
             match (member.phase, done) {
-                (MemberPhase::Terminating | MemberPhase::TerminatingWait | MemberPhase::WarmedStopped, _) => {}
+                (MemberPhase::Terminating | MemberPhase::TerminatingWait, _) => {}
+                (MemberPhase::WarmedPending | MemberPhase::WarmedStopped, _) => {}
                 (MemberPhase::Standby, true) => {}
                 (MemberPhase::Standby, false) => match refresh.preferences.standby_instances {
                     Some(StandbyOnes::Terminate) => stand.old.push((member.id.clone(), false)),
                     Some(StandbyOnes::Ignore) => {}
                     Some(StandbyOnes::Wait) | None => stand.stuck += 1,
                 },
+                // It is on its way to what an earlier refresh wanted.
+                (MemberPhase::ReplacingRootVolume, false) => stand.stuck += 1,
                 (_, true) if ready => stand.ready += 1,
                 (_, true) => stand.coming += 1,
                 (MemberPhase::Pending | MemberPhase::PendingWait, false) => stand.stuck += 1,
@@ -254,7 +266,11 @@ fn replace(
 ) {
     let now = scope.now();
     let share = |percent: Option<usize>, usual| fleet.desired * percent.unwrap_or(usual);
-    let maximum = (share(refresh.preferences.max_healthy_percentage, 100) / 100).max(fleet.desired);
+    let in_place = refresh.strategy == RefreshStrategy::ReplaceRootVolume;
+    let maximum = match in_place {
+        true => fleet.desired,
+        false => (share(refresh.preferences.max_healthy_percentage, 100) / 100).max(fleet.desired),
+    };
     let mut minimum = share(refresh.preferences.min_healthy_percentage, 90).div_ceil(100);
     if maximum == fleet.desired {
         // One at a time goes even where nothing may: otherwise nothing ever would.
@@ -271,7 +287,10 @@ fn replace(
             (false, _) => {}
         }
         taken += 1;
-        take(scope, name, id, cause.clone(), Taken::Step);
+        match in_place {
+            true => root_volumes::begin_replacing(scope, name, id, refresh, cause.clone()),
+            false => take(scope, name, id, cause.clone(), Taken::Step),
+        }
     }
     // In the place of those that are left, others are launched before they go.
     if let Some(active) = group(scope, name).and_then(|group| group.active_mut()) {

@@ -7,6 +7,7 @@ use super::leaving::take;
 use super::member::{Member, MemberPhase};
 use super::rolling::{is_at, look};
 use super::state::group;
+use super::warm;
 use crate::ctx::Scope;
 use crate::services::elasticloadbalancing::Taken;
 
@@ -23,7 +24,7 @@ pub(super) fn reconcile(scope: &mut Scope<'_>, name: &str) {
              increasing the capacity from {standing} to {wanted}."
         );
         for _ in standing..wanted {
-            if !launch(scope, name, &cause) {
+            if !warm::put_in(scope, name, &cause) && !launch(scope, name, &cause, MemberPhase::Pending) {
                 break;
             }
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::activities::{must_be, no_page};
-use super::member::{Member, MemberPhase};
+use super::member::Member;
 use super::scaling::demand;
 use super::state::{found, group, invalid};
 use crate::ctx::Ctx;
@@ -67,7 +67,7 @@ pub(super) fn describe_warm_pool(ctx: &mut Ctx<'_>, input: DescribeWarmPool) -> 
     let name = input.auto_scaling_group_name;
     must_be(ctx, &name)?;
     let Some(fleet) = group(ctx, &name).cloned() else { return Err(invalid("Group not found")) };
-    let warm = fleet.members.values().filter(|member| member.phase == MemberPhase::WarmedStopped);
+    let warm = fleet.members.values().filter(|member| member.phase.is_warm());
     let warm: Vec<&Member> = warm.collect();
     let size = input.max_records.unwrap_or(50).min(50);
     let page = ctx.page("warm-pool", warm, size, input.next_token.as_deref(), |member| &member.id);

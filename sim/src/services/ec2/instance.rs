@@ -101,7 +101,10 @@ pub(crate) enum InstanceTurn {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Instance {
     pub(crate) id: String,
+    /// The image that it was launched of.
     pub(crate) image: String,
+    /// The image of its root volume, where that was replaced since.
+    pub(crate) root: Option<String>,
     pub(crate) instance_type: String,
     pub(crate) zone: String,
     pub(crate) subnet: Option<String>,
@@ -131,6 +134,11 @@ impl Instance {
         let drawn = ids::sha256(self.id.as_bytes());
         let byte = |at: usize| drawn.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
         format!("10.0.{}.{}", byte(0), byte(2).clamp(4, 250))
+    }
+
+    /// The image that it runs.
+    pub(crate) fn runs(&self) -> &str {
+        self.root.as_deref().unwrap_or(&self.image)
     }
 
     /// Whether it has ended, or is about to.
@@ -220,6 +228,7 @@ pub(crate) fn launch(scope: &mut Scope<'_>, launch: Launch) -> Result<String, Aw
     let instance = Instance {
         id: id.clone(),
         image: launch.image,
+        root: None,
         instance_type: launch.instance_type,
         zone,
         subnet: launch.subnet,
@@ -320,6 +329,39 @@ fn end(scope: &mut Scope<'_>, id: &str, reason: Option<(String, String)>, takes:
     tell(scope, id, InstanceTurn::Ending);
 }
 
+/// Stop an instance that runs.
+pub(crate) fn stop(scope: &mut Scope<'_>, id: &str) {
+    let instance = scope.place().ec2.instances.get_mut(id);
+    if let Some(instance) = instance.filter(|instance| instance.state == InstanceState::Running) {
+        instance.state = InstanceState::Stopped;
+    }
+}
+
+/// Start an instance that was stopped: it boots again.
+pub(crate) fn start(scope: &mut Scope<'_>, id: &str) {
+    let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
+    if found.state != InstanceState::Stopped {
+        return;
+    }
+    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
+        (instance.state, instance.check) = (InstanceState::Pending, Check::Initializing);
+    }
+    scope.schedule(behaviour.boots, Event::Instance { id: id.to_owned(), step: InstanceStep::Boot });
+}
+
+/// Give an instance another root volume, of this image, with which it boots again. Tells how long it takes.
+pub(crate) fn replace_root(scope: &mut Scope<'_>, id: &str, of: &str) -> Duration {
+    let behaviour = image(scope, of).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
+        (instance.root, instance.check) = (Some(of.to_owned()), Check::Initializing);
+        instance.console.clone_from(&behaviour.console);
+    }
+    scope
+        .schedule(behaviour.boots + behaviour.checks, Event::Instance { id: id.to_owned(), step: InstanceStep::Check });
+    behaviour.boots
+}
+
 /// Let an instance go on.
 pub(super) fn step(scope: &mut Scope<'_>, id: &str, due: InstanceStep) {
     let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
@@ -350,7 +392,7 @@ pub(super) fn step(scope: &mut Scope<'_>, id: &str, due: InstanceStep) {
 }
 
 fn boot(scope: &mut Scope<'_>, found: &Instance) {
-    let behaviour = image(scope, &found.image).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
     if let Some(instance) = scope.place().ec2.instances.get_mut(&found.id) {
         instance.state = InstanceState::Running;
     }
@@ -391,7 +433,7 @@ pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: InstanceTurn) {
 /// An instance of the world's beginning has booted and was checked long ago, or has been stopped since.
 pub(crate) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
     let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
-    let behaviour = image(scope, &found.image).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         instance.state = if stopped { InstanceState::Stopped } else { InstanceState::Running };
         instance.check = Check::Ok;

@@ -31,7 +31,8 @@ pub(crate) use events::{Event, happen};
 #[expect(unused_imports, reason = "what other services make and ask of machines")]
 pub(crate) use image::{Device, ImageState, MachineImage, NewDevice, NewImage, image, make_image, set_image_state};
 pub(crate) use instance::{
-    Check, Instance, InstanceState, InstanceTurn, Launch, Market, instance, instances, launch, settle, terminate,
+    Check, Instance, InstanceState, InstanceTurn, Launch, Market, instance, instances, launch, replace_root, settle,
+    start, stop, terminate,
 };
 pub(crate) use network::subnet_zone;
 pub(crate) use operations::service;

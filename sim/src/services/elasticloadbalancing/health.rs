@@ -58,8 +58,8 @@ fn behaviour(scope: &mut Scope<'_>, id: &str) -> (TrafficBehaviour, Timestamp) {
     let Some(instance) = ec2::instance(scope, id).cloned() else { return (TrafficBehaviour::default(), now) };
     let ran = |(at, turn): &(Timestamp, ec2::InstanceTurn)| (*turn == ec2::InstanceTurn::Running).then_some(*at);
     let running = instance.turns.iter().rev().find_map(ran).unwrap_or(instance.launched);
-    let name = ec2::image(scope, &instance.image).map(|image| image.name.clone());
-    let is = |wanted: &str| wanted == instance.image || name.as_deref() == Some(wanted);
+    let name = ec2::image(scope, instance.runs()).map(|image| image.name.clone());
+    let is = |wanted: &str| wanted == instance.runs() || name.as_deref() == Some(wanted);
     let behaviours = scope.place().elasticloadbalancing.behaviours.iter();
     let of_it = behaviours.filter(|each| each.image.as_deref().is_none_or(is));
     (of_it.max_by_key(|each| each.image.is_some()).cloned().unwrap_or_default(), running)
