@@ -1,6 +1,6 @@
 //! The host's operations on two emulations of AWS that do not know of each other: the simulator, and moto where moto is
-//! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions, AMIs, launch templates). What passes on one must on the
-//! other.
+//! faithful (ECR images and deletion, Secrets Manager, KMS, STS, task definitions, AMIs, launch templates, groups of instances, weights of
+//! load balancers). What passes on one must on the other.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use kiln_runner::aws::error::ErrorKind;
 use kiln_runner::aws::operation::{Read, Token, Write};
 use kiln_runner::aws::secretsmanager::GetSecretValueRequest;
 use kiln_runner::contract::bindings::kiln::aws::types::Pair;
+use kiln_runner::contract::bindings::kiln::aws_autoscaling::autoscaling::DescribeAutoScalingGroupsRequest;
 use kiln_runner::contract::bindings::kiln::aws_ec2::ec2::{
     CreateLaunchTemplateVersionRequest, CreateTagsRequest, DeregisterImageRequest,
     DescribeImagesRequest as DescribeAmisRequest, DescribeLaunchTemplateVersionsRequest,
@@ -22,6 +23,10 @@ use kiln_runner::contract::bindings::kiln::aws_ecr::ecr::{
 };
 use kiln_runner::contract::bindings::kiln::aws_ecs::ecs::{
     DescribeTaskDefinitionRequest, RegisterTaskDefinitionRequest,
+};
+use kiln_runner::contract::bindings::kiln::aws_elasticloadbalancing::elasticloadbalancing::{
+    DescribeListenersRequest, DescribeLoadBalancersRequest, DescribeRulesRequest, DescribeTargetGroupsRequest,
+    DescribeTargetHealthRequest, Forward,
 };
 use kiln_runner::contract::bindings::kiln::aws_kms::kms::{DecryptRequest, DescribeKeyRequest, EncryptRequest};
 use kiln_runner::contract::bindings::kiln::aws_secretsmanager::secretsmanager::DescribeSecretRequest;
@@ -86,15 +91,18 @@ pub(crate) fn on_both(check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     on_both_with("", "", check)
 }
 
-/// On both, where the simulator's account holds what `world` says, and moto's what `script` makes with its client `ec2` of boto3.
+/// On both, where the simulator's account holds what `world` says, and moto's what `script` makes with its clients `ec2`, `elb` and `groups`
+/// of boto3.
 fn on_both_with(world: &str, script: &str, check: impl AsyncFn(&Clients) -> Checked) -> Checked {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let account = Account::of(&World::of(world));
     let moto = Moto::start()?;
     if !script.is_empty() {
-        let client = format!("ec2 = boto3.client('ec2', endpoint_url='{}', region_name='us-west-2')", moto.url);
+        let clients = [("ec2", "ec2"), ("elb", "elbv2"), ("groups", "autoscaling")].map(|(name, service)| {
+            format!("{name} = boto3.client('{service}', endpoint_url='{}', region_name='us-west-2')\n", moto.url)
+        });
         let made = Command::new(python())
-            .args(["-c", &format!("import boto3\n{client}\n{script}")])
+            .args(["-c", &format!("import boto3\n{}{script}", clients.concat())])
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -323,6 +331,66 @@ fn launch_templates_get_versions_and_another_default_one() -> Checked {
         assert_eq!(numbers, [1, 2]);
         let words = ask(aws, versions(&["$Default"])).await?.versions;
         assert_eq!(words.iter().map(|each| each.number).collect::<Vec<_>>(), [2]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_group_and_the_weights_before_it_are_told() -> Checked {
+    let world = "[[launch-templates]]\nname = \"web\"\nversions = [{ data = { ImageId = \"ami-1\", InstanceType = \"t3.micro\" } }]\n\
+        [[target-groups]]\nname = \"blue\"\n[[target-groups]]\nname = \"green\"\n\
+        [[load-balancers]]\nname = \"web\"\nlisteners = [{ forward = { blue = 70, green = 30 } }]\n\
+        [[auto-scaling-groups]]\nname = \"web\"\nlaunch-template = \"web\"\nmin = 0\nmax = 4\ndesired = 0\ntarget-groups = [\"blue\"]";
+    let script = "\
+subnets = [one['SubnetId'] for one in ec2.describe_subnets()['Subnets']][:2]
+vpc = ec2.describe_vpcs()['Vpcs'][0]['VpcId']
+image = ec2.describe_images()['Images'][0]['ImageId']
+ec2.create_launch_template(LaunchTemplateName='web', LaunchTemplateData={'ImageId': image, 'InstanceType': 't3.micro'})
+made = lambda name: elb.create_target_group(Name=name, Protocol='HTTP', Port=80, VpcId=vpc)['TargetGroups'][0]['TargetGroupArn']
+blue, green = made('blue'), made('green')
+balancer = elb.create_load_balancer(Name='web', Subnets=subnets)['LoadBalancers'][0]['LoadBalancerArn']
+weights = [{'TargetGroupArn': blue, 'Weight': 70}, {'TargetGroupArn': green, 'Weight': 30}]
+elb.create_listener(LoadBalancerArn=balancer, Protocol='HTTP', Port=80, DefaultActions=[
+    {'Type': 'forward', 'ForwardConfig': {'TargetGroups': weights}}])
+groups.create_auto_scaling_group(AutoScalingGroupName='web', LaunchTemplate={'LaunchTemplateName': 'web', 'Version': '1'}, MinSize=0,
+    MaxSize=4, DesiredCapacity=0, VPCZoneIdentifier=','.join(subnets), TargetGroupARNs=[blue], HealthCheckType='ELB')
+";
+    on_both_with(world, script, async |aws: &Clients| {
+        let request = DescribeAutoScalingGroupsRequest { names: vec!["web".to_owned()] };
+        let group = ask(aws, request).await?.groups.remove(0);
+        assert_eq!((group.min_size, group.max_size, group.desired, group.instances.len()), (0, 4, 0, 0));
+        assert_eq!((group.health_check.as_str(), group.mixed_instances_policy.as_deref()), ("ELB", None));
+        let template = group.launch_template.ok_or("it has a launch template")?;
+        assert_eq!((template.name.as_deref(), template.version.as_deref()), (Some("web"), Some("1")));
+        let by_name = |name: &str| DescribeTargetGroupsRequest {
+            arns: vec![],
+            names: vec![name.to_owned()],
+            load_balancer: None,
+        };
+        let blue = ask(aws, by_name("blue")).await?.target_groups.remove(0);
+        let green = ask(aws, by_name("green")).await?.target_groups.remove(0);
+        assert_eq!(group.target_groups, [blue.arn.as_str()]);
+        assert_eq!((blue.protocol.as_deref(), blue.port, blue.kind.as_str()), (Some("HTTP"), Some(80), "instance"));
+        let of_it = DescribeLoadBalancersRequest { arns: vec![], names: vec!["web".to_owned()] };
+        let balancer = ask(aws, of_it).await?.load_balancers.remove(0);
+        assert_eq!(balancer.kind, "application");
+        let request = DescribeListenersRequest { load_balancer: Some(balancer.arn.clone()), arns: vec![] };
+        let listener = ask(aws, request).await?.listeners.remove(0);
+        let told = |forwards: &[Forward]| -> Vec<(String, u32)> {
+            let mut all: Vec<_> = forwards.iter().map(|to| (to.target_group.clone(), to.weight)).collect();
+            all.sort_by_key(|(_, weight)| *weight);
+            all
+        };
+        let weights = [(green.arn.clone(), 30), (blue.arn.clone(), 70)];
+        assert_eq!((listener.port, told(&listener.forwards)), (Some(80), weights.to_vec()));
+        let request = DescribeRulesRequest { listener: Some(listener.arn), arns: vec![] };
+        let rules = ask(aws, request).await?.rules;
+        let default = rules.iter().find(|rule| rule.is_default).ok_or("a listener has a rule for the rest")?;
+        assert_eq!(told(&default.forwards), weights);
+        let nobody = DescribeTargetHealthRequest { target_group: blue.arn };
+        assert_eq!(ask(aws, nobody).await?.targets.len(), 0);
+        let absent = DescribeAutoScalingGroupsRequest { names: vec!["absent".to_owned()] };
+        assert_eq!(ask(aws, absent).await?.groups.len(), 0);
         Ok(())
     })
 }
