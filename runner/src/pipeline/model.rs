@@ -43,6 +43,8 @@ pub struct Pipeline {
     pub max_parallel: Option<usize>,
     /// Where runs and leases are shared, its region named.
     pub store: Option<StoreAddress>,
+    /// The files beside it that its stages name, by their paths.
+    pub files: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// A secret in AWS Secrets Manager.
@@ -96,6 +98,8 @@ pub struct Stage {
     pub reveal: bool,
     /// The secrets that the config names.
     pub secrets: BTreeSet<String>,
+    /// The files beside the pipeline that the config names, by their paths.
+    pub files: BTreeMap<String, Arc<[u8]>>,
     pub(crate) with: Setting,
     pub(crate) when: Option<Expression>,
     /// The account and region of `environment`.
