@@ -48,6 +48,7 @@ mod schedules;
 mod sealed;
 mod simulating;
 mod skipping;
+mod stack_files;
 mod starting;
 mod store;
 mod storms;
