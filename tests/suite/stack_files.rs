@@ -136,6 +136,30 @@ fn a_template_that_is_too_large_for_a_request_needs_a_bucket() {
 }
 
 #[test]
+fn a_linter_is_run_where_it_is_installed_and_asked_for() {
+    let lint = |linter: Option<&str>| {
+        let kiln = Kiln::new(["check", "--lint", "pipeline.toml"])
+            .file("pipeline.toml", pipeline("parameters = { Size = 1 }"))
+            .file("templates/web.yaml", TEMPLATE);
+        let bin = kiln.directory().join("bin");
+        std::fs::create_dir(&bin).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(script) = linter {
+            let program = bin.join("cfn-lint");
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap_or_else(|error| panic!("{error}"));
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&program, mode).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let path = format!("{}:/bin", bin.display());
+        kiln.env("PATH", &path).run()
+    };
+    fine(&lint(Some("test \"$4\" = templates/web.yaml && test -f \"$4\"")));
+    refused(&lint(Some("echo \"$4:3:5:3:9:W2001:unused\"; exit 4")), &["templates/web.yaml:3:5:3:9:W2001:unused"]);
+    let missing = lint(None);
+    assert_eq!(missing.code(), Some(3), "{}", missing.all());
+    assert!(missing.stderr().contains("cfn-lint is not installed"), "{}", missing.all());
+}
+
+#[test]
 fn roles_have_to_be_acknowledged_before_a_run() {
     let template = "\
 Resources:

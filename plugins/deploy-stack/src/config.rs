@@ -18,6 +18,7 @@ pub struct Config {
     /// The stack's name.
     pub stack: StackName,
     /// The template, YAML or JSON: a file in the pipeline's directory, or below it.
+    #[schemars(extend("x-kiln-lint" = "cfn-lint"))]
     pub template: FilePath,
     /// A bucket for templates beyond 51,200 bytes, in the stage's account and region: kept there encrypted, each under its own digest.
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"))]

@@ -1,6 +1,6 @@
 //! A client of CloudFormation without its SDK crate.
 //!
-//! The main type is [`Client`].
+//! The main type is [`CloudFormationClient`].
 
 use std::borrow::Cow;
 
@@ -14,7 +14,10 @@ pub(crate) use super::orchestrated::config;
 pub struct CloudFormation;
 
 /// A client of CloudFormation.
-pub(crate) type Client = orchestrated::Client<CloudFormation>;
+pub(crate) type CloudFormationClient = orchestrated::ApiClient<CloudFormation>;
+
+// As the SDK's crates call theirs.
+pub(crate) use CloudFormationClient as Client;
 
 impl Api for CloudFormation {
     const ID: &'static str = "CloudFormation";

@@ -1,6 +1,6 @@
 //! A client of EC2 without its SDK crate, which is larger than all others together.
 //!
-//! The main type is [`Client`].
+//! The main type is [`Ec2Client`].
 
 use std::borrow::Cow;
 
@@ -14,7 +14,10 @@ pub(crate) use super::orchestrated::config;
 pub struct Ec2;
 
 /// A client of EC2.
-pub(crate) type Client = orchestrated::Client<Ec2>;
+pub(crate) type Ec2Client = orchestrated::ApiClient<Ec2>;
+
+// As the SDK's crates call theirs.
+pub(crate) use Ec2Client as Client;
 
 impl Api for Ec2 {
     const ID: &'static str = "EC2";

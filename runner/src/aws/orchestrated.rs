@@ -1,6 +1,6 @@
 //! Clients of services whose SDK crates are much larger than what is asked of them: the SDK's own way of a request, without the crate.
 //!
-//! The main type is [`Client`] of an [`Api`]. It is made of the same configuration as the SDK's clients: credentials, endpoints
+//! The main type is [`ApiClient`] of an [`Api`]. It is made of the same configuration as the SDK's clients: credentials, endpoints
 //! (`AWS_ENDPOINT_URL_SERVICE`, FIPS and dual stack among them), time-outs, proxies and clock are theirs.
 
 use std::borrow::Cow;
@@ -98,7 +98,7 @@ pub(crate) mod config {
 
 /// A client of a service.
 #[derive(Debug, Clone)]
-pub struct Client<A> {
+pub struct ApiClient<A> {
     plugin: SharedRuntimePlugin,
     behavior: Option<aws_config::BehaviorVersion>,
     /// Whether requests go where somebody said, and not to AWS's own address.
@@ -123,21 +123,21 @@ pub(crate) struct Sending {
 
 /// An answer that is no error.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ApiReply {
     /// Its body.
     pub(crate) text: String,
     /// Its headers, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
 }
 
-impl Reply {
+impl ApiReply {
     /// A header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-impl<A: Api> Client<A> {
+impl<A: Api> ApiClient<A> {
     /// A client that is set up so.
     pub(crate) fn from_conf(config: config::ClientConfig) -> Self {
         let config::ClientConfig { sdk, interceptors } = config;
@@ -194,9 +194,9 @@ impl<A: Api> Client<A> {
     }
 
     /// Send a request for the operation `action`.
-    pub(crate) async fn send(&self, action: &'static str, sending: Sending) -> Result<Reply, AwsError> {
+    pub(crate) async fn send(&self, action: &'static str, sending: Sending) -> Result<ApiReply, AwsError> {
         let mut label = Layer::new("label");
-        label.store_put(EndpointResolverParams::new(Label(sending.label.clone())));
+        label.store_put(EndpointResolverParams::new(HostLabel(sending.label.clone())));
         let label = SharedRuntimePlugin::new(StaticRuntimePlugin::new().with_config(label.freeze()));
         let mut operation = Operation::builder().service_name(A::ID).operation_name(action).no_retry();
         if let Some(behavior) = self.behavior {
@@ -224,19 +224,19 @@ fn request(sending: Sending) -> Result<HttpRequest, BoxError> {
 }
 
 /// What an answer says.
-fn answer(response: &HttpResponse) -> Result<Reply, OrchestratorError<ApiError>> {
+fn answer(response: &HttpResponse) -> Result<ApiReply, OrchestratorError<ApiError>> {
     let bytes = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
         let text = std::str::from_utf8(bytes).map_err(|error| OrchestratorError::other(BoxError::from(error)))?;
         let headers = response.headers().iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        return Ok(Reply { text: text.to_owned(), headers: headers.collect() });
+        return Ok(ApiReply { text: text.to_owned(), headers: headers.collect() });
     }
     Err(OrchestratorError::operation(ApiError::read(&String::from_utf8_lossy(bytes))))
 }
 
 /// The label before the host's name that a request asks for.
 #[derive(Debug)]
-struct Label(Option<String>);
+struct HostLabel(Option<String>);
 
 /// The address of a service's endpoint.
 #[derive(Debug)]
@@ -277,7 +277,7 @@ impl<A: Api> Address<A> {
 
 impl<A: Api> ResolveEndpoint for Address<A> {
     fn resolve_endpoint<'a>(&'a self, params: &'a EndpointResolverParams) -> EndpointFuture<'a> {
-        let label = params.get::<Label>().and_then(|Label(label)| label.as_deref());
+        let label = params.get::<HostLabel>().and_then(|HostLabel(label)| label.as_deref());
         EndpointFuture::new(self.resolve(label))
     }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{AwsError, invalid};
-use super::orchestrated::{Api, Client, Sending};
+use super::orchestrated::{Api, ApiClient, Sending};
 use super::values::incomplete;
 
 /// What need not be escaped in a form.
@@ -34,7 +34,7 @@ pub trait Query: Api {
     const DIALECT: Dialect;
 }
 
-impl<A: Query> Client<A> {
+impl<A: Query> ApiClient<A> {
     /// Ask for `action`; also the answer as it came.
     pub(crate) async fn call<I: Serialize, O: DeserializeOwned>(
         &self,

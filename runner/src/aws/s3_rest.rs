@@ -1,6 +1,6 @@
 //! A client of S3 without its SDK crate, for one operation.
 //!
-//! The main type is [`Client`].
+//! The main type is [`S3Client`].
 
 use std::borrow::Cow;
 
@@ -15,7 +15,10 @@ pub(crate) use super::orchestrated::config;
 pub struct S3;
 
 /// A client of S3.
-pub(crate) type Client = orchestrated::Client<S3>;
+pub(crate) type S3Client = orchestrated::ApiClient<S3>;
+
+// As the SDK's crates call theirs.
+pub(crate) use S3Client as Client;
 
 impl Api for S3 {
     const ID: &'static str = "S3";

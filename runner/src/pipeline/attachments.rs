@@ -11,6 +11,9 @@ use super::document::join;
 /// The keyword by which a schema marks a string that names a file.
 const KEYWORD: &str = "x-kiln-file";
 
+/// The keyword by which a schema names the linter of such a file.
+const LINTER: &str = "x-kiln-lint";
+
 /// A file has at most so many bytes: a template of CloudFormation has.
 pub(crate) const LARGEST: u64 = 1 << 20;
 
@@ -22,24 +25,38 @@ const DEEPEST: usize = 32;
 
 /// The strings of a config that name files: a JSON pointer and the path each, in the order of the config.
 pub(crate) fn named(schema: &Value, config: &Value) -> Vec<(String, String)> {
-    let mut walk = Walk { root: schema, found: Vec::new(), seen: BTreeSet::new() };
+    let mut walk = FileWalk::of(schema);
     walk.value(schema, config, "", 0);
     walk.found
 }
 
-struct Walk<'a> {
+/// The files of a config for which its schema names a linter: the linter and the path each.
+pub(crate) fn linted(schema: &Value, config: &Value) -> Vec<(String, String)> {
+    let mut walk = FileWalk::of(schema);
+    walk.value(schema, config, "", 0);
+    walk.linted
+}
+
+struct FileWalk<'a> {
     root: &'a Value,
     found: Vec<(String, String)>,
+    linted: Vec<(String, String)>,
     seen: BTreeSet<String>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FileWalk<'a> {
+    fn of(root: &'a Value) -> Self {
+        Self { root, found: Vec::new(), linted: Vec::new(), seen: BTreeSet::new() }
+    }
+
     fn value(&mut self, schema: &'a Value, value: &Value, pointer: &str, depth: usize) {
         let Some(keywords) = schema.as_object().filter(|_| depth < DEEPEST) else { return };
         if let (Some(Value::Bool(true)), Value::String(path)) = (keywords.get(KEYWORD), value)
             && self.seen.insert(pointer.to_owned())
         {
             self.found.push((pointer.to_owned(), path.clone()));
+            let linter = keywords.get(LINTER).and_then(Value::as_str);
+            self.linted.extend(linter.map(|linter| (linter.to_owned(), path.clone())));
         }
         for other in self.beside(keywords) {
             self.value(other, value, pointer, depth + 1);
@@ -113,7 +130,7 @@ mod tests {
         let schema = json!({
             "$defs": { "file": { "type": "string", "x-kiln-file": true }, "loop": { "$ref": "#/$defs/loop" } },
             "properties": {
-                "template": { "$ref": "#/$defs/file" },
+                "template": { "type": "string", "x-kiln-file": true, "x-kiln-lint": "cfn-lint" },
                 "policy": { "anyOf": [{ "$ref": "#/$defs/file" }, { "type": "null" }] },
                 "more": { "items": { "properties": { "path": { "$ref": "#/$defs/file" } } } },
                 "by-name": { "additionalProperties": { "$ref": "#/$defs/file" } },
@@ -127,6 +144,7 @@ mod tests {
         let found = named(&schema, &config);
         let expected = [("/template", "a.yaml"), ("/more/0/path", "b"), ("/by-name/c~1d", "e")];
         assert_eq!(found, expected.map(|(pointer, path)| (pointer.to_owned(), path.to_owned())));
+        assert_eq!(linted(&schema, &config), [("cfn-lint".to_owned(), "a.yaml".to_owned())]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The main function is [`attached`]. It sees only what the file says without an expression, so that it comes to the same whatever the
 //! run is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,6 +75,12 @@ pub(super) fn named_by(with: Option<&Map<String, Value>>, contract: &Contract, f
         .filter_map(|(_, path)| files.get_key_value(&path))
         .map(|(path, bytes)| (path.clone(), Arc::clone(bytes)))
         .collect()
+}
+
+/// The files that a config names and for which its plugin names a linter.
+pub(super) fn linted_by(with: Option<&Map<String, Value>>, contract: &Contract) -> BTreeSet<(String, String)> {
+    let (config, _) = attachments::literal(with);
+    attachments::linted(contract.config.text(), &config).into_iter().collect()
 }
 
 fn read(path: &str, contracts: &Contracts<'_>, files: &Files, places: &Places<'_>) -> Result<Arc<[u8]>, CatalogError> {

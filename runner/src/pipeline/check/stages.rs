@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::attached::{Files, attached, named_by};
+use super::attached::{Files, attached, linted_by, named_by};
 use super::declarations::{Declarations, invalid_name};
 use super::order::order;
 use super::places::{Passage, Places};
@@ -541,6 +541,7 @@ impl Draft<'_> {
             reveal: self.table.reveal.unwrap_or_default(),
             secrets: self.config.setting.secrets(),
             files: named_by(self.table.with.as_ref(), &contract, files),
+            linted: linted_by(self.table.with.as_ref(), &contract),
             with: self.config.setting,
             when: self.when,
             place,
