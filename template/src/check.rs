@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::conform;
+use crate::conform::conform;
 use crate::expand::expand;
 use crate::finding::{Finding, Position};
 use crate::node::Node;
@@ -33,8 +33,32 @@ pub fn check(text: &str) -> Result<Template, Vec<Finding>> {
     check_tree(&read(text).map_err(|finding| vec![finding])?, &BTreeMap::new())
 }
 
+/// What a tree declares, where its loops cannot be unrolled yet: parameters and all else that stands outside of loops.
+pub fn declared(root: &Node) -> Option<Template> {
+    let (template, findings) = Template::of(root);
+    (findings.is_empty() && template.is_extended()).then_some(template)
+}
+
 /// The same of a tree, with the values of parameters that are known.
 pub fn check_tree(root: &Node, values: &BTreeMap<String, Value>) -> Result<Template, Vec<Finding>> {
+    finished(parsed(root, values)?, true)
+}
+
+/// The same but for what the schemas of resource types say, which [`conform`](crate::conform()) tells.
+pub fn parse(root: &Node, values: &BTreeMap<String, Value>) -> Result<Template, Vec<Finding>> {
+    finished(parsed(root, values)?, false)
+}
+
+fn finished((template, mut findings): (Template, Vec<Finding>), conforms: bool) -> Result<Template, Vec<Finding>> {
+    if conforms {
+        findings.extend(conform(&template).into_iter().map(|(_, finding)| finding));
+    }
+    findings.sort();
+    findings.dedup();
+    if findings.is_empty() { Ok(template) } else { Err(findings) }
+}
+
+fn parsed(root: &Node, values: &BTreeMap<String, Value>) -> Result<(Template, Vec<Finding>), Vec<Finding>> {
     let (unexpanded, _) = Template::of(root);
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     for (name, parameter) in &unexpanded.parameters {
@@ -53,10 +77,7 @@ pub fn check_tree(root: &Node, values: &BTreeMap<String, Value>) -> Result<Templ
     let (template, mut findings) = Template::of(&expanded);
     let mut checks = Checks { template: &template, lenient, findings: &mut findings };
     checks.all();
-    findings.extend(conform::check(&template));
-    findings.sort();
-    findings.dedup();
-    if findings.is_empty() { Ok(template) } else { Err(findings) }
+    Ok((template, findings))
 }
 
 impl Template {

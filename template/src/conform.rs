@@ -1,21 +1,23 @@
 //! Holds properties against the schemas of their types.
 //!
-//! The main function is [`check`].
+//! The main function is [`conform`].
 
 use crate::finding::Finding;
 use crate::node::{Content, Node};
 use crate::rules::{Rules, is_custom, rules};
 use crate::template::{Resource, Template};
 
-/// Properties that no schema has, that are missing, that cannot be given or are of another kind.
-pub(crate) fn check(template: &Template) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// Properties that no schema has, that are missing, that cannot be given or are of another kind: each with its resource's logical id.
+pub fn conform(template: &Template) -> Vec<(&str, Finding)> {
+    let mut all = Vec::new();
     for (name, resource) in &template.resources {
         if let Some(known) = rules(&resource.kind) {
+            let mut findings = Vec::new();
             one(name, resource, known, &mut findings);
+            all.extend(findings.into_iter().map(|finding| (name.as_str(), finding)));
         }
     }
-    findings
+    all
 }
 
 fn one(name: &str, resource: &Resource, known: &Rules, findings: &mut Vec<Finding>) {

@@ -35,9 +35,9 @@ pub trait Known {
 }
 
 /// A template's functions over what is known.
-pub struct Evaluation<'t, K> {
+pub struct Evaluation<'t, 'k, K> {
     template: &'t Template,
-    known: &'t K,
+    known: &'k K,
     /// Conditions that were computed; nothing stands for one that is being computed.
     conditions: RefCell<BTreeMap<String, Option<bool>>>,
 }
@@ -46,9 +46,9 @@ fn error(node: &Node, message: impl Into<String>) -> Finding {
     Finding::new(node.at, "", message)
 }
 
-impl<'t, K: Known> Evaluation<'t, K> {
+impl<'t, 'k, K: Known> Evaluation<'t, 'k, K> {
     /// Evaluate this template over this.
-    pub fn new(template: &'t Template, known: &'t K) -> Self {
+    pub fn new(template: &'t Template, known: &'k K) -> Self {
         Self { template, known, conditions: RefCell::default() }
     }
 

@@ -17,7 +17,8 @@ mod references;
 mod rules;
 mod template;
 
-pub use check::{check, check_tree};
+pub use check::{check, check_tree, declared, parse};
+pub use conform::conform;
 pub use evaluate::{Evaluation, Known, LATER};
 pub use expand::expand;
 pub use finding::{Finding, Position};

@@ -171,6 +171,11 @@ impl Template {
         self.resources.iter().map(|(name, resource)| (name.as_str(), self.needs(resource))).collect()
     }
 
+    /// The resources that this one waits for.
+    pub fn needs_of(&self, logical: &str) -> BTreeSet<&str> {
+        self.resources.get(logical).map(|resource| self.needs(resource)).unwrap_or_default()
+    }
+
     fn needs(&self, resource: &Resource) -> BTreeSet<&str> {
         let known = |name: &str| self.resources.get_key_value(name).map(|(name, _)| name.as_str());
         let parts = [

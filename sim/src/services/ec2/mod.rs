@@ -33,7 +33,7 @@ pub(crate) use image::{Device, ImageState, MachineImage, NewDevice, NewImage, im
 pub(crate) use instance::{
     Check, Instance, InstanceState, InstanceTurn, Launch, Market, instance, instances, launch, settle, terminate,
 };
-pub(crate) use network::subnet_zone;
+pub(crate) use network::{network_of, subnet_zone};
 pub(crate) use operations::service;
 pub(crate) use planting::{image_named, plant};
 pub(crate) use seeds::{
