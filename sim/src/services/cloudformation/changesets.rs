@@ -19,7 +19,6 @@ use super::{drift, engine, finishing, lifecycle, nested, prepare};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::service::Empty;
 use crate::tags::{Tag, kept};
 
 /// How long AWS takes to find out what would change.
@@ -374,6 +373,10 @@ pub(super) fn over(scope: &mut Scope<'_>, id: &str, well: bool) {
     }
 }
 
+/// The answer of an operation whose output has no members.
+#[derive(Serialize)]
+pub(super) struct Done {}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ExecuteChangeSet {
@@ -386,9 +389,9 @@ pub(super) struct ExecuteChangeSet {
     retain_except_on_create: bool,
 }
 
-pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> Result<Empty, AwsError> {
+pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> Result<Done, AwsError> {
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
-        return Ok(Empty {});
+        return Ok(Done {});
     }
     let (id, set_id) = owner(ctx, &input.change_set_name, input.stack_name.as_deref())?;
     let Some(set) = stack(ctx, &id).and_then(|found| found.change_sets.get(&set_id)).cloned() else {
@@ -451,7 +454,7 @@ pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> 
     }
     remember(ctx, input.client_request_token.as_deref(), &id);
     ctx.touch(id);
-    Ok(Empty {})
+    Ok(Done {})
 }
 
 #[derive(Deserialize)]
@@ -461,14 +464,14 @@ pub(super) struct DeleteChangeSet {
     stack_name: Option<String>,
 }
 
-pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Result<Empty, AwsError> {
+pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Result<Done, AwsError> {
     let owned = owner(ctx, &input.change_set_name, input.stack_name.as_deref());
     let (id, set_id) = match owned {
         Ok(owned) => owned,
         // Once more is no mistake.
         Err(error) if error.code == "ChangeSetNotFound" => {
             ctx.unchanged();
-            return Ok(Empty {});
+            return Ok(Done {});
         }
         Err(error) => return Err(error),
     };
@@ -500,7 +503,7 @@ pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Re
         found.change_sets.remove(&set_id);
     }
     ctx.touch(set_id);
-    Ok(Empty {})
+    Ok(Done {})
 }
 
 /// What a stack has that can be executed or looked at.

@@ -357,6 +357,10 @@ fn launch(
     tell(scope, id, logical, phase, reason);
     let Some(found) = stack(scope, id) else { return false };
     let after = half(&found.kind_of(logical).to_owned(), asked, &fate);
+    // Signals of an earlier step count no more.
+    if let Some(resource) = found.resources.get_mut(logical) {
+        resource.attributes.remove("Signals");
+    }
     let Some(execution) = &mut found.execution else { return false };
     execution.running.insert(logical.to_owned());
     execution.targets.insert(logical.to_owned(), Target { fate, ..target });

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::changesets::Done;
 use super::engine;
 use super::execution::{ExecutionKind, ExecutionStage, Options};
 use super::lifecycle;
@@ -24,12 +25,12 @@ pub(super) struct ContinueUpdateRollback {
     client_request_token: Option<String>,
 }
 
-pub(super) fn continue_update_rollback(ctx: &mut Ctx<'_>, input: ContinueUpdateRollback) -> Result<Empty, AwsError> {
+pub(super) fn continue_update_rollback(ctx: &mut Ctx<'_>, input: ContinueUpdateRollback) -> Result<Done, AwsError> {
     let id = living(ctx, &input.stack_name)?;
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
-        return Ok(Empty {});
+        return Ok(Done {});
     }
-    let Some(found) = stack(ctx, &id) else { return Ok(Empty {}) };
+    let Some(found) = stack(ctx, &id) else { return Ok(Done {}) };
     if found.phase != StackPhase::UpdateRollbackFailed {
         return Err(invalid(format!(
             "Stack:{id} is in {} state and can not continue its update rollback.",
@@ -68,7 +69,7 @@ pub(super) fn continue_update_rollback(ctx: &mut Ctx<'_>, input: ContinueUpdateR
     );
     remember(ctx, input.client_request_token.as_deref(), &id);
     ctx.touch(id);
-    Ok(Empty {})
+    Ok(Done {})
 }
 
 #[derive(Deserialize)]

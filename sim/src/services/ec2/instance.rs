@@ -133,6 +133,11 @@ impl Instance {
         format!("10.0.{}.{}", byte(0), byte(2).clamp(4, 250))
     }
 
+    /// Whether it stands in this subnet or security group.
+    pub(super) fn stands_in(&self, id: &str) -> bool {
+        self.subnet.as_deref() == Some(id) || self.groups.iter().any(|group| group == id)
+    }
+
     /// Whether it has ended, or is about to.
     pub(crate) fn is_ending(&self) -> bool {
         matches!(self.state, InstanceState::ShuttingDown | InstanceState::Terminated)

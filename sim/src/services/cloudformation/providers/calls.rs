@@ -33,7 +33,7 @@ pub(super) fn call(scope: &mut Scope<'_>, service: &str, operation: &str, input:
         ),
         user_id: "AROACLOUDFORMATION000:AWSCloudFormation".to_owned(),
     };
-    let body = Body::Document(without_nulls(input));
+    let body = Body::Document(found.members().pruned(without_nulls(input)));
     let fingerprint = crate::ids::sha256(body.value().to_string().as_bytes());
     let inner = Scope { world: &mut *scope.world, at: scope.at.clone() };
     let mut ctx = Ctx::new(inner, caller, "", &found.action, "https://aws".to_owned(), fingerprint);

@@ -3,8 +3,10 @@
 //! The main types are [`Order`], what is asked for, and [`Provider`], who does it.
 
 mod calls;
+mod fleet;
 mod forms;
 mod kept;
+mod plain;
 mod scripted;
 mod table;
 
@@ -111,10 +113,7 @@ pub(super) fn update(
     match order.kind {
         NESTED => nested::update(scope, order, &physical, back),
         // Policies and metadata are CloudFormation's own.
-        kind if old.properties == *order.properties
-            && !table::heeds_policies(kind)
-            && live(scope, old) == Some(old.properties.clone()) =>
-        {
+        _ if old.properties == *order.properties && live(scope, old) == Some(old.properties.clone()) => {
             Ok(Made { physical, attributes: old.attributes.clone() })
         }
         kind => (table::provider(kind).update)(scope, order, old),
