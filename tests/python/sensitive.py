@@ -51,6 +51,13 @@ EXCEPTIONS[("ssm:GetParametersByPath", "answer", "Parameters/Value")] = PARAMETE
 EXCEPTIONS[("ssm:GetParameterHistory", "answer", "Parameters/Value")] = PARAMETER
 EXCEPTIONS[("ssm:PutParameter", "request", "Value")] = PARAMETER
 
+# Which key encrypts an object is its name, and no secret; kiln gives and reads none of the others.
+KEY = "the ARN of a key is configuration"
+for _member, _reason in (("SSECustomerKey", NOT_TOLD), ("SSEKMSKeyId", KEY), ("SSEKMSEncryptionContext", NOT_TOLD)):
+    EXCEPTIONS[("s3:PutObject", "request", _member)] = _reason
+for _member in ("SSEKMSKeyId", "SSEKMSEncryptionContext"):
+    EXCEPTIONS[("s3:PutObject", "answer", _member)] = NOT_TOLD
+
 # What is secret although the model does not mark it: IAM action → members of the answer.
 UNMARKED = {"ecr:GetAuthorizationToken": {"authorization_token"}}
 

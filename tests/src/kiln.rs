@@ -99,6 +99,8 @@ impl Kiln {
     /// Put a file into its directory.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.directory.path().join(name);
+        let above = path.parent().unwrap_or(&path);
+        std::fs::create_dir_all(above).unwrap_or_else(|error| panic!("{}: {error}", above.display()));
         std::fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         self
     }

@@ -30,7 +30,7 @@ pub use dynamo::{Dynamo, Unsteady, Weather};
 pub use guest::{ANYTHING, Guest};
 pub use kiln::{Kiln, Outcome, Running, beside_the_test, binary, repository};
 pub use loopback::{Loopback, Proxy, Secured};
-pub use rehearsing::{plugins, rehearsal, web_service};
+pub use rehearsing::{plugins, plugins_with, rehearsal, web_service};
 pub use scripted::{script, scripted};
 pub use shapes::{Answers, Shape, shape};
 pub use shared::SharedAccount;

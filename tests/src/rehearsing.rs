@@ -19,6 +19,14 @@ pub fn plugins() -> Arc<Plugins> {
     Arc::new(Plugins::new(Engine::new(Some(&cache)).unwrap_or_else(|error| panic!("{error}"))))
 }
 
+/// The plugins, for pipelines beside which these files lie.
+pub fn plugins_with(files: &[(&str, &str)]) -> Arc<Plugins> {
+    let cache = CacheDir::open(&cache()).unwrap_or_else(|error| panic!("the cache of the tests: {error}"));
+    let engine = Engine::new(Some(&cache)).unwrap_or_else(|error| panic!("{error}"));
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), Arc::from(text.as_bytes()))).collect();
+    Arc::new(Plugins::new(engine).with_files(files))
+}
+
 /// The pipeline of the README, as its file has it.
 pub fn web_service() -> SourceFile {
     let path = repository().join("pipelines/web-service.toml");

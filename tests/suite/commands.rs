@@ -19,6 +19,7 @@ fn the_binary_works_alone_and_carries_its_plugins() {
             "cleanup-images",
             "deploy-asg",
             "deploy-ecs",
+            "deploy-stack",
             "promote-image",
             "scan-ami",
             "scan-image",
@@ -62,7 +63,7 @@ fn every_plugin_may_look_up_what_became_of_its_writes() {
         }
     }
     assert_eq!(missing, Vec::<String>::new());
-    assert_eq!(writes, 30, "the writes of the standard plugins");
+    assert_eq!(writes, 44, "the writes of the standard plugins");
 }
 
 #[test]

@@ -54,6 +54,12 @@ fn known(name: &str, chance: &mut Chance) -> Option<Value> {
         "alarms" if chance.below(2) == 0 => json!(["web-5xx"]),
         "cluster" | "service" | "repository" if chance.below(2) == 0 => json!("web"),
         "project" if chance.below(2) == 0 => json!("web-image"),
+        // Beside the pipeline lies what is beside this test; what a template has is told by that, and not by the schema.
+        "template" => json!("templates/watch.yaml"),
+        "parameters" => json!({}),
+        "keep" | "outputs" => json!([]),
+        "stack-policy" | "template-key" => Value::Null,
+        "capabilities" if chance.below(2) == 0 => json!(["named-iam"]),
         _ => return None,
     })
 }
@@ -229,6 +235,7 @@ tried! {
     no_config_of_cleanup_images_passes_the_check_and_fails_as_config: "cleanup-images" by Check;
     no_config_of_deploy_asg_passes_the_plan_and_fails_as_config: "deploy-asg" by Plan;
     no_config_of_deploy_ecs_passes_the_plan_and_fails_as_config: "deploy-ecs" by Plan;
+    no_config_of_deploy_stack_passes_the_plan_and_fails_as_config: "deploy-stack" by Plan;
     no_config_of_promote_image_passes_the_check_and_fails_as_config: "promote-image" by Check;
     no_config_of_scan_ami_passes_the_check_and_fails_as_config: "scan-ami" by Check;
     no_config_of_scan_image_passes_the_check_and_fails_as_config: "scan-image" by Check;

@@ -48,6 +48,8 @@ mod schedules;
 mod sealed;
 mod simulating;
 mod skipping;
+mod stack_files;
+mod stacks;
 mod starting;
 mod store;
 mod storms;

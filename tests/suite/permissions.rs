@@ -57,7 +57,7 @@ fn run(pipeline: &str, documents: &Value) -> Outcome {
 
 #[test]
 fn each_pipeline_runs_under_exactly_what_is_printed() {
-    for pipeline in ["web-service", "staging-first", "two-regions", "web-fleet"] {
+    for pipeline in ["web-service", "staging-first", "two-regions", "web-fleet", "stack"] {
         let outcome = run(pipeline, &policies(pipeline));
         assert_eq!(outcome.code(), Some(0), "{pipeline}: {}", outcome.all());
     }

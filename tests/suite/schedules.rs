@@ -220,6 +220,7 @@ pub(crate) fn start(directory: &std::path::Path, run: &RunId) -> Result<RunStart
         env: BTreeMap::new(),
         stages: Vec::new(),
         plugins: BTreeMap::new(),
+        files: BTreeMap::new(),
         engine: "engine".to_owned(),
         account: "111111111111".parse()?,
         region: "us-west-2".parse()?,

@@ -16,7 +16,7 @@ use crate::step::{Terminal, cargo, status, succeed, succeeds_quietly};
 /// No WASI: a plugin can do nothing but what the contract offers.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Members of the guests' workspace that are no plugins.
-const LIBRARIES: [&str; 2] = ["gate", "sdk"];
+const LIBRARIES: [&str; 3] = ["gate", "sdk", "stack"];
 
 /// Build all plugins. A component is written only where its content changed, so that the host is not linked in vain.
 pub(crate) fn build(layout: &Layout, terminal: &Terminal, release: bool) -> Result<(), TaskError> {

@@ -2,11 +2,13 @@
 //! The main types are [`Config`] and [`Outputs`].
 
 use kiln_plugin::{Duration, JsonSchema, Known, PinnedImage};
+use kiln_stack::StackName;
 use serde::{Deserialize, Serialize};
 
 /// `with` of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "stack": ["parameter"], "parameter": ["stack"] }))]
 pub struct Config {
     /// The cluster's name.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"))]
@@ -16,6 +18,12 @@ pub struct Config {
     pub service: String,
     /// The image by digest, in ECR.
     pub image: Known<PinnedImage>,
+    /// The CloudFormation stack that the service belongs to: the image goes in as its `parameter`, so that no drift is made. Settings of
+    /// the deployment are then the template's.
+    pub stack: Option<StackName>,
+    /// The stack's parameter that takes the image: its digest alone where it has one or is named so, otherwise the whole image.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]{1,255}$"))]
+    pub parameter: Option<String>,
     /// The container that gets the image. Without it and `containers`, each container whose image is of the same repository
     /// gets it.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"))]

@@ -123,7 +123,7 @@ impl Prepared {
         if let Some(stack) = stack {
             notes.push(format!(
                 "the service {subject} is of the CloudFormation stack {}: this deployment makes it differ from its template, and the \
-                 stack's next update of it may go back to what the template names",
+                 stack's next update of it may go back to what the template names; `stack` and `parameter` deploy by the stack",
                 stack.value
             ));
         }

@@ -19,6 +19,7 @@
 //! - [`aws`] holds one module a service: each function is one AWS call, which the host authorises, journals and sends.
 //! - [`poll`] waits for something with the host's clock and the stage's deadline.
 //! - [`Failure`] says why a stage failed, in the words of a person who has to act on it.
+//! - [`FilePath`] is a config value that names a file beside the pipeline; a plugin that implements [`Checks`] looks at it before a run.
 //! - [`Known`] is a config value that may not be known while planning.
 //! - A plugin must be deterministic: no clock, randomness, file or network but through the host. When a run is resumed, the
 //!   plugin runs again against the record of its own calls.
@@ -28,8 +29,13 @@
 
 #[doc(hidden)]
 pub mod bindings;
+#[doc(hidden)]
+pub mod check;
+#[doc(hidden)]
+pub mod checker_bindings;
 mod duration;
 mod failure;
+mod file;
 mod image;
 mod instant;
 mod known;
@@ -49,8 +55,10 @@ pub mod schema;
 #[doc(hidden)]
 pub mod lifecycle;
 
+pub use check::{Checked, Checks, FilePlace, Problem};
 pub use duration::{Duration, InvalidDuration};
 pub use failure::{During, Failure, FailureKind};
+pub use file::FilePath;
 pub use image::{EcrRepository, ImageReference, InvalidImage, PinnedImage};
 pub use instant::{Date, Instant, InvalidDate};
 pub use known::Known;
@@ -67,6 +75,7 @@ pub use bindings::kiln::stage::{context, progress, secrets, timer};
 pub mod aws {
     pub use crate::bindings::kiln::aws::types::{Error, ErrorKind, Pair};
     pub use crate::bindings::kiln::aws_autoscaling::autoscaling;
+    pub use crate::bindings::kiln::aws_cloudformation::cloudformation;
     pub use crate::bindings::kiln::aws_cloudwatch::cloudwatch;
     pub use crate::bindings::kiln::aws_codebuild::codebuild;
     pub use crate::bindings::kiln::aws_ec2::ec2;
@@ -83,6 +92,7 @@ pub mod aws {
     pub use crate::bindings::kiln::aws_kms_access::kms_access;
     pub use crate::bindings::kiln::aws_lambda::lambda;
     pub use crate::bindings::kiln::aws_logs::logs;
+    pub use crate::bindings::kiln::aws_s3::s3;
     pub use crate::bindings::kiln::aws_scheduler::scheduler;
     pub use crate::bindings::kiln::aws_secretsmanager::secretsmanager;
     pub use crate::bindings::kiln::aws_ssm::ssm;
@@ -94,5 +104,6 @@ pub mod aws {
 pub mod exported {
     pub use crate::bindings::exports::kiln::stage::lifecycle::Guest;
     pub use crate::bindings::kiln::stage::types::Description;
+    pub use crate::checker_bindings::exports::kiln::checks::checks::{Checked as CheckedRecord, Guest as CheckGuest};
     pub use schemars;
 }

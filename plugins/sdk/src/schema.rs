@@ -26,7 +26,10 @@ fn root<T: JsonSchema>(settings: SchemaSettings) -> Value {
     // The name and the meaning of a Rust type say nothing to who writes a pipeline.
     schema.remove("title");
     schema.remove("description");
-    schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    // A type that says otherwise has more than its fields.
+    if schema.get("additionalProperties").is_none() {
+        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
     if schema.get("properties").is_none() {
         schema.insert("properties".to_owned(), Value::Object(serde_json::Map::new()));
     }

@@ -18,12 +18,14 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 
+use super::cloudformation_query;
 use super::ec2_query;
 use super::heard::Heard;
 use super::login::{self, KnownCredentials, LoginError, OwnCredentials};
 use super::network::{Network, NetworkError};
 use super::pacing::Pacer;
 use super::request_id::RequestIdTap;
+use super::s3_rest;
 use crate::clock::Clock;
 use crate::types::{Arn, Region};
 
@@ -319,6 +321,11 @@ impl Clients {
         if let Some(assumed) = &self.assumed {
             assumed.fetch().await;
         }
+    }
+
+    /// The region that they ask in.
+    pub(crate) fn region(&self) -> Option<String> {
+        self.current().sdk.region().map(ToString::to_string)
     }
 
     fn current(&self) -> Arc<Generation> {

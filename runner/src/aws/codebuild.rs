@@ -2,6 +2,7 @@
 //!
 //! Every request record of the interface `codebuild` is an [`Operation`]; [`StartBuildRequest`] is the one that changes most.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_codebuild::types as sdk;
@@ -60,9 +61,9 @@ impl Operation for StartBuildRequest {
         vec![PROJECT.arn(at, &self.project)]
     }
 
-    fn secret_references(&self) -> Vec<&str> {
+    fn secret_references(&self) -> Vec<Cow<'_, str>> {
         let by_reference = |variable: &&EnvironmentVariable| variable.source == VariableSource::SecretsManager;
-        self.environment.iter().filter(by_reference).map(|variable| variable.value.as_str()).collect()
+        self.environment.iter().filter(by_reference).map(|variable| variable.value.as_str().into()).collect()
     }
 }
 

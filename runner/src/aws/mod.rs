@@ -1,6 +1,7 @@
 //! AWS: one module a service, named as its WIT file, and the table of them all.
 
 pub mod clients;
+pub(crate) mod cloudformation_query;
 mod download;
 pub(crate) mod ec2_query;
 pub mod error;
@@ -12,14 +13,18 @@ mod names;
 pub mod network;
 pub(crate) mod offered;
 pub mod operation;
+pub(crate) mod orchestrated;
 pub(crate) mod pacing;
+mod query;
 mod raw_json;
 mod raw_query;
 pub mod request_id;
 pub(crate) mod retry;
+pub(crate) mod s3_rest;
 mod values;
 
 pub mod autoscaling;
+pub mod cloudformation;
 pub mod cloudwatch;
 pub mod codebuild;
 pub mod ec2;
@@ -37,6 +42,7 @@ pub mod kms;
 pub mod kms_access;
 pub mod lambda;
 pub mod logs;
+pub mod s3;
 pub mod scheduler;
 pub mod secretsmanager;
 pub mod ssm;
@@ -234,6 +240,36 @@ macro_rules! services {
                 read describe_parameters(DescribeParametersRequest),
                 read get_parameter_history(GetParameterHistoryRequest),
                 write put_parameter(PutParameterRequest),
+            }
+            /// CloudFormation.
+            cloudformation in aws_cloudformation by cloudformation_query {
+                read validate_template(ValidateTemplateRequest),
+                read get_template_summary(GetTemplateSummaryRequest),
+                write create_change_set(CreateChangeSetRequest),
+                read describe_change_set(DescribeChangeSetRequest),
+                write execute_change_set(ExecuteChangeSetRequest),
+                write delete_change_set(DeleteChangeSetRequest),
+                read describe_stacks(DescribeStacksRequest),
+                read list_stack_resources(ListStackResourcesRequest),
+                read describe_stack_events(DescribeStackEventsRequest),
+                read describe_events(DescribeEventsRequest),
+                read get_template(GetTemplateRequest),
+                write continue_update_rollback(ContinueUpdateRollbackRequest),
+                write rollback_stack(RollbackStackRequest),
+                write cancel_update_stack(CancelUpdateStackRequest),
+                write delete_stack(DeleteStackRequest),
+                write detect_stack_drift(DetectStackDriftRequest),
+                read describe_stack_drift_detection_status(DescribeStackDriftDetectionStatusRequest),
+                read describe_stack_resource_drifts(DescribeStackResourceDriftsRequest),
+                read get_stack_policy(GetStackPolicyRequest),
+                write set_stack_policy(SetStackPolicyRequest),
+                write update_termination_protection(UpdateTerminationProtectionRequest),
+                read list_exports(ListExportsRequest),
+                read list_imports(ListImportsRequest),
+            }
+            /// S3, for templates.
+            s3 in aws_s3 by s3_rest {
+                write put_text(PutTextRequest),
             }
         }
     };

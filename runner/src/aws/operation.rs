@@ -4,6 +4,7 @@
 //! retry class and no fate. To add one, write its function and records in the WIT, implement both traits for the request record
 //! beside the others of its service, and add a line to the service's row of `services!`. Nothing else knows of single operations.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ pub trait Operation: Sized + Serialize + fmt::Debug + Send + Sync + 'static {
 
     /// References in the request to secrets that AWS itself is to resolve. Each must be of a secret that the stage names:
     /// otherwise one stage could hand on another's.
-    fn secret_references(&self) -> Vec<&str> {
+    fn secret_references(&self) -> Vec<Cow<'_, str>> {
         Vec::new()
     }
 

@@ -1,6 +1,7 @@
 //! `kiln check`: what is wrong with a pipeline file.
 
 use std::io::Write;
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use super::dispatch::Global;
 use super::document::{write, write_json};
 use super::exit::Exit;
+use super::lint::lint;
 use super::load::{PipelineFile, shown};
 use crate::report::Output;
 use crate::words::count;
@@ -17,6 +19,9 @@ use crate::words::count;
 pub(super) struct Check {
     #[command(flatten)]
     pipeline: PipelineFile,
+    /// Also run the linters that plugins name for files beside the pipeline, such as cfn-lint, where they are installed
+    #[arg(long)]
+    lint: bool,
 }
 
 impl Check {
@@ -25,6 +30,13 @@ impl Check {
             Ok(pipeline) => pipeline,
             Err(exit) => return exit,
         };
+        if self.lint {
+            let directory = self.pipeline.path.parent().unwrap_or(Path::new(""));
+            match lint(&pipeline, directory) {
+                Exit::Done => {}
+                exit => return exit,
+            }
+        }
         if global.output == Output::Json {
             let stages: Vec<_> = pipeline
                 .stages

@@ -129,6 +129,11 @@ impl PipelineFile {
 pub(super) fn kept(global: &Global, file: &Path, pipeline: &Pipeline) -> Kept {
     let kept = Kept::default().file("the pipeline file", file).directory("the state directory", &global.state_dir);
     let kept = cache_dir(global).into_iter().fold(kept, |kept, cache| kept.directory("the cache", cache));
+    let beside = file.parent().unwrap_or(Path::new(""));
+    let kept = pipeline
+        .files
+        .keys()
+        .fold(kept, |kept, path| kept.file(format!("the pipeline's file {}", line(path)), &beside.join(path)));
     pipeline.stages.iter().fold(kept, |kept, stage| match &stage.plugin {
         PluginSource::File { name, path, .. } => kept.file(format!("the component of the plugin `{name}`"), path),
         PluginSource::Standard(_) => kept,

@@ -10,6 +10,7 @@ mod document;
 mod exit;
 mod find;
 mod lease;
+mod lint;
 mod load;
 mod man;
 mod page;

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::diagnostic::SourceFile;
 use crate::event::RunOutcome;
 use crate::files::{self, Kept};
+use crate::harmless::line;
 use crate::pipeline::{self, Pipeline};
 use crate::plugin::Plugins;
 use crate::report::{Output, word_of_run};
@@ -164,7 +165,15 @@ fn restored(global: &Global, resumable: &Resumable) -> Result<(Arc<Pipeline>, Ar
               before, the run ends before anything is sent",
         );
     }
-    let plugins = Arc::new(Plugins::pinned(engine, components));
+    let kept = resumable.files().map_err(|error| complain(&error.to_string(), None, Exit::Environment))?;
+    let beside = Path::new(&start.file).parent().unwrap_or(Path::new(""));
+    for (path, bytes) in &kept {
+        let now = files::read_beside(beside, path, bytes.len() as u64 + 1);
+        if now.is_ok_and(|now| now != bytes[..]) {
+            note(&format!("{} was changed since the run began; the run goes on with it as it was", line(path)));
+        }
+    }
+    let plugins = Arc::new(Plugins::pinned(engine, components).with_files(kept));
     let now = files::read(Path::new(&start.file), LONGEST_FILE);
     if now.is_ok_and(|text| Digest::of(&text) != start.source) {
         note(&format!("{} was changed since the run began; the run goes on with the file as it was", start.file));

@@ -13,3 +13,14 @@ wasmtime::component::bindgen!({
     with: { "kiln:stage/secrets.secret": crate::secrets::SecretHandle },
     additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });
+
+/// What of a component looks at configs before a run, where it exports that: the world `checker`.
+pub mod checker {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "checker",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: { "kiln:files/files": crate::contract::bindings::kiln::files::files },
+    });
+}

@@ -3,10 +3,12 @@
 //! The main function is [`read()`], the main type [`Destination`]: nothing else reads or writes what a command line or a pipeline
 //! names.
 
+mod beside;
 mod presence;
 mod read;
 mod write;
 
+pub use beside::{BesideError, read_beside};
 pub use presence::Gone;
 pub(crate) use presence::still_there;
 pub(crate) use read::open;

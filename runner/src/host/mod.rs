@@ -4,6 +4,7 @@ mod before;
 pub mod bind;
 mod context;
 mod environments;
+mod files;
 mod layers;
 mod limiter;
 mod log;

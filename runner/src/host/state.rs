@@ -22,6 +22,7 @@ use crate::contract::bindings::kiln::stage::types;
 use crate::event::LogLevel;
 use crate::host::bind::{Call, bind};
 use crate::journal::{self, LocalRead, Mismatch, Record, Step};
+use crate::pipeline::Files;
 use crate::secrets::redact::StreamRedactor;
 
 /// A store's data.
@@ -30,6 +31,8 @@ pub struct StageHost {
     pub(super) bounds: Limits,
     host_calls: u32,
     pub(super) table: ResourceTable,
+    /// While it looks at a config: the files that this names.
+    checked: Option<Arc<Files>>,
     work: Option<Box<Work>>,
 }
 
@@ -37,6 +40,8 @@ pub struct StageHost {
 pub(crate) struct Work {
     pub(super) info: Info,
     pub(super) unknown: Vec<String>,
+    /// The files beside the pipeline that the stage's config names.
+    pub(super) files: Arc<Files>,
     pub(super) caller: Caller,
     pub(super) run: Arc<RunContext>,
     /// As what it acts where it has entered no other environment.
@@ -54,7 +59,17 @@ pub(crate) struct Work {
 impl StageHost {
     /// A host that answers nothing.
     pub(crate) fn describing(bounds: Limits) -> Self {
-        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: None }
+        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), checked: None, work: None }
+    }
+
+    /// A host for a plugin that looks at a config, which names these files.
+    pub(crate) fn checking(bounds: Limits, files: Arc<Files>) -> Self {
+        Self { checked: Some(files), ..Self::describing(bounds) }
+    }
+
+    /// The files of the config that the plugin looks at, where it does.
+    pub(super) fn checked_files(&self) -> Option<Arc<Files>> {
+        self.checked.clone()
     }
 
     /// A host that does a stage's work: what the guest may know (`info`, and which of its config is `unknown`), who calls AWS for it,
@@ -65,6 +80,7 @@ impl StageHost {
         unknown: Vec<String>,
         caller: Caller,
         memory: BTreeMap<String, String>,
+        files: Arc<Files>,
     ) -> Self {
         let run = Arc::clone(caller.run());
         let log = run.redactor.stream();
@@ -73,6 +89,7 @@ impl StageHost {
             own,
             info,
             unknown,
+            files,
             caller,
             run,
             memory,
@@ -84,7 +101,14 @@ impl StageHost {
             statuses: 0,
             statuses_dropped: 0,
         };
-        Self { limiter: Limiter::new(&bounds), bounds, host_calls: 0, table: table(), work: Some(Box::new(work)) }
+        Self {
+            limiter: Limiter::new(&bounds),
+            bounds,
+            host_calls: 0,
+            table: table(),
+            checked: None,
+            work: Some(Box::new(work)),
+        }
     }
 
     /// Put a store of this host under its limits.
@@ -99,9 +123,11 @@ impl StageHost {
     /// What is behind the guest, which has just called `function`. Every host function begins with this.
     pub(super) async fn enter(&mut self, function: &str) -> wasmtime::Result<&mut Work> {
         let Some(work) = &mut self.work else {
-            return Err(stop(HostStop::Misuse(format!(
-                "`describe` called {function}; it must not ask the host for anything"
-            ))));
+            let told = match self.checked {
+                None => format!("`describe` called {function}; it must not ask the host for anything"),
+                Some(_) => format!("`check` called {function}; it must not ask the host for anything but files"),
+            };
+            return Err(stop(HostStop::Misuse(told)));
         };
         self.host_calls = self.host_calls.saturating_add(1);
         if self.host_calls > self.bounds.host_calls {

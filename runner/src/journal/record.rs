@@ -82,6 +82,9 @@ pub struct RunStart {
     pub stages: Vec<StageOutline>,
     /// The plugins by the names that the pipeline gives them.
     pub plugins: BTreeMap<String, Digest>,
+    /// The files beside the pipeline that its stages name, by their paths. Their bytes are attached as the pipeline's own text is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Digest>,
     /// The hash of the engine's configuration, as wasmtime gives it: another one might compute something else.
     pub engine: String,
     /// The account of the runner's own credentials.

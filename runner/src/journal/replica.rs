@@ -57,6 +57,7 @@ pub(super) fn framed(path: &std::path::Path, bytes: &[u8], offset: u64, seq: u64
         }
         if let Record::RunStart(start) = &record {
             blobs.push(start.source.clone());
+            blobs.extend(start.files.values().cloned());
         }
         let len = frame::FRAME_HEADER_LEN + frame.payload.len();
         let whole = rest.get(..len).unwrap_or_default().to_vec();

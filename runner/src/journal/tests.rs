@@ -30,6 +30,7 @@ pub(super) fn start(dir: &Path, run: &str) -> RunStart {
         stages: Vec::new(),
         inputs: BTreeMap::from([("commit".to_owned(), json!("abc"))]),
         plugins: BTreeMap::from([("build-image".to_owned(), Digest::of(b"plugin"))]),
+        files: BTreeMap::new(),
         engine: "engine".to_owned(),
         account: "111111111111".parse().unwrap(),
         region: "us-west-2".parse().unwrap(),

@@ -153,6 +153,9 @@ impl Journal {
         })?;
         blob::make_dir(dir)?;
         blob::attached(dir, &start.source)?;
+        for digest in start.files.values() {
+            blob::attached(dir, digest)?;
+        }
         let path = dir.join("journal");
         let mut file = match new_file().open(&path) {
             Ok(file) => file,

@@ -8,8 +8,10 @@
 //!   (`metered`), and `findings` says what is broken.
 //!   `editor` is the schema as editors get it.
 //! - `expression` and `template`: `${…}`; `config`: a stage's `with` and what it is worth.
+//! - `attachments`: files beside the pipeline that configs name.
 //! - `check`: all that a file must satisfy; `model`: what comes out.
 
+mod attachments;
 mod catalog;
 mod check;
 mod config;
@@ -32,7 +34,9 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, CatalogError, PluginContract, PluginSource};
+pub(crate) use attachments::LARGEST as LARGEST_FILE;
+pub use catalog::{Catalog, CatalogError, Checked, ConfigProblem, FilePlace, PluginContract, PluginSource};
+pub use check::Files;
 pub(crate) use check::{Places, open, read_as};
 pub use check::{Values, check, load};
 pub use config::{Evaluated, EvaluationError, EvaluationPhase, SECRET_PREFIX, Scope, TooMuch};

@@ -43,6 +43,8 @@ pub struct Pipeline {
     pub max_parallel: Option<usize>,
     /// Where runs and leases are shared, its region named.
     pub store: Option<StoreAddress>,
+    /// The files beside it that its stages name, by their paths.
+    pub files: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// A secret in AWS Secrets Manager.
@@ -96,6 +98,10 @@ pub struct Stage {
     pub reveal: bool,
     /// The secrets that the config names.
     pub secrets: BTreeSet<String>,
+    /// The files beside the pipeline that the config names, by their paths.
+    pub files: BTreeMap<String, Arc<[u8]>>,
+    /// The files beside the pipeline for which the plugin names a linter: the linter and the path each.
+    pub(crate) linted: BTreeSet<(String, String)>,
     pub(crate) with: Setting,
     pub(crate) when: Option<Expression>,
     /// The account and region of `environment`.
@@ -186,6 +192,11 @@ impl Stage {
     /// The text of `when`, for people.
     pub fn condition(&self) -> Option<&str> {
         self.when.as_ref().map(Expression::text)
+    }
+
+    /// The files beside the pipeline that are to be linted: the linter's name and the path each.
+    pub(crate) fn linted(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.linted.iter().map(|(linter, path)| (linter.as_str(), path.as_str()))
     }
 
     /// Check a whole config against the plugin's schema.

@@ -77,6 +77,11 @@ impl Schema {
         Err(shortened(&refusal, LONGEST_REASON))
     }
 
+    /// Its text.
+    pub(crate) fn text(&self) -> &Value {
+        &self.text
+    }
+
     /// What `value` breaks. `unknown` are pointers to values that are not known yet: nothing is said about them.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::error::PluginError;
 use super::notes::Note;
 use super::quote::quoted;
-use super::{imports, permissions, schema};
+use super::{checks, imports, permissions, schema};
 use crate::contract::Limits;
 use crate::contract::bindings::StagePre;
 use crate::contract::bindings::exports::kiln::stage::lifecycle;
@@ -42,6 +42,9 @@ pub struct Description {
     pub permissions: Vec<Declared>,
     /// Whether `undo` does anything.
     pub undoable: bool,
+    /// Whether it looks at configs before a run: it exports `kiln:checks/checks`.
+    #[serde(default)]
+    pub checks: bool,
 }
 
 /// A component that stages can be made of.
@@ -84,7 +87,8 @@ impl Plugin {
             Some(note) => note,
             None => {
                 let (pre, imports) = load(engine, name, bytes, &digest)?;
-                let note = Note { description: describe(engine, name, &pre)?, imports };
+                let description = Description { checks: checks::exported(&pre), ..describe(engine, name, &pre)? };
+                let note = Note { description, imports };
                 // It is new: nobody else has it.
                 let _ = code.set(pre);
                 if let Some(notes) = &engine.notes {
@@ -175,7 +179,7 @@ fn describe(engine: &Engine, name: &str, pre: &StagePre<StageHost>) -> Result<De
 }
 
 /// `describe` calls no host function that waits, and its fuel is small: the future is driven here, on this thread.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     loop {
@@ -224,5 +228,6 @@ fn check_description(said: lifecycle::Description) -> Result<Description, String
         summary: said.summary,
         permissions,
         undoable: said.undoable,
+        checks: false,
     })
 }

@@ -55,6 +55,14 @@ pub enum PluginError {
         /// What is wrong.
         reason: String,
     },
+    /// `check` failed or said nonsense.
+    #[error("the plugin `{name}` does not come to an end of its check: {reason}")]
+    Check {
+        /// The plugin.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A permission that it asks for can never be used.
     #[error("the plugin `{name}` {problem}")]
     Permission {
@@ -84,7 +92,7 @@ impl PluginError {
             }
             Self::NotAPlugin { help, .. } => help.clone(),
             Self::Permission { problem, .. } => Some(problem.help()),
-            Self::Describe { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
+            Self::Describe { .. } | Self::Check { .. } => Some("this is a defect of the plugin; tell its author".to_owned()),
             Self::Engine(_) => None,
         }
     }

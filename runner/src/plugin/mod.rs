@@ -1,6 +1,7 @@
 //! Components: found, compiled, described, and made ready to run.
 
 mod cache;
+mod checks;
 mod compile;
 mod component;
 mod engine;

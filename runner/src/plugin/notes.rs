@@ -92,6 +92,7 @@ mod tests {
             output_schema: serde_json::json!({ "type": "object" }),
             permissions: Vec::new(),
             undoable: true,
+            checks: true,
         };
         Note { description, imports: vec!["kiln:stage/timer@0.1.0".to_owned()] }
     }

@@ -3,16 +3,21 @@
 //! The main type is [`Plugins`], which is the pipeline's catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::checks::check;
 use super::component::{Description, MAXIMUM_BYTES, Plugin};
 use super::engine::Engine;
 use super::error::PluginError;
 use crate::contract::{Standard, standard, standard_names};
 use crate::files;
-use crate::pipeline::{Catalog, CatalogError, PluginContract, PluginSource, SchemaOrigin};
+use crate::pipeline::{
+    Catalog, CatalogError, Checked, Files, LARGEST_FILE, PluginContract, PluginSource, SchemaOrigin,
+};
 use crate::policy::reaches_elsewhere;
 use crate::types::Digest;
 
@@ -22,6 +27,8 @@ pub struct Plugins {
     engine: Engine,
     /// Components that are used whatever the pipeline's sources hold now, by the plugins' names.
     pinned: BTreeMap<String, Vec<u8>>,
+    /// Files beside the pipeline that are used whatever lies there now, by their paths.
+    pinned_files: Option<Files>,
     loaded: Mutex<BTreeMap<PluginSource, Arc<Plugin>>>,
 }
 
@@ -33,7 +40,13 @@ impl Plugins {
 
     /// Plugins of `engine`, where those that `components` names are of these bytes.
     pub fn pinned(engine: Engine, components: BTreeMap<String, Vec<u8>>) -> Self {
-        Self { engine, pinned: components, loaded: Mutex::default() }
+        Self { engine, pinned: components, pinned_files: None, loaded: Mutex::default() }
+    }
+
+    /// The same, where the files beside the pipeline are these and no others.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { pinned_files: Some(files), ..self }
     }
 
     /// The engine.
@@ -117,6 +130,7 @@ pub(super) fn contract_of(description: &Description, origin: SchemaOrigin) -> Pl
         config_schema: description.config_schema.clone(),
         output_schema: description.output_schema.clone(),
         elsewhere: reaches_elsewhere(&description.permissions),
+        checks: description.checks,
         origin,
     }
 }
@@ -140,5 +154,29 @@ impl Catalog for Plugins {
 
     fn standard_names(&self) -> Vec<String> {
         standard_names().into_iter().map(str::to_owned).collect()
+    }
+
+    fn file(&self, directory: &Path, path: &str) -> Result<Arc<[u8]>, CatalogError> {
+        match &self.pinned_files {
+            Some(files) => files.get(path).map(Arc::clone).ok_or_else(|| CatalogError {
+                message: "it is not among the files that the run began with".to_owned(),
+                help: None,
+            }),
+            None => match files::read_beside(directory, path, LARGEST_FILE) {
+                Ok(bytes) => Ok(bytes.into()),
+                Err(error) => Err(CatalogError { message: error.to_string(), help: error.help().map(str::to_owned) }),
+            },
+        }
+    }
+
+    fn check_config(
+        &self,
+        source: &PluginSource,
+        config: &Value,
+        unknown: &[String],
+        files: &Files,
+    ) -> Result<Checked, CatalogError> {
+        let checked = self.load(source).and_then(|plugin| check(&self.engine, &plugin, config, unknown, files));
+        checked.map_err(|error| CatalogError { message: error.to_string(), help: error.help() })
     }
 }

@@ -24,6 +24,11 @@ const UNTIED: &[(&str, Tie)] = &[
     ("autoscaling:DescribeScalingActivities", Tie::Never),
     ("autoscaling:DescribeTrafficSources", Tie::Never),
     ("autoscaling:DescribeWarmPool", Tie::Never),
+    ("cloudformation:DescribeStackDriftDetectionStatus", Tie::Never),
+    // Of a template that is no stack's.
+    ("cloudformation:GetTemplateSummary", Tie::Sometimes),
+    ("cloudformation:ListExports", Tie::Never),
+    ("cloudformation:ListImports", Tie::Never),
     ("cloudformation:ValidateTemplate", Tie::Never),
     // Composite alarms are described only to who may describe `*`.
     ("cloudwatch:DescribeAlarms", Tie::Sometimes),

@@ -161,7 +161,8 @@ impl Attempt<'_> {
             partition: place.partition.clone(),
         };
         let caller = Caller::new(Arc::clone(self.run), self.actor.clone(), replay).bounded(self.limits);
-        StageHost::working(self.limits, info, self.unknown.clone(), caller, self.memory.clone())
+        let files = Arc::new(self.stage.files.clone());
+        StageHost::working(self.limits, info, self.unknown.clone(), caller, self.memory.clone(), files)
     }
 
     async fn invoke(&self, store: &mut Store<StageHost>) -> Result<Invoked, AttemptError> {

@@ -12,7 +12,7 @@ use super::tenure::carry;
 use crate::clock::Clock;
 use crate::event::RunOutcome;
 use crate::journal::{self, History, HistoryError, Journal, JournalError, Record, Recording, Tail};
-use crate::pipeline::{SecretReference, Values};
+use crate::pipeline::{Files, SecretReference, Values};
 use crate::store::{LeaseEnding, LeaseError, Leases};
 use crate::types::Digest;
 
@@ -110,6 +110,15 @@ impl Resumable {
             Some((leases, _)) => leases.end(LeaseEnding::Parked).await,
             None => Ok(()),
         }
+    }
+
+    /// The files beside the pipeline, as they were when the run began.
+    ///
+    /// # Errors
+    /// One of them is not beside the journal any more.
+    pub fn files(&self) -> Result<Files, JournalError> {
+        let files = self.history.start.files.iter();
+        files.map(|(path, digest)| Ok((path.clone(), journal::attached(&self.directory, digest)?.into()))).collect()
     }
 
     /// What the pipeline was given when the run began.

@@ -38,7 +38,7 @@ use crate::secrets::Vault;
 use crate::secrets::redact::{Common, Redactor, Sealed};
 use crate::store::{LeaseEnding, Leases};
 use crate::types::Place;
-use crate::types::{AccountId, Region, RunId, StageName, StoreAddress};
+use crate::types::{AccountId, Digest, Region, RunId, StageName, StoreAddress};
 
 /// The pipeline file that is run.
 #[derive(Debug, Clone)]
@@ -502,6 +502,7 @@ fn run_start(
         env: pipeline.env.clone(),
         stages: pipeline.stages.iter().map(outline).collect(),
         plugins: digests,
+        files: pipeline.files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         engine: plugins.engine().configuration_hash(),
         account: account.clone(),
         region: pipeline.region.clone(),

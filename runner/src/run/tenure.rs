@@ -171,6 +171,9 @@ pub(super) async fn begin_journal(
         }
     }
     journal::attach(&directory, text.as_bytes())?;
+    for bytes in pipeline.files.values() {
+        journal::attach(&directory, bytes)?;
+    }
     let journal = Journal::create(&directory, &start)?;
     for fence in leases.fences(start.at) {
         journal.append(&Record::Fence(fence))?;

@@ -80,7 +80,7 @@ async fn frames_of(table: &Table, run: &RunId) -> Result<(Vec<u8>, u64), StoreEr
     Ok((bytes, next))
 }
 
-/// Bring the blobs that frames lie in, and the text of the pipeline file.
+/// Bring the blobs that frames lie in, the text of the pipeline file, and the files beside it that its stages name.
 async fn bring_blobs(table: &Table, run: &RunId, dir: &Path, frames: &[u8]) -> Result<(), StoreError> {
     let mut digests = Vec::new();
     for (seq, _, bytes) in split_frames(frames).map_err(|reason| table.foreign(reason))? {
@@ -94,7 +94,10 @@ async fn bring_blobs(table: &Table, run: &RunId, dir: &Path, frames: &[u8]) -> R
         bring_blob(table, run, dir, digest).await?;
     }
     let start = first_record(table, dir, frames)?;
-    bring_blob(table, run, dir, &start.source).await
+    for digest in std::iter::once(&start.source).chain(start.files.values()) {
+        bring_blob(table, run, dir, digest).await?;
+    }
+    Ok(())
 }
 
 async fn bring_blob(table: &Table, run: &RunId, dir: &Path, digest: &Digest) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The services: a module each, named as its interface in `wit`, and the table of them.
 
 pub(crate) mod autoscaling;
+pub(crate) mod cloudformation;
 pub(crate) mod cloudwatch;
 pub(crate) mod codebuild;
 pub(crate) mod dynamodb;
@@ -54,6 +55,7 @@ macro_rules! each_service {
             [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]
             [LoadBalancing   elasticloadbalancing  (State)  (Event)  (16; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
             [AutoScaling     autoscaling     (State)  (Event)  (17; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
+            [CloudFormation  cloudformation  (State)  (Event)  (18; stacks StackSeed, resource_behaviours ResourceBehaviourSeed)]
         }
     };
 }

@@ -69,6 +69,24 @@ impl Members {
         unread
     }
 
+    /// The value without what is not read of it: for calls that the simulator makes itself, of properties that AWS has and it has not.
+    pub(crate) fn pruned(&self, value: Value) -> Value {
+        match (self, value) {
+            (Members::Structure(members), Value::Object(given)) => {
+                let kept = given.into_iter().filter_map(|(name, value)| {
+                    let member = members.get(name.as_str())?;
+                    Some((name, member.pruned(value)))
+                });
+                Value::Object(kept.collect())
+            }
+            (Members::List(item), Value::Array(items)) => items.into_iter().map(|value| item.pruned(value)).collect(),
+            (Members::Map(item), Value::Object(entries)) => {
+                Value::Object(entries.into_iter().map(|(name, value)| (name, item.pruned(value))).collect())
+            }
+            (_, value) => value,
+        }
+    }
+
     fn walk(&self, value: &Value, path: &str, unread: &mut Vec<String>) {
         match (self, value) {
             (Members::Structure(members), Value::Object(given)) => {

@@ -110,6 +110,17 @@ impl Answer {
         Self { status, body: body.into_bytes(), ..Self::query("", "") }
     }
 
+    /// What the protocol Query answers, whole.
+    pub(crate) fn query_body(status: u16, body: &str) -> Self {
+        Self { status, body: body.as_bytes().to_vec(), ..Self::query("", "") }
+    }
+
+    /// The same answer with another header.
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     /// The connection ends where the answer should begin.
     pub(crate) fn hang_up() -> Self {
         Self { hang_up: true, ..Self::ok(Value::Null) }

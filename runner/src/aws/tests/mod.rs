@@ -5,16 +5,17 @@
 pub(crate) mod canned;
 
 mod autoscaling;
+mod cloudformation;
 mod cloudwatch;
 mod codebuild;
 mod declared;
 mod ec2;
-mod ec2_members;
 mod ecr;
 mod ecs;
 mod elasticloadbalancing;
 mod errors;
 mod fates_autoscaling;
+mod fates_cloudformation;
 mod fates_codebuild;
 mod fates_ec2;
 mod fates_ecr;
@@ -25,6 +26,7 @@ mod fates_ssm;
 mod iam;
 mod imagebuilder;
 mod inspector2;
+mod members;
 mod parameters;
 mod secrets;
 mod starts;

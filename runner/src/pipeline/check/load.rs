@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::attached::Files;
 use super::declarations::declarations;
 use super::inputs::inputs;
 use super::places::Places;
@@ -148,7 +149,9 @@ fn build(
         phase,
     };
     let mut contracts = Contracts::new(catalog);
-    let (stages, variables) = stages(&file, &declarations, &scope, &standard, &mut contracts, &places, diagnostics);
+    let mut files = Files::new();
+    let (stages, variables) =
+        stages(&file, &declarations, &scope, &standard, &mut contracts, &mut files, &places, diagnostics);
     let env = all_variables.iter().filter(|(name, _)| variables.contains(*name));
     let env = env.map(|(name, value)| (name.clone(), value.clone())).collect();
     let table = file.pipeline?;
@@ -164,6 +167,7 @@ fn build(
         stages,
         max_parallel: table.max_parallel,
         store: declarations.store,
+        files,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The main function is [`load`].
 
+mod attached;
 mod declarations;
 mod given;
 mod inputs;
@@ -12,6 +13,7 @@ mod stages;
 mod structure;
 mod with;
 
+pub use attached::Files;
 pub(crate) use load::open;
 pub use load::{Values, check, load};
 pub(crate) use places::Places;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::attached::{Files, attached, linted_by, named_by};
 use super::declarations::{Declarations, invalid_name};
 use super::order::order;
 use super::places::{Passage, Places};
@@ -71,6 +72,7 @@ pub(super) fn stages(
     scope: &Scope<'_>,
     standard: &[String],
     contracts: &mut Contracts<'_>,
+    files: &mut Files,
     places: &Places<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Stage>, BTreeSet<String>) {
@@ -81,6 +83,8 @@ pub(super) fn stages(
     let names: BTreeSet<&str> = declarations.plugins.keys().chain(standard).map(String::as_str).collect();
     for (name, table) in tables {
         let plugin = plugin(name, table, declarations, &names, contracts, places, diagnostics);
+        let plugin =
+            plugin.map(|plugin| attached(name, table.with.as_ref(), plugin, contracts, files, places, diagnostics));
         known.insert(name.clone(), plugin.as_ref().map(|(_, contract)| Arc::clone(contract)));
         plugins.insert(name.as_str(), plugin);
     }
@@ -110,7 +114,7 @@ pub(super) fn stages(
     let order = in_order(&drafts, places, diagnostics);
     let default = file.pipeline.as_ref().and_then(|pipeline| pipeline.on_failure).unwrap_or_default();
     let mut finished: Vec<Option<Stage>> =
-        drafts.into_iter().map(|draft| draft.finish(declarations, default)).collect();
+        drafts.into_iter().map(|draft| draft.finish(declarations, files, default)).collect();
     let stages = order.into_iter().filter_map(|index| finished.get_mut(index).and_then(Option::take)).collect();
     (stages, variables)
 }
@@ -520,7 +524,7 @@ impl Draft<'_> {
         }
     }
 
-    fn finish(self, declarations: &Declarations, on_failure: OnFailure) -> Option<Stage> {
+    fn finish(self, declarations: &Declarations, files: &Files, on_failure: OnFailure) -> Option<Stage> {
         let environment = self.table.environment.as_ref().and_then(|name| declarations.environments.get(name)?.clone());
         let (environment, place) = environment.unzip();
         let (plugin, contract) = self.plugin?;
@@ -536,6 +540,8 @@ impl Draft<'_> {
             on_failure: self.table.on_failure.unwrap_or(on_failure),
             reveal: self.table.reveal.unwrap_or_default(),
             secrets: self.config.setting.secrets(),
+            files: named_by(self.table.with.as_ref(), &contract, files),
+            linted: linted_by(self.table.with.as_ref(), &contract),
             with: self.config.setting,
             when: self.when,
             place,

@@ -1,12 +1,14 @@
 //! A catalog with the contracts of the plugins that kiln carries, without the plugins.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::{
-    Catalog, CatalogError, Pipeline, PluginContract, PluginSource, SchemaOrigin, Values, check, load,
+    Catalog, CatalogError, Checked, Files, Pipeline, PluginContract, PluginSource, SchemaOrigin, Values, check, load,
 };
 
 pub(super) struct FakeCatalog;
@@ -29,7 +31,16 @@ impl Catalog for FakeCatalog {
         let (name, version) = (source.name().to_owned(), "0.1.0".to_owned());
         let elsewhere = name == "cleanup-images";
         let origin = SchemaOrigin::Foreign;
-        Ok(PluginContract { name, version, config_schema, output_schema, elsewhere, origin })
+        let checks = false;
+        Ok(PluginContract { name, version, config_schema, output_schema, elsewhere, checks, origin })
+    }
+
+    fn file(&self, _: &Path, path: &str) -> Result<Arc<[u8]>, CatalogError> {
+        Err(CatalogError { message: format!("there is no file {path} in tests"), help: None })
+    }
+
+    fn check_config(&self, _: &PluginSource, _: &Value, _: &[String], _: &Files) -> Result<Checked, CatalogError> {
+        Ok(Checked::default())
     }
 
     fn standard_names(&self) -> Vec<String> {

@@ -95,6 +95,11 @@ fn begin(
     Ok(id)
 }
 
+/// Another service brings a group's instances to what the group says already.
+pub(super) fn begin_by(scope: &mut Scope<'_>, name: &str, preferences: RefreshPreferences) -> Result<(), AwsError> {
+    begin(scope, name, None, preferences).map(|_| ())
+}
+
 /// Somebody of the world starts a refresh to another version of the group's launch template.
 pub(super) fn by_somebody(scope: &mut Scope<'_>, name: &str, seed: &RefreshSeed) {
     let source = group(scope, name).map(|group| group.source.clone());

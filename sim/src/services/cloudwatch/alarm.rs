@@ -165,6 +165,11 @@ impl Alarm {
     }
 }
 
+/// Whether an alarm here is in ALARM; nothing where there is none.
+pub(crate) fn is_alarming(scope: &mut Scope<'_>, name: &str) -> Option<bool> {
+    state_of(scope, name).map(|state| state == AlarmState::Alarm)
+}
+
 /// The state of an alarm here.
 pub(crate) fn state_of(scope: &mut Scope<'_>, name: &str) -> Option<AlarmState> {
     scope.place().cloudwatch.alarms.get(name).map(|alarm| alarm.state)

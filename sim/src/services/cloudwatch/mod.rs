@@ -14,7 +14,7 @@ mod samples;
 mod seeds;
 mod state;
 
-pub(crate) use alarm::{AlarmState, state_of, window_of};
+pub(crate) use alarm::{AlarmState, is_alarming, state_of, window_of};
 pub(crate) use events::{Event, happen};
 pub(crate) use mutes::MuteSeed;
 pub(crate) use operations::service;

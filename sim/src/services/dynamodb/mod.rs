@@ -12,4 +12,4 @@ mod transactions;
 
 pub(crate) use operations::service;
 pub(crate) use seeds::{TableSeed, plant};
-pub(crate) use state::State;
+pub(crate) use state::{State, forget, has, make};

@@ -62,3 +62,28 @@ pub(super) fn find<'w>(scope: &'w mut Scope<'_>, given: &str) -> Result<&'w mut 
 pub(super) fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationException", message)
 }
+
+/// Make a table in the name of another service.
+pub(crate) fn make(
+    scope: &mut Scope<'_>,
+    name: &str,
+    partition_key: &str,
+    sort_key: Option<&str>,
+) -> Result<(), AwsError> {
+    if has(scope, name) {
+        return Err(AwsError::new("ResourceInUseException", format!("Table already exists: {name}")));
+    }
+    let table = new(scope, name, partition_key, sort_key);
+    scope.place().dynamodb.tables.insert(name.to_owned(), table);
+    Ok(())
+}
+
+/// Whether there is a table of this name.
+pub(crate) fn has(scope: &mut Scope<'_>, name: &str) -> bool {
+    scope.place().dynamodb.tables.contains_key(name)
+}
+
+/// A table is gone, with its items.
+pub(crate) fn forget(scope: &mut Scope<'_>, name: &str) {
+    scope.place().dynamodb.tables.remove(name);
+}

@@ -141,6 +141,11 @@ impl Instance {
         self.root.as_deref().unwrap_or(&self.image)
     }
 
+    /// Whether it stands in this subnet or security group.
+    pub(super) fn stands_in(&self, id: &str) -> bool {
+        self.subnet.as_deref() == Some(id) || self.groups.iter().any(|group| group == id)
+    }
+
     /// Whether it has ended, or is about to.
     pub(crate) fn is_ending(&self) -> bool {
         matches!(self.state, InstanceState::ShuttingDown | InstanceState::Terminated)

@@ -15,6 +15,7 @@ mod network;
 mod networks;
 mod operations;
 mod planting;
+mod providing;
 mod references;
 mod reports;
 mod retire;
@@ -34,9 +35,10 @@ pub(crate) use instance::{
     Check, Instance, InstanceState, InstanceTurn, Launch, Market, instance, instances, launch, replace_root, settle,
     start, stop, terminate,
 };
-pub(crate) use network::subnet_zone;
+pub(crate) use network::{network_of, subnet_zone};
 pub(crate) use operations::service;
 pub(crate) use planting::{image_named, plant};
+pub(crate) use providing::{group_name, is_there, make_group, make_subnet, make_template, next_version, remove};
 pub(crate) use seeds::{
     CapacitySeed, InstanceBehaviourSeed, InstanceSeed, InterruptionSeed, MachineImageSeed, SecurityGroupSeed,
     SnapshotSeed, SubnetSeed, TemplateSeed,

@@ -50,3 +50,10 @@ pub(super) struct SecurityRule {
 pub(crate) fn subnet_zone(scope: &mut Scope<'_>, id: &str) -> Option<String> {
     scope.place().ec2.subnets.get(id).map(|subnet| subnet.zone.clone())
 }
+
+/// The VPC of a subnet or a security group of the scope's place.
+pub(crate) fn network_of(scope: &mut Scope<'_>, id: &str) -> Option<String> {
+    let state = &scope.place().ec2;
+    let subnet = state.subnets.get(id).map(|subnet| subnet.vpc.clone());
+    subnet.or_else(|| state.security_groups.get(id).map(|group| group.vpc.clone()))
+}

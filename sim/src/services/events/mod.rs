@@ -7,4 +7,4 @@ mod state;
 
 pub(crate) use operations::service;
 pub(crate) use seeds::{RuleSeed, plant};
-pub(crate) use state::State;
+pub(crate) use state::{State, forget, forget_bus};

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ctx::Scope;
+
 /// Rules, and the buses that somebody made.
 #[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,4 +29,24 @@ pub(super) struct EventRule {
     pub(super) description: Option<String>,
     /// By id: as AWS's `Target` has them.
     pub(super) targets: BTreeMap<String, Value>,
+}
+
+/// A rule is gone, with its targets.
+pub(crate) fn forget(scope: &mut Scope<'_>, bus: Option<&str>, rule: &str) {
+    let bus = bus.unwrap_or("default");
+    let bus = bus.rsplit('/').next().unwrap_or(bus);
+    let rules = &mut scope.place().events.rules;
+    if let Some(of_bus) = rules.get_mut(bus) {
+        of_bus.remove(rule);
+        if of_bus.is_empty() {
+            rules.remove(bus);
+        }
+    }
+}
+
+/// A bus is gone, with its rules.
+pub(crate) fn forget_bus(scope: &mut Scope<'_>, name: &str) {
+    let state = &mut scope.place().events;
+    state.buses.retain(|bus| bus != name);
+    state.rules.remove(name);
 }

@@ -10,4 +10,4 @@ mod state;
 
 pub(crate) use operations::service;
 pub(crate) use seeds::{KeySeed, plant};
-pub(crate) use state::{State, is_disabled, key_arn, key_of_aws};
+pub(crate) use state::{State, forget, is_disabled, key_arn, key_of_aws};

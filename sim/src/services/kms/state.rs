@@ -127,3 +127,10 @@ pub(super) fn usable(scope: &mut Scope<'_>, which: &str) -> Result<Key, AwsError
     let key = find(scope, which)?;
     if key.enabled { Ok(key) } else { Err(AwsError::new("DisabledException", format!("{} is disabled.", key.arn))) }
 }
+
+/// A key is gone, with its aliases: CloudFormation deletes it, and its waiting time is over at once.
+pub(crate) fn forget(scope: &mut Scope<'_>, id: &str) {
+    let state = &mut scope.place().kms;
+    state.keys.remove(id);
+    state.aliases.retain(|_, alias| alias.target != id);
+}

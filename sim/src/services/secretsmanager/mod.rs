@@ -13,4 +13,4 @@ pub(crate) use events::{Event, happen};
 pub(crate) use operations::service;
 pub(crate) use seeds::{SecretSeed, plant};
 pub(crate) use state::State;
-pub(crate) use values::fetch;
+pub(crate) use values::{fetch, value_of};

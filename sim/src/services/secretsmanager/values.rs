@@ -271,3 +271,21 @@ pub(super) fn checked(token: Option<String>) -> Result<Option<String>, AwsError>
 pub(super) fn version_id(ctx: &mut Ctx<'_>, token: Option<String>, arn: &str) -> String {
     token.unwrap_or_else(|| ctx.world.ids.uuid(&format!("secretsmanager/version/{arn}")))
 }
+
+/// The value of a secret as a dynamic reference names it: `SECRET:SecretString:KEY:STAGE:VERSION`, in which the secret may be an ARN.
+pub(crate) fn value_of(scope: &mut Scope<'_>, reference: &str) -> Option<String> {
+    let parts: Vec<&str> = reference.split(':').collect();
+    // An ARN has six colons of its own.
+    let at = if reference.starts_with("arn:") { 7 } else { 1 };
+    let id = parts.get(..at.min(parts.len()))?.join(":");
+    let part = |index: usize| parts.get(at + index).copied().filter(|part| !part.is_empty());
+    let secret = find_readable(scope, &id).ok()?;
+    let (_, version) = choose(secret, part(3), part(2)).ok()?;
+    let Payload::Text(text) = &version.value else { return None };
+    let Some(key) = part(1) else { return Some(text.clone()) };
+    let members: serde_json::Value = serde_json::from_str(text).ok()?;
+    match members.get(key)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

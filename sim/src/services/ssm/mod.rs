@@ -11,4 +11,4 @@ mod writing;
 pub(crate) use naming::naming;
 pub(crate) use operations::service;
 pub(crate) use seeds::{ParameterSeed, plant};
-pub(crate) use state::{State, put_text};
+pub(crate) use state::{State, put_text, value_of};

@@ -175,3 +175,14 @@ pub(crate) fn put_text(scope: &mut Scope<'_>, name: &str, value: &str, data_type
     // Where no version can be added the service fails, and nobody is told.
     let _ = parameter.add(value.to_owned(), now, user);
 }
+
+/// The value of a parameter as a dynamic reference names it: `NAME`, or `NAME:VERSION`.
+pub(crate) fn value_of(scope: &mut Scope<'_>, reference: &str) -> Option<String> {
+    let parameters = &scope.place().ssm.parameters;
+    let whole = parameters.get(reference).map(|parameter| (parameter, None));
+    let (parameter, selector) = whole.or_else(|| {
+        let (name, selector) = reference.rsplit_once(':')?;
+        Some((parameters.get(name)?, Some(selector)))
+    })?;
+    parameter.selected(selector).map(|version| version.plain.clone())
+}

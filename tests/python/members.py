@@ -1,6 +1,6 @@
-"""Hold the members of EC2's requests and answers, as the host has them, against botocore's model of each operation.
+"""Hold the members of a service's requests and answers, as the host has them, against botocore's model of each operation.
 
-Usage: ec2_members.py LIST
+Usage: members.py SERVICE LIST
 
 LIST is the snapshot that a test of the runner writes of its own structs: `[Operation]`, then `in PATH KIND` for what is sent and
 `out PATH KIND` for what is read. Prints each difference and ends with 1 where there is one.
@@ -19,6 +19,7 @@ KINDS = {
 def sent(name, member):
     """A member's name in a request."""
     wire = member.serialization.get("queryName") or member.serialization.get("name", name)
+    # EC2's, which botocore spells as its protocol does.
     return wire[:1].upper() + wire[1:]
 
 
@@ -49,10 +50,10 @@ def find(shape, path, spell):
     return shape, None
 
 
-def main(path):
+def main(name, path):
     with open(path, encoding="utf-8") as file:
         lines = file.read().split("---\n")[-1].splitlines()
-    service = botocore.session.get_session().get_service_model("ec2")
+    service = botocore.session.get_session().get_service_model(name)
     problems, held, operation = [], 0, None
     for line in lines:
         if line.startswith("["):
@@ -68,9 +69,9 @@ def main(path):
             problems.append(f"{operation.name}: {side} {member}: {wrong}")
     for problem in problems:
         print(problem)
-    print(f"{held} members of EC2 compared, {len(problems)} problems")
+    print(f"{held} members of {name} compared, {len(problems)} problems")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2]))

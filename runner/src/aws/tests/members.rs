@@ -1,10 +1,10 @@
-//! The members of EC2's requests and answers, as the code has them: a list that `tests/python/ec2_members.py` holds against botocore's
-//! model of each operation.
+//! The members of requests and answers that kiln has without the SDK's types, as the code has them: lists that `tests/python/members.py`
+//! holds against botocore's model of each operation.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::aws::ec2::wire;
+use crate::aws::{cloudformation, ec2};
 
 /// The members of a type, each with its path and its kind: `ImageId[] string`.
 fn members<T: JsonSchema>() -> Vec<String> {
@@ -44,11 +44,11 @@ fn below(root: &Value, schema: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 macro_rules! operations {
-    ($($request:ident => $answer:ident,)*) => {{
+    (in $service:ident: $($request:ident => $answer:ident,)*) => {{
         let mut text = String::new();
         $(
             text.push_str(concat!("[", stringify!($request), "]\n"));
-            for (side, members) in [("in", members::<wire::$request>()), ("out", members::<wire::$answer>())] {
+            for (side, members) in [("in", members::<$service::wire::$request>()), ("out", members::<$service::wire::$answer>())] {
                 members.iter().for_each(|member| text.push_str(&format!("{side} {member}\n")));
             }
         )*
@@ -56,9 +56,15 @@ macro_rules! operations {
     }};
 }
 
+/// The members of a request whose answer says nothing.
+fn alone(name: &str, members: Vec<String>) -> String {
+    members.into_iter().fold(format!("[{name}]\n"), |text, member| format!("{text}in {member}\n"))
+}
+
 #[test]
-fn members_of_requests_and_answers_are_listed_as_the_code_has_them() {
+fn members_of_ec2_are_listed_as_the_code_has_them() {
     let list = operations! {
+        in ec2:
         DescribeImages => ImagesAnswer,
         DescribeImageAttribute => ImageAttributeAnswer,
         DescribeSnapshots => SnapshotsAnswer,
@@ -79,12 +85,42 @@ fn members_of_requests_and_answers_are_listed_as_the_code_has_them() {
         DescribeSubnets => SubnetsAnswer,
         DescribeSecurityGroups => GroupsAnswer,
     };
-    let alone = |name: &str, members: Vec<String>| {
-        members.into_iter().fold(format!("[{name}]\n"), |text, member| format!("{text}in {member}\n"))
-    };
     let without_answer = [
-        alone("DeleteSnapshot", members::<wire::DeleteSnapshot>()),
-        alone("CreateTags", members::<wire::CreateTags>()),
+        alone("DeleteSnapshot", members::<ec2::wire::DeleteSnapshot>()),
+        alone("CreateTags", members::<ec2::wire::CreateTags>()),
     ];
     insta::assert_snapshot!("ec2_members", format!("{list}{}", without_answer.concat()));
+}
+
+#[test]
+fn members_of_cloudformation_are_listed_as_the_code_has_them() {
+    let list = operations! {
+        in cloudformation:
+        ValidateTemplate => ValidateAnswer,
+        GetTemplateSummary => SummaryAnswer,
+        CreateChangeSet => ChangeSetMade,
+        DescribeChangeSet => ChangeSetAnswer,
+        DescribeStacks => StacksAnswer,
+        ListStackResources => StackResourcesAnswer,
+        DescribeStackEvents => StackEventsAnswer,
+        DescribeEvents => OperationEventsAnswer,
+        GetTemplate => TemplateBodyAnswer,
+        DetectStackDrift => DetectionAnswer,
+        DescribeStackDriftDetectionStatus => DetectionStatusAnswer,
+        DescribeStackResourceDrifts => DriftsAnswer,
+        GetStackPolicy => StackPolicyAnswer,
+        UpdateTerminationProtection => ProtectionAnswer,
+        ListExports => ExportsAnswer,
+        ListImports => ImportsAnswer,
+    };
+    let without_answer = [
+        alone("ExecuteChangeSet", members::<cloudformation::wire::ExecuteChangeSet>()),
+        alone("DeleteChangeSet", members::<cloudformation::wire::DeleteChangeSet>()),
+        alone("ContinueUpdateRollback", members::<cloudformation::wire::ContinueUpdateRollback>()),
+        alone("RollbackStack", members::<cloudformation::wire::RollbackStack>()),
+        alone("CancelUpdateStack", members::<cloudformation::wire::CancelUpdateStack>()),
+        alone("DeleteStack", members::<cloudformation::wire::DeleteStack>()),
+        alone("SetStackPolicy", members::<cloudformation::wire::SetStackPolicy>()),
+    ];
+    insta::assert_snapshot!("cloudformation_members", format!("{list}{}", without_answer.concat()));
 }

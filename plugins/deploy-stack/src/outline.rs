@@ -1,0 +1,166 @@
+//! The plan of the stage, for people.
+//! The main function is [`plan`].
+
+use std::collections::BTreeMap;
+
+use kiln_plugin::aws::cloudformation::{ResourceChange, Stack};
+use kiln_plugin::{ChangeAction, Failure, Plan, context, log};
+use kiln_stack::recover::{WayOut, way_out};
+use kiln_stack::{State, guard, look, show};
+use kiln_template::Template;
+use serde_json::Value;
+
+use crate::config::{Config, Fixed, Outputs};
+use crate::forecast::{Side, changes};
+use crate::parameters::{Given, given, had, is_hidden};
+use crate::{alarms, source};
+
+/// How many changes a plan tells one by one.
+const TOLD: usize = 200;
+
+/// What a run would do. A change set would be a write, so that this is a forecast.
+pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
+    let (_, template) = source::read(config)?;
+    let name = config.name();
+    let stack = look::stack(name)?;
+    let state = State::of_stack(stack.as_ref());
+    alarms::triggers(config)?;
+    let stack = match way_out(state, &config.recovery()) {
+        WayOut::None => stack.filter(|_| state == State::Ready),
+        WayOut::Refuse { why, help } => {
+            log::warn(format!("{name} is {}: {why}; a run that comes here is refused. {help}", status(stack.as_ref())));
+            stack
+        }
+        WayOut::Wait => {
+            log::warn(format!("{name} is {}: a run waits for the end of that", status(stack.as_ref())));
+            stack
+        }
+        WayOut::Delete => {
+            log::warn(format!("{name} is {}: a run deletes it and makes it anew", status(stack.as_ref())));
+            None
+        }
+        WayOut::Continue | WayOut::Rollback => {
+            log::warn(format!("{name} is {}: a run first brings it back", status(stack.as_ref())));
+            stack
+        }
+    };
+    let given = given(config, &template, stack.as_ref())?;
+    let now = Side { template: &template, values: values(config, &template, stack.as_ref(), &given) };
+    let Some(stack) = stack else {
+        let changes = changes(None, &now);
+        return Ok(told(config, format!("the stack {name} would be created: {}", show::counts(&changes)), &changes));
+    };
+    let text = look::template(&stack.id)?;
+    let Ok(old) = kiln_template::check(&text) else {
+        let summary = format!(
+            "the stack {name} would be updated; what that changes cannot be forecast, because kiln cannot read the template that it has"
+        );
+        return Ok(Plan::new(summary));
+    };
+    let before = Side { template: &old, values: values_of(config, &old, &stack) };
+    let changes = changes(Some(&before), &now);
+    if changes.is_empty() {
+        let plan = Plan::new(format!("the stack {name} would stay as it is (a forecast)"));
+        let is_sure = given.iter().all(|(_, given)| !matches!(given, Given::After(_)));
+        return Ok(if is_sure { plan.outputs(&as_it_is(config, &stack)) } else { plan });
+    }
+    let breaches = guard::breaches(&changes, &config.protect, config.max_changes);
+    if let Some(refusal) = guard::refusal(name, breaches) {
+        log::warn(format!("a run that comes here would be refused: {}", refusal.message));
+    }
+    Ok(told(config, format!("the stack {name} would be updated: {} (a forecast)", show::counts(&changes)), &changes))
+}
+
+fn status(stack: Option<&Stack>) -> String {
+    stack.map(|stack| stack.status.clone()).unwrap_or_default()
+}
+
+fn told(config: &Config, summary: String, changes: &[ResourceChange]) -> Plan {
+    let mut plan = Plan::new(summary);
+    for change in changes.iter().take(TOLD) {
+        let subject = format!("{} {}", change.type_, change.logical);
+        plan = plan.change(show::action(change), subject, show::why(change));
+    }
+    let more = changes.len().saturating_sub(TOLD);
+    if more > 0 {
+        plan = plan.change(ChangeAction::Update, format!("{more} more"), "not told one by one".to_owned());
+    }
+    if !config.execute {
+        plan = plan.change(
+            ChangeAction::Read,
+            format!("stack {}", config.name()),
+            "the change set is made, shown and deleted",
+        );
+    }
+    plan
+}
+
+/// The outputs of a stack that stays as it is.
+pub(crate) fn as_it_is(config: &Config, stack: &Stack) -> Outputs {
+    outputs(config, Some(stack), false, 0)
+}
+
+/// The outputs of the stage.
+pub(crate) fn outputs(config: &Config, stack: Option<&Stack>, changed: bool, changes: usize) -> Outputs {
+    let fixed = Fixed {
+        stack: config.name().to_owned(),
+        stack_id: stack.map(|stack| stack.id.clone()),
+        status: stack.map_or_else(|| "NONE".to_owned(), |stack| stack.status.clone()),
+        changed,
+        changes: u32::try_from(changes).unwrap_or(u32::MAX),
+    };
+    let of_stack = stack.map(|stack| stack.outputs.as_slice()).unwrap_or_default();
+    let declared = of_stack.iter().filter(|output| config.outputs.contains(&output.name));
+    Outputs::of(&fixed, declared.map(|output| (output.name.clone(), output.value.clone())))
+}
+
+/// What parameters and pseudo parameters are, for a forecast.
+fn values(
+    config: &Config,
+    template: &Template,
+    stack: Option<&Stack>,
+    given: &[(String, Given)],
+) -> BTreeMap<String, Value> {
+    let mut values = pseudo(config, stack);
+    for (name, declared) in &template.parameters {
+        let given = given.iter().find(|(known, _)| known == name).map(|(_, given)| given);
+        let kept = stack.and_then(|stack| had(stack, name)).map(|has| has.value.clone());
+        let text = match given {
+            // What the stack has is not shown: whether this is the same cannot be told, and is taken to be.
+            Some(Given::Value(_)) if kept.as_deref().is_some_and(is_hidden) => kept.unwrap_or_default(),
+            Some(Given::Value(value)) => value.clone(),
+            Some(Given::Kept) => kept.unwrap_or_default(),
+            Some(Given::After(stage)) => format!("(known after {stage})"),
+            None => declared.default.clone().unwrap_or_default(),
+        };
+        values.insert(name.clone(), declared.kind.value(&text));
+    }
+    values
+}
+
+/// What they are in the stack that there is.
+fn values_of(config: &Config, template: &Template, stack: &Stack) -> BTreeMap<String, Value> {
+    let mut values = pseudo(config, Some(stack));
+    for (name, declared) in &template.parameters {
+        let has = had(stack, name).map(|has| has.value.clone());
+        let text = has.or_else(|| declared.default.clone()).unwrap_or_default();
+        values.insert(name.clone(), declared.kind.value(&text));
+    }
+    values
+}
+
+fn pseudo(config: &Config, stack: Option<&Stack>) -> BTreeMap<String, Value> {
+    let info = context::get();
+    let suffix = if info.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let id = stack.map_or_else(|| "(the stack's id)".to_owned(), |stack| stack.id.clone());
+    let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
+    BTreeMap::from([
+        text("AWS::AccountId", &info.account),
+        text("AWS::Partition", &info.partition),
+        text("AWS::Region", &info.region),
+        text("AWS::StackId", &id),
+        text("AWS::StackName", config.name()),
+        text("AWS::URLSuffix", suffix),
+        ("AWS::NotificationARNs".to_owned(), Value::Array(Vec::new())),
+    ])
+}

@@ -1,0 +1,20 @@
+//! Changes a CloudFormation stack and follows it: the one way of all plugins that do.
+//! The main functions are [`change_set::make`], which answers what would happen, and [`follow::change`], which lets it happen. What a stack
+//! can do in its state is decided in [`state`], why it failed in [`cause`], what must not happen in [`guard`].
+
+pub mod cause;
+pub mod change_set;
+pub mod follow;
+pub mod guard;
+pub mod look;
+pub mod recover;
+pub mod show;
+pub mod state;
+
+pub use cause::Cause;
+pub use change_set::{ChangeSet, Made};
+pub use follow::Ending;
+pub use guard::Protect;
+pub use look::StackName;
+pub use recover::{Recover, Recovery, WhenBusy};
+pub use state::State;
