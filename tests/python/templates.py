@@ -3,9 +3,12 @@
 Nothing here is kiln's: template, parameters and schemas are evaluated by a second hand, so that the lists of `modified` and `replaced` which
 kiln's engine is held to are not of its own making. `--write` writes them anew; read the difference.
 
-    python tests/python/templates.py [--write] [NAME …]
+    python tests/python/templates.py [--write] [--folder FOLDER] [NAME …]
+
+It also says which function or policy no template uses, and which parameter or output says nothing of itself.
 """
 
+import argparse
 import glob
 import ipaddress
 import itertools
@@ -18,8 +21,7 @@ import tomllib
 import cfnlint
 import cfnlint.decode
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDER = os.path.join(ROOT, "templates")
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "templates")
 REGION, ACCOUNT = "us-west-2", "111111111111"
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -343,19 +345,33 @@ def rewritten(text, section, lists):
     return f"{head}[{section}]\n" + "\n".join(lines) + "\n" + mark + tail
 
 
-def main(arguments):
+def silent(name, template):
+    """Parameters and outputs that do not say what they are."""
+    for section in ("Parameters", "Outputs"):
+        for key, value in template.get(section, {}).items():
+            if not key.startswith("Fn::ForEach::") and not value.get("Description"):
+                yield f"{name}: {key} of {section} has no description"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--folder", default=FOLDER)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    write, folder, names = arguments.write, arguments.folder, arguments.names
     kinds, found, wrong = schemas(), set(), []
-    write, names = "--write" in arguments, [name for name in arguments if not name.startswith("--")]
-    for path in sorted(glob.glob(os.path.join(FOLDER, "*.toml"))):
+    for path in sorted(glob.glob(os.path.join(folder, "*.toml"))):
         name = os.path.basename(path).removesuffix(".toml")
         if name == "world" or (names and name not in names):
             continue
         with open(path, encoding="utf-8") as file:
             text = file.read()
         data = tomllib.loads(text)
-        source = os.path.normpath(os.path.join(FOLDER, data["template"]))
+        source = os.path.normpath(os.path.join(folder, data["template"]))
         template = read(source)
         used(template, found)
+        wrong.extend(silent(name, template))
         before = data["parameters"]
         wanted = {}
         try:
@@ -391,4 +407,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -52,6 +52,7 @@ mod starting;
 mod store;
 mod storms;
 mod streams;
+mod templates;
 mod verdicts;
 mod version;
 mod waits;
