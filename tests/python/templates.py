@@ -299,6 +299,23 @@ def kept(template, parameters, change):
     }
 
 
+# What a resource of IAM is named by, where it can have a name.
+IAM_NAMES = {
+    "AWS::IAM::InstanceProfile": "InstanceProfileName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Policy": None,
+    "AWS::IAM::Role": "RoleName",
+}
+
+
+def capabilities(template):
+    """What has to be acknowledged, in AWS's words."""
+    iam = [value for value in template["Resources"].values() if isinstance(value, dict) and value.get("Type") in IAM_NAMES]
+    named = [value for value in iam if IAM_NAMES[value["Type"]] in value.get("Properties", {})]
+    found = ["CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"] if iam else []
+    return found + (["CAPABILITY_AUTO_EXPAND"] if "Transform" in template else [])
+
+
 def used(value, found):
     """The functions and policies that a template uses."""
     if isinstance(value, list):
@@ -372,6 +389,8 @@ def main():
         template = read(source)
         used(template, found)
         wrong.extend(silent(name, template))
+        if data["capabilities"] != capabilities(template):
+            wrong.append(f"{name}: capabilities should be {capabilities(template)}")
         before = data["parameters"]
         wanted = {}
         try:

@@ -129,6 +129,7 @@ fn a_data_file_that_says_otherwise_is_found() {
         ("tests/templates/wait.toml", "from = \"Name: ", "from = \"Named: ", "is there 0 times"),
         // Where nothing outlives its stack but by mistake.
         ("tests/templates/watch.yaml", "DeletionPolicy: Retain", "DeletionPolicy: Delete", "watch"),
+        ("tests/templates/trail.toml", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "capabilities should be"),
         // The only template that has it.
         ("tests/templates/table.yaml", "!RefAll \"AWS::EC2::VPC::Id\"", "[vpc-1]", "Fn::RefAll"),
     ] {
