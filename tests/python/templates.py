@@ -49,15 +49,25 @@ POLICIES = {
 }
 
 
-def schemas():
-    """AWS's resource schemas, by type."""
-    folder = os.path.join(os.path.dirname(cfnlint.__file__), "data", "schemas", "resources")
-    found = {}
-    for path in glob.glob(os.path.join(folder, "*.json")):
-        with open(path, encoding="utf-8") as file:
-            schema = json.load(file)
-        found[schema["typeName"]] = schema
-    return found
+class Schemas:
+    """AWS's resource schemas. There are 1,800: only those that are asked for are parsed."""
+
+    def __init__(self):
+        self.texts, self.parsed = {}, {}
+        for path in glob.glob(os.path.join(os.path.dirname(cfnlint.__file__), "data", "schemas", "resources", "*.json")):
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            # A schema names other types, too, that its properties refer to.
+            for kind in set(re.findall(r'"typeName": *"([^"]+)"', text)):
+                self.texts.setdefault(kind, []).append(text)
+
+    def of(self, kind):
+        if kind not in self.parsed:
+            candidates = map(json.loads, self.texts.get(kind, []))
+            self.parsed[kind] = next((schema for schema in candidates if schema["typeName"] == kind), None)
+        if self.parsed[kind] is None:
+            raise ValueError(f"AWS has no type {kind}")
+        return self.parsed[kind]
 
 
 class Evaluation:
@@ -251,7 +261,7 @@ def at(value, path):
     return value
 
 
-def change(template, edited, before, after, kinds):
+def change(template, edited, before, after, schemas):
     """What a change of parameters, and of the template, does: lists of logical ids."""
     old, new = Evaluation(template, before), Evaluation(edited, after)
     there, then = old.there(), new.there()
@@ -262,7 +272,7 @@ def change(template, edited, before, after, kinds):
             one, other = old.properties(name), new.properties(name)
             if one == other:
                 continue
-            schema = kinds.get("AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind, {})
+            schema = schemas.of("AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind)
             fixed = [path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])]
             is_replaced = any(at(one, path) != at(other, path) for path in fixed)
             (replaced if is_replaced else modified).add(name)
@@ -377,7 +387,7 @@ def main():
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     write, folder, names = arguments.write, arguments.folder, arguments.names
-    kinds, found, wrong = schemas(), set(), []
+    schemas, found, wrong = Schemas(), set(), []
     for path in sorted(glob.glob(os.path.join(folder, "*.toml"))):
         name = os.path.basename(path).removesuffix(".toml")
         if name == "world" or (names and name not in names):
@@ -396,7 +406,7 @@ def main():
         try:
             for section in ("in-place", "replacing"):
                 then = edited(source, data[section].get("edits", []))
-                wanted[section] = change(template, then, before, before | data[section].get("parameters", {}), kinds)
+                wanted[section] = change(template, then, before, before | data[section].get("parameters", {}), schemas)
             wanted["kept"] = kept(template, before, wanted["replacing"])
         except (KeyError, ValueError) as error:
             wrong.append(f"{name}: {type(error).__name__} {error}")

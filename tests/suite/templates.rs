@@ -122,20 +122,34 @@ fn what_changes_do_is_as_schemas_of_aws_have_it() {
 
 #[test]
 fn a_data_file_that_says_otherwise_is_found() {
-    for (file, from, to, found) in [
-        // A list that lacks one, a change that breaks the parameter's pattern, a text that is not in the template.
-        ("tests/templates/bucket.toml", "[\"Bucket\", \"BucketPolicy\", \"KeyAlias\"]", "[\"Bucket\"]", "KeyAlias"),
+    let mistakes = [
+        // A list that lacks one, a change out of bounds, a text that is not in the template, what nobody acknowledges.
+        (
+            "tests/templates/bucket.toml",
+            "[\"Bucket\", \"BucketPolicy\", \"KeyAlias\"]",
+            "[\"Bucket\"]",
+            "bucket: [replacing]",
+        ),
         ("tests/templates/cpu-alarm.toml", "Threshold = \"90\"", "Threshold = \"900\"", "out of bounds"),
         ("tests/templates/wait.toml", "from = \"Name: ", "from = \"Named: ", "is there 0 times"),
-        // Where nothing outlives its stack but by mistake.
-        ("tests/templates/watch.yaml", "DeletionPolicy: Retain", "DeletionPolicy: Delete", "watch"),
-        ("tests/templates/trail.toml", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "capabilities should be"),
+        ("tests/templates/trail.toml", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "trail: capabilities should be"),
+        // Where something outlives its stack no more.
+        ("tests/templates/watch.yaml", "DeletionPolicy: Retain", "DeletionPolicy: Delete", "watch: [kept]"),
+        // What says nothing of itself.
+        (
+            "tests/templates/events.yaml",
+            "    Description: Whom to tell.\n",
+            "",
+            "events: Email of Parameters has no description",
+        ),
         // The only template that has it.
-        ("tests/templates/table.yaml", "!RefAll \"AWS::EC2::VPC::Id\"", "[vpc-1]", "Fn::RefAll"),
-    ] {
-        let (content, said) = Changed::all().replaced(file, from, to).judged();
+        ("tests/templates/table.yaml", "!RefAll \"AWS::EC2::VPC::Id\"", "[vpc-1]", "no template uses Fn::RefAll"),
+    ];
+    let changed = mistakes.iter().fold(Changed::all(), |changed, (file, from, to, _)| changed.replaced(file, from, to));
+    let (content, said) = changed.judged();
+    for (file, .., found) in mistakes {
         assert!(!content && said.contains(found), "{file}: {said}");
     }
     let (content, said) = Changed::all().judged();
-    assert!(content, "{said}");
+    assert!(content && said.trim().is_empty(), "{said}");
 }
