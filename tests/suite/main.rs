@@ -54,6 +54,7 @@ mod starting;
 mod store;
 mod storms;
 mod streams;
+mod templates;
 mod verdicts;
 mod version;
 mod waits;

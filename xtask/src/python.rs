@@ -1,4 +1,4 @@
-//! The Python environment of the tests: boto3, the AWS CLI, moto and taplo, at fixed versions, in `.venv`.
+//! The Python environment of the tests: boto3, the AWS CLI, moto, taplo and the linters of templates, at fixed versions, in `.venv`.
 //! The main function is [`ensure`].
 
 use std::fs;
@@ -11,7 +11,7 @@ use crate::step::{Terminal, succeed};
 
 /// Make the environment where it is missing or out of date. Answers its interpreter.
 pub(crate) fn ensure(layout: &Layout, terminal: &Terminal) -> Result<PathBuf, TaskError> {
-    terminal.heading("python: boto3, AWS CLI, moto and taplo in .venv");
+    terminal.heading("python: boto3, AWS CLI, moto, taplo and cfn-lint in .venv");
     let environment = layout.root.join(".venv");
     let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let requirements = layout.root.join("tests/python/requirements.txt");
