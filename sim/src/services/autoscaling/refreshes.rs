@@ -97,7 +97,7 @@ fn begin(
 
 /// Another service brings a group's instances to what the group says already.
 pub(super) fn begin_by(scope: &mut Scope<'_>, name: &str, preferences: RefreshPreferences) -> Result<(), AwsError> {
-    begin(scope, name, None, preferences).map(|_| ())
+    begin(scope, name, RefreshStrategy::Rolling, None, preferences).map(|_| ())
 }
 
 /// Somebody of the world starts a refresh to another version of the group's launch template.
