@@ -23,6 +23,20 @@ async fn boto3_drives_every_operation() -> Result<(), Box<dyn std::error::Error>
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_deploys_stacks() -> Result<(), Box<dyn std::error::Error>> {
+    let file = WorldFile::parse(include_str!("coverage.world.toml"))?;
+    let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    // So fast that what is waited for is there when it is first asked for.
+    let simulator = Simulator::new(file, Clock::new(u64::try_from(epoch)?, 50_000.0));
+    let server = serve(simulator.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let url = server.url();
+    let said = tokio::task::spawn_blocking(move || passes("cli.py", &[&url])).await??;
+    assert!(said.contains("deployed 4 times"), "{said}");
+    server.shutdown().await;
+    Ok(())
+}
+
 #[test]
 fn what_is_planted_in_an_answer_is_found_by_the_comparison() -> Result<(), Box<dyn std::error::Error>> {
     let said = passes("model_test.py", &[])?;

@@ -50,6 +50,18 @@ values = ["ami-0000000000000001"]
 name   = "/network/subnets"
 values = ["subnet-1,subnet-2"]
 
+[[parameters]]
+name   = "/platform/greeting"
+values = ["hello", "welcome"]
+
+[[secrets]]
+name  = "prod/database"
+value = '{ "username": "shop", "password": "not so secret" }'
+
+[[parameters]]
+name   = "/platform/instance-type"
+values = ["t3.small"]
+
 [[repositories]]
 name   = "web"
 images = [{ tags = ["v1"] }]
