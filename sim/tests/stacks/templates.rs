@@ -184,3 +184,44 @@ async fn each_template_fails_at_each_of_its_resources_and_is_taken_back() -> Out
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
+
+/// The images that the instances of the fleet run, those that have ended left out.
+fn images(account: &StackAccount) -> Vec<String> {
+    let holds = account.holds();
+    let instances = holds["ec2"]["instances"].as_object().cloned().unwrap_or_default();
+    let mut images: Vec<String> =
+        instances.values().map(|instance| instance["image"].as_str().unwrap_or_default().to_owned()).collect();
+    images.sort();
+    images
+}
+
+#[tokio::test]
+async fn a_group_replaces_its_instances_only_where_its_update_policy_says_so() -> Outcome {
+    let text = std::fs::read_to_string(folder("pipelines/templates/fleet.yaml"))?;
+    let (old, new) = ("ami-0000000000000001", "ami-0000000000000002");
+    for (by, image) in [("stage", old), ("stack", new)] {
+        let account = ready("fleet", &format!("[[images]]\nname = \"web-2\"\nid = \"{new}\"\n")).await?;
+        let mut input = asked("fleet", &text);
+        let given = input["Parameters"].as_array_mut().ok_or("no parameters")?;
+        given.push(json!({ "ParameterKey": "RefreshBy", "ParameterValue": by }));
+        account.call("CreateStack", input.clone()).await?;
+        assert_eq!(account.settled("fleet").await?.0, "CREATE_COMPLETE");
+        account.pass(900);
+        assert_eq!(images(&account), [old, old]);
+        for given in input["Parameters"].as_array_mut().into_iter().flatten() {
+            if given["ParameterKey"] == "ImageId" {
+                given["ParameterValue"] = json!(new);
+            }
+        }
+        account.call("UpdateStack", input).await?;
+        assert_eq!(
+            account.settled("fleet").await?.0,
+            "UPDATE_COMPLETE",
+            "{by}: {:#?}",
+            account.failures("fleet").await?
+        );
+        account.pass(900);
+        assert_eq!(images(&account), [image, image], "{by}");
+    }
+    Ok(())
+}
