@@ -87,6 +87,8 @@ pub(crate) struct Service {
     pub(crate) invalid_input: &'static str,
     /// The member of its errors that the message stands in.
     pub(crate) text: &'static str,
+    /// Whether it speaks S3's own REST.
+    pub(crate) objects: bool,
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -95,7 +97,18 @@ impl Service {
     pub(crate) fn new(id: ServiceId, target: &'static str) -> Self {
         let (namespace, invalid_input, text) = ("", "ValidationException", "message");
         let (name, dialect) = (id.name(), Dialect::Common);
-        Self { id, name, signing_name: name, target, namespace, dialect, invalid_input, text, operations: Vec::new() }
+        Self {
+            id,
+            name,
+            signing_name: name,
+            target,
+            namespace,
+            dialect,
+            invalid_input,
+            text,
+            objects: false,
+            operations: Vec::new(),
+        }
     }
 
     /// Signed under another name than the IAM prefix.
@@ -107,6 +120,12 @@ impl Service {
     /// The service also speaks Query, with this XML namespace.
     pub(crate) fn xml(mut self, namespace: &'static str) -> Self {
         self.namespace = namespace;
+        self
+    }
+
+    /// It speaks S3's own REST.
+    pub(crate) fn of_objects(mut self) -> Self {
+        self.objects = true;
         self
     }
 

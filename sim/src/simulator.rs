@@ -201,7 +201,9 @@ impl Simulator {
         world.unknown_operations.insert(action);
         let error = match call.protocol {
             Protocol::Json { .. } => AwsError::new("UnknownOperationException", message),
-            Protocol::Cbor | Protocol::Rest { .. } => AwsError::new("UnknownOperationException", message).status(404),
+            Protocol::Cbor | Protocol::Rest { .. } | Protocol::Objects => {
+                AwsError::new("UnknownOperationException", message).status(404)
+            }
             Protocol::Query(_) => AwsError::new("InvalidAction", message),
         };
         respond(call, &request_id, Err(error))

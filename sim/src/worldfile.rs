@@ -262,7 +262,7 @@ impl Problems {
 }
 
 /// The tables whose entries say where they belong.
-const PLACED: [&str; 36] = [
+const PLACED: [&str; 39] = [
     "access-keys",
     "roles",
     "secrets",
@@ -299,6 +299,9 @@ const PLACED: [&str; 36] = [
     "traffic-behaviours",
     "launch-configurations",
     "auto-scaling-groups",
+    "buckets",
+    "stacks",
+    "resource-behaviours",
 ];
 
 /// Entries whose account or region is none: a mistake in it would make a place that nobody looks into.

@@ -57,6 +57,14 @@ impl Expansion<'_> {
                 {
                     return Ok(Node::text(node.at, item));
                 }
+                // What is text once the variables are in it may name a resource, which dependencies are found by.
+                if let [Entry { key, value, .. }] = entries.as_slice()
+                    && key == "Fn::Sub"
+                    && let Some(text) = value.as_text()
+                    && !filled(text, turns).contains("${")
+                {
+                    return Ok(Node::text(node.at, filled(text, turns)));
+                }
                 let mut all = Vec::with_capacity(entries.len());
                 for entry in entries {
                     match entry.key.starts_with(LOOP) {

@@ -226,7 +226,7 @@ fn types_that_are_not_known_are_named_and_no_fault() -> Result<(), Vec<Finding>>
 fn loops_are_unrolled_over_parameters() -> Result<(), Box<dyn std::error::Error>> {
     let text = r#"Transform: AWS::LanguageExtensions
 Parameters:
-  Names: { Type: CommaDelimitedList, Default: "a,b-c" }
+  Names: { Type: CommaDelimitedList, Default: "a,bc" }
 Resources:
   Fn::ForEach::Topics:
     - Name
@@ -234,6 +234,12 @@ Resources:
     - "Topic&{Name}":
         Type: AWS::SNS::Topic
         Properties: { TopicName: !Sub "x-${Name}", DisplayName: !Ref Name }
+  Fn::ForEach::Policies:
+    - Name
+    - !Ref Names
+    - "Policy&{Name}":
+        Type: AWS::SNS::TopicPolicy
+        Properties: { PolicyDocument: {}, Topics: ["Fn::GetAtt": [!Sub "Topic${Name}", TopicArn]] }
   Count:
     Type: AWS::SSM::Parameter
     Properties: { Type: String, Value: !Length [1, 2, 3], Description: !ToJsonString { a: [1] } }
@@ -244,10 +250,11 @@ Outputs:
     - "Out${Name}": { Value: !Ref "Topic${Name}" }
 "#;
     let template = check(text).map_err(|findings| format!("{findings:?}"))?;
-    assert_eq!(template.resources.keys().collect::<Vec<_>>(), ["Count", "Topica", "Topicbc"]);
+    assert_eq!(template.resources.keys().collect::<Vec<_>>(), ["Count", "Policya", "Policybc", "Topica", "Topicbc"]);
+    assert!(template.dependencies()["Policya"].contains("Topica"), "what a loop makes of a name is found");
     let known = known("staging");
     let one = Evaluation::new(&template, &known).present(&template.resources["Topicbc"].properties);
-    assert_eq!(one, Ok(json!({ "TopicName": "x-b-c", "DisplayName": "b-c" })));
+    assert_eq!(one, Ok(json!({ "TopicName": "x-bc", "DisplayName": "bc" })));
     let count = Evaluation::new(&template, &known).present(&template.resources["Count"].properties);
     assert_eq!(count, Ok(json!({ "Type": "String", "Value": 3, "Description": "{\"a\":[1]}" })));
     assert!(template.outputs.contains_key("Outa"));

@@ -48,8 +48,22 @@ UNDECLARED = {
         "InvalidSubnetID.NotFound", "OperationNotPermitted", "RequestLimitExceeded", "TagLimitExceeded",
         "UnauthorizedOperation", "UnknownParameter",
     },
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; an answer without a body has the status alone.
+    "s3": {"404", "AccessDenied", "NoSuchBucket", "NoSuchKey", "NoSuchVersion"},
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+    "cloudformation": {"AlreadyExistsException", "ChangeSetNotFound"},
     # internal/service/imagebuilder of hashicorp/terraform-provider-aws: what AWS answers where something "cannot be found".
     "imagebuilder": {"ResourceNotFoundException"},
+}
+
+
+# Words that AWS answers though the model's enum has them not (shape → words), each with its source.
+WORDS = {
+    # The events of a stack itself have the words of `StackStatus`:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+    "ResourceStatus": {
+        "REVIEW_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    },
 }
 
 

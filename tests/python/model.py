@@ -20,6 +20,7 @@ import declared
 
 CONTENT = {
     "smithy-rpc-v2-cbor": "application/cbor", "query": "text/xml", "ec2": "text/xml", "rest-json": "application/json",
+    "rest-xml": "application/xml",
 }
 BITS = {"integer": 31, "long": 63}
 LATEST = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc).timestamp()
@@ -38,7 +39,8 @@ def differences(operation, status, headers, body):
     walk = walker()
     expected = CONTENT.get(protocol)
     expected = expected or f"application/x-amz-json-{operation.service_model.metadata['jsonVersion']}"
-    if body and headers.get("content-type") != expected:
+    # An object is of any content.
+    if body and headers.get("content-type") != expected and not (protocol == "rest-xml" and status < 300):
         walk.say("", f"is {headers.get('content-type')}, and the protocol's content is {expected}")
     try:
         if status < 300:
@@ -74,7 +76,7 @@ class Walk:
 
     def text(self, path, shape, value):
         enum = getattr(shape, "enum", None)
-        if enum and value not in enum:
+        if enum and value not in enum and value not in declared.WORDS.get(shape.name, ()):
             self.say(path, f"is {value!r}, which is none of the model's {', '.join(enum)}")
 
     def whole(self, path, shape, value):
@@ -442,7 +444,30 @@ class Ec2(Xml):
         self.code(operation, status, said.get("Code"))
 
 
-WALKERS = {"json": Json, "rest-json": RestJson, "smithy-rpc-v2-cbor": Cbor, "query": Xml, "ec2": Ec2}
+class RestXml(Walk):
+    """S3's REST: what is told stands in headers, and an object is the body as it is."""
+
+    def answer(self, operation, body):
+        shape = operation.output_shape
+        payload = shape.serialization.get("payload") if shape is not None else None
+        if body and (payload is None or shape.members[payload].type_name != "blob"):
+            self.say("", f"is {body!r:.80}, and the operation answers no object")
+
+    def error(self, operation, status, headers, body):
+        if not body:
+            return self.code(operation, status, str(status)) if operation.http["method"] != "HEAD" else None
+        try:
+            root = xml.etree.ElementTree.fromstring(body)
+        except xml.etree.ElementTree.ParseError as error:
+            raise Unreadable(error) from error
+        said = {child.tag: child.text or "" for child in root}
+        if root.tag != "Error" or set(said) - {"Code", "Message", "RequestId"}:
+            return self.say("", f"is {body!r:.80}, and an error has a code and a message")
+        self.code(operation, status, said.get("Code"))
+
+
+WALKERS = {
+    "rest-xml": RestXml, "json": Json, "rest-json": RestJson, "smithy-rpc-v2-cbor": Cbor, "query": Xml, "ec2": Ec2}
 
 
 def below(path, name):

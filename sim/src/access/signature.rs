@@ -87,7 +87,9 @@ impl Signature {
             Some(_) | None => body,
         };
         let uri = request.uri();
-        let path: Vec<String> = uri.path().split('/').map(encode).collect();
+        // S3 signs a path as it is sent.
+        let encoded = |part: &str| if self.service == "s3" { part.to_owned() } else { encode(part) };
+        let path: Vec<String> = uri.path().split('/').map(encoded).collect();
         let mut query: Vec<(String, String)> = Vec::new();
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

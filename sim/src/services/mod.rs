@@ -16,6 +16,7 @@ pub(crate) mod inspector2;
 pub(crate) mod kms;
 pub(crate) mod lambda;
 pub(crate) mod logs;
+pub(crate) mod s3;
 pub(crate) mod scheduler;
 pub(crate) mod secretsmanager;
 pub(crate) mod ssm;
@@ -55,7 +56,8 @@ macro_rules! each_service {
             [ImageBuilder    imagebuilder    (State)  (Event)  (15; image_pipelines ImagePipelineSeed, image_recipes RecipeSeed, infrastructure_configurations InfrastructureSeed, distribution_configurations DistributionSeed, lifecycle_policies LifecycleSeed)]
             [LoadBalancing   elasticloadbalancing  (State)  (Event)  (16; target_groups TargetGroupSeed, load_balancers LoadBalancerSeed, traffic_behaviours TrafficBehaviourSeed)]
             [AutoScaling     autoscaling     (State)  (Event)  (17; launch_configurations LaunchConfigurationSeed, auto_scaling_groups GroupSeed)]
-            [CloudFormation  cloudformation  (State)  (Event)  (18; stacks StackSeed, resource_behaviours ResourceBehaviourSeed)]
+            [S3              s3              (State)  ()       (18; buckets BucketSeed)]
+            [CloudFormation  cloudformation  (State)  (Event)  (19; stacks StackSeed, resource_behaviours ResourceBehaviourSeed)]
         }
     };
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::query::{Dialect, Form};
 use super::value::{canonical, without_nulls};
-use super::{cbor, json, query, rest};
+use super::{cbor, json, objects, query, rest};
 use crate::access::Signature;
 use crate::error::AwsError;
 use crate::service::Service;
@@ -36,6 +36,8 @@ pub(crate) enum Protocol {
     Rest {
         status: u16,
     },
+    /// S3's own.
+    Objects,
 }
 
 /// An input, before it is typed.
@@ -112,11 +114,20 @@ pub(crate) fn read<'s>(services: &'s [Service], request: &http::Request<Bytes>) 
     };
     let refuse = |error| Refusal { protocol: protocol.clone(), error };
     let unknown = |what: &str| refuse(AwsError::new("UnknownOperationException", what));
+    if service.objects {
+        let Some((operation, input)) = objects::read(request) else {
+            let error =
+                AwsError::new("MethodNotAllowed", "The simulator does nothing of S3 but to put and to read objects");
+            return Err(Refusal { protocol: Protocol::Objects, error: error.status(405) });
+        };
+        let (operation, body) = (operation.to_owned(), Body::Document(input));
+        return Ok(Call { service, operation, signature, protocol: Protocol::Objects, body, origin: origin(request) });
+    }
     if let Protocol::Rest { .. } = protocol {
         return read_rest(service, request, signature);
     }
     let (operation, body) = match &protocol {
-        Protocol::Rest { .. } => return Err(unknown("the path names no operation")),
+        Protocol::Rest { .. } | Protocol::Objects => return Err(unknown("the path names no operation")),
         Protocol::Json { .. } => {
             let target = header(headers, "x-amz-target").unwrap_or_default();
             let operation = target
@@ -190,7 +201,7 @@ pub(crate) fn write(
     let outcome = outcome.map(without_nulls);
     let status = match (&outcome, protocol) {
         (Ok(_), Protocol::Rest { status }) => StatusCode::from_u16(*status).unwrap_or(StatusCode::OK),
-        (Ok(_), Protocol::Json { .. } | Protocol::Query(_) | Protocol::Cbor) => StatusCode::OK,
+        (Ok(_), Protocol::Json { .. } | Protocol::Query(_) | Protocol::Cbor | Protocol::Objects) => StatusCode::OK,
         (Err(error), _) => StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST),
     };
     let mut headers = HeaderMap::new();
@@ -237,6 +248,13 @@ pub(crate) fn write(
                 }
             }
         }
+        Protocol::Objects => match &outcome {
+            Ok(output) => objects::write(output, &mut headers),
+            Err(error) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+                objects::write_error(request_id, error)
+            }
+        },
         Protocol::Query(dialect) => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
             match &outcome {

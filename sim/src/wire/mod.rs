@@ -5,6 +5,7 @@ pub(crate) mod constraints;
 pub(crate) mod http;
 pub(crate) mod json;
 pub(crate) mod members;
+mod objects;
 pub(crate) mod query;
 pub(crate) mod rest;
 pub(crate) mod value;

@@ -30,6 +30,14 @@ Resources:
     Properties: { TopicArn: !ImportValue driven-topic, Protocol: email, Endpoint: somebody@example.com }
 """
 ROLE = "Resources:\n  Role: { Type: AWS::IAM::Role, Properties: { AssumeRolePolicyDocument: {} } }\n"
+PARENT = """
+Parameters: { Name: { Type: String } }
+Resources:
+  Child:
+    Type: AWS::CloudFormation::Stack
+    Properties: { TemplateURL: "https://planted.s3.us-west-2.amazonaws.com/child.yaml", Parameters: { Name: !Ref Name } }
+  Queue: { Type: AWS::SQS::Queue, Properties: { QueueName: !Select [5, !Split [":", !GetAtt Child.Outputs.Topic]] } }
+"""
 SLOW = "Resources:\n  Slow: { Type: AWS::SNS::Topic, Properties: { DisplayName: NAME } }\n"
 
 
@@ -47,6 +55,7 @@ def drive(aws):
     looked_at(aws, stacks, id)
     taken_back(aws, stacks)
     drifted(aws, stacks)
+    nested(aws, stacks)
     gone(aws, stacks, id)
 
 
@@ -218,6 +227,32 @@ def drifted(aws, stacks):
     assert aws.client("ssm").get_parameter(Name="/drift")["Parameter"]["Value"] == "one"
     drift = stacks.detect_stack_resource_drift(StackName="changed", LogicalResourceId="Setting")["StackResourceDrift"]
     assert drift["StackResourceDriftStatus"] == "IN_SYNC", drift
+
+
+def nested(aws, stacks):
+    named = lambda name: [{"ParameterKey": "Name", "ParameterValue": name}]
+    stacks.create_stack(StackName="parent", TemplateBody=PARENT, Parameters=named("one"))
+    wait(stacks, "stack_create_complete", StackName="parent")
+    child = stacks.describe_stack_resource(StackName="parent", LogicalResourceId="Child")["StackResourceDetail"]["PhysicalResourceId"]
+    found = stacks.describe_stacks(StackName=child)["Stacks"][0]
+    assert found["ParentId"] == found["RootId"] == stacks.describe_stacks(StackName="parent")["Stacks"][0]["StackId"], found
+    plan = lambda name, label: stacks.create_change_set(
+        StackName="parent", ChangeSetName=label, UsePreviousTemplate=True, Parameters=named(name), IncludeNestedStacks=True
+    )
+    plan("one", "same")
+    aws.until(lambda: stacks.describe_change_set(StackName="parent", ChangeSetName="same")["Status"] == "FAILED")
+    plan("two", "other")
+    wait(stacks, "change_set_create_complete", StackName="parent", ChangeSetName="other")
+    change = stacks.describe_change_set(StackName="parent", ChangeSetName="other")["Changes"][0]["ResourceChange"]
+    inner = stacks.describe_change_set(ChangeSetName=change["ChangeSetId"], IncludePropertyValues=True)
+    assert inner["Changes"][0]["ResourceChange"]["Details"][0]["Target"]["AfterValue"] == "two", inner
+    aws.refused("ValidationError", stacks.execute_change_set, ChangeSetName=change["ChangeSetId"])
+    stacks.execute_change_set(StackName="parent", ChangeSetName="other")
+    wait(stacks, "stack_update_complete", StackName="parent")
+    assert stacks.describe_stacks(StackName=child)["Stacks"][0]["Parameters"][0]["ParameterValue"] == "two"
+    stacks.delete_stack(StackName="parent")
+    wait(stacks, "stack_delete_complete", StackName="parent")
+    assert in_status(stacks, child, "DELETE_COMPLETE")
 
 
 def gone(aws, stacks, id):

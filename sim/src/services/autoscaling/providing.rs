@@ -198,6 +198,14 @@ pub(crate) fn update(
             max_healthy_percentage: number(&said, "MaxHealthyPercentage"),
             instance_warmup: number(&said, "InstanceWarmup").map(|seconds| seconds as u64),
             bake_time: number(&said, "BakeTime").map(|seconds| seconds as u64),
+            checkpoint_percentages: said
+                .get("CheckpointPercentages")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|point| point.as_u64().or_else(|| point.as_str()?.parse().ok()))
+                .filter_map(|point| usize::try_from(point).ok())
+                .collect(),
             checkpoint_delay: number(&said, "CheckpointDelay").map(|seconds| seconds as u64),
             skip_matching: said.get("SkipMatching").map(|value| value == true || value == "true"),
             alarm_specification: alarms,

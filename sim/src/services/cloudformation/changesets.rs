@@ -204,8 +204,9 @@ pub(super) fn planned_changes(
     scope: &mut Scope<'_>,
     id: &str,
     goal: &Goal,
-    reverts: bool,
+    (reverts, within): (bool, bool),
 ) -> Result<Vec<PlannedChange>, String> {
+    let steady = if within { nested::steady(scope, id) } else { BTreeSet::new() };
     let drifted = if reverts { drift::drifted(scope, id) } else { BTreeMap::new() };
     let at = scope.at.clone();
     let state = &scope.place().cloudformation;
@@ -218,6 +219,7 @@ pub(super) fn planned_changes(
         at: &at,
         named: (&found.name, &found.id),
         drifted: &drifted,
+        steady: &steady,
     };
     planning::plan(&planning)
 }
@@ -234,7 +236,7 @@ pub(super) fn planned(scope: &mut Scope<'_>, id: &str, set_id: &str) {
             .collect(),
         false => Vec::new(),
     };
-    let outcome = planned_changes(scope, id, &set.goal, set.reverts);
+    let outcome = planned_changes(scope, id, &set.goal, (set.reverts, set.include_nested));
     let mut changes = outcome.clone().unwrap_or_default();
     if set.include_nested && faults.is_empty() {
         within(scope, id, &set, &mut changes);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_template::Evaluation;
+use kiln_template::{Evaluation, LATER};
 use serde_json::Value;
 
 use super::events::Event;
@@ -251,6 +251,11 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
             return Err(reason);
         }
     };
+    if let Some(needed) = unknown(&properties) {
+        let kind = template_kind(scope, id, logical);
+        admit(scope, id, logical, &kind, needs, (properties, said));
+        return Err(format!("its property {needed} needs what is not there yet: name it in DependsOn"));
+    }
     let Some(found) = stack(scope, id) else { return Ok(None) };
     let drifted = found.execution.as_ref().is_some_and(|one| one.options.drifted.contains(logical));
     let old =
@@ -292,6 +297,12 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
         return Ok(Some((Target { replaces: true, ..target }, Step::Update, Some(reason.to_owned()))));
     }
     Ok(Some((target, Step::Update, None)))
+}
+
+/// A property that refers to what is not there.
+fn unknown(properties: &Value) -> Option<String> {
+    let mut members = properties.as_object().into_iter().flatten();
+    members.find(|(_, value)| value.to_string().contains(LATER)).map(|(name, _)| name.clone())
 }
 
 pub(super) fn needs(scope: &mut Scope<'_>, id: &str, logical: &str) -> BTreeSet<String> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::engine::Target;
+use super::engine::{Fate, Target};
 use super::execution::{ExecutionStage, OnFailure, Options};
 use super::prepare::{Asked, prepare};
 use super::providers::{Made, Order, Settling};
@@ -170,6 +170,19 @@ pub(super) fn differs(scope: &mut Scope<'_>, id: &str, old: &StackResource, targ
     let Some(own) = stack(scope, &child).map(|found| found.goal.clone()) else { return true };
     let goal = prepare(scope, &order.name.to_owned(), Some(&child), asked);
     goal.map_or(true, |goal| goal.text != own.text || goal.parameters != own.parameters || goal.tags != own.tags)
+}
+
+/// The nested stacks of a stack that are what their resources say.
+pub(super) fn steady(scope: &mut Scope<'_>, id: &str) -> BTreeSet<String> {
+    let Some(found) = stack(scope, id) else { return BTreeSet::new() };
+    let nested = |resource: &&StackResource| resource.kind == "AWS::CloudFormation::Stack" && resource.is_made();
+    let resources: Vec<StackResource> = found.resources.values().filter(nested).cloned().collect();
+    let as_it_is = |scope: &mut Scope<'_>, old: &StackResource| {
+        let (properties, said) = (old.properties.clone(), old.said.clone());
+        let target = Target { properties, said, replaces: false, fate: Fate::default() };
+        !differs(scope, id, old, &target)
+    };
+    resources.into_iter().filter(|old| as_it_is(scope, old)).map(|old| old.logical).collect()
 }
 
 /// The parameters of a nested stack, for a plan of it.

@@ -62,6 +62,8 @@ pub(super) struct Planning<'p> {
     pub(super) named: (&'p str, &'p str),
     /// Those whose things are not what the stack says, with what they are.
     pub(super) drifted: &'p BTreeMap<String, Option<Value>>,
+    /// Nested stacks that are looked into, and are what they are to be.
+    pub(super) steady: &'p BTreeSet<String>,
 }
 
 const NESTED: &str = "AWS::CloudFormation::Stack";
@@ -205,7 +207,7 @@ fn modified(
         }
     }
     // What a nested stack is made of may have changed, though its resource says the same.
-    if old.kind == NESTED && details.is_empty() {
+    if old.kind == NESTED && details.is_empty() && !planning.steady.contains(&old.logical) {
         details.push(Detail {
             attribute: "Properties",
             name: None,

@@ -255,7 +255,7 @@ pub(super) fn update_stack(ctx: &mut Ctx<'_>, input: UpdateStack) -> Result<Begu
     let name = stack(ctx, &id).map(|found| found.name.clone()).unwrap_or_default();
     let goal = prepare(ctx, &name, Some(&id), asked)?;
     acknowledged(&goal, true)?;
-    let changes = planned_changes(ctx, &id, &goal, false).map_err(invalid)?;
+    let changes = planned_changes(ctx, &id, &goal, (false, false)).map_err(invalid)?;
     let same =
         stack(ctx, &id).is_some_and(|found| !planning::differs(&found.goal, &goal) && found.phase.is_updatable());
     if changes.is_empty() && same && policy.is_none() {

@@ -13,11 +13,11 @@ use super::state::{found, invalid, stack};
 use super::{changesets, finishing};
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::services::s3;
 
 /// The text behind an address of S3.
 pub(super) fn fetched(scope: &mut Scope<'_>, url: &str) -> Result<String, AwsError> {
-    let _ = scope;
-    Err(invalid(format!("S3 error: there is nothing at {url}")))
+    s3::text_at(scope, url).map_err(|reason| invalid(format!("S3 error: {reason}")))
 }
 
 #[derive(Deserialize)]

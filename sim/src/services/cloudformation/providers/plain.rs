@@ -269,9 +269,11 @@ const ROWS: &[Plain] = &[
         },
         look: |scope, id, given| {
             let name = id.rsplit('/').next().unwrap_or_default();
-            let input = json!({ "Name": name, "EventBusName": given.get("EventBusName") });
-            let found = call(scope, "events", "DescribeRule", input).ok()?;
-            Some(with(given, &[("State", found.get("State").cloned())]))
+            let input = json!({ "NamePrefix": name, "EventBusName": given.get("EventBusName") });
+            let found = call(scope, "events", "ListRules", input).ok()?;
+            let rules = found.get("Rules")?.as_array()?;
+            let rule = rules.iter().find(|rule| rule.get("Name").is_some_and(|found| found == name))?;
+            Some(with(given, &[("State", rule.get("State").cloned())]))
         },
     },
     Plain {
