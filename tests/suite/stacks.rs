@@ -4,10 +4,8 @@ use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::{Event, EventKind, Failure, RunOutcome};
 use kiln_runner::rehearse::{Rehearsal, Rehearsed};
 use kiln_runner::report::Reports;
-use kiln_tests::{Account, Course, World, plugins_with, rehearsal};
+use kiln_tests::{Account, World, plugins_with, rehearsal};
 use serde_json::Value;
-
-use crate::crash::at_every_boundary;
 
 /// A queue, a topic and a parameter; the topic is made once the queue is there.
 const TEMPLATE: &str = "\
@@ -477,26 +475,6 @@ fn a_plan_forecasts_and_writes_nothing() {
     }
     assert!(plan("").contains("would stay as it is (a forecast)"));
     assert!(account.effects().is_empty(), "a plan writes nothing");
-}
-
-#[test]
-fn a_creation_survives_a_kill_at_every_boundary_of_every_call() {
-    let course = Course::new("deploy-stack, new", pipeline("parameters = { Delay = 5 }", ""), world().text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 0);
-}
-
-#[test]
-fn an_update_survives_a_kill_at_every_boundary_of_every_call() {
-    let course =
-        Course::new("deploy-stack", pipeline("parameters = { Delay = 5 }", ""), with_stack(TEMPLATE, "").text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 0);
-}
-
-#[test]
-fn an_undo_of_a_stack_survives_a_kill_at_every_boundary_of_every_call() {
-    let pipeline = pipeline("parameters = { Delay = 5 }", THEN_UNDO);
-    let course = Course::new("deploy-stack, undone", pipeline, with_stack(TEMPLATE, "").text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 1);
 }
 
 /// A task definition and a service of a cluster that is there; the image goes in by its digest.
