@@ -4,10 +4,8 @@ use kiln_runner::diagnostic::SourceFile;
 use kiln_runner::event::{Event, EventKind, Failure, RunOutcome};
 use kiln_runner::rehearse::{Rehearsal, Rehearsed};
 use kiln_runner::report::Reports;
-use kiln_tests::{Account, Course, World, plugins_with, rehearsal};
+use kiln_tests::{Account, World, plugins_with, rehearsal};
 use serde_json::Value;
-
-use crate::crash::at_every_boundary;
 
 /// A queue, a topic and a parameter; the topic is made once the queue is there.
 const TEMPLATE: &str = "\
@@ -40,6 +38,10 @@ fn pipeline(with: &str, more: &str) -> String {
 [pipeline]
 name   = "stacks"
 region = "us-west-2"
+
+# What is killed is given one.
+[inputs.commit]
+default = "4f2a9c1"
 
 [stages.stack]
 plugin  = "deploy-stack"
@@ -137,6 +139,15 @@ impl Deployed {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// The stages that were undone.
+    fn undone(&self) -> Vec<String> {
+        let undone = self.0.events.iter().filter(|event| match &event.kind {
+            EventKind::UndoFinished { result } => result.is_ok(),
+            _ => false,
+        });
+        undone.filter_map(|event| event.stage.as_ref().map(ToString::to_string)).collect()
+    }
+
     fn count(&self, action: &str) -> usize {
         self.0.effects.iter().filter(|effect| effect.action == action).count()
     }
@@ -216,7 +227,15 @@ fn a_change_set_that_replaces_what_is_protected_is_not_executed() {
         (deployed.count("cloudformation:ExecuteChangeSet"), deployed.count("cloudformation:DeleteChangeSet")),
         (0, 1)
     );
-    assert_eq!(deployed.0.before["places"], deployed.0.after["places"], "nothing is left of the attempt");
+    let (before, after) = (stack_in(&deployed.0.before), stack_in(&deployed.0.after));
+    let held = |stack: Option<&Value>| {
+        let resources = stack.and_then(|stack| stack["resources"].as_object()).into_iter().flatten();
+        resources
+            .map(|(name, it)| format!("{name} {} {} {}", it["physical"], it["phase"], it["properties"]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(before).len(), 3);
+    assert_eq!(held(before), held(after), "nothing is left of the attempt");
     let allowed = format!("{with}\nprotect = [\"Topic\"]");
     let deployed = Deployed::of(&with_stack(TEMPLATE, ""), &pipeline(&allowed, ""), TEMPLATE);
     assert_eq!(deployed.outputs()["status"].as_str(), Some("UPDATE_COMPLETE"));
@@ -334,7 +353,7 @@ fn a_creation_that_failed_is_deleted_and_made_anew_where_the_config_says_so() {
             "somebody left it so",
         ],
     );
-    assert_eq!(told.0.before["places"], told.0.after["places"], "nothing was changed");
+    assert!(told.0.effects.is_empty(), "nothing was changed");
     let taken = stuck("ROLLBACK_COMPLETE", "recover = [\"rollback-complete\"]");
     assert_eq!(taken.outputs()["status"].as_str(), Some("CREATE_COMPLETE"));
     assert_eq!(taken.count("cloudformation:DeleteStack"), 1);
@@ -369,7 +388,7 @@ fn an_undo_brings_template_parameters_and_tags_back() {
     let with = "parameters = { Delay = 9 }\ntermination-protection = true\nstack-policy = \"policy.json\"";
     let template = with_bucket();
     let deployed = Deployed::of(&world, &pipeline(with, THEN_UNDO), &template);
-    assert_eq!(deployed.0.outcome, RunOutcome::Undone, "{}", deployed.log());
+    assert_eq!(deployed.undone(), ["stack"], "{}", deployed.log());
     let (before, after) = (stack_in(&deployed.0.before), stack_in(&deployed.0.after));
     let of = |stack: Option<&Value>, what: &str| stack.map(|stack| stack["goal"][what].clone());
     for what in ["text", "parameters", "tags"] {
@@ -381,7 +400,7 @@ fn an_undo_brings_template_parameters_and_tags_back() {
 #[test]
 fn an_undo_deletes_a_stack_that_was_new_and_names_what_stays() {
     let deployed = Deployed::of(&world(), &pipeline("termination-protection = true", THEN_UNDO), &with_bucket());
-    assert_eq!(deployed.0.outcome, RunOutcome::Undone, "{}", deployed.log());
+    assert_eq!(deployed.undone(), ["stack"], "{}", deployed.log());
     assert_eq!(deployed.stack(), None);
     let undone =
         deployed.0.events.iter().map(|event| serde_json::to_string(event).unwrap_or_default()).collect::<String>();
@@ -396,7 +415,7 @@ fn a_rolled_back_update_leaves_an_undo_nothing_to_do() {
     let pipeline =
         pipeline("parameters = { Delay = 9 }", "").replace("timeout = \"4h\"\n", &format!("timeout = \"4h\"\n{more}"));
     let deployed = Deployed::of(&world, &pipeline, TEMPLATE);
-    assert_eq!(deployed.0.outcome, RunOutcome::Undone, "{}", deployed.log());
+    assert_eq!(deployed.undone(), ["stack"], "{}", deployed.log());
     assert_eq!(deployed.status(), "UPDATE_ROLLBACK_COMPLETE");
     assert_eq!(deployed.count("cloudformation:ExecuteChangeSet"), 1);
 }
@@ -458,22 +477,105 @@ fn a_plan_forecasts_and_writes_nothing() {
     assert!(account.effects().is_empty(), "a plan writes nothing");
 }
 
-#[test]
-fn a_creation_survives_a_kill_at_every_boundary_of_every_call() {
-    let course = Course::new("deploy-stack, new", pipeline("parameters = { Delay = 5 }", ""), world().text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 0);
+/// A task definition and a service of a cluster that is there; the image goes in by its digest.
+const SERVICE: &str = "\
+Parameters:
+  ImageDigest: { Type: String }
+Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: stacked
+      Cpu: '256'
+      Memory: '512'
+      ContainerDefinitions:
+        - { Name: app, Essential: true, Image: !Sub '${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com/web@${ImageDigest}' }
+  Service:
+    Type: AWS::ECS::Service
+    Properties: { ServiceName: stacked, Cluster: web, TaskDefinition: !Ref Task, DesiredCount: 2 }
+";
+
+/// A pipeline that deploys an image to the service by the stack that owns it.
+fn by_the_stack(digest: &str, more: &str) -> String {
+    format!(
+        r#"
+[pipeline]
+name   = "by-the-stack"
+region = "us-west-2"
+
+[stages.deploy]
+plugin  = "deploy-ecs"
+timeout = "1h"
+
+[stages.deploy.with]
+cluster   = "web"
+service   = "stacked"
+image     = "111111111111.dkr.ecr.us-west-2.amazonaws.com/web@{digest}"
+stack     = "owner"
+parameter = "ImageDigest"
+poll      = "5s"
+{more}
+"#
+    )
+}
+
+/// The digests of two images of the world.
+fn digests() -> [String; 2] {
+    let account = Account::of(&World::web_service());
+    let asked = serde_json::json!({ "repositoryName": "web", "filter": { "tagStatus": "TAGGED" } });
+    let images = account.ask("ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeImages", &asked);
+    let mut digests =
+        images["imageDetails"].as_array().into_iter().flatten().filter_map(|image| image["imageDigest"].as_str());
+    [digests.next(), digests.next()].map(|digest| digest.unwrap_or_else(|| panic!("{images}")).to_owned())
+}
+
+/// The world of the web service, with a service that a stack owns.
+fn owned(digest: &str) -> World {
+    let stack =
+        format!("name = \"owner\"\ntemplate = \"\"\"\n{SERVICE}\"\"\"\nparameters = {{ ImageDigest = \"{digest}\" }}");
+    World::web_service().add("stacks", &stack)
+}
+
+/// What the parameter of the owner is.
+fn owner_s(state: &Value) -> Value {
+    let place = &state["places"]["111111111111/us-west-2"]["cloudformation"];
+    let id = place["names"]["owner"].as_str().unwrap_or_default();
+    place["stacks"][id]["goal"]["parameters"]["ImageDigest"].clone()
 }
 
 #[test]
-fn an_update_survives_a_kill_at_every_boundary_of_every_call() {
-    let course =
-        Course::new("deploy-stack", pipeline("parameters = { Delay = 5 }", ""), with_stack(TEMPLATE, "").text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 0);
+fn a_service_of_a_stack_is_deployed_by_its_stack() {
+    let [old, new] = digests();
+    let account = Account::at_scale(&owned(&old), 60.0);
+    let outcome = account
+        .kiln(["run", "pipeline.toml", "--output", "json"])
+        .scale(60.0)
+        .file("pipeline.toml", by_the_stack(&new, ""))
+        .run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert_eq!(account.count("cloudformation:ExecuteChangeSet"), 1);
+    assert!(owner_s(&account.state()).to_string().contains(&new), "{}", owner_s(&account.state()));
+    assert!(outcome.all().contains(&new), "{}", outcome.all());
 }
 
 #[test]
-fn an_undo_of_a_stack_survives_a_kill_at_every_boundary_of_every_call() {
-    let pipeline = pipeline("parameters = { Delay = 5 }", THEN_UNDO);
-    let course = Course::new("deploy-stack, undone", pipeline, with_stack(TEMPLATE, "").text(), 60.0);
-    at_every_boundary(&course.file("web.yaml", TEMPLATE.into()), 1);
+fn a_deployment_by_a_stack_is_undone_by_the_stack() {
+    let [old, new] = digests();
+    let account = Account::at_scale(&owned(&old).add("alarms", "name = \"rings\"\nstate = \"ALARM\""), 60.0);
+    let then = THEN_UNDO.replace("after      = [\"stack\"]", "after      = [\"deploy\"]");
+    let kiln = account.kiln(["run", "pipeline.toml", "--output", "json"]);
+    let outcome = kiln.file("pipeline.toml", by_the_stack(&new, &then)).run();
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.all());
+    assert!(owner_s(&account.state()).to_string().contains(&old), "{}", owner_s(&account.state()));
+    assert_eq!(account.count("cloudformation:ExecuteChangeSet"), 2);
+}
+
+#[test]
+fn a_service_that_is_none_of_the_stack_s_is_not_deployed_by_it() {
+    let [old, new] = digests();
+    let account = Account::of(&owned(&old));
+    let pipeline = by_the_stack(&new, "").replace("service   = \"stacked\"", "service   = \"web\"");
+    let outcome = account.kiln(["run", "pipeline.toml", "--output", "json"]).file("pipeline.toml", pipeline).run();
+    let told = outcome.failure("deploy").to_string();
+    assert!(told.contains("the service web is no resource of the stack owner"), "{told}");
 }

@@ -1,8 +1,9 @@
 //! What an undo and a later attempt must know of the stack as it was before.
 //! The main type is [`Remembered`].
 
-use kiln_plugin::aws::cloudformation::TemplateSource;
-use kiln_plugin::aws::cloudformation::{GetStackPolicyRequest, Parameter, Stack, get_stack_policy};
+use kiln_plugin::aws::cloudformation::{
+    GetStackPolicyRequest, Parameter, RollbackTriggers, Stack, TemplateSource, get_stack_policy,
+};
 use kiln_plugin::{During, Failure, log, memory};
 use kiln_stack::look;
 use serde::{Deserialize, Serialize};
@@ -38,9 +39,8 @@ pub(crate) struct Before {
     tags: Vec<(String, String)>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) role: Option<String>,
-    pub(crate) notifications: Vec<String>,
     /// The alarms that it was watched by: metric ones, composite ones, and for how long.
-    pub(crate) triggers: (Vec<String>, Vec<String>, u32),
+    triggers: (Vec<String>, Vec<String>, u32),
 }
 
 /// A template that is kept.
@@ -124,7 +124,6 @@ impl Before {
             tags: stack.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
             capabilities: stack.capabilities.clone(),
             role: stack.role.clone(),
-            notifications: stack.notifications.clone(),
             triggers: (stack.triggers.alarms.clone(), stack.triggers.composites.clone(), stack.triggers.minutes),
         }
     }
@@ -148,6 +147,13 @@ impl Before {
         self.parameters.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect()
     }
 
+    /// The alarms of before, where the stack has others now.
+    pub(crate) fn triggers(&self, now: &Stack) -> Option<RollbackTriggers> {
+        let (alarms, composites, minutes) = self.triggers.clone();
+        let before = RollbackTriggers { alarms, composites, minutes };
+        (before != now.triggers).then_some(before)
+    }
+
     /// The tags.
     pub(crate) fn tags(&self) -> &[(String, String)] {
         &self.tags
@@ -158,7 +164,7 @@ impl Before {
 pub(crate) mod tests {
     use super::*;
     use kiln_plugin::aws::Pair;
-    use kiln_plugin::aws::cloudformation::{ParameterValue, RollbackTriggers};
+    use kiln_plugin::aws::cloudformation::ParameterValue;
 
     pub(crate) fn stack(status: &str) -> Stack {
         Stack {
@@ -201,6 +207,7 @@ pub(crate) mod tests {
         assert_eq!(sent.get(1).map(|one| one.value.clone()), Some(None));
         assert_eq!(before.hidden(), ["Password"]);
         assert_eq!(before.tags(), [("team".to_owned(), "web".to_owned())]);
+        assert_eq!(before.triggers(&stack("UPDATE_COMPLETE")), None, "it has these still");
         assert_eq!(before.template(), Some(TemplateSource { body: Some("x".to_owned()), url: None }));
     }
 

@@ -4,8 +4,8 @@
 use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::Pair;
 use kiln_plugin::aws::cloudformation::{
-    CancelUpdateStackRequest, CreateChangeSetRequest, DeleteStackRequest, ExecuteChangeSetRequest, RollbackTriggers,
-    Stack, StackEvent, cancel_update_stack, delete_stack,
+    CancelUpdateStackRequest, CreateChangeSetRequest, DeleteStackRequest, ExecuteChangeSetRequest, Stack, StackEvent,
+    cancel_update_stack, delete_stack,
 };
 use kiln_plugin::{During, Failure, log, timer};
 use kiln_stack::follow::{self, Ending};
@@ -125,7 +125,6 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
         return Err(Failure::failed(format!("the template that {name} had is too large to have been kept"))
             .help("Deploy the template of before again; `template-bucket` lets an undo go back the next time."));
     };
-    let (alarms, composites, minutes) = before.triggers.clone();
     let change = CreateChangeSetRequest {
         template: Some(template),
         parameters: before.parameters(),
@@ -134,9 +133,8 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
             before.tags().iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect(),
         ),
         role: config.role.clone().or_else(|| before.role.clone()),
-        notifications: Some(before.notifications.clone()),
         import_existing: false,
-        ..request(config, Some(&stack), Some(RollbackTriggers { alarms, composites, minutes }))?
+        ..request(config, Some(&stack), before.triggers(&stack))?
     };
     let set = match change_set::make(&change, config.poll)? {
         Made::Nothing { .. } => return Ok(format!("{name} is as it was before")),
