@@ -377,7 +377,7 @@ pub(super) fn over(scope: &mut Scope<'_>, id: &str, well: bool) {
 
 /// The answer of an operation whose output has no members.
 #[derive(Serialize)]
-pub(super) struct Done {}
+pub(super) struct ChangeSetDone {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -391,9 +391,9 @@ pub(super) struct ExecuteChangeSet {
     retain_except_on_create: bool,
 }
 
-pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> Result<Done, AwsError> {
+pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> Result<ChangeSetDone, AwsError> {
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
-        return Ok(Done {});
+        return Ok(ChangeSetDone {});
     }
     let (id, set_id) = owner(ctx, &input.change_set_name, input.stack_name.as_deref())?;
     let Some(set) = stack(ctx, &id).and_then(|found| found.change_sets.get(&set_id)).cloned() else {
@@ -456,7 +456,7 @@ pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> 
     }
     remember(ctx, input.client_request_token.as_deref(), &id);
     ctx.touch(id);
-    Ok(Done {})
+    Ok(ChangeSetDone {})
 }
 
 #[derive(Deserialize)]
@@ -466,14 +466,14 @@ pub(super) struct DeleteChangeSet {
     stack_name: Option<String>,
 }
 
-pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Result<Done, AwsError> {
+pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Result<ChangeSetDone, AwsError> {
     let owned = owner(ctx, &input.change_set_name, input.stack_name.as_deref());
     let (id, set_id) = match owned {
         Ok(owned) => owned,
         // Once more is no mistake.
         Err(error) if error.code == "ChangeSetNotFound" => {
             ctx.unchanged();
-            return Ok(Done {});
+            return Ok(ChangeSetDone {});
         }
         Err(error) => return Err(error),
     };
@@ -505,7 +505,7 @@ pub(super) fn delete_change_set(ctx: &mut Ctx<'_>, input: DeleteChangeSet) -> Re
         found.change_sets.remove(&set_id);
     }
     ctx.touch(set_id);
-    Ok(Done {})
+    Ok(ChangeSetDone {})
 }
 
 /// What a stack has that can be executed or looked at.

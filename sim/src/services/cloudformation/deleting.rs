@@ -10,7 +10,7 @@ use super::execution::{ExecutionKind, Garbage};
 use super::finishing;
 use super::providers::{self, Settling};
 use super::stack::{ResourcePhase, StackResource};
-use super::state::{Step, stack};
+use super::state::{ResourceStep, stack};
 use crate::ctx::Scope;
 
 /// Begin to delete the garbage of an operation.
@@ -63,8 +63,8 @@ fn begin(scope: &mut Scope<'_>, id: &str, key: &str) {
         return release(scope, id, key);
     }
     note(scope, id, &one, ResourcePhase::DeleteInProgress, None);
-    let fate = fate(scope, id, &one.resource.logical, Step::Delete);
-    let after = fate.takes.unwrap_or_else(|| providers::time(&one.resource.kind, Step::Delete)) / 2;
+    let fate = fate(scope, id, &one.resource.logical, ResourceStep::Delete);
+    let after = fate.takes.unwrap_or_else(|| providers::time(&one.resource.kind, ResourceStep::Delete)) / 2;
     let Some(execution) = stack(scope, id).and_then(|found| found.execution.as_mut()) else { return };
     execution.running.insert(key.to_owned());
     execution.fates.insert(key.to_owned(), fate);
@@ -134,7 +134,7 @@ pub(super) fn removed(scope: &mut Scope<'_>, id: &str, turn: u64, key: &str) {
     if let Err(reason) = providers::delete(scope, id, &one.resource) {
         return failed(scope, id, key, &one, reason);
     }
-    let after = fate.takes.unwrap_or_else(|| providers::time(&one.resource.kind, Step::Delete)) / 2;
+    let after = fate.takes.unwrap_or_else(|| providers::time(&one.resource.kind, ResourceStep::Delete)) / 2;
     scope.schedule(after, Event::Gone { stack: id.to_owned(), turn, key: key.to_owned() });
 }
 

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::events::Event;
 use super::execution::{ExecutionKind, OnFailure};
-use super::facts::Facts;
+use super::facts::StackFacts;
 use super::properties::{Recreation, computed, dynamic, keeps_name, replaces};
-use super::providers::{self, Order, Settling};
+use super::providers::{self, ProviderOrder, Settling};
 use super::stack::{ResourcePhase, Stack, StackEvent, StackPhase, StackResource};
-use super::state::{ResourceBehaviour, Step, stack};
+use super::state::{ResourceBehaviour, ResourceStep, stack};
 use super::{deleting, finishing, lifecycle, nested, policy};
 use crate::ctx::Scope;
 
@@ -88,27 +88,27 @@ pub(super) fn tell_stack(scope: &mut Scope<'_>, id: &str, phase: StackPhase, rea
 
 /// What a resource is brought to.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(super) struct ResourceTarget {
     pub(super) properties: Value,
     pub(super) said: Value,
     /// Whether another thing takes the place of the one that is there.
     pub(super) replaces: bool,
     /// What comes of it.
-    pub(super) fate: Fate,
+    pub(super) fate: ResourceFate,
 }
 
 /// What comes of a step.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fate {
+pub(super) struct ResourceFate {
     pub(super) takes: Option<Duration>,
     pub(super) fails: Option<String>,
     pub(super) hangs: bool,
 }
 
 /// What the world file says of a step.
-pub(super) fn fate(scope: &mut Scope<'_>, id: &str, logical: &str, step: Step) -> Fate {
-    let Some(name) = stack(scope, id).map(|found| found.name.clone()) else { return Fate::default() };
-    let mut fate = Fate::default();
+pub(super) fn fate(scope: &mut Scope<'_>, id: &str, logical: &str, step: ResourceStep) -> ResourceFate {
+    let Some(name) = stack(scope, id).map(|found| found.name.clone()) else { return ResourceFate::default() };
+    let mut fate = ResourceFate::default();
     for behaviour in &mut scope.place().cloudformation.behaviours {
         let ResourceBehaviour { stack, resource, on, takes, fails, hangs, nth, times, seen } = behaviour;
         let is_meant = stack.as_ref().is_none_or(|stack| *stack == name) && resource == logical && *on == step;
@@ -127,7 +127,7 @@ pub(super) fn fate(scope: &mut Scope<'_>, id: &str, logical: &str, step: Step) -
 }
 
 /// The half of the time that a step takes.
-fn half(kind: &str, step: Step, fate: &Fate) -> Duration {
+fn half(kind: &str, step: ResourceStep, fate: &ResourceFate) -> Duration {
     fate.takes.unwrap_or_else(|| providers::time(kind, step)) / 2
 }
 
@@ -140,7 +140,7 @@ fn items(scope: &mut Scope<'_>, id: &str) -> Result<BTreeMap<String, BTreeSet<St
     if let (true, Some(before)) = (is_back, &found.before) {
         return Ok(before.resources.iter().map(|(name, resource)| (name.clone(), resource.needs.clone())).collect());
     }
-    let facts = Facts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
+    let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let template = &found.goal.template;
     let made = Evaluation::new(template, &facts).made().map_err(|finding| finding.message)?;
     let made: BTreeSet<&str> = made.into_iter().collect();
@@ -160,7 +160,7 @@ pub(super) fn made_of(scope: &mut Scope<'_>, id: &str) -> Result<BTreeSet<String
 /// Somebody sent a signal to a resource.
 pub(super) fn signalled(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str) {
     let phase = stack(scope, id).and_then(|found| found.resources.get(logical)).map(|resource| resource.phase);
-    let step = if phase == Some(ResourcePhase::CreateInProgress) { Step::Create } else { Step::Update };
+    let step = if phase == Some(ResourcePhase::CreateInProgress) { ResourceStep::Create } else { ResourceStep::Update };
     scope.schedule(Duration::ZERO, Event::Settled { stack: id.to_owned(), turn, logical: logical.to_owned(), step });
 }
 
@@ -237,7 +237,7 @@ fn begin(scope: &mut Scope<'_>, id: &str, logical: &str) -> bool {
     }
 }
 
-type Aim = Option<(Target, Step, Option<String>)>;
+type Aim = Option<(ResourceTarget, ResourceStep, Option<String>)>;
 
 /// What a resource is to be brought to, if it is not that already.
 fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
@@ -260,7 +260,7 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
     let drifted = found.execution.as_ref().is_some_and(|one| one.options.drifted.contains(logical));
     let old =
         found.resources.get(logical).filter(|old| old.is_made() && old.phase != ResourcePhase::CreateFailed).cloned();
-    let target = Target { properties, said, replaces: false, fate: Fate::default() };
+    let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default() };
     let Some(old) = old else {
         if let Some(dead) = found.resources.remove(logical).filter(StackResource::is_made)
             && let Some(execution) = &mut found.execution
@@ -269,7 +269,7 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
         }
         let kind = template_kind(scope, id, logical);
         admit(scope, id, logical, &kind, needs, (target.properties.clone(), target.said.clone()));
-        return Ok(Some((target, Step::Create, None)));
+        return Ok(Some((target, ResourceStep::Create, None)));
     };
     if let Some(resource) = found.resources.get_mut(logical) {
         resource.needs = needs;
@@ -294,9 +294,9 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
             ));
         }
         let reason = "Requested update requires the creation of a new physical resource; hence creating one.";
-        return Ok(Some((Target { replaces: true, ..target }, Step::Update, Some(reason.to_owned()))));
+        return Ok(Some((ResourceTarget { replaces: true, ..target }, ResourceStep::Update, Some(reason.to_owned()))));
     }
-    Ok(Some((target, Step::Update, None)))
+    Ok(Some((target, ResourceStep::Update, None)))
 }
 
 /// A property that refers to what is not there.
@@ -351,10 +351,10 @@ fn launch(
     scope: &mut Scope<'_>,
     id: &str,
     logical: &str,
-    target: Target,
-    (step, reason): (Step, Option<String>),
+    target: ResourceTarget,
+    (step, reason): (ResourceStep, Option<String>),
 ) -> bool {
-    let asked = if target.replaces { Step::Create } else { step };
+    let asked = if target.replaces { ResourceStep::Create } else { step };
     let mut fate = fate(scope, id, logical, step);
     if asked != step {
         let of_creation = self::fate(scope, id, logical, asked);
@@ -362,8 +362,8 @@ fn launch(
         fate.hangs |= of_creation.hangs;
     }
     let phase = match step {
-        Step::Create => ResourcePhase::CreateInProgress,
-        Step::Update | Step::Delete => ResourcePhase::UpdateInProgress,
+        ResourceStep::Create => ResourcePhase::CreateInProgress,
+        ResourceStep::Update | ResourceStep::Delete => ResourcePhase::UpdateInProgress,
     };
     tell(scope, id, logical, phase, reason);
     let Some(found) = stack(scope, id) else { return false };
@@ -374,9 +374,9 @@ fn launch(
     }
     let Some(execution) = &mut found.execution else { return false };
     execution.running.insert(logical.to_owned());
-    execution.targets.insert(logical.to_owned(), Target { fate, ..target });
+    execution.targets.insert(logical.to_owned(), ResourceTarget { fate, ..target });
     let turn = execution.turn;
-    scope.schedule(after, Event::Made { stack: id.to_owned(), turn, logical: logical.to_owned(), step });
+    scope.schedule(after, Event::Provided { stack: id.to_owned(), turn, logical: logical.to_owned(), step });
     false
 }
 
@@ -411,8 +411,9 @@ fn restore(scope: &mut Scope<'_>, id: &str, logical: &str) -> bool {
         }
         return true;
     }
-    let target = Target { properties: was.properties, said: was.said, replaces: false, fate: Fate::default() };
-    launch(scope, id, logical, target, (Step::Update, None))
+    let target =
+        ResourceTarget { properties: was.properties, said: was.said, replaces: false, fate: ResourceFate::default() };
+    launch(scope, id, logical, target, (ResourceStep::Update, None))
 }
 
 fn current(found: &mut Stack, turn: u64) -> bool {
@@ -420,7 +421,7 @@ fn current(found: &mut Stack, turn: u64) -> bool {
 }
 
 /// Half of the time of a step is over: the thing is made or changed.
-pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, step: Step) {
+pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, step: ResourceStep) {
     let Some(found) = stack(scope, id) else { return };
     if !current(found, turn) {
         return;
@@ -440,7 +441,7 @@ pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, st
         Ok(properties) => properties,
         Err(reason) => return fail(scope, id, logical, reason),
     };
-    let order = Order {
+    let order = ProviderOrder {
         stack: id,
         name: &name,
         logical,
@@ -450,8 +451,8 @@ pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, st
         tags: &tags,
     };
     let outcome = match (step, target.replaces) {
-        (Step::Create, _) | (_, true) => providers::create(scope, &order),
-        (Step::Update | Step::Delete, false) => providers::update(scope, &order, &resource, is_back),
+        (ResourceStep::Create, _) | (_, true) => providers::create(scope, &order),
+        (ResourceStep::Update | ResourceStep::Delete, false) => providers::update(scope, &order, &resource, is_back),
     };
     let made = match outcome {
         Ok(made) => made,
@@ -465,22 +466,25 @@ pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, st
     resource.physical = Some(made.physical);
     resource.attributes = made.attributes;
     (resource.properties, resource.said) = (target.properties.clone(), target.said.clone());
-    if step == Step::Create || target.replaces {
-        let phase =
-            if step == Step::Create { ResourcePhase::CreateInProgress } else { ResourcePhase::UpdateInProgress };
+    if step == ResourceStep::Create || target.replaces {
+        let phase = if step == ResourceStep::Create {
+            ResourcePhase::CreateInProgress
+        } else {
+            ResourcePhase::UpdateInProgress
+        };
         tell(scope, id, logical, phase, Some("Resource creation Initiated".to_owned()));
     }
     let kind = order.kind.to_owned();
     let after = match (target.fate.hangs, express) {
         (true, _) => PATIENCE,
         (false, true) => Duration::ZERO,
-        (false, false) => half(&kind, if target.replaces { Step::Create } else { step }, &target.fate),
+        (false, false) => half(&kind, if target.replaces { ResourceStep::Create } else { step }, &target.fate),
     };
     scope.schedule(after, Event::Settled { stack: id.to_owned(), turn, logical: logical.to_owned(), step });
 }
 
 /// Look whether a resource is done.
-pub(super) fn settled(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, step: Step) {
+pub(super) fn settled(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, step: ResourceStep) {
     let Some(found) = stack(scope, id) else { return };
     if !current(found, turn) {
         return;
@@ -508,8 +512,8 @@ pub(super) fn settled(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str,
                 resource.attributes.extend(attributes);
             }
             let phase = match step {
-                Step::Create => ResourcePhase::CreateComplete,
-                Step::Update | Step::Delete => ResourcePhase::UpdateComplete,
+                ResourceStep::Create => ResourcePhase::CreateComplete,
+                ResourceStep::Update | ResourceStep::Delete => ResourcePhase::UpdateComplete,
             };
             tell(scope, id, logical, phase, None);
             advance(scope, id, vec![logical.to_owned()]);

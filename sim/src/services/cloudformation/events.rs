@@ -2,7 +2,7 @@
 //!
 //! The main type is [`Event`].
 
-use super::state::Step;
+use super::state::ResourceStep;
 use super::{deleting, drift, engine, finishing, lifecycle, watch};
 use crate::ctx::Scope;
 
@@ -10,9 +10,9 @@ use crate::ctx::Scope;
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// Half of the time of a resource is over: it is made or changed.
-    Made { stack: String, turn: u64, logical: String, step: Step },
+    Provided { stack: String, turn: u64, logical: String, step: ResourceStep },
     /// A resource is looked at: whether it is done.
-    Settled { stack: String, turn: u64, logical: String, step: Step },
+    Settled { stack: String, turn: u64, logical: String, step: ResourceStep },
     /// Half of the time of a deletion is over.
     Removed { stack: String, turn: u64, key: String },
     /// A deletion is looked at.
@@ -34,7 +34,7 @@ pub(crate) enum Event {
 /// Let it happen.
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
-        Event::Made { stack, turn, logical, step } => engine::made(scope, &stack, turn, &logical, step),
+        Event::Provided { stack, turn, logical, step } => engine::made(scope, &stack, turn, &logical, step),
         Event::Settled { stack, turn, logical, step } => engine::settled(scope, &stack, turn, &logical, step),
         Event::Removed { stack, turn, key } => deleting::removed(scope, &stack, turn, &key),
         Event::Gone { stack, turn, key } => deleting::gone(scope, &stack, turn, &key),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::engine::{Fate, Target};
+use super::engine::{ResourceFate, ResourceTarget};
 use super::stack::StackResource;
 
 /// An operation on a stack that is under way.
@@ -24,9 +24,9 @@ pub(super) struct Execution {
     pub(super) dependents: BTreeMap<String, Vec<String>>,
     pub(super) running: BTreeSet<String>,
     /// What those are brought to that are running or done.
-    pub(super) targets: BTreeMap<String, Target>,
+    pub(super) targets: BTreeMap<String, ResourceTarget>,
     /// What comes of deletions, by the key of what is deleted.
-    pub(super) fates: BTreeMap<String, Fate>,
+    pub(super) fates: BTreeMap<String, ResourceFate>,
     /// Logical ids of what failed, the first one first.
     pub(super) failed: Vec<String>,
     /// What is to be deleted when all is made, by a key of its own.

@@ -1,6 +1,6 @@
 //! What a stack's template is computed over.
 //!
-//! The main type is [`Facts`].
+//! The main type is [`StackFacts`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::services::ec2;
 use crate::world::PlaceKey;
 
 /// What is known of a stack.
-pub(super) struct Facts<'f> {
+pub(super) struct StackFacts<'f> {
     /// Parameters and pseudo parameters.
     pub(super) values: BTreeMap<String, Value>,
     pub(super) resources: &'f BTreeMap<String, StackResource>,
@@ -80,7 +80,7 @@ pub(super) fn described(
     found
 }
 
-impl<'f> Facts<'f> {
+impl<'f> StackFacts<'f> {
     /// What is known of a stack whose goal is this one.
     pub(super) fn of(
         goal: &'f Goal,
@@ -114,7 +114,7 @@ fn is_moving(kind: &str, attribute: &str) -> bool {
     }
 }
 
-impl Known for Facts<'_> {
+impl Known for StackFacts<'_> {
     fn reference(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.values.get(name) {
             return Some(value.clone());

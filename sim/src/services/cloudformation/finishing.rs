@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::engine::{fail_stack, tell_stack};
 use super::events::Event;
 use super::execution::{ExecutionKind, ExecutionStage};
-use super::facts::{self, Facts};
+use super::facts::{self, StackFacts};
 use super::stack::{StackOutput, StackPhase};
 use super::state::stack;
 use super::{changesets, deleting, exports, nested};
@@ -91,7 +91,7 @@ fn made(scope: &mut Scope<'_>, id: &str) -> BTreeSet<String> {
     let at = scope.at.clone();
     let state = &scope.place().cloudformation;
     let Some(found) = state.stacks.get(id) else { return BTreeSet::new() };
-    let facts = Facts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
+    let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let made = Evaluation::new(&found.goal.template, &facts).made();
     made.map_or_else(
         |_| found.resources.keys().cloned().collect(),
@@ -179,7 +179,7 @@ pub(super) fn outputs(scope: &mut Scope<'_>, id: &str) -> Result<Vec<StackOutput
     let at = scope.at.clone();
     let state = &scope.place().cloudformation;
     let Some(found) = state.stacks.get(id) else { return Ok(Vec::new()) };
-    let facts = Facts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
+    let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let template = &found.goal.template;
     let evaluation = Evaluation::new(template, &facts);
     let mut outputs = Vec::new();
@@ -213,7 +213,7 @@ pub(super) fn imports(scope: &mut Scope<'_>, id: &str) -> BTreeSet<String> {
     let at = scope.at.clone();
     let state = &scope.place().cloudformation;
     let Some(found) = state.stacks.get(id) else { return BTreeSet::new() };
-    let facts = Facts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
+    let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let template = &found.goal.template;
     let evaluation = Evaluation::new(template, &facts);
     let Ok(made) = evaluation.made() else { return BTreeSet::new() };

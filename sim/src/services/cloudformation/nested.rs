@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::engine::{Fate, Target};
+use super::engine::{ResourceFate, ResourceTarget};
 use super::execution::{ExecutionStage, OnFailure, Options};
 use super::prepare::{Asked, prepare};
-use super::providers::{Made, Order, Settling};
+use super::providers::{Provided, ProviderOrder, Settling};
 use super::stack::{Stack, StackPhase, StackResource};
-use super::state::{Step, stack};
+use super::state::{ResourceStep, stack};
 use super::{finishing, lifecycle};
 use crate::ctx::Scope;
 
 /// The most capabilities: those of the parent count for its children.
-fn asked(scope: &mut Scope<'_>, order: &Order<'_>) -> Asked {
+fn asked(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Asked {
     let parameters = order.properties.get("Parameters").and_then(Value::as_object).cloned().unwrap_or_default();
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -59,7 +59,7 @@ pub(super) fn named(scope: &mut Scope<'_>, parent: &str, name: &str, logical: &s
 }
 
 /// Make a stack for a resource of another one.
-pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, String> {
+pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     let asked = asked(scope, order);
     let (name, waiting) = named(scope, order.stack, order.name, order.logical);
     let goal = prepare(scope, &name, None, asked).map_err(|error| error.message)?;
@@ -80,12 +80,17 @@ pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, S
     // The parent takes back what its children made.
     let options = Options { on_failure: OnFailure::Nothing, ..Options::default() };
     lifecycle::create(scope, &id, None, options);
-    Ok(Made { physical: id, attributes: Map::new() })
+    Ok(Provided { physical: id, attributes: Map::new() })
 }
 
 /// Bring a nested stack to what its parent says now; `back` to what it was before.
-pub(super) fn update(scope: &mut Scope<'_>, order: &Order<'_>, child: &str, back: bool) -> Result<Made, String> {
-    let made = Made { physical: child.to_owned(), attributes: Map::new() };
+pub(super) fn update(
+    scope: &mut Scope<'_>,
+    order: &ProviderOrder<'_>,
+    child: &str,
+    back: bool,
+) -> Result<Provided, String> {
+    let made = Provided { physical: child.to_owned(), attributes: Map::new() };
     let held = stack(scope, child).is_some_and(|found| found.before.is_some());
     if back && held {
         lifecycle::resume_rollback(scope, child, None, Options::default(), Some("Parent rollback".to_owned()));
@@ -107,7 +112,7 @@ pub(super) fn delete(scope: &mut Scope<'_>, child: &str) {
 }
 
 /// Whether a nested stack is done.
-pub(super) fn settling(scope: &mut Scope<'_>, child: &str, step: Step) -> Settling {
+pub(super) fn settling(scope: &mut Scope<'_>, child: &str, step: ResourceStep) -> Settling {
     let Some(found) = stack(scope, child) else { return Settling::Failed("the nested stack is gone".to_owned()) };
     let held = found.execution.as_ref().is_some_and(|execution| execution.stage == ExecutionStage::Held);
     let reason = || found.reason.clone().unwrap_or_default();
@@ -116,7 +121,7 @@ pub(super) fn settling(scope: &mut Scope<'_>, child: &str, step: Step) -> Settli
             Settling::Done
         }
         (StackPhase::UpdateCompleteCleanup, _) if held => Settling::Done,
-        (StackPhase::DeleteComplete, Step::Delete) => Settling::Done,
+        (StackPhase::DeleteComplete, ResourceStep::Delete) => Settling::Done,
         (StackPhase::CreateFailed | StackPhase::RollbackComplete | StackPhase::RollbackFailed, _) => {
             Settling::Failed(format!("Embedded stack {child} was not successfully created: {}", reason()))
         }
@@ -153,11 +158,11 @@ pub(super) fn release(scope: &mut Scope<'_>, id: &str) {
 }
 
 /// Whether a nested stack is to be another one, though its resource says the same: its template may have changed.
-pub(super) fn differs(scope: &mut Scope<'_>, id: &str, old: &StackResource, target: &Target) -> bool {
+pub(super) fn differs(scope: &mut Scope<'_>, id: &str, old: &StackResource, target: &ResourceTarget) -> bool {
     let Some(child) = old.physical.clone() else { return true };
     let Some(found) = stack(scope, id) else { return false };
     let (name, tags) = (found.name.clone(), found.goal.tags.clone());
-    let order = Order {
+    let order = ProviderOrder {
         stack: id,
         name: &name,
         logical: &old.logical,
@@ -179,7 +184,7 @@ pub(super) fn steady(scope: &mut Scope<'_>, id: &str) -> BTreeSet<String> {
     let resources: Vec<StackResource> = found.resources.values().filter(nested).cloned().collect();
     let as_it_is = |scope: &mut Scope<'_>, old: &StackResource| {
         let (properties, said) = (old.properties.clone(), old.said.clone());
-        let target = Target { properties, said, replaces: false, fate: Fate::default() };
+        let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default() };
         !differs(scope, id, old, &target)
     };
     resources.into_iter().filter(|old| as_it_is(scope, old)).map(|old| old.logical).collect()

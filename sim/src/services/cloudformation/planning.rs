@@ -8,7 +8,7 @@ use kiln_template::{Evaluation, LATER, Node, Target, references, rules};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::facts::Facts;
+use super::facts::StackFacts;
 use super::finishing::shown;
 use super::properties::{Recreation, differing, evaluated, recreation};
 use super::stack::{Goal, StackResource};
@@ -71,7 +71,7 @@ const NESTED: &str = "AWS::CloudFormation::Stack";
 /// What would be done, by logical id.
 pub(super) fn plan(planning: &Planning<'_>) -> Result<Vec<PlannedChange>, String> {
     let Planning { new, resources, state, at, named, .. } = *planning;
-    let mut facts = Facts::of(new, resources, Some(state), at, named);
+    let mut facts = StackFacts::of(new, resources, Some(state), at, named);
     let made: BTreeSet<&str> = {
         let evaluation = Evaluation::new(&new.template, &facts);
         evaluation.made().map_err(|finding| finding.message)?.into_iter().collect()
@@ -177,7 +177,7 @@ fn modified(
     old: &StackResource,
     properties: Value,
     said: &Value,
-    facts: &Facts<'_>,
+    facts: &StackFacts<'_>,
 ) -> Option<PlannedChange> {
     let mut details = Vec::new();
     let tags = rules(&old.kind).map(|rules| rules.tags.as_str()).unwrap_or_default();
@@ -281,7 +281,7 @@ fn detail(
     name: &str,
     properties: &Value,
     tags: &str,
-    facts: &Facts<'_>,
+    facts: &StackFacts<'_>,
 ) -> Detail {
     let (before, after) = (old.properties.get(name), properties.get(name));
     let change = match (before, after) {
@@ -320,7 +320,7 @@ fn hidden(goal: Option<&Goal>, text: &str) -> String {
 }
 
 /// What makes a value another one, though the template says the same.
-fn cause(planning: &Planning<'_>, node: &Node, facts: &Facts<'_>) -> (&'static str, Option<String>) {
+fn cause(planning: &Planning<'_>, node: &Node, facts: &StackFacts<'_>) -> (&'static str, Option<String>) {
     let mut parameter = None;
     for reference in references(node) {
         match reference.target {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kiln_template::{Evaluation, Finding, Template, conform, expand, parse, read};
 use serde_json::Value;
 
-use super::facts::{self, Facts};
+use super::facts::{self, StackFacts};
 use super::stack::{Goal, RollbackTriggers, StackParameter};
 use super::state::{invalid, stack};
 use super::templates::fetched;
@@ -136,7 +136,7 @@ fn rules(scope: &mut Scope<'_>, goal: &Goal, name: &str, id: &str) -> Result<(),
     let values = facts::values(&goal.template, &goal.parameters, &at, (name, id), &goal.notifications);
     let described = facts::described(scope, &goal.template, &values);
     let none = BTreeMap::new();
-    let mut facts = Facts::of(goal, &none, None, &at, (name, id));
+    let mut facts = StackFacts::of(goal, &none, None, &at, (name, id));
     facts.described = described;
     let evaluation = Evaluation::new(&goal.template, &facts);
     let broken = evaluation.broken_rules().map_err(|finding| invalid(finding.message))?;

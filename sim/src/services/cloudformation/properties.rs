@@ -8,7 +8,7 @@ use kiln_template::{Evaluation, Known, Resource, Rules, rules};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::facts::{Facts, members};
+use super::facts::{StackFacts, members};
 use super::stack::Goal;
 use super::state::stack;
 use crate::ctx::Scope;
@@ -20,7 +20,7 @@ pub(super) fn computed(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result
     let at = scope.at.clone();
     let state = &scope.place().cloudformation;
     let Some(found) = state.stacks.get(id) else { return Err("the stack is gone".to_owned()) };
-    let facts = Facts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
+    let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let Some(resource) = found.goal.template.resources.get(logical) else {
         return Err(format!("the template has no resource {logical}"));
     };

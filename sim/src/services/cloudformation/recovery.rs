@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::changesets::Done;
+use super::changesets::ChangeSetDone;
 use super::engine;
 use super::execution::{ExecutionKind, ExecutionStage, Options};
 use super::lifecycle;
@@ -25,12 +25,15 @@ pub(super) struct ContinueUpdateRollback {
     client_request_token: Option<String>,
 }
 
-pub(super) fn continue_update_rollback(ctx: &mut Ctx<'_>, input: ContinueUpdateRollback) -> Result<Done, AwsError> {
+pub(super) fn continue_update_rollback(
+    ctx: &mut Ctx<'_>,
+    input: ContinueUpdateRollback,
+) -> Result<ChangeSetDone, AwsError> {
     let id = living(ctx, &input.stack_name)?;
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
-        return Ok(Done {});
+        return Ok(ChangeSetDone {});
     }
-    let Some(found) = stack(ctx, &id) else { return Ok(Done {}) };
+    let Some(found) = stack(ctx, &id) else { return Ok(ChangeSetDone {}) };
     if found.phase != StackPhase::UpdateRollbackFailed {
         return Err(invalid(format!(
             "Stack:{id} is in {} state and can not continue its update rollback.",
@@ -69,7 +72,7 @@ pub(super) fn continue_update_rollback(ctx: &mut Ctx<'_>, input: ContinueUpdateR
     );
     remember(ctx, input.client_request_token.as_deref(), &id);
     ctx.touch(id);
-    Ok(Done {})
+    Ok(ChangeSetDone {})
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::execution::{ExecutionKind, Options};
 use super::prepare::{Asked, prepare};
 use super::stack::StackPhase;
-use super::state::{ResourceBehaviour, Step, stack};
+use super::state::{ResourceBehaviour, ResourceStep, stack};
 use super::{lifecycle, settle};
 use crate::ctx::Scope;
 use crate::tags::Tags;
@@ -59,7 +59,7 @@ pub(crate) struct ResourceBehaviourSeed {
     /// The resource, by its logical id.
     resource: String,
     /// What is done with it.
-    on: Option<Step>,
+    on: Option<ResourceStep>,
     /// How long that takes.
     takes: Option<Span>,
     /// It fails, for this reason.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::execution::{ExecutionKind, Options};
-use super::providers::{self, Order};
+use super::providers::{self, ProviderOrder};
 use super::stack::{Before, ResourcePhase, StackPhase, StackResource};
 use super::state::stack;
 use super::{engine, finishing, lifecycle, properties};
@@ -39,7 +39,8 @@ fn make(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<(), String> {
     let Some(found) = stack(scope, id) else { return Ok(()) };
     let (name, tags) = (found.name.clone(), found.goal.tags.clone());
     let kind = found.goal.template.resources.get(logical).map(|resource| resource.kind.clone()).unwrap_or_default();
-    let order = Order { stack: id, name: &name, logical, kind: &kind, properties: &read, said: &said, tags: &tags };
+    let order =
+        ProviderOrder { stack: id, name: &name, logical, kind: &kind, properties: &read, said: &said, tags: &tags };
     let made = providers::create(scope, &order)?;
     let resource = StackResource {
         logical: logical.to_owned(),

@@ -39,7 +39,7 @@ pub(super) struct ResourceBehaviour {
     pub(super) stack: Option<String>,
     /// By its logical id.
     pub(super) resource: String,
-    pub(super) on: Step,
+    pub(super) on: ResourceStep,
     /// How long it takes.
     pub(super) takes: Option<Duration>,
     /// It fails, for this reason.
@@ -55,7 +55,7 @@ pub(super) struct ResourceBehaviour {
 /// What is done with a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Step {
+pub(crate) enum ResourceStep {
     Create,
     Update,
     Delete,

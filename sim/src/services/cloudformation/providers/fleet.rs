@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::calls::{call, small, text, told};
 use super::plain::{made, put, with};
-use super::{Made, Order, Provider, Settling, named};
+use super::{Provided, Provider, ProviderOrder, Settling, named};
 use crate::ctx::Scope;
 use crate::services::autoscaling::{self, Progress};
 use crate::services::cloudformation::stack::StackResource;
@@ -19,12 +19,12 @@ fn id_of(resource: &StackResource) -> String {
     resource.physical.clone().unwrap_or_default()
 }
 
-fn same(old: &StackResource) -> Made {
-    Made { physical: id_of(old), attributes: old.attributes.clone() }
+fn same(old: &StackResource) -> Provided {
+    Provided { physical: id_of(old), attributes: old.attributes.clone() }
 }
 
 /// The tags by which AWS marks what a stack owns.
-fn owner(order: &Order<'_>) -> Tags {
+fn owner(order: &ProviderOrder<'_>) -> Tags {
     Tags::from([
         ("aws:cloudformation:stack-name".to_owned(), order.name.to_owned()),
         ("aws:cloudformation:stack-id".to_owned(), order.stack.to_owned()),
@@ -49,7 +49,7 @@ pub(super) const LAUNCH_TEMPLATE: Provider = Provider {
     going: AT_ONCE,
 };
 
-fn template(id: &str, latest: u64) -> Made {
+fn template(id: &str, latest: u64) -> Provided {
     made(
         id,
         [
@@ -253,7 +253,7 @@ pub(super) const IMAGE_BUILDER: Provider = Provider {
 };
 
 /// A service as ECS's own operations take it.
-fn service(order: &Order<'_>, name: &str) -> Value {
+fn service(order: &ProviderOrder<'_>, name: &str) -> Value {
     let mut input = small(order.properties);
     put(&mut input, "serviceName", json!(name));
     let mut tags = order.properties.get("Tags").and_then(Value::as_array).cloned().unwrap_or_default();

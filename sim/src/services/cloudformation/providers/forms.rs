@@ -5,13 +5,13 @@
 use kiln_template::rules;
 use serde_json::{Map, Value};
 
-use super::{Made, Order, named};
+use super::{Provided, ProviderOrder, named};
 use crate::ctx::Scope;
 use crate::partition::partition_of;
 
 /// The form of a type: what its name stands in, how long that may be, what identifies it, and its attributes. In them `{name}` is the name,
 /// `{hex}` and `{uuid}` are drawn once, `{id}` is the physical id, and `{Property}` is a property.
-struct Form {
+struct ResourceForm {
     kind: &'static str,
     name: &'static str,
     longest: usize,
@@ -24,11 +24,11 @@ const fn form(
     (name, longest): (&'static str, usize),
     physical: &'static str,
     attributes: &'static [(&'static str, &'static str)],
-) -> Form {
-    Form { kind, name, longest, physical, attributes }
+) -> ResourceForm {
+    ResourceForm { kind, name, longest, physical, attributes }
 }
 
-const FORMS: &[Form] = &[
+const FORMS: &[ResourceForm] = &[
     form(
         "AWS::ApplicationAutoScaling::ScalableTarget",
         ("", 0),
@@ -187,7 +187,7 @@ const FORMS: &[Form] = &[
 ];
 
 /// The physical id of a new thing, and its attributes.
-pub(super) fn made(scope: &mut Scope<'_>, order: &Order<'_>) -> Made {
+pub(super) fn made(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Provided {
     let usual = form("", ("", 128), "{name}", &[]);
     let form = FORMS.iter().find(|form| form.kind == order.kind).unwrap_or(&usual);
     let known = rules(order.kind);
@@ -216,7 +216,7 @@ pub(super) fn made(scope: &mut Scope<'_>, order: &Order<'_>) -> Made {
             attributes.insert(name.clone(), Value::String(value));
         }
     }
-    Made { physical, attributes }
+    Provided { physical, attributes }
 }
 
 /// What the names and ids of a thing are made of.
@@ -233,7 +233,7 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(scope: &mut Scope<'_>, order: &Order<'_>, property: &str, longest: usize) -> Self {
+    fn new(scope: &mut Scope<'_>, order: &ProviderOrder<'_>, property: &str, longest: usize) -> Self {
         let kind = format!("cloudformation/thing/{}/{}", order.stack, order.logical);
         let name = named(scope, order, property, longest);
         let ids = &mut scope.world.ids;

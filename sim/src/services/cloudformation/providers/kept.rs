@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Made, Order, forms};
+use super::{Provided, ProviderOrder, forms};
 use crate::ctx::Scope;
 use crate::services::cloudformation::stack::StackResource;
 
-pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, String> {
+pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     let made = forms::made(scope, order);
     let things = scope.place().cloudformation.things.entry(order.kind.to_owned()).or_default();
     if things.contains_key(&made.physical) {
@@ -21,7 +21,11 @@ pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, S
     Ok(made)
 }
 
-pub(super) fn update(scope: &mut Scope<'_>, order: &Order<'_>, old: &StackResource) -> Result<Made, String> {
+pub(super) fn update(
+    scope: &mut Scope<'_>,
+    order: &ProviderOrder<'_>,
+    old: &StackResource,
+) -> Result<Provided, String> {
     let physical = old.physical.clone().unwrap_or_default();
     let things = scope.place().cloudformation.things.entry(order.kind.to_owned()).or_default();
     if things.insert(physical.clone(), order.properties.clone()).is_none() {
@@ -35,7 +39,7 @@ pub(super) fn update(scope: &mut Scope<'_>, order: &Order<'_>, old: &StackResour
     if let Some(version) = attributes.get("Version").and_then(Value::as_u64) {
         attributes.insert("Version".to_owned(), Value::from(version + 1));
     }
-    Ok(Made { physical, attributes })
+    Ok(Provided { physical, attributes })
 }
 
 pub(super) fn delete(scope: &mut Scope<'_>, resource: &StackResource) -> Result<(), String> {

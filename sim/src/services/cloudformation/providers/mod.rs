@@ -1,6 +1,6 @@
 //! Makes, changes and deletes the things of resources: those of services that the simulator has are the real simulated ones.
 //!
-//! The main types are [`Order`], what is asked for, and [`Provider`], who does it.
+//! The main types are [`ProviderOrder`], what is asked for, and [`Provider`], who does it.
 
 mod calls;
 mod fleet;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::nested;
 use super::stack::StackResource;
-use super::state::Step;
+use super::state::ResourceStep;
 use crate::ctx::Scope;
 use crate::tags::Tags;
 
@@ -24,7 +24,7 @@ use crate::tags::Tags;
 pub(super) const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// What is asked for.
-pub(super) struct Order<'o> {
+pub(super) struct ProviderOrder<'o> {
     /// The stack's id.
     pub(super) stack: &'o str,
     /// The stack's name.
@@ -39,7 +39,7 @@ pub(super) struct Order<'o> {
 
 /// What was made or changed.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct Provided {
     pub(super) physical: String,
     pub(super) attributes: Map<String, Value>,
 }
@@ -54,8 +54,8 @@ pub(super) enum Settling {
 
 /// Who makes the things of a type. What is not told is as for things that are only kept.
 pub(super) struct Provider {
-    pub(super) create: fn(&mut Scope<'_>, &Order<'_>) -> Result<Made, String>,
-    pub(super) update: fn(&mut Scope<'_>, &Order<'_>, &StackResource) -> Result<Made, String>,
+    pub(super) create: fn(&mut Scope<'_>, &ProviderOrder<'_>) -> Result<Provided, String>,
+    pub(super) update: fn(&mut Scope<'_>, &ProviderOrder<'_>, &StackResource) -> Result<Provided, String>,
     pub(super) delete: fn(&mut Scope<'_>, &StackResource) -> Result<(), String>,
     /// The properties as they are now; nothing where the thing is gone.
     pub(super) live: fn(&mut Scope<'_>, &StackResource) -> Option<Value>,
@@ -78,24 +78,24 @@ impl Provider {
 const NESTED: &str = "AWS::CloudFormation::Stack";
 
 /// How long a step takes, where nothing is waited for.
-pub(super) fn time(kind: &str, step: Step) -> Duration {
+pub(super) fn time(kind: &str, step: ResourceStep) -> Duration {
     let seconds = match (kind, step) {
-        ("AWS::RDS::DBInstance", Step::Create) => 300,
-        ("AWS::RDS::DBInstance", Step::Update | Step::Delete) => 120,
-        ("AWS::ElasticLoadBalancingV2::LoadBalancer", Step::Create) => 120,
+        ("AWS::RDS::DBInstance", ResourceStep::Create) => 300,
+        ("AWS::RDS::DBInstance", ResourceStep::Update | ResourceStep::Delete) => 120,
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer", ResourceStep::Create) => 120,
         ("AWS::EC2::NatGateway", _) => 90,
-        ("AWS::IAM::InstanceProfile", Step::Create) => 120,
+        ("AWS::IAM::InstanceProfile", ResourceStep::Create) => 120,
         ("AWS::DynamoDB::Table" | "AWS::EC2::VPCEndpoint", _) => 30,
-        ("AWS::IAM::Role", Step::Create) => 18,
-        (_, Step::Create) => 6,
-        (_, Step::Update) => 6,
-        (_, Step::Delete) => 4,
+        ("AWS::IAM::Role", ResourceStep::Create) => 18,
+        (_, ResourceStep::Create) => 6,
+        (_, ResourceStep::Update) => 6,
+        (_, ResourceStep::Delete) => 4,
     };
     Duration::from_secs(seconds)
 }
 
 /// Make the thing of a resource.
-pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, String> {
+pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     match order.kind {
         NESTED => nested::create(scope, order),
         kind => (table::provider(kind).create)(scope, order),
@@ -105,16 +105,16 @@ pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, S
 /// Change the thing of a resource in place; `back` to what it was before.
 pub(super) fn update(
     scope: &mut Scope<'_>,
-    order: &Order<'_>,
+    order: &ProviderOrder<'_>,
     old: &StackResource,
     back: bool,
-) -> Result<Made, String> {
+) -> Result<Provided, String> {
     let physical = old.physical.clone().unwrap_or_default();
     match order.kind {
         NESTED => nested::update(scope, order, &physical, back),
         // Policies and metadata are CloudFormation's own.
         _ if old.properties == *order.properties && live(scope, old) == Some(old.properties.clone()) => {
-            Ok(Made { physical, attributes: old.attributes.clone() })
+            Ok(Provided { physical, attributes: old.attributes.clone() })
         }
         kind => (table::provider(kind).update)(scope, order, old),
     }
@@ -130,7 +130,7 @@ pub(super) fn delete(scope: &mut Scope<'_>, _stack: &str, resource: &StackResour
 }
 
 /// How far the thing of a resource has come.
-pub(super) fn settling(scope: &mut Scope<'_>, _stack: &str, resource: &StackResource, step: Step) -> Settling {
+pub(super) fn settling(scope: &mut Scope<'_>, _stack: &str, resource: &StackResource, step: ResourceStep) -> Settling {
     match resource.kind.as_str() {
         NESTED => nested::settling(scope, resource.physical.as_deref().unwrap_or_default(), step),
         kind => (table::provider(kind).settling)(scope, resource),
@@ -140,7 +140,7 @@ pub(super) fn settling(scope: &mut Scope<'_>, _stack: &str, resource: &StackReso
 /// How far the deletion of a thing has come.
 pub(super) fn going(scope: &mut Scope<'_>, resource: &StackResource) -> Settling {
     match resource.kind.as_str() {
-        NESTED => nested::settling(scope, resource.physical.as_deref().unwrap_or_default(), Step::Delete),
+        NESTED => nested::settling(scope, resource.physical.as_deref().unwrap_or_default(), ResourceStep::Delete),
         kind => (table::provider(kind).going)(scope, resource),
     }
 }
@@ -176,7 +176,7 @@ pub(super) fn replaces(old: &StackResource, properties: &Value, said: &Value) ->
 }
 
 /// A name for a thing that was given none, as AWS makes one.
-pub(super) fn named(scope: &mut Scope<'_>, order: &Order<'_>, property: &str, longest: usize) -> String {
+pub(super) fn named(scope: &mut Scope<'_>, order: &ProviderOrder<'_>, property: &str, longest: usize) -> String {
     if let Some(given) = order.properties.get(property).and_then(Value::as_str) {
         return given.to_owned();
     }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::calls::{call, small, text, told};
-use super::{Made, Order, kept, named};
+use super::{Provided, ProviderOrder, kept, named};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::services::cloudformation::stack::StackResource;
@@ -18,7 +18,7 @@ pub(super) struct Plain {
     pub(super) name: (&'static str, usize),
     service: &'static str,
     /// Make it, of its name and its properties: the physical id, and its attributes.
-    make: fn(&mut Scope<'_>, &str, &Value) -> Result<Made, AwsError>,
+    make: fn(&mut Scope<'_>, &str, &Value) -> Result<Provided, AwsError>,
     /// Bring it to other properties: of its physical id, these and those that it had.
     change: fn(&mut Scope<'_>, &str, &Value, &Value) -> Result<(), AwsError>,
     remove: fn(&mut Scope<'_>, &str, &Value) -> Result<(), AwsError>,
@@ -332,9 +332,9 @@ const ROWS: &[Plain] = &[
     },
 ];
 
-pub(super) fn made<const N: usize>(id: &str, attributes: [(&str, String); N]) -> Made {
+pub(super) fn made<const N: usize>(id: &str, attributes: [(&str, String); N]) -> Provided {
     let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
-    Made { physical: id.to_owned(), attributes: attributes.collect() }
+    Provided { physical: id.to_owned(), attributes: attributes.collect() }
 }
 
 fn done(outcome: Result<Value, AwsError>) -> Result<(), AwsError> {
@@ -487,18 +487,22 @@ fn put_rule(scope: &mut Scope<'_>, name: &str, given: &Value) -> Result<(), AwsE
     ))
 }
 
-pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, String> {
+pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     let Some(row) = row(order.kind) else { return kept::create(scope, order) };
     let (property, longest) = row.name;
     let name = if longest == 0 { String::new() } else { named(scope, order, property, longest) };
     (row.make)(scope, &name, order.properties).map_err(|error| told(row.service, &error))
 }
 
-pub(super) fn update(scope: &mut Scope<'_>, order: &Order<'_>, old: &StackResource) -> Result<Made, String> {
+pub(super) fn update(
+    scope: &mut Scope<'_>,
+    order: &ProviderOrder<'_>,
+    old: &StackResource,
+) -> Result<Provided, String> {
     let Some(row) = row(order.kind) else { return kept::update(scope, order, old) };
     let id = old.physical.clone().unwrap_or_default();
     (row.change)(scope, &id, order.properties, &old.properties).map_err(|error| told(row.service, &error))?;
-    Ok(Made { physical: id, attributes: old.attributes.clone() })
+    Ok(Provided { physical: id, attributes: old.attributes.clone() })
 }
 
 pub(super) fn delete(scope: &mut Scope<'_>, resource: &StackResource) -> Result<(), String> {

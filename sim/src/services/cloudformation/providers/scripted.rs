@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Made, Order};
+use super::{Provided, ProviderOrder};
 use crate::ctx::Scope;
 use crate::services::cloudformation::stack::StackResource;
 
@@ -14,7 +14,7 @@ fn answers(scope: &mut Scope<'_>, logical: &str) -> Map<String, Value> {
     told.get(logical).into_iter().flatten().map(|(name, value)| (name.clone(), json!(value))).collect()
 }
 
-pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, String> {
+pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     let id = scope.world.ids.uuid(&format!("cloudformation/custom/{}/{}", order.stack, order.logical));
     let mut made = super::kept::create(scope, order)?;
     let things = scope.place().cloudformation.things.entry(order.kind.to_owned()).or_default();
@@ -26,7 +26,11 @@ pub(super) fn create(scope: &mut Scope<'_>, order: &Order<'_>) -> Result<Made, S
     Ok(made)
 }
 
-pub(super) fn update(scope: &mut Scope<'_>, order: &Order<'_>, old: &StackResource) -> Result<Made, String> {
+pub(super) fn update(
+    scope: &mut Scope<'_>,
+    order: &ProviderOrder<'_>,
+    old: &StackResource,
+) -> Result<Provided, String> {
     let mut made = super::kept::update(scope, order, old)?;
     made.attributes = answers(scope, order.logical);
     Ok(made)
