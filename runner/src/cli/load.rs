@@ -133,7 +133,7 @@ pub(super) fn kept(global: &Global, file: &Path, pipeline: &Pipeline) -> Kept {
     let kept = pipeline
         .files
         .keys()
-        .fold(kept, |kept, path| kept.file(format!("the pipeline's file {}", line(path)), &beside.join(path)));
+        .fold(kept, |kept, path| kept.file(format!("the pipeline's file {}", line(path)), beside.join(path)));
     pipeline.stages.iter().fold(kept, |kept, stage| match &stage.plugin {
         PluginSource::File { name, path, .. } => kept.file(format!("the component of the plugin `{name}`"), path),
         PluginSource::Standard(_) => kept,

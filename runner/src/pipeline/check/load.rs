@@ -151,7 +151,7 @@ fn build(
     let mut contracts = Contracts::new(catalog);
     let mut files = Files::new();
     let (stages, variables) =
-        stages(&file, &declarations, &scope, &standard, &mut contracts, &mut files, &places, diagnostics);
+        stages(&file, &declarations, &scope, &standard, (&mut contracts, &mut files), &places, diagnostics);
     let env = all_variables.iter().filter(|(name, _)| variables.contains(*name));
     let env = env.map(|(name, value)| (name.clone(), value.clone())).collect();
     let table = file.pipeline?;

@@ -71,8 +71,7 @@ pub(super) fn stages(
     declarations: &Declarations,
     scope: &Scope<'_>,
     standard: &[String],
-    contracts: &mut Contracts<'_>,
-    files: &mut Files,
+    (contracts, files): (&mut Contracts<'_>, &mut Files),
     places: &Places<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Stage>, BTreeSet<String>) {

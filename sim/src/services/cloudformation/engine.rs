@@ -367,7 +367,7 @@ fn launch(
     };
     tell(scope, id, logical, phase, reason);
     let Some(found) = stack(scope, id) else { return false };
-    let after = half(&found.kind_of(logical).to_owned(), asked, &fate);
+    let after = half(found.kind_of(logical), asked, &fate);
     // Signals of an earlier step count no more.
     if let Some(resource) = found.resources.get_mut(logical) {
         resource.attributes.remove("Signals");

@@ -173,7 +173,7 @@ pub(super) fn differs(scope: &mut Scope<'_>, id: &str, old: &StackResource, targ
     };
     let asked = asked(scope, &order);
     let Some(own) = stack(scope, &child).map(|found| found.goal.clone()) else { return true };
-    let goal = prepare(scope, &order.name.to_owned(), Some(&child), asked);
+    let goal = prepare(scope, order.name, Some(&child), asked);
     goal.map_or(true, |goal| goal.text != own.text || goal.parameters != own.parameters || goal.tags != own.tags)
 }
 
