@@ -8,7 +8,7 @@ use kiln_tests::{Account, World, plugins_with, rehearsal};
 use serde_json::Value;
 
 /// A queue, a topic and a parameter; the topic is made once the queue is there.
-const TEMPLATE: &str = "\
+pub(crate) const TEMPLATE: &str = "\
 Parameters:
   Delay: { Type: Number, Default: 1 }
   QueueName: { Type: String, Default: jobs }
@@ -32,7 +32,7 @@ fn with_bucket() -> String {
 }
 
 /// A pipeline that deploys the stack, and then asks an alarm.
-fn pipeline(with: &str, more: &str) -> String {
+pub(crate) fn pipeline(with: &str, more: &str) -> String {
     format!(
         r#"
 [pipeline]
@@ -59,7 +59,7 @@ poll     = "5s"
 }
 
 /// A stage behind the stack that fails at once, and lets the run be undone.
-const THEN_UNDO: &str = r#"
+pub(crate) const THEN_UNDO: &str = r#"
 [stages.verify]
 plugin     = "verify-alarms"
 after      = ["stack"]
@@ -68,12 +68,12 @@ with       = { alarms = ["rings"], bake = "10s" }
 "#;
 
 /// A world with an alarm that rings, and one that does not.
-fn world() -> World {
+pub(crate) fn world() -> World {
     World::of("[[alarms]]\nname = \"rings\"\nstate = \"ALARM\"\n\n[[alarms]]\nname = \"quiet\"\nstate = \"OK\"\n")
 }
 
 /// The same, with the stack in it; `more` are further fields of it.
-fn with_stack(template: &str, more: &str) -> World {
+pub(crate) fn with_stack(template: &str, more: &str) -> World {
     world().add("stacks", &format!("name = \"web\"\ntemplate = '''\n{template}'''\n{more}"))
 }
 
