@@ -198,16 +198,14 @@ fn after_a_wait(kiln: Kiln) -> Kiln {
                   [stages.wait]\nplugin = \"guest\"\ntimeout = \"2h\"\nenvironment = \"production\"\n\n[stages.stack]\n\
                   after = [\"wait\"]\nenvironment = \"production\"\n";
     let text = pipeline("parameters = { Size = 2 }").replace("[stages.stack]\n", before);
-    kiln.file("pipeline.toml", text)
-        .file("guest.wasm", Guest::new(wait).build())
-        .file("templates/web.yaml", TEMPLATE)
+    kiln.file("pipeline.toml", text).file("guest.wasm", Guest::new(wait).build()).file("templates/web.yaml", TEMPLATE)
 }
 
 /// The template that the stack `web` of an account's state has.
 fn deployed(state: &Value) -> &str {
     let place = &state["places"]["111111111111/us-west-2"]["cloudformation"];
     let id = place["names"]["web"].as_str().unwrap_or_default();
-    place["stacks"][id]["text"].as_str().unwrap_or_default()
+    place["stacks"][id]["goal"]["text"].as_str().unwrap_or_default()
 }
 
 #[test]
