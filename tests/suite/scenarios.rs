@@ -127,6 +127,29 @@ fn turned_round(scenario: &Table) -> (Table, usize) {
     (scenario, count)
 }
 
+/// The pipelines of this repository.
+fn pipelines() -> Vec<PathBuf> {
+    let directory = repository().join("pipelines");
+    let entries = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| {
+        path.extension().is_some_and(|end| end == "toml") && !path.to_string_lossy().ends_with(".world.toml")
+    });
+    found.sort();
+    found
+}
+
+#[test]
+fn the_scenarios_of_each_pipeline_pass() {
+    let pipelines = pipelines();
+    assert!(pipelines.len() >= 5, "{pipelines:?}");
+    for pipeline in pipelines {
+        let outcome = Kiln::new(["test"]).args([pipeline.to_str().unwrap_or_default()]).run();
+        assert_eq!(outcome.code(), Some(0), "{}: {}", pipeline.display(), outcome.all());
+        assert!(!outcome.stdout().starts_with("0 scenarios"), "{} has none: {}", pipeline.display(), outcome.all());
+    }
+}
+
 #[test]
 fn every_single_expectation_can_fail() {
     let turned: Vec<(String, (Table, usize))> =

@@ -10,6 +10,9 @@ use kiln_stack::show::shown;
 
 use crate::config::{Config, Drift};
 
+/// AWS's words where a search goes on: the code is that of every invalid input.
+const IN_PROGRESS: &str = "Drift detection is already in progress";
+
 /// How many differences of a resource are told.
 const DIFFERENCES: usize = 4;
 
@@ -32,7 +35,14 @@ pub(crate) fn look(config: &Config, stack: &Stack) -> Result<bool, Failure> {
 fn found(config: &Config, stack: &Stack) -> Result<Vec<ResourceDrift>, Failure> {
     let what = || format!("looking for drift of {}", config.name());
     let request = DetectStackDriftRequest { stack: stack.id.clone(), resources: Vec::new() };
-    let detection = detect_stack_drift(&request).during(what())?.detection;
+    // Somebody's search, or an earlier one of this stage whose answer was lost: AWS does not tell its id.
+    let detection = poll(config.poll, &format!("another search for drift of {}", config.name()), || {
+        Ok(match detect_stack_drift(&request) {
+            Ok(begun) => Look::Done(begun.detection),
+            Err(error) if error.message.contains(IN_PROGRESS) => Look::waiting("drift is being looked for already"),
+            Err(error) => return Err(error).during(what()),
+        })
+    })?;
     let request = DescribeStackDriftDetectionStatusRequest { detection };
     let status = poll(config.poll, &format!("the search for drift of {}", config.name()), || {
         let status = describe_stack_drift_detection_status(&request).during(what())?;

@@ -214,6 +214,7 @@ def drifted(aws, stacks):
     wait(stacks, "stack_create_complete", StackName="changed")
     aws.client("ssm").put_parameter(Name="/drift", Value="two", Overwrite=True)
     run = look()
+    assert "already in progress" in aws.refused("ValidationError", stacks.detect_stack_drift, StackName="changed")
     status = lambda: stacks.describe_stack_drift_detection_status(StackDriftDetectionId=run)
     aws.until(lambda: status()["DetectionStatus"] == "DETECTION_COMPLETE")
     assert status()["StackDriftStatus"] == "DRIFTED" and status()["DriftedStackResourceCount"] == 1, status()

@@ -94,7 +94,10 @@ fn differ(
         (Some(_), None) => found.push((path.to_owned(), text(wanted), String::new(), "REMOVE")),
         (None, Some(_)) => found.push((path.to_owned(), String::new(), text(actual), "ADD")),
         (one, other) => {
-            if text(one) != text(other) {
+            let number = |value: Option<&Value>| text(value).parse::<f64>().ok();
+            // `80` and `80.0` are one number, and a parameter hands a text on.
+            let equal = number(one).is_some_and(|one| number(other) == Some(one));
+            if !equal && text(one) != text(other) {
                 found.push((path.to_owned(), text(one), text(other), "NOT_EQUAL"));
             }
         }
@@ -161,6 +164,10 @@ pub(super) fn detect_stack_drift(ctx: &mut Ctx<'_>, input: DetectStackDrift) -> 
             found.phase.text()
         )));
     }
+    let mut detections = ctx.place().cloudformation.detections.values();
+    if detections.any(|run| run.stack == id && run.drifted.is_none()) {
+        return Err(invalid(format!("Drift detection is already in progress for stack [{id}]")));
+    }
     let kind = format!("cloudformation/drift/{}", ctx.at);
     let detection = ctx.world.ids.uuid(&kind);
     let started = ctx.now();
@@ -172,7 +179,8 @@ pub(super) fn detect_stack_drift(ctx: &mut Ctx<'_>, input: DetectStackDrift) -> 
     };
     ctx.place().cloudformation.detections.insert(detection.clone(), run);
     ctx.schedule(LOOKING, Event::Detected { detection: detection.clone() });
-    ctx.touch(id);
+    // It looks: whoever looks twice has changed nothing.
+    ctx.unchanged();
     Ok(DetectionBegun { stack_drift_detection_id: detection })
 }
 
