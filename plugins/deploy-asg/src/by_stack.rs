@@ -2,7 +2,7 @@
 //! stay one. The instances are then replaced by the stack itself or by this stage, and followed as ever.
 //! The main functions are [`run`] and [`undo`]; what the stack is like is in `owned`.
 
-use kiln_plugin::aws::autoscaling::InstanceRefresh;
+use kiln_plugin::aws::autoscaling::{GroupInstance, InstanceRefresh};
 use kiln_plugin::aws::cloudformation::Stack;
 use kiln_plugin::{Failure, log, memory};
 use kiln_stack::owner::{Changed, Given, Step};
@@ -17,7 +17,7 @@ use crate::owned::Owned;
 use crate::prepared::{Need, Prepared};
 use crate::source::Source;
 use crate::way_back::{self, Back};
-use crate::{MEMORY, Remembered, as_it_was, finish, fleet, named, preferences, remember, start};
+use crate::{MEMORY, Remembered, as_it_was, finish, fleet, named, owned, preferences, remember, start};
 
 /// What an undo must know of the stack. Remembered before the stack is changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Config, by: Owner<'_>) -> Result<Outputs, Failure> {
     }
     prepared.admit(config)?;
     owned.admit(config, &prepared)?;
-    prepared.notes(config).into_iter().for_each(log::warn);
+    owned::notes(config, &prepared).into_iter().for_each(log::warn);
     let remembered = remember(config, &prepared, earlier, &image)?;
     let changed = change(config, by, &owned, &image, &remembered)?;
     let is_new = match changed {
@@ -301,7 +301,9 @@ fn whole_again(config: &Config, remembered: &Remembered) -> Result<String, Failu
         None => {
             follow::until_free(config, None)?;
             let group = fleet::group(config)?;
-            let strangers = group.instances.iter().any(|one| !sources.iter().any(|source| source.launched(one)));
+            let stays = |one: &&GroupInstance| !one.state.starts_with("Terminat");
+            let is_known = |one: &GroupInstance| sources.iter().any(|source| source.launched(one));
+            let strangers = group.instances.iter().filter(stays).any(|one| !is_known(one));
             if !strangers {
                 return follow::until_whole(config, &sources, before).map(all);
             }

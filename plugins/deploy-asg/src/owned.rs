@@ -9,10 +9,11 @@ use kiln_stack::recover::{WayOut, way_out};
 use kiln_stack::{
     Owner, Protect, Recovery, Side, State, WhenBusy as StackBusy, guard as stack_guard, look, show, side,
 };
-use kiln_template::{Evaluation, Template};
+use kiln_template::{Evaluation, Node, Template};
 use serde_json::Value;
 
 use crate::config::{Config, RefreshBy, WhenBusy};
+use crate::guard::Pace;
 use crate::prepared::{Need, Prepared};
 use crate::replacing::Replacing;
 use crate::{alarms, fleet, guard, outline};
@@ -137,14 +138,39 @@ fn replacing(
         }
     }
     let side = Side { template, values };
-    let policy = template.resources.get(logical).and_then(|resource| resource.update_policy.as_ref());
-    let policy = policy.map(|node| Evaluation::new(template, &side).value(node)).transpose().map_err(|finding| {
-        Failure::config(format!(
-            "the `UpdatePolicy` of {logical} in the stack {} cannot be told: {finding}",
-            stack.name
-        ))
-    })?;
-    Ok(Replacing::of(policy.flatten().as_ref(), group))
+    let resource = template.resources.get(logical);
+    let told = |node: Option<&Node>, what: &str| -> Result<Option<Value>, Failure> {
+        let value = node.map(|node| Evaluation::new(template, &side).value(node)).transpose();
+        let value = value.map_err(|finding| {
+            Failure::config(format!("the `{what}` of {logical} in the stack {} cannot be told: {finding}", stack.name))
+        })?;
+        Ok(value.flatten())
+    };
+    let policy = told(resource.and_then(|resource| resource.update_policy.as_ref()), "UpdatePolicy")?;
+    let creation = told(resource.and_then(|resource| resource.creation_policy.as_ref()), "CreationPolicy")?;
+    Ok(Replacing::of(policy.as_ref(), creation.as_ref(), group))
+}
+
+/// Whether a group that has too many instances ends old ones first. After a refresh that fails it does have too many, and names the new AMI
+/// already.
+fn ends_old_ones(group: &AutoScalingGroup) -> bool {
+    let document: Value = serde_json::from_str(&group.document).unwrap_or_default();
+    let first = document.pointer("/TerminationPolicies/0").and_then(Value::as_str);
+    first != Some("NewestInstance")
+}
+
+/// What whoever reads the plan or the run should know of a group that its stack lets name the AMI before its instances are replaced.
+pub(crate) fn notes(config: &Config, prepared: &Prepared) -> Vec<String> {
+    let ahead = Pace::of(config, &prepared.group).most(prepared.group.desired) > prepared.group.desired;
+    let mut notes = prepared.notes(config);
+    if ends_old_ones(&prepared.group) && (ahead || config.refresh_by() == RefreshBy::Stack) {
+        notes.push(format!(
+            "where the refresh of {} fails after instances were launched ahead, the group ends old ones first: \
+             `TerminationPolicies: [NewestInstance]` in its template keeps what serves",
+            config.group
+        ));
+    }
+    notes
 }
 
 /// What a run would do. A change set would be a write, so that this is a forecast.
@@ -172,7 +198,7 @@ pub(crate) fn plan(config: &Config, by: Owner<'_>) -> Result<Plan, Failure> {
         (Err(failure), true) => log::warn(format!("{}, as it is now; a run looks again", failure.message)),
         (admitted, _) => admitted?,
     }
-    prepared.notes(config).into_iter().for_each(log::warn);
+    notes(config, &prepared).into_iter().for_each(log::warn);
     let (wanted, summary) = match &config.image {
         Known::Now(image) => {
             (image.0.clone(), format!("deploys {} to {} by the stack {}", image.0, config.group, by.stack))

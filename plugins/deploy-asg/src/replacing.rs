@@ -15,8 +15,8 @@ pub(crate) enum Replacing {
     Refresh { pace: Pace, alarms: Vec<String>, checkpoints: Vec<u32>, bake_seconds: u32 },
     /// By itself, some at a time, and so many stay in service.
     Batches { least: u32 },
-    /// By another group, which has all instances before the old one goes.
-    Group,
+    /// By another group. Whether it is waited for its instances to say that they are well, before the old one goes.
+    Group { waits: bool },
 }
 
 /// A number, which a template may write as a text.
@@ -37,13 +37,14 @@ fn items<'v>(value: Option<&'v Value>) -> impl Iterator<Item = &'v Value> {
 }
 
 impl Replacing {
-    /// Of an `UpdatePolicy`, with its references and conditions followed.
-    pub(crate) fn of(policy: Option<&Value>, group: &AutoScalingGroup) -> Self {
+    /// Of an `UpdatePolicy` and a `CreationPolicy`, with their references and conditions followed.
+    pub(crate) fn of(policy: Option<&Value>, creation: Option<&Value>, group: &AutoScalingGroup) -> Self {
         let Some(policy) = policy else { return Self::Never };
         let part = |name: &str| policy.get(name).filter(|part| part.is_object());
         // CloudFormation does this one where both stand there.
         if part("AutoScalingReplacingUpdate").is_some_and(|part| is_true(part.get("WillReplace"))) {
-            return Self::Group;
+            let signals = creation.and_then(|creation| creation.get("ResourceSignal"));
+            return Self::Group { waits: signals.is_some_and(|signals| number(signals.get("Count")).unwrap_or(1) > 0) };
         }
         if let Some(rolling) = part("AutoScalingRollingUpdate") {
             let batch = number(rolling.get("MaxBatchSize")).unwrap_or(1).max(1);
@@ -65,7 +66,9 @@ impl Replacing {
     /// The fewest instances that are left at any step.
     pub(crate) fn least(&self, desired: u32) -> u32 {
         match self {
-            Self::Never | Self::Group => desired,
+            Self::Never | Self::Group { waits: true } => desired,
+            // An instance that runs is no instance that answers.
+            Self::Group { waits: false } => 0,
             Self::Refresh { pace, .. } => pace.least(desired),
             Self::Batches { least } => *least,
         }
@@ -75,7 +78,7 @@ impl Replacing {
     pub(crate) fn alarms(&self) -> &[String] {
         match self {
             Self::Refresh { alarms, .. } => alarms,
-            Self::Never | Self::Batches { .. } | Self::Group => &[],
+            Self::Never | Self::Batches { .. } | Self::Group { .. } => &[],
         }
     }
 
@@ -83,7 +86,11 @@ impl Replacing {
     pub(crate) fn told(&self, desired: u32) -> String {
         match self {
             Self::Never => "no instance is replaced by the stack".to_owned(),
-            Self::Group => "by a group that takes its place once it has all instances".to_owned(),
+            Self::Group { waits: true } => "by a group that takes its place once its instances say that they are well".to_owned(),
+            Self::Group { waits: false } => {
+                "by a group that takes its place whether its instances answer or not: it has no `CreationPolicy` that waits for them"
+                    .to_owned()
+            }
             Self::Batches { least } => format!("some at a time, and at least {least} of {desired} stay in service"),
             Self::Refresh { pace, alarms, checkpoints, bake_seconds } => {
                 let (least, most) = (pace.least(desired), pace.most(desired));
@@ -114,12 +121,12 @@ mod tests {
     use serde_json::json;
 
     fn of(policy: Value) -> Replacing {
-        Replacing::of(Some(&policy), &group())
+        Replacing::of(Some(&policy), None, &group())
     }
 
     #[test]
     fn a_group_without_a_policy_that_holds_is_not_replaced() {
-        assert_eq!(Replacing::of(None, &group()), Replacing::Never);
+        assert_eq!(Replacing::of(None, None, &group()), Replacing::Never);
         let scheduled = json!({ "AutoScalingScheduledAction": { "IgnoreUnmodifiedGroupSizeProperties": true } });
         assert_eq!(of(scheduled), Replacing::Never);
         assert_eq!(of(json!({ "AutoScalingReplacingUpdate": { "WillReplace": "false" } })), Replacing::Never);
@@ -128,7 +135,10 @@ mod tests {
     #[test]
     fn each_policy_says_what_it_leaves_in_service() {
         let least = |policy: Value| of(policy).least(4);
-        assert_eq!(least(json!({ "AutoScalingReplacingUpdate": { "WillReplace": true } })), 4);
+        let replaces = json!({ "AutoScalingReplacingUpdate": { "WillReplace": true } });
+        assert_eq!(least(replaces.clone()), 0, "nobody waits for the new ones");
+        let signals = json!({ "ResourceSignal": { "Count": "4" } });
+        assert_eq!(Replacing::of(Some(&replaces), Some(&signals), &group()).least(4), 4);
         assert_eq!(least(json!({ "AutoScalingRollingUpdate": {} })), 3, "one at a time");
         let rolling = json!({ "AutoScalingRollingUpdate": { "MaxBatchSize": "3", "MinInstancesInService": 2 } });
         assert_eq!(least(rolling), 2);
@@ -146,6 +156,6 @@ mod tests {
     #[test]
     fn the_group_that_takes_the_place_comes_before_batches() {
         let both = json!({ "AutoScalingRollingUpdate": {}, "AutoScalingReplacingUpdate": { "WillReplace": true } });
-        assert_eq!(of(both), Replacing::Group);
+        assert_eq!(of(both), Replacing::Group { waits: false });
     }
 }

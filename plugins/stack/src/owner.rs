@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::change_set::{self, Made};
 use crate::follow::{self, Ending, Watch};
 use crate::guard::{self, Protect};
-use crate::recover::{self, Recovery, WhenBusy};
+use crate::recover::{self, Recover, Recovery, WhenBusy};
 use crate::state::State;
 use crate::{look, show};
 
@@ -110,14 +110,19 @@ impl Owner<'_> {
             on_stack("CreateChangeSet", &format!("to give the stack the new {what}")),
             on_stack("DeleteChangeSet", "to delete a change set that is not executed"),
             on_stack("ExecuteChangeSet", "to deploy by the stack, and to go back"),
+            on_stack("ContinueUpdateRollback", "to go on with a way back that failed, where it is undone"),
             on_stack("CancelUpdateStack", "to bring an update back that is undone while it goes on"),
         ]
     }
 
     /// The stack, once it can be changed.
     pub fn changeable(&self, stack: &str, when_busy: WhenBusy) -> Result<Option<Stack>, Failure> {
-        let recovery = Recovery { recover: &[], skip: &[], retain: &[], role: None, when_busy, every: self.every };
+        let recovery = Recovery { when_busy, ..self.recovery() };
         recover::until_changeable(stack, &recovery)
+    }
+
+    fn recovery(&self) -> Recovery<'static> {
+        Recovery { recover: &[], skip: &[], retain: &[], role: None, when_busy: WhenBusy::Wait, every: self.every }
     }
 
     /// The stack, which must be there and can be changed.
@@ -216,12 +221,14 @@ impl Owner<'_> {
         })
     }
 
-    /// Give the parameter its value of before. An update of this stage that goes on is cancelled first.
+    /// Give the parameter its value of before. An update of this stage that goes on is cancelled first, and a way back that failed is gone on
+    /// with: it leads where this one does.
     pub fn back(&self, given: &Given, keep: Keep<'_>, besides: Besides<'_>) -> Result<Changed, Failure> {
         let gone = || Failure::conflict(format!("the stack {} is not there any more", self.stack));
         let stack = look::stack(&given.stack_id)?.ok_or_else(gone)?;
         recover::stopped(stack, &given.operations, given.executed, self.every)?;
-        let stack = self.changeable(&given.stack_id, WhenBusy::Wait)?.ok_or_else(gone)?;
+        let recovery = Recovery { recover: &[Recover::UpdateRollbackFailed], ..self.recovery() };
+        let stack = recover::until_changeable(&given.stack_id, &recovery)?.ok_or_else(gone)?;
         let has = &self.has(&stack)?.value;
         if *has != given.given && *has != given.before {
             return Err(Failure::conflict(format!(

@@ -94,11 +94,16 @@ fn differ(
         (Some(_), None) => found.push((path.to_owned(), text(wanted), String::new(), "REMOVE")),
         (None, Some(_)) => found.push((path.to_owned(), String::new(), text(actual), "ADD")),
         (one, other) => {
-            if text(one) != text(other) {
+            if text(one) != text(other) && !same_number(&text(one), &text(other)) {
                 found.push((path.to_owned(), text(one), text(other), "NOT_EQUAL"));
             }
         }
     }
+}
+
+/// Whether two texts are one number: a template says `10`, and CloudWatch tells `10.0`.
+fn same_number(one: &str, other: &str) -> bool {
+    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if one.to_bits() == other.to_bits())
 }
 
 /// Look at a resource, and remember what was found.
