@@ -516,7 +516,8 @@ mod tests {
                         `security-groups`, `instances`, `instance-behaviours`, `ec2-capacity`, `spot-interruptions`, `parameters`, \
                         `inspectors`, `risks`, `image-pipelines`, `image-recipes`, `infrastructure-configurations`, \
                         `distribution-configurations`, `lifecycle-policies`, `target-groups`, `load-balancers`, `traffic-behaviours`, \
-                        `launch-configurations`, `auto-scaling-groups`, `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
+                        `launch-configurations`, `auto-scaling-groups`, `buckets`, `stacks`, `resource-behaviours`, \
+                        `faults`, `throttling`, `consistency`, `concurrent-builds`, `page-size`, `forget-tokens`\n";
         assert!(message.ends_with(expected), "{message}");
     }
 }

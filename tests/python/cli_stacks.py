@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 TOPIC = "Parameters: {Label: {Type: String}}\nResources:\n  Topic: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Label}}\n"
 BROKEN = TOPIC + "  Other: {Type: AWS::SNS::Topic, Properties: {DisplayName: other}}\n"
@@ -28,6 +29,8 @@ def main(url):
         return said
 
     def deploy(template, label, *more, code=0):
+        # The CLI names a change set by the second, and two of one name cannot be.
+        time.sleep(1)
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(template)
             file.flush()

@@ -214,6 +214,8 @@ def unrefused(client, operation, path, shapes):
     """What comes of an input of this member alone, unless it is refused by its name."""
     message = asked(client, operation, path, sample(shapes[-1]))
     names = {path, shapes[-1].serialization.get("name")}
+    if operation.http["method"] == "HEAD":
+        return None if message == "Bad Request" else message  # The answer has no body to say it in.
     refusals = {f"the simulator does not do {name} of {operation.name} yet" for name in names}
     return None if message in refusals else message
 

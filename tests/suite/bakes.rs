@@ -7,7 +7,7 @@ use kiln_runner::report::Reports;
 use kiln_tests::{Account, Course, World, plugins, rehearsal};
 use serde_json::Value;
 
-use crate::crash::at_every_boundary;
+use crate::crash::at_boundaries_by_seed;
 
 const ROLE: &str =
     "arn:aws:iam::111111111111:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
@@ -401,8 +401,8 @@ fn a_plan_says_what_would_be_baked_and_what_is_there() {
 }
 
 #[test]
-fn a_bake_survives_a_kill_at_every_boundary_of_every_call() {
-    at_every_boundary(&Course::new("bake-ami", baking(""), world(&Otherwise::default()).text(), 60.0), 0);
+fn a_bake_survives_kills_at_the_boundaries_of_its_calls() {
+    at_boundaries_by_seed(&Course::new("bake-ami", baking(""), world(&Otherwise::default()).text(), 60.0), 0, 4);
 }
 
 /// A world in which images are scanned.
@@ -473,8 +473,8 @@ fn a_scan_that_goes_on_is_awaited() {
 }
 
 #[test]
-fn a_scan_survives_a_kill_at_every_boundary_of_every_call() {
+fn a_scan_survives_kills_at_the_boundaries_of_its_calls() {
     let world = scanned("images = [{ begun = \"-1d\" }]", "scan-takes = \"60s\"", &[LOW]);
     let pipeline = scanning("reuse = true", "by = \"on-demand\"");
-    at_every_boundary(&Course::new("scan-ami", pipeline, world.text(), 60.0), 0);
+    at_boundaries_by_seed(&Course::new("scan-ami", pipeline, world.text(), 60.0), 0, 4);
 }

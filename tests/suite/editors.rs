@@ -237,7 +237,7 @@ fn whatever_a_check_takes_the_schema_takes() {
         let (config, mut passed, mut with_some) = (config_schema(plugin, &plugins), 0, 0);
         // Of a config of which little passes, more are tried.
         for seed in 1..=3_000 {
-            if seed > 200 && passed >= 20 && with_some >= 6 {
+            if seed > 200 && passed >= 30 && with_some >= 10 {
                 break;
             }
             let mut chance = Chance::of_seed(seed);
@@ -265,7 +265,7 @@ fn whatever_a_check_takes_the_schema_takes() {
             }
         }
         assert!(
-            passed >= 20 && with_some >= 6,
+            passed >= 30 && with_some >= 10,
             "{plugin}: only {passed} passed the check, {with_some} with an expression"
         );
     }

@@ -50,6 +50,7 @@ mod sealed;
 mod simulating;
 mod skipping;
 mod stack_files;
+mod stack_settings;
 mod stacks;
 mod starting;
 mod store;

@@ -1,6 +1,12 @@
 //! Files beside a pipeline, and what plugins say of configs before a run: templates are read, checked and kept with the run.
 
-use kiln_tests::{Kiln, Outcome};
+use std::time::Duration;
+
+use kiln_tests::{Account, Guest, Kiln, Outcome, SharedAccount, World};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::resuming::{send, wait_for};
 
 /// A pipeline that deploys a stack, with `with` added to its config.
 fn pipeline(with: &str) -> String {
@@ -183,4 +189,50 @@ fn a_stack_policy_that_is_none_is_told() {
     fine(&check("{ \"Statement\": [] }"));
     refused(&check("{ \"Statement\": "), &["policy.json:1:", "it is no JSON"]);
     refused(&check("{}"), &["has no list `Statement`"]);
+}
+
+/// A stage that waits, and one behind it that deploys a stack.
+fn after_a_wait(kiln: Kiln) -> Kiln {
+    let wait = r#"(call $sleep (i64.const 300000)) (call $ok (str "{}"))"#;
+    let before = "[plugins.guest]\npath = \"guest.wasm\"\n[environments.production]\naccount = \"111111111111\"\n\
+                  [stages.wait]\nplugin = \"guest\"\ntimeout = \"2h\"\nenvironment = \"production\"\n\n[stages.stack]\n\
+                  after = [\"wait\"]\nenvironment = \"production\"\n";
+    let text = pipeline("parameters = { Size = 2 }").replace("[stages.stack]\n", before);
+    kiln.file("pipeline.toml", text).file("guest.wasm", Guest::new(wait).build()).file("templates/web.yaml", TEMPLATE)
+}
+
+/// The template that the stack `web` of an account's state has.
+fn deployed(state: &Value) -> &str {
+    let place = &state["places"]["111111111111/us-west-2"]["cloudformation"];
+    let id = place["names"]["web"].as_str().unwrap_or_default();
+    place["stacks"][id]["goal"]["text"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_run_goes_on_with_the_template_that_it_began_with() {
+    let account = Account::at_scale(&World::of(""), 60.0);
+    let running = after_a_wait(account.kiln(["run", "pipeline.toml", "--output", "json"])).start();
+    wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
+    send(&running, Signal::KILL);
+    let outcome = running.end();
+    let template = outcome.directory().join("templates/web.yaml");
+    std::fs::write(template, "no template at all").unwrap_or_else(|error| panic!("{error}"));
+    let outcome = outcome.then(["resume", "--output", "json"]).env("AWS_ENDPOINT_URL", &account.url()).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert_eq!(deployed(&account.state()), TEMPLATE);
+}
+
+#[test]
+fn a_run_brings_its_template_to_the_machine_that_goes_on_with_it() {
+    let account = SharedAccount::at_scale(&World::of(""), 60.0);
+    let lease = |kiln: Kiln| kiln.env("KILN_LEASE_TTL", "8s");
+    let running = lease(after_a_wait(account.kiln(["run", "pipeline.toml", "--output", "json"]))).start();
+    wait_for(&running, "the wait", |journal| journal.contains("\"record\":\"timer\""));
+    // The copy in the table is behind by a moment.
+    std::thread::sleep(Duration::from_millis(500));
+    send(&running, Signal::KILL);
+    drop(running.end());
+    let outcome = lease(account.kiln(["resume", "--output", "json"])).run();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.all());
+    assert_eq!(account.count("cloudformation:ExecuteChangeSet"), 1);
 }

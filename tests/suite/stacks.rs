@@ -8,7 +8,7 @@ use kiln_tests::{Account, World, plugins_with, rehearsal};
 use serde_json::Value;
 
 /// A queue, a topic and a parameter; the topic is made once the queue is there.
-const TEMPLATE: &str = "\
+pub(crate) const TEMPLATE: &str = "\
 Parameters:
   Delay: { Type: Number, Default: 1 }
   QueueName: { Type: String, Default: jobs }
@@ -32,7 +32,7 @@ fn with_bucket() -> String {
 }
 
 /// A pipeline that deploys the stack, and then asks an alarm.
-fn pipeline(with: &str, more: &str) -> String {
+pub(crate) fn pipeline(with: &str, more: &str) -> String {
     format!(
         r#"
 [pipeline]
@@ -59,7 +59,7 @@ poll     = "5s"
 }
 
 /// A stage behind the stack that fails at once, and lets the run be undone.
-const THEN_UNDO: &str = r#"
+pub(crate) const THEN_UNDO: &str = r#"
 [stages.verify]
 plugin     = "verify-alarms"
 after      = ["stack"]
@@ -68,25 +68,25 @@ with       = { alarms = ["rings"], bake = "10s" }
 "#;
 
 /// A world with an alarm that rings, and one that does not.
-fn world() -> World {
+pub(crate) fn world() -> World {
     World::of("[[alarms]]\nname = \"rings\"\nstate = \"ALARM\"\n\n[[alarms]]\nname = \"quiet\"\nstate = \"OK\"\n")
 }
 
 /// The same, with the stack in it; `more` are further fields of it.
-fn with_stack(template: &str, more: &str) -> World {
+pub(crate) fn with_stack(template: &str, more: &str) -> World {
     world().add("stacks", &format!("name = \"web\"\ntemplate = '''\n{template}'''\n{more}"))
 }
 
 /// A world in which something is the matter with a resource.
-fn behaving(world: World, behaviour: &str) -> World {
+pub(crate) fn behaving(world: World, behaviour: &str) -> World {
     world.add("resource-behaviours", behaviour)
 }
 
 /// What came of a rehearsal.
-struct Deployed(Rehearsed);
+pub(crate) struct Deployed(pub(crate) Rehearsed);
 
 impl Deployed {
-    fn of(world: &World, pipeline: &str, template: &str) -> Self {
+    pub(crate) fn of(world: &World, pipeline: &str, template: &str) -> Self {
         let quiet = Box::new(Reports::new(Vec::new()));
         let source = SourceFile::new("stacks.toml".to_owned(), pipeline.to_owned());
         let mut rehearsal: Rehearsal = rehearsal(source, &world.text(), 7);
@@ -107,14 +107,14 @@ impl Deployed {
     }
 
     #[track_caller]
-    fn outputs(&self) -> &Value {
+    pub(crate) fn outputs(&self) -> &Value {
         let (outputs, failure) = self.ended("stack");
         outputs.unwrap_or_else(|| panic!("it failed: {failure:?}"))
     }
 
     /// The kind of the failure, and all that it says.
     #[track_caller]
-    fn failure(&self) -> (String, String) {
+    pub(crate) fn failure(&self) -> (String, String) {
         let (outputs, failure) = self.ended("stack");
         let failure = failure.unwrap_or_else(|| panic!("it did not fail: {outputs:?}"));
         let help = failure.help.clone().unwrap_or_default();
@@ -122,7 +122,7 @@ impl Deployed {
     }
 
     #[track_caller]
-    fn says(&self, kind: &str, words: &[&str]) {
+    pub(crate) fn says(&self, kind: &str, words: &[&str]) {
         let (found, said) = self.failure();
         assert_eq!(found, kind, "{said}");
         for words in words {
@@ -131,7 +131,7 @@ impl Deployed {
     }
 
     /// All lines of the log.
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let lines = self.0.events.iter().filter_map(|event| match &event.kind {
             EventKind::StageLog { message, .. } => Some(message.as_str()),
             _ => None,
@@ -148,12 +148,12 @@ impl Deployed {
         undone.filter_map(|event| event.stage.as_ref().map(ToString::to_string)).collect()
     }
 
-    fn count(&self, action: &str) -> usize {
+    pub(crate) fn count(&self, action: &str) -> usize {
         self.0.effects.iter().filter(|effect| effect.action == action).count()
     }
 
     /// The stack of the name, as it is at the end; none where there is none.
-    fn stack(&self) -> Option<&Value> {
+    pub(crate) fn stack(&self) -> Option<&Value> {
         stack_in(&self.0.after)
     }
 

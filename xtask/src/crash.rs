@@ -8,7 +8,8 @@ use crate::layout::Layout;
 use crate::step::{Terminal, cargo, succeed};
 use crate::{bench, test};
 
-/// Draw `ends` ends of runs from `seed` on: half of them of real pipelines, half of random shapes. `other` is the binary to run,
+/// Kill runs of each plugin at every boundary of their calls, and draw `ends` ends of runs from `seed` on: half of them of real pipelines,
+/// half of random shapes. `other` is the binary to run,
 /// where it is not to be built.
 pub(crate) fn run(
     layout: &Layout,
@@ -35,7 +36,10 @@ pub(crate) fn run(
         .env("KILN_KILLS", kills.to_string())
         .env("KILN_SHAPES", of_shapes.to_string())
         .env("KILN_SEED", seed.to_string())
-        .args(["test", "--workspace", "--all-targets", "--", "--nocapture", "--test-threads", "1", "--exact"])
+        // Every boundary, and not some of them as in a test run.
+        .env("KILN_APART", "1")
+        .args(["test", "--workspace", "--all-targets", "--", "--nocapture", "--test-threads", "1"])
+        .arg("survives_kills_at_the_boundaries_of_its_calls")
         .arg("crash::whenever_they_are_killed_runs_come_to_the_same_end")
         .arg("crash::whatever_their_shape_and_whenever_they_are_ended_runs_come_to_the_same_end");
     succeed(&mut command, "the seeds above fail again by KILN_SEED=N, a shape by KILN_SEED=N KILN_SHAPES=1")

@@ -94,9 +94,6 @@ pub struct Config {
     /// Whether nested stacks are looked at before they are changed.
     #[serde(default = "yes")]
     pub nested: bool,
-    /// Whether things that exist are taken into the stack, where their names are as the template says.
-    #[serde(default)]
-    pub import_existing: bool,
     /// Whether the change set is executed. Otherwise it is made, shown, checked and deleted.
     #[serde(default = "yes")]
     pub execute: bool,

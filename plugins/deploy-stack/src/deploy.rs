@@ -100,7 +100,6 @@ pub(crate) fn request(
         description: Some(format!("kiln {} {}", info.pipeline, info.run_id).chars().take(1024).collect()),
         nested: config.nested,
         on_stack_failure: (is_new && config.on_failure == OnStackFailure::Delete).then(|| "DELETE".to_owned()),
-        import_existing: config.import_existing,
         revert_drift: false,
         mode: (config.mode == Mode::Express).then(|| "EXPRESS".to_owned()),
         skip_validation: !config.early_validation,

@@ -115,7 +115,6 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
             before.tags().iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect(),
         ),
         role: config.role.clone().or_else(|| before.role.clone()),
-        import_existing: false,
         ..request(config, Some(&stack), before.triggers(&stack))?
     };
     let set = match change_set::make(&change, config.poll)? {

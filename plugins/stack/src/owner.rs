@@ -182,7 +182,6 @@ impl Owner<'_> {
             description: Some(format!("kiln {} {}", info.pipeline, info.run_id).chars().take(1024).collect()),
             nested: true,
             on_stack_failure: None,
-            import_existing: false,
             revert_drift: false,
             mode: None,
             skip_validation: false,

@@ -13,12 +13,75 @@ use serde_json::{Map, Value, json};
 use super::value::{Marked, look};
 use crate::error::AwsError;
 
-/// Members that stand in headers of requests.
-const ASKED: &[(&str, &str)] = &[
+/// Members that stand in headers of a request that puts an object.
+const PUT: &[(&str, &str)] = &[
+    ("x-amz-acl", "ACL"),
+    ("cache-control", "CacheControl"),
+    ("content-disposition", "ContentDisposition"),
+    ("content-language", "ContentLanguage"),
+    ("content-md5", "ContentMD5"),
     ("content-type", "ContentType"),
+    ("x-amz-sdk-checksum-algorithm", "ChecksumAlgorithm"),
+    ("x-amz-checksum-crc32", "ChecksumCRC32"),
+    ("x-amz-checksum-crc32c", "ChecksumCRC32C"),
+    ("x-amz-checksum-crc64nvme", "ChecksumCRC64NVME"),
+    ("x-amz-checksum-sha1", "ChecksumSHA1"),
+    ("x-amz-checksum-sha256", "ChecksumSHA256"),
+    ("x-amz-checksum-sha512", "ChecksumSHA512"),
+    ("x-amz-checksum-md5", "ChecksumMD5"),
+    ("x-amz-checksum-xxhash64", "ChecksumXXHASH64"),
+    ("x-amz-checksum-xxhash3", "ChecksumXXHASH3"),
+    ("x-amz-checksum-xxhash128", "ChecksumXXHASH128"),
+    ("expires", "Expires"),
+    ("x-amz-grant-full-control", "GrantFullControl"),
+    ("x-amz-grant-read", "GrantRead"),
+    ("x-amz-grant-read-acp", "GrantReadACP"),
+    ("x-amz-grant-write-acp", "GrantWriteACP"),
+    ("x-amz-write-offset-bytes", "WriteOffsetBytes"),
     ("x-amz-server-side-encryption", "ServerSideEncryption"),
+    ("x-amz-storage-class", "StorageClass"),
+    ("x-amz-website-redirect-location", "WebsiteRedirectLocation"),
     ("x-amz-server-side-encryption-aws-kms-key-id", "SSEKMSKeyId"),
+    ("x-amz-server-side-encryption-context", "SSEKMSEncryptionContext"),
+    ("x-amz-server-side-encryption-bucket-key-enabled", "BucketKeyEnabled"),
+    ("x-amz-tagging", "Tagging"),
+    ("x-amz-object-lock-mode", "ObjectLockMode"),
+    ("x-amz-object-lock-retain-until-date", "ObjectLockRetainUntilDate"),
+    ("x-amz-object-lock-legal-hold", "ObjectLockLegalHoldStatus"),
+    ("x-amz-object-lock-event-hold", "ObjectLockEventHold"),
+    ("x-amz-object-lock-event-hold-duration-days", "ObjectLockEventHoldDurationDays"),
+    ("x-amz-object-lock-event-hold-duration-years", "ObjectLockEventHoldDurationYears"),
+];
+
+/// Members that stand in headers of a request that reads an object.
+const GET: &[(&str, &str)] = &[
+    ("if-modified-since", "IfModifiedSince"),
+    ("if-unmodified-since", "IfUnmodifiedSince"),
+    ("range", "Range"),
+    ("x-amz-checksum-mode", "ChecksumMode"),
+];
+
+/// Members that stand in headers of both.
+const BOTH: &[(&str, &str)] = &[
+    ("if-match", "IfMatch"),
+    ("if-none-match", "IfNoneMatch"),
+    ("x-amz-server-side-encryption-customer-algorithm", "SSECustomerAlgorithm"),
+    ("x-amz-server-side-encryption-customer-key", "SSECustomerKey"),
+    ("x-amz-server-side-encryption-customer-key-md5", "SSECustomerKeyMD5"),
+    ("x-amz-request-payer", "RequestPayer"),
     ("x-amz-expected-bucket-owner", "ExpectedBucketOwner"),
+];
+
+/// Members that stand in the query of an address.
+const QUERY: &[(&str, &str)] = &[
+    ("response-cache-control", "ResponseCacheControl"),
+    ("response-content-disposition", "ResponseContentDisposition"),
+    ("response-content-encoding", "ResponseContentEncoding"),
+    ("response-content-language", "ResponseContentLanguage"),
+    ("response-content-type", "ResponseContentType"),
+    ("response-expires", "ResponseExpires"),
+    ("versionId", "VersionId"),
+    ("partNumber", "PartNumber"),
 ];
 
 /// Members that stand in headers of answers.
@@ -28,6 +91,7 @@ const TOLD: &[(&str, &str)] = &[
     ("ServerSideEncryption", "x-amz-server-side-encryption"),
     ("SSEKMSKeyId", "x-amz-server-side-encryption-aws-kms-key-id"),
     ("ContentType", "content-type"),
+    ("ChecksumCRC32", "x-amz-checksum-crc32"),
     ("LastModified", "last-modified"),
 ];
 
@@ -52,40 +116,71 @@ pub(super) fn read(request: &http::Request<Bytes>) -> Option<(&'static str, Valu
     }
     let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
     let mut input = Map::from_iter([("Bucket".to_owned(), json!(bucket)), ("Key".to_owned(), json!(key))]);
+    let in_headers = if operation == "PutObject" { PUT } else { GET };
+    for (header, member) in in_headers.iter().chain(BOTH) {
+        input.extend(text(header).map(|value| ((*member).to_owned(), json!(value))));
+    }
+    for (name, value) in form(request.uri().query().unwrap_or_default()) {
+        let member = QUERY.iter().find(|(known, _)| *known == name).map(|(_, member)| (*member).to_owned());
+        input.extend(member.map(|member| (member, json!(value))));
+    }
     if operation == "PutObject" {
-        for (header, member) in ASKED {
-            input.extend(text(header).map(|value| ((*member).to_owned(), json!(value))));
-        }
-        input.insert("Body".to_owned(), json!(STANDARD.encode(content(headers, request.body()))));
-    } else {
-        input.extend(text("x-amz-expected-bucket-owner").map(|value| ("ExpectedBucketOwner".to_owned(), json!(value))));
-        for pair in request.uri().query().unwrap_or_default().split('&') {
-            if let Some(version) = pair.strip_prefix("versionId=") {
-                let version = percent_decode_str(version).decode_utf8_lossy().into_owned();
-                input.insert("VersionId".to_owned(), json!(version));
-            }
-        }
+        put(headers, request.body(), &mut input);
     }
     Some((operation, Value::Object(input)))
 }
 
-/// The body of a request, without the frames that some clients send it in.
-fn content(headers: &HeaderMap, body: &Bytes) -> Vec<u8> {
-    let framed = headers.get("content-encoding").is_some_and(|value| value.as_bytes().starts_with(b"aws-chunked"));
-    if !framed {
-        return body.to_vec();
+/// The pairs of a query.
+fn form(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
+}
+
+/// The object that a request puts, and what headers tell of it.
+fn put(headers: &HeaderMap, body: &Bytes, input: &mut Map<String, Value>) {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let metadata = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix("x-amz-meta-")?;
+        Some((name.to_owned(), json!(value.to_str().ok()?)))
+    });
+    let metadata: Map<String, Value> = metadata.collect();
+    if !metadata.is_empty() {
+        input.insert("Metadata".to_owned(), Value::Object(metadata));
     }
-    let (mut whole, mut rest) = (Vec::new(), body.as_ref());
+    let encodings: Vec<&str> = text("content-encoding").unwrap_or_default().split(',').map(str::trim).collect();
+    let framed = encodings.contains(&"aws-chunked");
+    // The frames are the transport's, and no encoding of the object.
+    let own: Vec<&str> = encodings.into_iter().filter(|encoding| !["", "aws-chunked"].contains(encoding)).collect();
+    if !own.is_empty() {
+        input.insert("ContentEncoding".to_owned(), json!(own.join(",")));
+    }
+    let content = if framed {
+        let (content, checksum) = unframed(body);
+        input.extend(checksum.map(|checksum| ("ChecksumCRC32".to_owned(), json!(checksum))));
+        content
+    } else {
+        input.extend(text("content-length").map(|length| ("ContentLength".to_owned(), json!(length))));
+        body.to_vec()
+    };
+    input.insert("Body".to_owned(), json!(STANDARD.encode(content)));
+}
+
+/// The content of a body that comes in frames, and the checksum that stands behind them.
+fn unframed(body: &[u8]) -> (Vec<u8>, Option<String>) {
+    let (mut whole, mut rest) = (Vec::new(), body);
     while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
         let (head, behind) = (rest.get(..end).unwrap_or_default(), rest.get(end + 2..).unwrap_or_default());
         let size = head.split(|byte| *byte == b';').next().and_then(|size| std::str::from_utf8(size).ok());
-        let Some(size) = size.and_then(|size| usize::from_str_radix(size, 16).ok()).filter(|size| *size > 0) else {
+        let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).unwrap_or_default();
+        if size == 0 {
+            rest = behind;
             break;
-        };
+        }
         whole.extend_from_slice(behind.get(..size).unwrap_or(behind));
-        rest = behind.get(size + 2..).unwrap_or_default();
+        rest = size.checked_add(2).and_then(|next| behind.get(next..)).unwrap_or_default();
     }
-    whole
+    let trailers = String::from_utf8_lossy(rest);
+    let checksum = trailers.lines().find_map(|line| line.strip_prefix("x-amz-checksum-crc32:"));
+    (whole, checksum.map(|checksum| checksum.trim().to_owned()))
 }
 
 /// The headers and the body of an answer.

@@ -134,7 +134,6 @@ impl CreateChangeSetRequest {
             description: self.description.clone(),
             include_nested_stacks: self.nested,
             on_stack_failure: self.on_stack_failure.clone(),
-            import_existing_resources: self.import_existing.then_some(true),
             deployment_mode: self.revert_drift.then_some("REVERT_DRIFT"),
             deployment_config: self.mode.as_ref().map(|mode| DeploymentConfig { mode: mode.clone() }),
             disable_validation: self.skip_validation.then_some(true),

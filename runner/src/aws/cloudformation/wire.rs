@@ -115,7 +115,6 @@ sent! {
         description: Option<String>,
         include_nested_stacks: bool,
         on_stack_failure: Option<String>,
-        import_existing_resources: Option<bool>,
         deployment_mode: Option<&'static str>,
         deployment_config: Option<DeploymentConfig>,
         disable_validation: Option<bool>,

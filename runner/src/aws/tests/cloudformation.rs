@@ -30,7 +30,6 @@ fn create() -> CreateChangeSetRequest {
         description: None,
         nested: true,
         on_stack_failure: None,
-        import_existing: false,
         revert_drift: true,
         mode: Some("EXPRESS".to_owned()),
         skip_validation: false,

@@ -448,7 +448,6 @@ fn change_set() -> cloudformation::CreateChangeSetRequest {
         description: None,
         nested: true,
         on_stack_failure: None,
-        import_existing: false,
         revert_drift: false,
         mode: None,
         skip_validation: false,

@@ -71,7 +71,6 @@ fn create() -> CreateChangeSetRequest {
         description: None,
         nested: false,
         on_stack_failure: None,
-        import_existing: false,
         revert_drift: false,
         mode: None,
         skip_validation: false,

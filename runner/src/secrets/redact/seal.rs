@@ -4,6 +4,7 @@
 //! [`Redactor::open`] puts it back. What is shown of one ([`Sealed::shown`]) is another type and never comes back.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -233,13 +234,14 @@ fn scraps(matcher: &Matcher, text: &str) -> Result<Option<Vec<Scrap>>, SecretErr
     let mut scraps = Vec::new();
     let mut done = 0;
     let mut chains: Vec<(Vec<Encoding>, Chain)> = Vec::new();
-    for piece in pieces {
+    let begins: Vec<usize> = pieces.iter().skip(1).map(|piece| piece.range().start).chain([text.len()]).collect();
+    for (piece, next) in pieces.into_iter().zip(begins) {
         if !chains.iter().any(|(path, _)| *path == piece.path) {
             chains.push((piece.path.clone(), Chain::of(text.as_bytes(), &piece.path)));
         }
         let chain = chains.iter().find(|(path, _)| *path == piece.path).map(|(_, chain)| chain);
         let chain = chain.ok_or(SecretError::Spelling)?;
-        let Some((start, end, reference)) = refer(matcher, text, done, piece, chain)? else { continue };
+        let Some((start, end, reference)) = refer(matcher, text, done..next, piece, chain)? else { continue };
         let before = text.get(done..start).ok_or(SecretError::Spelling)?;
         if !before.is_empty() {
             scraps.push(Scrap::Text(before.to_owned()));
@@ -254,11 +256,12 @@ fn scraps(matcher: &Matcher, text: &str) -> Result<Option<Vec<Scrap>>, SecretErr
     Ok(scraps.iter().any(|scrap| matches!(scrap, Scrap::Secret(_))).then_some(scraps))
 }
 
-/// A reference to a piece behind `done`, and where that begins and ends; none where it is less than a character.
+/// A reference to a piece, and where that begins and ends; none where it is less than a character. Digits that it shares are its own
+/// within `free`, between the pieces beside it.
 fn refer(
     matcher: &Matcher,
     text: &str,
-    done: usize,
+    free: Range<usize>,
     mut piece: FormPiece<'_>,
     chain: &Chain,
 ) -> Result<Option<(usize, usize, SecretScrap)>, SecretError> {
@@ -282,9 +285,9 @@ fn refer(
         return Err(SecretError::Spelling);
     }
     let digit_at = |at: usize| text.as_bytes().get(at).copied();
-    let before = piece.before.filter(|(at, _)| *at + 1 == range.start && *at >= done);
+    let before = piece.before.filter(|(at, _)| *at + 1 == range.start && *at >= free.start);
     let before = before.and_then(|(at, edge)| edge.neighbour(digit_at(at)?));
-    let behind = piece.behind.filter(|(at, _)| *at == range.end);
+    let behind = piece.behind.filter(|(at, _)| *at == range.end && *at < free.end);
     let behind = behind.and_then(|(at, edge)| edge.neighbour(digit_at(at)?));
     range.start -= usize::from(before.is_some());
     range.end += usize::from(behind.is_some());

@@ -106,6 +106,14 @@ fn overlapping_secrets_are_put_back_where_they_were() {
     assert_eq!(redactor.text("xaaaaaaaaaaaaaaay"), "x[secret three]y");
 }
 
+#[test]
+fn a_digit_that_two_pieces_share_is_written_once() {
+    // The base64 of `uaabbbbbbbmore`: behind what one offset explains begins what another does.
+    let redactor = knows(&[("registry", "aabbbbbbb")]);
+    let written = kept(&redactor, &json!("dWFhYmJiYmJiYm1vcmU"));
+    assert!(written.contains("$kiln"), "{written}");
+}
+
 /// Ways in which a value is written.
 fn write(how: usize, text: &str) -> String {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();

@@ -33,7 +33,8 @@ pub(super) fn put_in(scope: &mut Scope<'_>, name: &str, cause: &str) -> bool {
 
 /// Launch what the warm pool lacks, and end what is launched of something else than the group's own: AWS replaces both with a refresh.
 pub(super) fn fill(scope: &mut Scope<'_>, name: &str) {
-    let Some(fleet) = group(scope, name).cloned() else { return };
+    // Each look comes here, and most groups have no warm pool.
+    let Some(fleet) = group(scope, name).filter(|group| group.warm_pool.is_some()).cloned() else { return };
     let Some(least) = fleet.warm_pool.as_ref().and_then(|pool| pool.get("MinSize")?.as_u64()) else { return };
     let held = fleet.held_until.is_some_and(|until| scope.now() < until);
     if held || fleet.is_suspended("Launch") || fleet.active().is_some() {

@@ -42,7 +42,7 @@ pub(super) fn describe_change_set(ctx: &mut Ctx<'_>, input: DescribeChangeSet) -
         "Capabilities": goal.capabilities, "Tags": listed::<Tag>(&goal.tags),
         "Changes": shown, "NextToken": next, "IncludeNestedStacks": set.include_nested,
         "ParentChangeSetId": set.parent, "RootChangeSetId": set.root, "OnStackFailure": set.on_failure,
-        "ImportExistingResources": set.import_existing,
+        "ImportExistingResources": false,
         "DeploymentMode": set.reverts.then_some("REVERT_DRIFT"), "DeploymentConfig": set.config,
     }))
 }
@@ -112,7 +112,7 @@ pub(super) fn list_change_sets(ctx: &mut Ctx<'_>, input: ListChangeSets) -> Resu
             "StackId": id, "StackName": name, "ChangeSetId": set.id, "ChangeSetName": set.name,
             "ExecutionStatus": set.execution, "Status": set.status, "StatusReason": set.reason, "CreationTime": set.created,
             "Description": set.description, "IncludeNestedStacks": set.include_nested, "ParentChangeSetId": set.parent,
-            "RootChangeSetId": set.root, "ImportExistingResources": set.import_existing,
+            "RootChangeSetId": set.root, "ImportExistingResources": false,
         })
     };
     Ok(ChangeSetList { summaries: sets.into_iter().map(summary).collect(), next_token })

@@ -43,7 +43,6 @@ pub(super) struct ChangeSet {
     pub(super) root: Option<String>,
     pub(super) on_failure: Option<String>,
     pub(super) reverts: bool,
-    pub(super) import_existing: bool,
     #[serde(skip)]
     pub(super) config: Option<DeploymentConfig>,
     pub(super) validates: bool,
@@ -84,8 +83,6 @@ pub(super) struct CreateChangeSet {
     #[serde(default)]
     include_nested_stacks: bool,
     on_stack_failure: Option<String>,
-    #[serde(default)]
-    import_existing_resources: bool,
     deployment_mode: Option<String>,
     deployment_config: Option<DeploymentConfig>,
     #[serde(default)]
@@ -178,7 +175,6 @@ pub(super) fn create_change_set(ctx: &mut Ctx<'_>, input: CreateChangeSet) -> Re
         root: None,
         on_failure: input.on_stack_failure,
         reverts: input.deployment_mode.as_deref() == Some("REVERT_DRIFT"),
-        import_existing: input.import_existing_resources,
         config: input.deployment_config,
         validates: !input.disable_validation,
         faults: Vec::new(),

@@ -287,6 +287,11 @@ fn behaviour(scope: &mut Scope<'_>, image: &MachineImage) -> Behaviour {
         .unwrap_or_default()
 }
 
+/// How instances of this image behave, which may be gone.
+fn behaviour_of(scope: &mut Scope<'_>, id: &str) -> Behaviour {
+    image(scope, id).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default()
+}
+
 /// The image was launched: its owner sees that later.
 fn launched(scope: &mut Scope<'_>, image: &MachineImage) {
     let (now, owner, region) = (scope.now(), image.owner.clone(), scope.at.region.clone());
@@ -348,7 +353,7 @@ pub(crate) fn start(scope: &mut Scope<'_>, id: &str) {
     if found.state != InstanceState::Stopped {
         return;
     }
-    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = behaviour_of(scope, found.runs());
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         (instance.state, instance.check) = (InstanceState::Pending, Check::Initializing);
     }
@@ -357,7 +362,7 @@ pub(crate) fn start(scope: &mut Scope<'_>, id: &str) {
 
 /// Give an instance another root volume, of this image, with which it boots again. Tells how long it takes.
 pub(crate) fn replace_root(scope: &mut Scope<'_>, id: &str, of: &str) -> Duration {
-    let behaviour = image(scope, of).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = behaviour_of(scope, of);
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         (instance.root, instance.check) = (Some(of.to_owned()), Check::Initializing);
         instance.console.clone_from(&behaviour.console);
@@ -397,7 +402,7 @@ pub(super) fn step(scope: &mut Scope<'_>, id: &str, due: InstanceStep) {
 }
 
 fn boot(scope: &mut Scope<'_>, found: &Instance) {
-    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = behaviour_of(scope, found.runs());
     if let Some(instance) = scope.place().ec2.instances.get_mut(&found.id) {
         instance.state = InstanceState::Running;
     }
@@ -438,7 +443,7 @@ pub(super) fn tell(scope: &mut Scope<'_>, id: &str, turn: InstanceTurn) {
 /// An instance of the world's beginning has booted and was checked long ago, or has been stopped since.
 pub(crate) fn settle(scope: &mut Scope<'_>, id: &str, stopped: bool) {
     let Some(found) = scope.place().ec2.instances.get(id).cloned() else { return };
-    let behaviour = image(scope, found.runs()).cloned().map(|image| behaviour(scope, &image)).unwrap_or_default();
+    let behaviour = behaviour_of(scope, found.runs());
     if let Some(instance) = scope.place().ec2.instances.get_mut(id) {
         instance.state = if stopped { InstanceState::Stopped } else { InstanceState::Running };
         instance.check = Check::Ok;

@@ -2,6 +2,8 @@
 //!
 //! The main functions are [`put_object`] and [`get_object`].
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::state::{StoredObject, bucket, object};
@@ -18,11 +20,38 @@ pub(super) struct PutObject {
     key: String,
     #[serde(default)]
     body: Blob,
+    content_length: Option<String>,
     content_type: Option<String>,
+    checksum_algorithm: Option<String>,
+    #[serde(rename = "ChecksumCRC32")]
+    checksum_crc32: Option<String>,
     server_side_encryption: Option<String>,
     #[serde(rename = "SSEKMSKeyId")]
     sse_kms_key_id: Option<String>,
     expected_bucket_owner: Option<String>,
+}
+
+impl PutObject {
+    /// AWS's refusal of a body that is not what its headers tell of it.
+    fn check(&self) -> Result<(), AwsError> {
+        if self.content_length.as_deref().is_some_and(|length| length.parse() != Ok(self.body.0.len())) {
+            let message = "You did not provide the number of bytes specified by the Content-Length HTTP header";
+            return Err(AwsError::new("IncompleteBody", message));
+        }
+        if let Some(other) = self.checksum_algorithm.as_deref().filter(|algorithm| *algorithm != "CRC32") {
+            return Err(AwsError::new("InvalidRequest", format!("the simulator does not do checksums by {other} yet")));
+        }
+        let mut crc = flate2::Crc::new();
+        crc.update(&self.body.0);
+        let computed = STANDARD.encode(crc.sum().to_be_bytes());
+        match &self.checksum_crc32 {
+            Some(told) if *told != computed => {
+                let message = "The CRC32 you specified did not match the calculated checksum.";
+                Err(AwsError::new("BadDigest", message))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -34,6 +63,8 @@ pub(super) struct ObjectPut {
     server_side_encryption: String,
     #[serde(rename = "SSEKMSKeyId")]
     sse_kms_key_id: Option<String>,
+    #[serde(rename = "ChecksumCRC32")]
+    checksum_crc32: Option<String>,
 }
 
 fn owned(ctx: &Ctx<'_>, owner: Option<&str>) -> Result<(), AwsError> {
@@ -45,6 +76,7 @@ fn owned(ctx: &Ctx<'_>, owner: Option<&str>) -> Result<(), AwsError> {
 
 pub(super) fn put_object(ctx: &mut Ctx<'_>, input: PutObject) -> Result<ObjectPut, AwsError> {
     owned(ctx, input.expected_bucket_owner.as_deref())?;
+    input.check()?;
     let kind = format!("s3/version/{}/{}", ctx.at, input.bucket);
     let drawn = ctx.world.ids.hex(&kind, 32);
     let (now, digest) = (ctx.now(), sha256(&input.body.0));
@@ -57,6 +89,7 @@ pub(super) fn put_object(ctx: &mut Ctx<'_>, input: PutObject) -> Result<ObjectPu
         encryption: input.server_side_encryption.unwrap_or_else(|| "AES256".to_owned()),
         key: input.sse_kms_key_id,
         content_type: input.content_type,
+        crc32: input.checksum_crc32,
         modified: now,
     };
     let answer = ObjectPut {
@@ -64,6 +97,7 @@ pub(super) fn put_object(ctx: &mut Ctx<'_>, input: PutObject) -> Result<ObjectPu
         version_id: held.versioned.then_some(version),
         server_side_encryption: stored.encryption.clone(),
         sse_kms_key_id: stored.key.clone(),
+        checksum_crc32: stored.crc32.clone(),
     };
     let versions = held.objects.entry(input.key.clone()).or_default();
     if !held.versioned {
@@ -81,6 +115,7 @@ pub(super) struct GetObject {
     bucket: String,
     key: String,
     version_id: Option<String>,
+    checksum_mode: Option<String>,
     expected_bucket_owner: Option<String>,
 }
 
@@ -97,6 +132,8 @@ pub(super) struct ObjectFound {
     server_side_encryption: String,
     #[serde(rename = "SSEKMSKeyId")]
     sse_kms_key_id: Option<String>,
+    #[serde(rename = "ChecksumCRC32")]
+    checksum_crc32: Option<String>,
 }
 
 pub(super) fn get_object(ctx: &mut Ctx<'_>, input: GetObject) -> Result<ObjectFound, AwsError> {
@@ -111,6 +148,7 @@ pub(super) fn get_object(ctx: &mut Ctx<'_>, input: GetObject) -> Result<ObjectFo
         version_id: Some(found.version).filter(|version| version != "null"),
         server_side_encryption: found.encryption,
         sse_kms_key_id: found.key,
+        checksum_crc32: found.crc32.filter(|_| input.checksum_mode.as_deref() == Some("ENABLED")),
     })
 }
 

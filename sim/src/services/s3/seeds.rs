@@ -50,6 +50,7 @@ pub(crate) fn plant(world: &mut World, seeds: &[BucketSeed], problems: &mut Prob
                 encryption: "AES256".to_owned(),
                 key: None,
                 content_type: None,
+                crc32: None,
                 modified: now,
             };
             objects.insert(key.clone(), vec![object]);

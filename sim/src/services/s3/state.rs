@@ -38,6 +38,8 @@ pub(super) struct StoredObject {
     pub(super) encryption: String,
     pub(super) key: Option<String>,
     pub(super) content_type: Option<String>,
+    /// The checksum that came with it, in base64.
+    pub(super) crc32: Option<String>,
     pub(super) modified: Timestamp,
 }
 
