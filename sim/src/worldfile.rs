@@ -123,9 +123,20 @@ fn real_time() -> f64 {
 }
 
 impl WorldFile {
-    /// Read a world file, and tell everything that is wrong with it.
+    /// Read a world file, and tell everything that is wrong with it. It names no files beside it.
     pub fn parse(text: &str) -> Result<WorldFile, WorldError> {
         let file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
+        Self::checked(file, text)
+    }
+
+    /// The same with the files that it names: `beside` reads one, or says why it cannot.
+    pub fn parse_with(text: &str, beside: &dyn Fn(&str) -> Result<String, String>) -> Result<WorldFile, WorldError> {
+        let mut file: File = toml::from_str(text).map_err(|error| WorldError::Syntax(error.to_string()))?;
+        file.stacks.iter_mut().for_each(|stack| stack.read(beside));
+        Self::checked(file, text)
+    }
+
+    fn checked(file: File, text: &str) -> Result<WorldFile, WorldError> {
         let (_, Problems { mut found, .. }) = file.plant(Timestamp(0));
         found.extend(misplaced(text));
         if found.is_empty() {

@@ -18,7 +18,7 @@ fn patient(pipeline: &str) -> String {
     for line in pipeline.lines().filter(|line| !line.trim_start().starts_with("timeout")) {
         text.push_str(line);
         text.push('\n');
-        if line.starts_with("[stages.") && !line.ends_with(".with]") {
+        if line.starts_with("[stages.") && !line.contains(".with") {
             text.push_str("timeout = \"2d\"\n");
         }
     }
@@ -68,32 +68,36 @@ fn staging_first() -> Course {
     Course::new("staging-first", hasty, world.text(), SCALE)
 }
 
-/// The pipeline of a fleet of machines, which are baked, boot and are replaced in no time.
+/// The pipeline of a fleet of machines, which are baked, boot and are replaced in no time. Its template says so, too, in the stacks that
+/// there are as in what is deployed.
 fn web_fleet() -> Course {
     let pipelines = repository().join("pipelines");
-    let pipeline = patient(&read(&pipelines.join("web-fleet.toml")));
+    let mut template = read(&pipelines.join("templates/fleet.yaml"));
+    for (patient, hasty) in [
+        ("CheckpointDelay: 600", "CheckpointDelay: 1"),
+        ("BakeTime: 900", "BakeTime: 1"),
+        ("InstanceWarmup: 120", "InstanceWarmup: 0"),
+        ("HealthCheckGracePeriod: 300", "HealthCheckGracePeriod: 0"),
+        ("HealthCheckIntervalSeconds: 15", "HealthCheckIntervalSeconds: 5"),
+        ("deregistration_delay.timeout_seconds, Value: \"60\"", "deregistration_delay.timeout_seconds, Value: \"0\""),
+    ] {
+        assert!(template.contains(patient), "the template of the fleet does not say `{patient}`");
+        template = template.replace(patient, hasty);
+    }
     let soon = "boots = \"0s\"\nchecks = \"0s\"";
     let takes =
         ["start", "build", "test", "distribution", "integration", "scan"].map(|part| format!("{part} = \"0s\""));
-    let group = "grace = \"0s\"\nwarmup = \"0s\"";
-    let targets = "interval = \"5s\"\nderegistration-delay = \"0s\"";
-    let world = World::parse(&read(&pipelines.join("web-fleet.world.toml")))
+    let stack = format!("template = '''\n{template}'''");
+    let world = World::beside("web-fleet.world.toml")
         .change("image-recipes", "web", &format!("takes = {{ {} }}", takes.join(", ")))
-        .change("auto-scaling-groups", "web", group)
-        .change("auto-scaling-groups", "web-staging", group)
-        .change("target-groups", "web", targets)
-        .change("target-groups", "web-staging", targets)
+        .change("stacks", "web", &stack)
+        .change("stacks", "web-staging", &stack)
         .add("instance-behaviours", soon)
         .add("traffic-behaviours", "healthy-after = \"0s\"");
-    let mut hasty = pipeline;
-    for (patient, hasty_one) in [
-        ("hold = \"10m\"", "hold = \"1ms\""),
-        ("checkpoint-delay       = \"10m\"", "checkpoint-delay = \"1s\""),
-        ("= \"15m\"", "= \"1s\""),
-    ] {
-        hasty = hasty.replace(patient, hasty_one);
-    }
-    Course::new("web-fleet", hasty, world.text(), SCALE)
+    let pipeline = patient(&read(&pipelines.join("web-fleet.toml")))
+        .replace("hold = \"10m\"", "hold = \"1ms\"")
+        .replace("templates/fleet.yaml", "fleet.yaml");
+    Course::new("web-fleet", pipeline, world.text(), SCALE).file("fleet.yaml", template.into_bytes())
 }
 
 /// The pipeline of the web service, where the alarm goes off after the deployment, so that all of it is undone.

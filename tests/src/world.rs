@@ -18,6 +18,23 @@ impl World {
         Self(parse(&text))
     }
 
+    /// The world of a file in `pipelines`, with the templates that it names.
+    pub fn beside(name: &str) -> Self {
+        let pipelines = repository().join("pipelines");
+        let read = |file: &str| {
+            let path = pipelines.join(file);
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let mut table = parse(&read(name));
+        let stacks = table.get_mut("stacks").and_then(Value::as_array_mut);
+        for stack in stacks.into_iter().flatten().filter_map(Value::as_table_mut) {
+            if let Some(Value::String(file)) = stack.remove("template-file") {
+                stack.insert("template".to_owned(), Value::String(read(&file)));
+            }
+        }
+        Self(table)
+    }
+
     /// The world of a world file's text.
     pub fn parse(text: &str) -> Self {
         Self(parse(text))

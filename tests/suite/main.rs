@@ -19,6 +19,7 @@ mod doctor;
 mod editors;
 mod emulators;
 mod failures;
+mod fleet_stacks;
 mod fleets;
 mod hostile;
 mod house;

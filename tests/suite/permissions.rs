@@ -27,9 +27,14 @@ fn policies(pipeline: &str) -> Value {
 
 /// The pipeline's world with `documents` as its roles' policies, and a role `runner` for whoever runs it.
 fn world(pipeline: &str, documents: &Value) -> World {
-    let text = fs::read_to_string(file(pipeline, "world.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let text = World::beside(&format!("{pipeline}.world.toml")).text();
     let mut world: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}"));
-    let mut roles = toml::value::Array::new();
+    // Those of AWS's own services stay as they are.
+    let mut roles = world.get("roles").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let is_service = |role: &toml::Value| {
+        role.get("name").and_then(toml::Value::as_str).is_some_and(|name| name.starts_with("aws-service-role/"))
+    };
+    roles.retain(is_service);
     let mut role = |name: &str, account: Option<&str>, policy: &Value| {
         let mut role = toml::Table::new();
         role.insert("name".to_owned(), name.into());

@@ -9,13 +9,17 @@ use crate::config::{Config, UnreadyAlarms};
 /// Look at the alarms that the config names, before the refresh begins. Answers what the reader should know; a failure where one of them
 /// can see nothing, unless the config lets that be.
 pub(crate) fn ready(config: &Config) -> Result<Vec<String>, Failure> {
-    let names = config.alarms.clone().unwrap_or_default();
+    ready_of(config, &config.alarms.clone().unwrap_or_default())
+}
+
+/// The same of these alarms, whoever lets them watch the refresh.
+pub(crate) fn ready_of(config: &Config, names: &[String]) -> Result<Vec<String>, Failure> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let request = DescribeAlarmsRequest { alarm_names: names.clone() };
+    let request = DescribeAlarmsRequest { alarm_names: names.to_vec() };
     let alarms = describe_alarms(&request).during("looking at the alarms that watch the refresh")?.alarms;
-    judge(config, &names, &alarms)
+    judge(config, names, &alarms)
 }
 
 /// Why an alarm cannot fail a refresh; none where it can.

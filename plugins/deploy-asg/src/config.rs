@@ -2,18 +2,27 @@
 //! The main types are [`Config`] and [`Outputs`].
 
 use kiln_plugin::{Duration, JsonSchema, Known};
+use kiln_stack::{Owner, StackName};
 use serde::{Deserialize, Serialize};
 
 /// `with` of the stage. What it does not name of a refresh is not sent: the group's own settings hold, and then AWS's.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("dependentRequired" = { "checkpoint-delay": ["checkpoints"] }))]
+#[schemars(extend("dependentRequired" = { "checkpoint-delay": ["checkpoints"], "stack": ["parameter"], "parameter": ["stack"], "refresh": ["stack"] }))]
 pub struct Config {
     /// The group's name.
     #[schemars(regex(pattern = r"^[A-Za-z0-9_./-]{1,255}$"))]
     pub group: String,
     /// The AMI, by its id.
     pub image: Known<Ami>,
+    /// The CloudFormation stack that the group belongs to: the AMI goes in as its `parameter`, so that no drift is made. The versions of the
+    /// launch template are then the stack's.
+    pub stack: Option<StackName>,
+    /// The stack's parameter that takes the AMI's id.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]{1,255}$"))]
+    pub parameter: Option<String>,
+    /// Who replaces the instances where the AMI goes in by a stack: the stage, unless told.
+    pub refresh: Option<RefreshBy>,
     /// How the instances come to the AMI.
     #[serde(default)]
     pub strategy: Strategy,
@@ -81,6 +90,31 @@ fn guard() -> u32 {
 
 fn default_poll() -> Duration {
     Duration::from_secs(15)
+}
+
+impl Config {
+    /// The stack that the AMI goes in by, and its parameter.
+    pub(crate) fn owner(&self) -> Option<Owner<'_>> {
+        Some(Owner { stack: &self.stack.as_ref()?.0, parameter: self.parameter.as_deref()?, every: self.poll })
+    }
+
+    /// Who replaces the instances.
+    pub(crate) fn refresh_by(&self) -> RefreshBy {
+        self.refresh.unwrap_or_default()
+    }
+}
+
+/// Who replaces the instances of a group that belongs to a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshBy {
+    /// This stage, by an instance refresh of its own once the stack lets the group name the AMI: percentages, checkpoints, alarms and all
+    /// else are the stage's.
+    #[default]
+    Stage,
+    /// The stack, by the `UpdatePolicy` of the group in its template, which says how; its update waits for that and goes back where it
+    /// fails.
+    Stack,
 }
 
 /// The id of an AMI.

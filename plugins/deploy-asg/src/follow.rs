@@ -16,10 +16,20 @@ pub(crate) struct Goal {
     pub(crate) source: Source,
     /// What served before.
     pub(crate) before: Source,
+    /// The same as what is to serve, or as what served before, by another number.
+    pub(crate) alike: Vec<Source>,
     /// What it is, for people: `web version 3 (ami-…)`.
     pub(crate) name: String,
     /// How many healthy targets each target group must keep, by its name.
     pub(crate) floors: Vec<(String, u32)>,
+}
+
+impl Goal {
+    /// A source with those that are like it.
+    fn good<'g>(&'g self, source: &'g Source) -> Vec<&'g Source> {
+        let same = |one: &&Source| one.image.is_some() && one.image == source.image;
+        std::iter::once(source).chain(self.alike.iter().filter(same)).collect()
+    }
 }
 
 /// How following ended.
@@ -43,7 +53,7 @@ pub(crate) fn until_served(config: &Config, id: &str, goal: &Goal) -> Result<u32
             Stand::Cancelling => Look::waiting("the refresh is being cancelled"),
             Stand::Unknown(state) => Look::waiting(format!("the refresh is {state}, which kiln does not know")),
             Stand::Ended(ending) => Look::Done(End::Failed(Box::new(refresh), ending)),
-            Stand::Succeeded => match serving(&group, &goal.source) {
+            Stand::Succeeded => match serving_any(&group, &goal.good(&goal.source)) {
                 Serving::All(count) => Look::Done(End::Served(count)),
                 Serving::Some { there, all } => {
                     Look::counted(format!("{there} of {all} instances in service run {}", goal.name), there, all)
@@ -56,6 +66,18 @@ pub(crate) fn until_served(config: &Config, id: &str, goal: &Goal) -> Result<u32
         Ok(End::Failed(refresh, ending)) => Err(explained(config, goal, &refresh, ending)),
         Err(failure) => Err(not_yet(config, id, goal, failure)),
     }
+}
+
+/// Wait until a group's instances run one of these, which are alike, as a whole: no refresh goes on. Answers how many do.
+pub(crate) fn until_whole(config: &Config, sources: &[&Source], name: &str) -> Result<u32, Failure> {
+    poll(config.poll, &format!("the way of {} to {name}", config.group), || {
+        Ok(match serving_any(&fleet::group(config)?, sources) {
+            Serving::All(count) => Look::Done(count),
+            Serving::Some { there, all } => {
+                Look::counted(format!("{there} of {all} instances in service run {name}"), there, all)
+            }
+        })
+    })
 }
 
 /// What the instances of a group run.
@@ -71,8 +93,14 @@ pub(crate) enum Serving {
 
 /// Whether every instance in service was launched of this source, and none is missing.
 pub(crate) fn serving(group: &AutoScalingGroup, source: &Source) -> Serving {
+    serving_any(group, &[source])
+}
+
+/// The same of sources that are alike.
+pub(crate) fn serving_any(group: &AutoScalingGroup, sources: &[&Source]) -> Serving {
+    let launched = |one: &GroupInstance| sources.iter().any(|source| source.launched(one));
     let in_service: Vec<&GroupInstance> = group.instances.iter().filter(|one| one.state == "InService").collect();
-    let of_it = in_service.iter().filter(|one| source.launched(one) && one.health == "Healthy").count();
+    let of_it = in_service.iter().filter(|one| launched(one) && one.health == "Healthy").count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let (there, all) = (count(of_it), count(in_service.len()).max(group.desired));
     if there == all { Serving::All(there) } else { Serving::Some { there, all } }
@@ -80,13 +108,13 @@ pub(crate) fn serving(group: &AutoScalingGroup, source: &Source) -> Serving {
 
 /// Watches the traffic guard while a refresh goes on.
 #[derive(Debug, Default)]
-struct Watch {
+pub(crate) struct Watch {
     /// The fewest healthy targets that were seen, by their group.
     least: Vec<(String, u32)>,
 }
 
 impl Watch {
-    fn look(&mut self, floors: &[(String, u32)], healthy: &[(String, u32)]) {
+    pub(crate) fn look(&mut self, floors: &[(String, u32)], healthy: &[(String, u32)]) {
         for line in self.fallen(floors, healthy) {
             log::warn(line);
         }
@@ -111,14 +139,14 @@ impl Watch {
 }
 
 /// Why a refresh failed, as far as it can be told. Evidence that cannot be had must not hide the failure.
-fn explained(config: &Config, goal: &Goal, refresh: &InstanceRefresh, ending: Ending) -> Failure {
+pub(crate) fn explained(config: &Config, goal: &Goal, refresh: &InstanceRefresh, ending: Ending) -> Failure {
     let told = |what: &str, failure: &Failure| log::warn(format!("{what} cannot be told: {}", failure.message));
     let activities =
         fleet::activities(config).inspect_err(|failure| told("what the group did", failure)).unwrap_or_default();
     let hooks = fleet::hooks(config).inspect_err(|failure| told("its lifecycle hooks", failure)).unwrap_or_default();
     let group = fleet::group(config).ok();
     let targets = group.as_ref().and_then(|group| fleet::targets(group).ok()).unwrap_or_default();
-    let is_back = group.is_some_and(|group| matches!(serving(&group, &goal.before), Serving::All(_)));
+    let is_back = group.is_some_and(|group| matches!(serving_any(&group, &goal.good(&goal.before)), Serving::All(_)));
     why::explain(&Evidence {
         group: &config.group,
         target: &goal.name,

@@ -25,7 +25,12 @@ impl Pace {
             // Nothing is launched ahead, whatever the group lets.
             own.1 = None;
         }
-        match (config.min_healthy_percentage, config.max_healthy_percentage) {
+        Self::told((config.min_healthy_percentage, config.max_healthy_percentage), own)
+    }
+
+    /// Of what is told of the least and the most, and of what the group says by itself.
+    pub(crate) fn told(told: (Option<u32>, Option<u32>), own: (Option<u32>, Option<u32>)) -> Self {
+        match told {
             (Some(min), max) => Self { min, max: max.unwrap_or(MAX) },
             (None, Some(max)) => Self { min: own.0.unwrap_or(MIN), max },
             (None, None) => Self { min: own.0.unwrap_or(MIN), max: own.1.unwrap_or(MAX) },
@@ -68,7 +73,26 @@ pub(crate) fn check(
     pace: Pace,
     targets: &[(String, u32)],
 ) -> Result<(), Failure> {
-    let (desired, least) = (group.desired, pace.least(group.desired));
+    let (least, desired) = (pace.least(group.desired), group.desired);
+    let told = format!("it keeps at least {least} of {desired} instances: {} to {} percent", pace.min, pace.max);
+    check_least(config, group, least, targets).map_err(|failure| {
+        failure
+            .help(
+                "Say `max-healthy-percentage` above 100 with `min-healthy-percentage = 100`, so that instances are launched before others go; \
+                 or a higher `min-healthy-percentage`; or a lower `keep-healthy`.",
+            )
+            .detail(told)
+    })
+}
+
+/// The same where so many instances are left at the least, whoever replaces them.
+pub(crate) fn check_least(
+    config: &Config,
+    group: &AutoScalingGroup,
+    least: u32,
+    targets: &[(String, u32)],
+) -> Result<(), Failure> {
+    let desired = group.desired;
     // As many as may be missing of the instances may be missing of the targets.
     let missing = desired.saturating_sub(least);
     for (name, healthy) in targets {
@@ -77,12 +101,7 @@ pub(crate) fn check(
             return Err(Failure::rejected(format!(
                 "a refresh of {} could leave {left} of {healthy} healthy targets in {name}, and the guard wants {floor} (`keep-healthy = {}`)",
                 config.group, config.keep_healthy
-            ))
-            .help(
-                "Say `max-healthy-percentage` above 100 with `min-healthy-percentage = 100`, so that instances are launched before others go; \
-                 or a higher `min-healthy-percentage`; or a lower `keep-healthy`.",
-            )
-            .detail(format!("it keeps at least {least} of {desired} instances: {} to {} percent", pace.min, pace.max)));
+            )));
         }
     }
     Ok(())

@@ -1,17 +1,20 @@
 //! Deploys an AMI to an Auto Scaling group: a new version of its launch template, and an instance refresh that is followed until all of
 //! the group serves it.
 //! The main type is [`DeployAsg`]; what has to be done is decided in `prepared`, where a refresh stands in `course`, what it may take of the
-//! traffic in `guard`.
+//! traffic in `guard`, what is done by a stack that owns the group in `by_stack`.
 
 mod alarms;
+mod by_stack;
 mod config;
 mod course;
 mod fleet;
 mod follow;
 mod guard;
 mod outline;
+mod owned;
 mod preferences;
 mod prepared;
+mod replacing;
 mod source;
 mod way_back;
 mod why;
@@ -19,10 +22,11 @@ mod why;
 use kiln_plugin::aws::autoscaling::{InstanceRefresh, StartInstanceRefreshRequest, start_instance_refresh};
 use kiln_plugin::aws::ec2::{CreateLaunchTemplateVersionRequest, create_launch_template_version};
 use kiln_plugin::{During, Failure, Permission, Plan, Stage, context, log, memory};
+use kiln_stack::Owner;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use crate::config::{Ami, Config, Outputs, Protected, Standby, Strategy, UnreadyAlarms, WhenBusy};
+pub use crate::config::{Ami, Config, Outputs, Protected, RefreshBy, Standby, Strategy, UnreadyAlarms, WhenBusy};
 use crate::course::Stand;
 use crate::follow::Goal;
 use crate::guard::Pace;
@@ -77,6 +81,17 @@ impl Remembered {
         new.retain(|refresh| !self.known.contains(&refresh.id) && goes_there(refresh));
         Ok(new.into_iter().next())
     }
+
+    /// The same with the refresh that an earlier attempt began, where that goes on or has succeeded.
+    fn going_on(&self, config: &Config) -> Result<Option<Self>, Failure> {
+        let Some(refresh) = self.find(config)? else { return Ok(None) };
+        let stand = Stand::of(&refresh);
+        if !stand.is_under_way() && stand != Stand::Succeeded {
+            return Ok(None);
+        }
+        log::info(format!("following the refresh {} of {}, which an earlier attempt began", refresh.id, config.group));
+        Ok(Some(Self { refresh: Some(refresh.id), ..self.clone() }))
+    }
 }
 
 /// A version of a launch template, for people.
@@ -99,7 +114,7 @@ impl Stage for DeployAsg {
             "AWS asks whoever starts a refresh whether they may launch what it launches",
         )
         .on_arn("arn:${partition}:ec2:${region}::image/*");
-        vec![
+        let own = vec![
             Permission::new("autoscaling:DescribeAutoScalingGroups", "to see what the group runs and is launched of")
                 .on_any(),
             Permission::new(
@@ -132,23 +147,23 @@ impl Stage for DeployAsg {
             // Composite alarms are described only to who may describe all, and one that is not shown looks as if it were not there.
             Permission::new("cloudwatch:DescribeAlarms", "to see whether the alarms that watch the refresh can")
                 .on_any(),
-        ]
+            Permission::new("cloudformation:GetTemplate", "to tell how the stack replaces instances, and to forecast")
+                .on("cloudformation", "stack/${with.stack}/*"),
+        ];
+        own.into_iter().chain(Owner::permissions("AMI")).collect()
     }
 
     fn plan(config: Config) -> Result<Plan, Failure> {
-        let prepared = Prepared::of(&config, fleet::group(&config)?)?;
-        let busy = follow::busy_with(&config, None)?;
-        if let Some(busy) = &busy {
-            log::warn(match follow::refusal(&config, busy) {
-                Some(refusal) => format!("{}: a run that comes here before its end is refused", refusal.message),
-                None => format!("the refresh {} of {} is in progress: a run waits for its end", busy.id, config.group),
-            });
+        if let Some(owner) = config.owner() {
+            return owned::plan(&config, owner);
         }
+        let prepared = Prepared::of(&config, fleet::group(&config)?)?;
+        let busy = outline::busy(&config)?;
         if prepared.need(&config)? != Need::Nothing {
             prepared.admit(&config)?;
             // While somebody else replaces instances, fewer are healthy than when that is over.
             match (prepared.guard(&config), busy) {
-                (Err(failure), Some(_)) => log::warn(format!("{}, as it is now; a run looks again", failure.message)),
+                (Err(failure), true) => log::warn(format!("{}, as it is now; a run looks again", failure.message)),
                 (guarded, _) => guarded?,
             }
             prepared.notes(&config).into_iter().for_each(log::warn);
@@ -157,18 +172,14 @@ impl Stage for DeployAsg {
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
+        if let Some(owner) = config.owner() {
+            return by_stack::run(&config, owner);
+        }
         let image = config.image.get()?.0.clone();
         let earlier: Option<Remembered> = memory::recall(MEMORY)?;
         let earlier = earlier.filter(|earlier| earlier.image == image);
-        if let Some(earlier) = &earlier
-            && let Some(refresh) = earlier.find(&config)?
-            && (Stand::of(&refresh).is_under_way() || Stand::of(&refresh) == Stand::Succeeded)
-        {
-            log::info(format!(
-                "following the refresh {} of {}, which an earlier attempt began",
-                refresh.id, config.group
-            ));
-            return finish(&config, Remembered { refresh: Some(refresh.id), ..earlier.clone() });
+        if let Some(going) = earlier.as_ref().map(|earlier| earlier.going_on(&config)).transpose()?.flatten() {
+            return finish(&config, going);
         }
         // First, so that a group that is not there is told as that.
         fleet::group(&config)?;
@@ -177,7 +188,7 @@ impl Stage for DeployAsg {
         let need = prepared.need(&config)?;
         if need == Need::Nothing {
             log::info(format!("{} runs {image} already: nothing to deploy", config.group));
-            return Ok(as_it_was(&prepared, config, image));
+            return Ok(as_it_was(&prepared, &config, image));
         }
         prepared.admit(&config)?;
         prepared.guard(&config)?;
@@ -193,6 +204,9 @@ impl Stage for DeployAsg {
     }
 
     fn undo(config: Config) -> Result<String, Failure> {
+        if let Some(owner) = config.owner() {
+            return by_stack::undo(&config, owner);
+        }
         match memory::recall(MEMORY)? {
             Some(remembered) => way_back::go(&config, &remembered),
             None => Ok(format!("{} was not changed", config.group)),
@@ -283,11 +297,11 @@ fn start(config: &Config, to: &Source, preferences: Option<String>) -> Result<St
 }
 
 /// The outputs where the group runs the AMI already.
-fn as_it_was(prepared: &Prepared, config: Config, image: String) -> Outputs {
+fn as_it_was(prepared: &Prepared, config: &Config, image: String) -> Outputs {
     let number = prepared.version.number;
     let in_service = prepared.group.instances.iter().filter(|instance| instance.state == "InService").count();
     Outputs {
-        group: config.group,
+        group: config.group.clone(),
         previous_image: Some(image.clone()),
         image,
         launch_template: prepared.source.template.clone(),
@@ -307,6 +321,7 @@ fn finish(config: &Config, remembered: Remembered) -> Result<Outputs, Failure> {
         name: named(&target, version, Some(&remembered.image)),
         source: target.clone(),
         before: remembered.previous.clone(),
+        alike: Vec::new(),
         floors: remembered.floors.clone(),
     };
     let instances = follow::until_served(config, &id, &goal)?;
@@ -335,6 +350,9 @@ mod tests {
         Config {
             group: "web".to_owned(),
             image: Known::Now(Ami("ami-0123456789abcdef0".to_owned())),
+            stack: None,
+            parameter: None,
+            refresh: None,
             strategy: Strategy::Rolling,
             min_healthy_percentage: None,
             max_healthy_percentage: None,

@@ -2,12 +2,12 @@
 //! The main function is [`plan`].
 
 use kiln_plugin::aws::autoscaling::AutoScalingGroup;
-use kiln_plugin::{ChangeAction, Failure, Known, Plan, count};
+use kiln_plugin::{ChangeAction, Failure, Known, Plan, count, log};
 
 use crate::config::{Config, Strategy};
-use crate::fleet;
 use crate::guard::{self, Pace};
 use crate::prepared::{Need, Prepared};
+use crate::{fleet, follow};
 
 /// The plan of what `prepared` makes necessary.
 pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure> {
@@ -37,6 +37,18 @@ pub(crate) fn plan(config: &Config, prepared: &Prepared) -> Result<Plan, Failure
     kept(plan, config, prepared)
 }
 
+/// Say where somebody else's refresh is in progress, and what a run does then. Answers whether there is one.
+pub(crate) fn busy(config: &Config) -> Result<bool, Failure> {
+    let busy = follow::busy_with(config, None)?;
+    if let Some(busy) = &busy {
+        log::warn(match follow::refusal(config, busy) {
+            Some(refusal) => format!("{}: a run that comes here before its end is refused", refusal.message),
+            None => format!("the refresh {} of {} is in progress: a run waits for its end", busy.id, config.group),
+        });
+    }
+    Ok(busy.is_some())
+}
+
 fn creates(plan: Plan, prepared: &Prepared, change: &str) -> Plan {
     let Prepared { source, version, .. } = prepared;
     let detail = format!("a copy of version {} with the AMI {change}", version.number);
@@ -44,7 +56,7 @@ fn creates(plan: Plan, prepared: &Prepared, change: &str) -> Plan {
 }
 
 /// How the refresh goes.
-fn pace(config: &Config, group: &AutoScalingGroup) -> String {
+pub(crate) fn pace(config: &Config, group: &AutoScalingGroup) -> String {
     let pace = Pace::of(config, group);
     let (least, most) = (pace.least(group.desired), pace.most(group.desired));
     let instances = count(group.desired, "instance");
@@ -72,7 +84,7 @@ fn pace(config: &Config, group: &AutoScalingGroup) -> String {
 }
 
 /// What stays as it is, and the reader may wonder.
-fn kept(plan: Plan, config: &Config, prepared: &Prepared) -> Result<Plan, Failure> {
+pub(crate) fn kept(plan: Plan, config: &Config, prepared: &Prepared) -> Result<Plan, Failure> {
     let Prepared { group, source, .. } = prepared;
     let subject = |what: &str| format!("{what} of {}", config.group);
     let (desired, min, max) = (group.desired, group.min_size, group.max_size);

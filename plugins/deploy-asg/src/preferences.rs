@@ -4,11 +4,12 @@
 use kiln_plugin::{Duration, Failure};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Protected, Standby, Strategy};
+use crate::config::{Config, Protected, RefreshBy, Standby, Strategy};
 use crate::guard::Pace;
 
 /// Refuse what AWS would refuse, or what would not replace everything.
 pub(crate) fn check(config: &Config) -> Result<(), Failure> {
+    check_owned(config)?;
     let rising = config.checkpoints.iter().zip(config.checkpoints.iter().skip(1)).all(|(one, next)| one < next);
     if !rising {
         return Err(Failure::config("the checkpoints do not rise").help("Write them as `[10, 50, 100]`."));
@@ -37,6 +38,49 @@ pub(crate) fn check(config: &Config) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Refuse what does not go with a stack that owns the group.
+fn check_owned(config: &Config) -> Result<(), Failure> {
+    if config.stack.is_none() {
+        return Ok(());
+    }
+    if config.strategy == Strategy::ReplaceRootVolume {
+        return Err(Failure::config("`strategy = \"replace-root-volume\"` gives every type an AMI of its own, which the stack does not know")
+            .help("Leave `strategy` out, so that instances are replaced; or `stack` and `parameter`: then the group drifts from its template."));
+    }
+    if config.allow_unpinned {
+        return Err(Failure::config("`allow-unpinned` with `stack`: once its refresh has succeeded the group would name a number, and its template does not")
+            .help("Let the template name the version by its number: `!GetAtt LaunchTemplate.LatestVersionNumber`."));
+    }
+    if config.refresh_by() == RefreshBy::Stage {
+        return match config.auto_rollback {
+            Some(true) => Err(Failure::config(
+                "`auto-rollback` with `stack`: the stack lets the group name the new AMI before the refresh, and AWS would go back to that",
+            )
+            .help("Leave it out: `on-failure = \"undo\"` goes back by the stack. Or let the stack refresh, which goes back by itself: `refresh = \"stack\"`.")),
+            Some(false) | None => Ok(()),
+        };
+    }
+    let told = [
+        ("min-healthy-percentage", config.min_healthy_percentage.is_some()),
+        ("max-healthy-percentage", config.max_healthy_percentage.is_some()),
+        ("warmup", config.warmup.is_some()),
+        ("checkpoints", !config.checkpoints.is_empty()),
+        ("bake", config.bake.is_some()),
+        ("alarms", config.alarms.is_some()),
+        ("skip-matching", config.skip_matching.is_some()),
+        ("auto-rollback", config.auto_rollback.is_some()),
+        ("scale-in-protected", config.scale_in_protected.is_some()),
+        ("standby", config.standby.is_some()),
+    ];
+    match told.iter().find(|(_, told)| *told) {
+        None => Ok(()),
+        Some((name, _)) => Err(Failure::config(format!(
+            "`{name}` with `refresh = \"stack\"`: how the stack refreshes, its template says"
+        ))
+        .help("Say it in the group's `UpdatePolicy`, or let the stage refresh: `refresh = \"stage\"`.")),
+    }
 }
 
 fn seconds(duration: Duration) -> Value {
@@ -128,6 +172,28 @@ mod tests {
         };
         let sent: Value = serde_json::from_str(&back(&config, PACE)).unwrap();
         assert_eq!(sent, json!({ "SkipMatching": true, "ScaleInProtectedInstances": "Refresh" }));
+    }
+
+    #[test]
+    fn what_a_stack_s_template_says_the_stage_does_not() {
+        let owned = || Config {
+            stack: Some(kiln_stack::StackName("web".to_owned())),
+            parameter: Some("ImageId".to_owned()),
+            ..config()
+        };
+        let refused = |config: Config| check(&config).map_err(|failure| failure.message);
+        assert_eq!(refused(owned()), Ok(()));
+        let bake = Some(Duration::from_secs(60));
+        assert_eq!(refused(Config { bake, ..owned() }), Ok(()), "the stage refreshes");
+        for (config, word) in [
+            (Config { strategy: Strategy::ReplaceRootVolume, ..owned() }, "replace-root-volume"),
+            (Config { allow_unpinned: true, ..owned() }, "allow-unpinned"),
+            (Config { auto_rollback: Some(true), ..owned() }, "auto-rollback"),
+            (Config { bake, refresh: Some(RefreshBy::Stack), ..owned() }, "`bake`"),
+            (Config { alarms: Some(vec![]), refresh: Some(RefreshBy::Stack), ..owned() }, "`alarms`"),
+        ] {
+            assert!(refused(config).is_err_and(|message| message.contains(word)), "{word}");
+        }
     }
 
     #[test]

@@ -103,10 +103,10 @@ impl Prepared {
         let name = &config.group;
         let mut notes = Vec::new();
         let tag = self.group.tags.iter().find(|tag| tag.name == "aws:cloudformation:stack-name");
-        if let Some(stack) = tag {
+        if let Some(stack) = tag.filter(|_| config.stack.is_none()) {
             notes.push(format!(
                 "the group {name} is of the CloudFormation stack {}: this deployment makes it differ from its template, and the stack's \
-                 next update of it may go back to what the template names",
+                 next update of it may go back to what the template names; `stack` and `parameter` deploy by the stack",
                 stack.value
             ));
         }

@@ -18,11 +18,11 @@ use crate::{Remembered, fleet, preferences, start};
 
 /// The refresh of the way back.
 #[derive(Debug, Serialize, Deserialize)]
-struct Back {
-    id: String,
+pub(crate) struct Back {
+    pub(crate) id: String,
 }
 
-const BACK: &str = "way-back";
+pub(crate) const BACK: &str = "way-back";
 
 /// Go back.
 pub(crate) fn go(config: &Config, remembered: &Remembered) -> Result<String, Failure> {
@@ -53,6 +53,7 @@ pub(crate) fn go(config: &Config, remembered: &Remembered) -> Result<String, Fai
             let goal = Goal {
                 source: remembered.previous.clone(),
                 before: remembered.target.clone().unwrap_or_else(|| remembered.previous.clone()),
+                alike: Vec::new(),
                 name: before.clone(),
                 floors: Vec::new(),
             };
@@ -68,18 +69,8 @@ pub(crate) fn go(config: &Config, remembered: &Remembered) -> Result<String, Fai
 /// The rollback is over, and its last instances come into service.
 fn settled(config: &Config, remembered: &Remembered) -> Result<String, Failure> {
     let before = remembered.before_name();
-    poll(config.poll, &format!("the way back of {} to {before}", config.group), || {
-        Ok(match follow::serving(&fleet::group(config)?, &remembered.previous) {
-            Serving::All(count) => Look::Done(format!(
-                "{} went back to {before}, as a whole: {}",
-                config.group,
-                kiln_plugin::count(count, "instance")
-            )),
-            Serving::Some { there, all } => {
-                Look::counted(format!("{there} of {all} instances run {before}"), there, all)
-            }
-        })
-    })
+    let count = follow::until_whole(config, &[&remembered.previous], &before)?;
+    Ok(format!("{} went back to {before}, as a whole: {}", config.group, kiln_plugin::count(count, "instance")))
 }
 
 /// Turn this stage's own refresh back while it runs, and wait until it has ended.
@@ -98,8 +89,21 @@ fn turned(config: &Config, remembered: &Remembered, refresh: &InstanceRefresh) -
             Err(error) => return Err(error).during(format!("rolling the refresh of {group} back")),
         }
     }
-    poll(config.poll, &format!("the rollback of {group} to {}", remembered.before_name()), || {
-        let Some(now) = fleet::refresh(config, &refresh.id)? else { return Ok(Look::Done(())) };
+    until_ended(config, remembered, &refresh.id)
+}
+
+/// Cancel this stage's own refresh while it goes forward, and wait until it has ended.
+pub(crate) fn cancelled(config: &Config, remembered: &Remembered, refresh: &InstanceRefresh) -> Result<(), Failure> {
+    if matches!(Stand::of(refresh), Stand::Forward(_)) {
+        log::info(format!("cancelling the refresh {} of {}", refresh.id, config.group));
+        cancel(config, &refresh.id)?;
+    }
+    until_ended(config, remembered, &refresh.id)
+}
+
+fn until_ended(config: &Config, remembered: &Remembered, id: &str) -> Result<(), Failure> {
+    poll(config.poll, &format!("the rollback of {} to {}", config.group, remembered.before_name()), || {
+        let Some(now) = fleet::refresh(config, id)? else { return Ok(Look::Done(())) };
         Ok(match Stand::of(&now) {
             Stand::Forward(status) | Stand::Back(status) => Look::Waiting(status),
             Stand::Cancelling => Look::waiting("the refresh is being cancelled"),

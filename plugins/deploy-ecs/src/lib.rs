@@ -23,10 +23,10 @@ use kiln_plugin::aws::ecs::{
     update_service,
 };
 use kiln_plugin::{During, Failure, Permission, PinnedImage, Plan, Stage, log, memory};
+use kiln_stack::Owner;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::by_stack::Owner;
 pub use crate::config::{Base, Breaker, Config, Outputs, Strategy, Threshold, ThresholdKind, UnreadyAlarms};
 use crate::follow::Goal;
 use crate::prepared::{Need, Prepared};
@@ -72,12 +72,7 @@ impl Stage for DeployEcs {
     fn permissions() -> Vec<Permission> {
         let of_service = |kind: &str| format!("{kind}/${{with.cluster}}/${{with.service}}");
         let service = of_service("service");
-        let on_stack = |action: &str, reason: &str| {
-            Permission::new(&format!("cloudformation:{action}"), reason).on("cloudformation", "stack/${with.stack}/*")
-        };
-        let nested =
-            |action: &str, reason: &str| on_stack(action, reason).on("cloudformation", "stack/${with.stack}-*/*");
-        vec![
+        let own = vec![
             Permission::new("ecs:DescribeServices", "to see what serves and to follow the deployment")
                 .on("ecs", &service),
             Permission::new("ecs:UpdateService", "to deploy, and to go back").on("ecs", &service),
@@ -106,21 +101,14 @@ impl Stage for DeployEcs {
                 .on_any(),
             Permission::new("ecr:BatchGetImage", "to recognise the parts of an image for several platforms")
                 .on("ecr", "repository/${image-repository(with.image)}"),
-            nested("DescribeStacks", "to see the stack that the service belongs to, and its parameter"),
-            nested("DescribeStackEvents", "to follow the stack, and to find the first resource that failed"),
-            nested("DescribeChangeSet", "to read what the new image would change of the stack"),
-            on_stack("DescribeEvents", "to tell which checks of AWS failed"),
-            on_stack("ListStackResources", "to see that the service belongs to the stack"),
-            on_stack("CreateChangeSet", "to give the stack the new image"),
-            on_stack("DeleteChangeSet", "to delete a change set that is not executed"),
-            on_stack("ExecuteChangeSet", "to deploy by the stack, and to go back"),
             Permission::new("logs:GetLogEvents", "to show what a crashed container logged last")
                 .on("logs", "log-group:${with.log-groups}:log-stream:*"),
-        ]
+        ];
+        own.into_iter().chain(Owner::permissions("image")).collect()
     }
 
     fn plan(config: Config) -> Result<Plan, Failure> {
-        if let Some(owner) = Owner::of(&config) {
+        if let Some(owner) = by_stack::owner(&config) {
             return by_stack::plan(&config, owner);
         }
         let service = cluster::service(&config)?;
@@ -139,7 +127,7 @@ impl Stage for DeployEcs {
     }
 
     fn run(config: Config) -> Result<Outputs, Failure> {
-        if let Some(owner) = Owner::of(&config) {
+        if let Some(owner) = by_stack::owner(&config) {
             return by_stack::run(&config, owner);
         }
         let image = config.image.get()?.clone();
@@ -197,7 +185,7 @@ impl Stage for DeployEcs {
     }
 
     fn undo(config: Config) -> Result<String, Failure> {
-        if let Some(owner) = Owner::of(&config) {
+        if let Some(owner) = by_stack::owner(&config) {
             return by_stack::undo(&config, owner);
         }
         match memory::recall::<Remembered>(MEMORY)? {

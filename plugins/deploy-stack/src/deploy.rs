@@ -9,7 +9,7 @@ use kiln_stack::recover::{self, Recover};
 use kiln_stack::{Cause, ChangeSet, Made, State, cause, change_set, guard, look, show};
 
 use crate::config::{Config, Mode, OnStackFailure, Outputs};
-use crate::remembered::Remembered;
+use crate::remembered::{Remembered, values};
 use crate::{alarms, drift, outline, parameters, protection, source};
 
 /// Deploy.
@@ -148,9 +148,8 @@ fn execute(
         disable_rollback: disable_rollback(config.on_failure, ready.is_none()),
         retain_except_on_create: true,
     };
-    let (token, ending) = follow::change(&request, &set.stack_id, set.changes.len(), config.poll)?;
-    remembered.operations.push(token);
-    remembered.keep()?;
+    let mut begun = |token: &str| remembered.began(token);
+    let ending = follow::change(&request, &set.stack_id, set.changes.len(), config.poll, &mut begun)?;
     settled(config, ending, ready.is_none(), set.changes.len(), remembered)
 }
 
@@ -177,6 +176,8 @@ fn settled(
                 protection::set_policy(config, &stack.id, &mut remembered)?;
             }
             protection::set_termination(config, &stack, &mut remembered)?;
+            remembered.left = Some(values(&stack));
+            remembered.keep()?;
             declared(config, &stack)?;
             log::info(format!("{} is {}", config.name(), stack.status));
             Ok(outline::outputs(config, Some(&stack), true, changes))

@@ -1,14 +1,13 @@
 //! Deploys a CloudFormation stack: a change set is made, read and checked before it is executed, and followed resource by resource to its
 //! end; what fails is told by its first cause.
-//! The main type is [`DeployStack`]; the steps of a run are in [`run`](crate::DeployStack), what a plan forecasts in `forecast`, the way back
-//! in `way_back`. How stacks are changed and followed is `kiln-stack`'s.
+//! The main type is [`DeployStack`]; the steps of a run are in [`run`](crate::DeployStack), the way back in `way_back`. How stacks
+//! are changed and followed, and what a plan forecasts, is `kiln-stack`'s.
 
 mod alarms;
 mod checks;
 mod config;
 mod deploy;
 mod drift;
-mod forecast;
 mod outline;
 mod parameters;
 mod protection;

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use kiln_plugin::aws::cloudformation::{ResourceChange, Stack};
-use kiln_plugin::{ChangeAction, Failure, Plan, context, log};
+use kiln_plugin::{ChangeAction, Failure, Plan, log};
+use kiln_stack::forecast::changes;
 use kiln_stack::recover::{WayOut, way_out};
-use kiln_stack::{State, guard, look, show};
+use kiln_stack::{Side, State, guard, look, show, side};
 use kiln_template::Template;
 use serde_json::Value;
 
 use crate::config::{Config, Fixed, Outputs};
-use crate::forecast::{Side, changes};
 use crate::parameters::{Given, given, had, is_hidden};
 use crate::{alarms, source};
 
@@ -57,7 +57,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
         );
         return Ok(Plan::new(summary));
     };
-    let before = Side { template: &old, values: values_of(config, &old, &stack) };
+    let before = Side { template: &old, values: side::values(name, &old, &stack) };
     let changes = changes(Some(&before), &now);
     if changes.is_empty() {
         let plan = Plan::new(format!("the stack {name} would stay as it is (a forecast)"));
@@ -121,7 +121,7 @@ fn values(
     stack: Option<&Stack>,
     given: &[(String, Given)],
 ) -> BTreeMap<String, Value> {
-    let mut values = pseudo(config, stack);
+    let mut values = side::pseudo(config.name(), stack);
     for (name, declared) in &template.parameters {
         let given = given.iter().find(|(known, _)| known == name).map(|(_, given)| given);
         let kept = stack.and_then(|stack| had(stack, name)).map(|has| has.value.clone());
@@ -136,31 +136,4 @@ fn values(
         values.insert(name.clone(), declared.kind.value(&text));
     }
     values
-}
-
-/// What they are in the stack that there is.
-fn values_of(config: &Config, template: &Template, stack: &Stack) -> BTreeMap<String, Value> {
-    let mut values = pseudo(config, Some(stack));
-    for (name, declared) in &template.parameters {
-        let has = had(stack, name).map(|has| has.value.clone());
-        let text = has.or_else(|| declared.default.clone()).unwrap_or_default();
-        values.insert(name.clone(), declared.kind.value(&text));
-    }
-    values
-}
-
-fn pseudo(config: &Config, stack: Option<&Stack>) -> BTreeMap<String, Value> {
-    let info = context::get();
-    let suffix = if info.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let id = stack.map_or_else(|| "(the stack's id)".to_owned(), |stack| stack.id.clone());
-    let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
-    BTreeMap::from([
-        text("AWS::AccountId", &info.account),
-        text("AWS::Partition", &info.partition),
-        text("AWS::Region", &info.region),
-        text("AWS::StackId", &id),
-        text("AWS::StackName", config.name()),
-        text("AWS::URLSuffix", suffix),
-        ("AWS::NotificationARNs".to_owned(), Value::Array(Vec::new())),
-    ])
 }

@@ -27,6 +27,9 @@ pub(crate) struct Remembered {
     pub(crate) policy: Option<Option<String>>,
     /// The protection against deletion of before, where this stage changes it.
     pub(crate) protection: Option<bool>,
+    /// The values of the parameters that this stage left; none where it did not come to that.
+    #[serde(default)]
+    pub(crate) left: Option<Vec<(String, String)>>,
 }
 
 /// A stack as it was.
@@ -63,6 +66,12 @@ impl Remembered {
         memory::remember(MEMORY, self)
     }
 
+    /// An operation has begun, with this token.
+    pub(crate) fn began(&mut self, token: &str) -> Result<(), Failure> {
+        self.operations.push(token.to_owned());
+        self.keep()
+    }
+
     /// What is to be remembered of a stack that is about to be changed. What an earlier attempt found is what an undo goes back to.
     pub(crate) fn of(
         config: &Config,
@@ -81,13 +90,28 @@ impl Remembered {
             executed: false,
             policy: None,
             protection: None,
+            left: None,
         })
+    }
+
+    /// Whether a stack is still what this stage left, but for the parameters that other stages set. `template` is the one that it has.
+    pub(crate) fn is_as_left(&self, config: &Config, stack: &Stack, template: &str, deployed: &str) -> bool {
+        let Some(left) = &self.left else { return false };
+        let own = |name: &String| !config.keep.contains(name);
+        let now: Vec<_> = values(stack).into_iter().filter(|(name, _)| own(name)).collect();
+        let then: Vec<_> = left.iter().filter(|(name, _)| own(name)).cloned().collect();
+        template == deployed && now == then
     }
 
     /// Whether what was found before is of this stack: one that was made anew since is another.
     fn is_of(&self, stack_id: &str, stack: Option<&Stack>) -> bool {
         self.stack_id == stack_id || (self.before.is_none() && stack.is_none())
     }
+}
+
+/// The values of a stack's parameters.
+pub(crate) fn values(stack: &Stack) -> Vec<(String, String)> {
+    stack.parameters.iter().map(|has| (has.name.clone(), has.value.clone())).collect()
 }
 
 /// The policy of a stack.
@@ -136,10 +160,11 @@ impl Before {
         })
     }
 
-    /// The parameters, as they are sent. One whose value is not shown keeps the one that the stack has.
-    pub(crate) fn parameters(&self) -> Vec<Parameter> {
-        let one = |(name, value): &(String, Option<String>)| Parameter { name: name.clone(), value: value.clone() };
-        self.parameters.iter().map(one).collect()
+    /// The parameters, as they are sent. One whose value is not shown keeps the one that the stack has, and so does one that is `kept`:
+    /// what it was is the business of whoever set it.
+    pub(crate) fn parameters(&self, kept: &[String]) -> Vec<Parameter> {
+        let value = |name: &String, value: &Option<String>| value.clone().filter(|_| !kept.contains(name));
+        self.parameters.iter().map(|(name, had)| Parameter { name: name.clone(), value: value(name, had) }).collect()
     }
 
     /// The parameters whose values are not shown.
@@ -202,13 +227,41 @@ pub(crate) mod tests {
     #[test]
     fn a_value_that_is_not_shown_is_kept_by_the_stack() {
         let before = Before::with(&stack("UPDATE_COMPLETE"), Some(Kept::Body("x".to_owned())));
-        let sent = before.parameters();
+        let sent = before.parameters(&[]);
         assert_eq!(sent.first().and_then(|one| one.value.as_deref()), Some("2"));
+        let kept = before.parameters(&["Size".to_owned()]);
+        assert_eq!(kept.first().map(|one| one.value.clone()), Some(None), "another stage set it");
         assert_eq!(sent.get(1).map(|one| one.value.clone()), Some(None));
         assert_eq!(before.hidden(), ["Password"]);
         assert_eq!(before.tags(), [("team".to_owned(), "web".to_owned())]);
         assert_eq!(before.triggers(&stack("UPDATE_COMPLETE")), None, "it has these still");
         assert_eq!(before.template(), Some(TemplateSource { body: Some("x".to_owned()), url: None }));
+    }
+
+    #[test]
+    fn what_another_stage_set_is_no_change_of_somebody_else_s() {
+        let config: Config =
+            serde_json::from_value(serde_json::json!({ "stack": "web", "template": "web.yaml", "keep": ["Size"] }))
+                .unwrap();
+        let remembered = Remembered {
+            stack_id: "web".to_owned(),
+            before: None,
+            operations: Vec::new(),
+            executed: true,
+            policy: None,
+            protection: None,
+            left: Some(values(&stack("UPDATE_COMPLETE"))),
+        };
+        let with = |name: &str, value: &str| {
+            let mut now = stack("UPDATE_COMPLETE");
+            now.parameters.iter_mut().filter(|has| has.name == name).for_each(|has| has.value = value.to_owned());
+            now
+        };
+        assert!(remembered.is_as_left(&config, &with("Size", "9"), "x", "x"));
+        assert!(!remembered.is_as_left(&config, &with("Password", "other"), "x", "x"));
+        assert!(!remembered.is_as_left(&config, &stack("UPDATE_COMPLETE"), "y", "x"), "another template");
+        let unfinished = Remembered { left: None, ..remembered };
+        assert!(!unfinished.is_as_left(&config, &stack("UPDATE_COMPLETE"), "x", "x"));
     }
 
     #[test]
@@ -220,6 +273,7 @@ pub(crate) mod tests {
             executed: true,
             policy: None,
             protection: None,
+            left: None,
         };
         let before = Before::with(&stack("UPDATE_COMPLETE"), None);
         assert!(found(Some(before.clone())).is_of("old", Some(&stack("UPDATE_COMPLETE"))));

@@ -1,11 +1,9 @@
 //! Takes a deployment back: to the template, the parameters and the tags of before, or to no stack where there was none.
 //! The main function is [`go`].
 
-use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::Pair;
 use kiln_plugin::aws::cloudformation::{
-    CancelUpdateStackRequest, CreateChangeSetRequest, DeleteStackRequest, ExecuteChangeSetRequest, Stack, StackEvent,
-    cancel_update_stack, delete_stack,
+    CreateChangeSetRequest, DeleteStackRequest, ExecuteChangeSetRequest, Stack, StackEvent, delete_stack,
 };
 use kiln_plugin::{During, Failure, log, timer};
 use kiln_stack::follow::{self, Ending};
@@ -30,7 +28,7 @@ pub(crate) fn go(config: &Config) -> Result<String, Failure> {
             }
         });
     };
-    let stack = stopped(config, &remembered, stack)?;
+    let stack = recover::stopped(stack, &remembered.operations, remembered.executed, config.poll)?;
     match &remembered.before {
         None => unmade(config, &stack, &remembered),
         Some(before) => {
@@ -41,28 +39,6 @@ pub(crate) fn go(config: &Config) -> Result<String, Failure> {
             Ok(std::iter::once(sentence).chain(told).collect::<Vec<_>>().join("; "))
         }
     }
-}
-
-/// Bring an operation of this stage that goes forward to its end: an update is cancelled.
-fn stopped(config: &Config, remembered: &Remembered, stack: Stack) -> Result<Stack, Failure> {
-    if !State::of(&stack.status).is_under_way() {
-        return Ok(stack);
-    }
-    if stack.status == "UPDATE_IN_PROGRESS" && remembered.executed {
-        log::info(format!("cancelling the update of {}", config.name()));
-        let request = CancelUpdateStackRequest { stack: stack.id.clone() };
-        match cancel_update_stack(&request) {
-            Ok(_) => {}
-            // It has ended meanwhile.
-            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Invalid) => {
-                log::debug(format!("it cannot be cancelled: {}", error.message));
-            }
-            Err(error) => return Err(error).during(format!("cancelling the update of {}", config.name())),
-        }
-    }
-    // Whatever its end is: what comes next looks at the stack.
-    let _ = follow::until_settled(&stack.id, None, Some(timer::now()), 0, config.poll)?;
-    look::existing(&stack.id)
 }
 
 /// Delete a stack that this stage made.
@@ -90,8 +66,14 @@ fn unmade(config: &Config, stack: &Stack, remembered: &Remembered) -> Result<Str
 /// Refuse to go back where somebody else changed the stack since.
 fn foreign(config: &Config, stack: &Stack, remembered: &Remembered) -> Result<(), Failure> {
     let events = look::events(&stack.id, None, None)?;
+    let is_as_left = || -> Result<bool, Failure> {
+        let now = look::template(&stack.id)?;
+        Ok(remembered.is_as_left(config, stack, &now, &config.template.text()?))
+    };
     match others(&events, &stack.id, &remembered.operations) {
         None => Ok(()),
+        // A stage that set a parameter which this one keeps, for one, and that was undone before it.
+        Some(_) if is_as_left()? => Ok(()),
         Some(event) => Err(Failure::conflict(format!(
             "somebody else changed {} since this stage did ({} with the token {})",
             config.name(),
@@ -127,7 +109,7 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
     };
     let change = CreateChangeSetRequest {
         template: Some(template),
-        parameters: before.parameters(),
+        parameters: before.parameters(&config.keep),
         capabilities: before.capabilities.clone(),
         tags: Some(
             before.tags().iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect(),
@@ -146,11 +128,9 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
         retain_except_on_create: true,
     };
     let begun = timer::now();
-    let (token, ending) = follow::change(&execute, &set.stack_id, set.changes.len(), config.poll)?;
     let mut remembered = remembered.clone();
-    remembered.operations.push(token);
-    remembered.keep()?;
-    match ending {
+    let mut began = |token: &str| remembered.began(token);
+    match follow::change(&execute, &set.stack_id, set.changes.len(), config.poll, &mut began)? {
         Ending::Done(_) => {
             let hidden = before.hidden();
             let hidden = match hidden.is_empty() {

@@ -82,19 +82,40 @@ impl Course {
     }
 }
 
-/// Execute a change set of `changes` changes, and follow it. Answers the token of the operation, too.
+/// What else is done while a change is followed.
+pub struct Watch<'w> {
+    /// The change has begun, with this token.
+    pub begun: &'w mut dyn FnMut(&str) -> Result<(), Failure>,
+    /// As often as the stack is looked at.
+    pub besides: &'w mut dyn FnMut() -> Result<(), Failure>,
+}
+
+/// Execute a change set of `changes` changes, and follow it. `begun` gets the token of the operation as soon as there is one: an undo must
+/// know it, whatever becomes of the following.
 pub fn change(
     request: &ExecuteChangeSetRequest,
     stack_id: &str,
     changes: usize,
     every: Duration,
-) -> Result<(String, Ending), Failure> {
-    let begun = timer::now();
+    begun: &mut dyn FnMut(&str) -> Result<(), Failure>,
+) -> Result<Ending, Failure> {
+    change_watching(request, stack_id, changes, every, Watch { begun, besides: &mut || Ok(()) })
+}
+
+/// The same, with a look at something else besides.
+pub fn change_watching(
+    request: &ExecuteChangeSetRequest,
+    stack_id: &str,
+    changes: usize,
+    every: Duration,
+    watch: Watch<'_>,
+) -> Result<Ending, Failure> {
+    let since = timer::now();
     let token = execute_change_set(request)
         .during(format!("executing the change set {} of {}", request.name, request.stack))?
         .token;
-    let ending = until_settled(stack_id, Some(&token), Some(begun), changes, every)?;
-    Ok((token, ending))
+    (watch.begun)(&token)?;
+    settled(stack_id, Some(&token), Some(since), changes, every, watch.besides)
 }
 
 /// Follow an operation on a stack until the stack rests. Without a token it is whatever goes on.
@@ -105,6 +126,17 @@ pub fn until_settled(
     changes: usize,
     every: Duration,
 ) -> Result<Ending, Failure> {
+    settled(stack_id, token, begun, changes, every, &mut || Ok(()))
+}
+
+fn settled(
+    stack_id: &str,
+    token: Option<&str>,
+    begun: Option<u64>,
+    changes: usize,
+    every: Duration,
+    besides: &mut dyn FnMut() -> Result<(), Failure>,
+) -> Result<Ending, Failure> {
     let mut course = Course::default();
     // Clocks may differ.
     let since = begun.map(|begun| begun.saturating_sub(60_000));
@@ -112,6 +144,7 @@ pub fn until_settled(
         let after = course.last.clone();
         let new = look::events(stack_id, after.as_deref(), since)?;
         course.take(stack_id, token, new);
+        besides()?;
         let Some(stack) = look::stack(stack_id)? else { return Ok(Look::Done(None)) };
         let state = State::of(&stack.status);
         // What was begun may not show yet.

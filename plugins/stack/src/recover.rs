@@ -1,9 +1,10 @@
 //! Ways out of the states in which a stack is stuck.
 //! The main function is [`until_changeable`]; what is done in which state is decided in [`way_out`].
 
+use kiln_plugin::aws::ErrorKind;
 use kiln_plugin::aws::cloudformation::{
-    ContinueUpdateRollbackRequest, DeleteStackRequest, RollbackStackRequest, Stack, continue_update_rollback,
-    delete_stack, rollback_stack,
+    CancelUpdateStackRequest, ContinueUpdateRollbackRequest, DeleteStackRequest, RollbackStackRequest, Stack,
+    cancel_update_stack, continue_update_rollback, delete_stack, rollback_stack,
 };
 use kiln_plugin::{Duration, During, Failure, JsonSchema, Look, log, poll, timer};
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,34 @@ pub fn until_changeable(name: &str, recovery: &Recovery<'_>) -> Result<Option<St
         }
     }
     Err(Failure::conflict(format!("{name} comes to no state in which it can be changed")))
+}
+
+/// Bring an operation that goes on to its end, whatever that is. An update by one of these tokens is cancelled, so that it goes back;
+/// somebody else's is waited for. Where no token is known, `executed` says that there was an operation whose answer never came.
+pub fn stopped(stack: Stack, ours: &[String], executed: bool, every: Duration) -> Result<Stack, Failure> {
+    if !State::of(&stack.status).is_under_way() {
+        return Ok(stack);
+    }
+    if stack.status == "UPDATE_IN_PROGRESS" && executed && is_ours(&stack, ours)? {
+        log::info(format!("cancelling the update of {}", stack.name));
+        match cancel_update_stack(&CancelUpdateStackRequest { stack: stack.id.clone() }) {
+            Ok(_) => {}
+            // It has ended meanwhile.
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Invalid) => {
+                log::debug(format!("it cannot be cancelled: {}", error.message));
+            }
+            Err(error) => return Err(error).during(format!("cancelling the update of {}", stack.name)),
+        }
+    }
+    let _ = follow::until_settled(&stack.id, None, Some(timer::now()), 0, every)?;
+    look::existing(&stack.id)
+}
+
+/// Whether what goes on was begun with one of these tokens.
+fn is_ours(stack: &Stack, ours: &[String]) -> Result<bool, Failure> {
+    let events = look::events(&stack.id, None, stack.updated.or(stack.created))?;
+    let newest = events.iter().rev().find_map(|event| event.token.as_ref());
+    Ok(ours.is_empty() || newest.is_some_and(|token| ours.contains(token)))
 }
 
 /// Why a stack is stuck, as far as it can be told.

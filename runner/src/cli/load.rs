@@ -22,6 +22,7 @@ use crate::pipeline::{self, Pipeline, PluginSource, Values};
 use crate::plugin::{CacheDir, Engine, Plugins};
 use crate::report::Output;
 use crate::run::RunSource;
+use crate::scenario;
 use crate::types::Region;
 
 /// A pipeline file has at most this many bytes; `pipeline` refuses a longer one.
@@ -192,7 +193,8 @@ pub(super) fn world(path: &Path, help: Option<&str>) -> Result<WorldFile, Exit> 
     let text = files::read_text(path, LONGEST_WORLD).map_err(|error| {
         complain(&format!("cannot read {}: {error}", path.display()), error.help().or(help), Exit::Input)
     })?;
-    WorldFile::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), None, Exit::Input))
+    scenario::read_world(path, &text)
+        .map_err(|error| complain(&format!("{}: {error}", path.display()), None, Exit::Input))
 }
 
 /// Show what is wrong with a file.

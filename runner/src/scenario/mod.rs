@@ -35,3 +35,4 @@ pub(crate) use results::{failure, headline, summary};
 pub use schema::{editor_schema, world_schema};
 pub use try_out::{Trial, TryError, try_all, try_out};
 pub use verdict::{Unmet, judge};
+pub use world::read as read_world;

@@ -4,11 +4,13 @@
 //! tables are merged, its other values replaced. Whatever else a list is given is added to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use kiln_sim::{WorldError, WorldFile, WorldProblem};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
+use crate::files::read_beside;
 use crate::pipeline::{Content, Document, Node, Places, did_you_mean_in};
 
 /// Of mistakes in one piece, so many are told.
@@ -138,11 +140,38 @@ fn toml(world: &Map<String, Value>) -> Result<String, WorldError> {
     toml::to_string(world).map_err(|error| WorldError::Syntax(error.to_string()))
 }
 
+/// A template has at most this many bytes: CloudFormation takes no longer one.
+const LONGEST_TEMPLATE: u64 = 1 << 20;
+
+/// The world file of this text, which lies at a place, with the files beside it that it names.
+pub fn read(place: &Path, text: &str) -> Result<WorldFile, WorldError> {
+    WorldFile::parse_with(text, &|file| beside(place, file))
+}
+
+fn beside(place: &Path, file: &str) -> Result<String, String> {
+    let directory = place.parent().unwrap_or(Path::new(""));
+    let bytes = read_beside(directory, file, LONGEST_TEMPLATE).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())
+}
+
+/// Put the files that a world names into it: what is changed of it lies nowhere.
+fn inline(world: &mut Map<String, Value>, place: &Path) {
+    let stacks = world.get_mut("stacks").and_then(Value::as_array_mut);
+    for stack in stacks.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let file = stack.get("template-file").and_then(Value::as_str);
+        if let Some(Ok(text)) = file.map(|file| beside(place, file)) {
+            stack.remove("template-file");
+            stack.insert("template".to_owned(), Value::from(text));
+        }
+    }
+}
+
 /// The world file `source` as it is, or all that is wrong with it.
 pub(super) fn base(source: &SourceFile) -> Result<Map<String, Value>, Vec<Diagnostic>> {
     let opened = crate::pipeline::open(source)?;
     let mut found = Diagnostics::new();
-    if let Err(error) = WorldFile::parse(&source.text)
+    let place = Path::new(&source.name);
+    if let Err(error) = read(place, &source.text)
         && !opened.document.damaged
     {
         let places = Places::new(source, &opened.document);
@@ -152,7 +181,10 @@ pub(super) fn base(source: &SourceFile) -> Result<Map<String, Value>, Vec<Diagno
     }
     let told = opened.told(source, found);
     match opened.document.to_json() {
-        Value::Object(world) if told.is_empty() => Ok(world),
+        Value::Object(mut world) if told.is_empty() => {
+            inline(&mut world, place);
+            Ok(world)
+        }
         _ => Err(told),
     }
 }

@@ -71,6 +71,10 @@ fn shown(scope: &mut Scope<'_>, group: &FleetGroup) -> Value {
         .collect();
     let maintenance =
         group.maintenance.map(|(min, max)| json!({ "MinHealthyPercentage": min, "MaxHealthyPercentage": max }));
+    let termination = match group.termination_policies.as_slice() {
+        [] => vec!["Default".to_owned()],
+        told => told.to_vec(),
+    };
     json!({
         "AutoScalingGroupName": group.name,
         "AutoScalingGroupARN": group.arn,
@@ -92,7 +96,7 @@ fn shown(scope: &mut Scope<'_>, group: &FleetGroup) -> Value {
         "VPCZoneIdentifier": group.subnets.join(","),
         "EnabledMetrics": [],
         "Tags": tags,
-        "TerminationPolicies": ["Default"],
+        "TerminationPolicies": termination,
         "NewInstancesProtectedFromScaleIn": false,
         "ServiceLinkedRoleARN": format!(
             "arn:{}:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",

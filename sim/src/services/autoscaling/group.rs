@@ -41,6 +41,8 @@ pub(super) struct FleetGroup {
     pub(super) maintenance: Option<(usize, usize)>,
     pub(super) capacity_rebalance: bool,
     pub(super) suspended: BTreeSet<String>,
+    /// By which its instances end where there are too many: AWS's own way where none is told.
+    pub(super) termination_policies: Vec<String>,
     pub(super) tags: Tags,
     /// By id.
     pub(super) members: BTreeMap<String, Member>,
@@ -55,6 +57,9 @@ pub(super) struct FleetGroup {
     pub(super) refreshes: Vec<Refresh>,
     /// Nothing is launched until then, because it did not succeed.
     pub(super) held_until: Option<Timestamp>,
+    /// The refresh that the group's stack began and waits for.
+    #[serde(skip)]
+    pub(super) awaited: Option<String>,
 }
 
 impl FleetGroup {

@@ -24,7 +24,7 @@ mod warm;
 
 pub(crate) use events::{Event, alarm_changed, happen, instance_turned, target_turned};
 pub(crate) use operations::service;
-pub(crate) use planting::plant;
+pub(crate) use planting::{complete, foretell, plant};
 pub(crate) use providing::{Progress, forget_policy, leave, make, make_policy, progress, size, update};
-pub(crate) use seeds::{GroupSeed, LaunchConfigurationSeed};
+pub(crate) use seeds::{GroupSeed, LaunchConfigurationSeed, RefreshSeed};
 pub(crate) use state::State;

@@ -15,7 +15,7 @@ use super::group::FleetGroup;
 use super::hooks::{HookResult, LifecycleHook};
 use super::launching::launch;
 use super::member::MemberPhase;
-use super::seeds::{GroupSeed, LaunchConfigurationSeed};
+use super::seeds::{GroupSeed, LaunchConfigurationSeed, RefreshSeed};
 use super::state::{LaunchConfig, group};
 use crate::ctx::Scope;
 use crate::services::{ec2, elasticloadbalancing};
@@ -158,6 +158,7 @@ fn fleet(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
         maintenance: seed.maintenance,
         capacity_rebalance: seed.capacity_rebalance,
         suspended: seed.suspended.clone(),
+        termination_policies: Vec::new(),
         tags: seed.tags.clone(),
         members: BTreeMap::new(),
         activities: Vec::new(),
@@ -166,12 +167,13 @@ fn fleet(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
         warm_pool: seed.warm.map(|warm| json!({ "MinSize": warm, "PoolState": "Stopped" })),
         refreshes: Vec::new(),
         held_until: None,
+        awaited: None,
     };
     if !(fleet.min..=fleet.max).contains(&fleet.desired) {
         return Err(format!("{} instances are not between {} and {}", fleet.desired, fleet.min, fleet.max));
     }
     scope.place().autoscaling.groups.insert(name.clone(), fleet);
-    populate(scope, seed)?;
+    populate(scope, &seed.name, (seed.desired, seed.standby, seed.warm.unwrap_or(0)), seed.protected)?;
     if let Some(fleet) = group(scope, &name) {
         fleet.hooks = seed
             .hooks
@@ -188,11 +190,29 @@ fn fleet(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
     for demand in &seed.demand {
         scope.schedule(demand.after.duration(), Event::Demand { group: name.clone(), desired: demand.desired });
     }
-    for refresh in &seed.refreshes {
-        let event = Event::Starts { group: name.clone(), seed: Box::new(refresh.clone()) };
+    foretell(scope, &name, &seed.refreshes);
+    Ok(())
+}
+
+/// Somebody is going to start these refreshes of a group.
+pub(crate) fn foretell(scope: &mut Scope<'_>, name: &str, refreshes: &[RefreshSeed]) {
+    for refresh in refreshes {
+        let event = Event::Starts { group: name.to_owned(), seed: Box::new(refresh.clone()) };
         scope.schedule(refresh.after.duration(), event);
     }
-    Ok(())
+}
+
+/// The world begins with the instances of a group that a stack has made: as many as the group is to have, or as many as are told.
+pub(crate) fn complete(scope: &mut Scope<'_>, name: &str, size: Option<usize>) -> Result<(), String> {
+    let Some(fleet) = group(scope, name) else { return Err(format!("it has no group {name:?}")) };
+    if let Some(size) = size {
+        if !(fleet.min..=fleet.max).contains(&size) {
+            return Err(format!("{size} instances are not between {} and {}", fleet.min, fleet.max));
+        }
+        fleet.desired = size;
+    }
+    let missing = fleet.desired.saturating_sub(fleet.standing().count());
+    populate(scope, name, (missing, 0, 0), 0)
 }
 
 fn policy_of(group: &str, arn: &str, name: &str, target: f64) -> Value {
@@ -212,12 +232,15 @@ fn policy_of(group: &str, arn: &str, name: &str, target: f64) -> Value {
     })
 }
 
-/// Its instances run and are healthy.
-fn populate(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
-    let name = &seed.name;
+/// Its instances run and are healthy: so many that serve, in standby, and in its warm pool.
+fn populate(
+    scope: &mut Scope<'_>,
+    name: &str,
+    (serving, standby, warm): (usize, usize, usize),
+    protected: usize,
+) -> Result<(), String> {
     let now = scope.now();
-    let all = seed.desired + seed.standby + seed.warm.unwrap_or(0);
-    for number in 0..all {
+    for number in 0..serving + standby + warm {
         if !launch(scope, name, "the world begins", MemberPhase::Pending) {
             let activity =
                 group(scope, name).and_then(|group| group.activities.last()).and_then(|last| last.message.clone());
@@ -228,8 +251,8 @@ fn populate(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
         });
         let Some(id) = joined else { return Err("its instances cannot be launched".to_owned()) };
         let phase = match number {
-            _ if number < seed.desired => MemberPhase::InService,
-            _ if number < seed.desired + seed.standby => MemberPhase::Standby,
+            _ if number < serving => MemberPhase::InService,
+            _ if number < serving + standby => MemberPhase::Standby,
             _ => MemberPhase::WarmedStopped,
         };
         ec2::settle(scope, &id, phase == MemberPhase::WarmedStopped);
@@ -238,7 +261,7 @@ fn populate(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<(), String> {
         if let Some(member) = fleet.members.get_mut(&id) {
             member.phase = phase;
             member.in_service = Some(now.before(warmup));
-            member.protected = number < seed.protected;
+            member.protected = number < protected;
         }
         if phase == MemberPhase::InService {
             targets.iter().for_each(|target| elasticloadbalancing::register(scope, target, &id, None, true));

@@ -53,7 +53,7 @@ fn source(scope: &mut Scope<'_>, given: &Value) -> Result<LaunchSource, String> 
             LaunchSource::Template(TemplateSpec::deserialize(&texts(spec)).map_err(|error| error.to_string())?)
         }
         (None, Some(policy), None) => {
-            LaunchSource::Mixed(MixedPolicy::deserialize(policy).map_err(|error| error.to_string())?)
+            LaunchSource::Mixed(MixedPolicy::deserialize(&numbers(policy)).map_err(|error| error.to_string())?)
         }
         (None, None, Some(name)) => LaunchSource::Configuration(name),
         _ => {
@@ -71,6 +71,29 @@ fn source(scope: &mut Scope<'_>, given: &Value) -> Result<LaunchSource, String> 
 fn texts(spec: &Value) -> Value {
     let members = spec.as_object().into_iter().flatten();
     Value::Object(members.map(|(name, _)| (name.clone(), json!(text(spec, name)))).collect())
+}
+
+/// The numbers of a policy that mixes instances may stand there as texts, and its versions as numbers.
+fn numbers(policy: &Value) -> Value {
+    const NUMBERS: [&str; 3] = ["OnDemandBaseCapacity", "OnDemandPercentageAboveBaseCapacity", "SpotInstancePools"];
+    const TEXTS: [&str; 3] = ["Version", "WeightedCapacity", "SpotMaxPrice"];
+    match policy {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, value)| {
+                    let told = match value {
+                        _ if NUMBERS.contains(&name.as_str()) => json!(number(policy, name)),
+                        _ if TEXTS.contains(&name.as_str()) => json!(text(policy, name)),
+                        other => numbers(other),
+                    };
+                    (name.clone(), told)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(numbers).collect()),
+        other => other.clone(),
+    }
 }
 
 /// A group as these properties say, with the state of the one that is there.
@@ -128,6 +151,7 @@ fn built(scope: &mut Scope<'_>, name: &str, given: &Value, owner: Tags) -> Resul
         maintenance,
         capacity_rebalance: given.get("CapacityRebalance").is_some_and(|value| value == true),
         suspended: BTreeSet::new(),
+        termination_policies: list(given, "TerminationPolicies"),
         tags,
         members: BTreeMap::new(),
         activities: Vec::new(),
@@ -136,6 +160,7 @@ fn built(scope: &mut Scope<'_>, name: &str, given: &Value, owner: Tags) -> Resul
         warm_pool: None,
         refreshes: Vec::new(),
         held_until: None,
+        awaited: None,
     };
     Ok(match old {
         None => fresh,
@@ -149,6 +174,7 @@ fn built(scope: &mut Scope<'_>, name: &str, given: &Value, owner: Tags) -> Resul
             warm_pool: old.warm_pool,
             refreshes: old.refreshes,
             held_until: old.held_until,
+            awaited: None,
             ..fresh
         },
     })
@@ -183,6 +209,7 @@ pub(crate) fn update(
     let changed = fleet.source != old.source || fleet.subnets != old.subnets;
     let desired = fleet.desired.max(1);
     scope.place().autoscaling.groups.insert(name.to_owned(), fleet);
+    given_up(scope, name, old.awaited.as_deref());
     later(scope, name);
     let Some(policy) = policy.filter(|_| changed) else { return Ok(()) };
     let preferences = if let Some(rolling) = policy.get("AutoScalingRollingUpdate") {
@@ -214,7 +241,21 @@ pub(crate) fn update(
     } else {
         return Ok(());
     };
-    begin_by(scope, name, preferences).map_err(|error| error.message)
+    let id = begin_by(scope, name, preferences).map_err(|error| error.message)?;
+    if let Some(fleet) = group(scope, name) {
+        fleet.awaited = Some(id);
+    }
+    Ok(())
+}
+
+/// The refresh that an earlier update of the stack began and that goes on still is over: the stack goes elsewhere.
+fn given_up(scope: &mut Scope<'_>, name: &str, awaited: Option<&str>) {
+    let now = scope.now();
+    let Some(refresh) = group(scope, name).and_then(|fleet| fleet.active_mut()) else { return };
+    if Some(refresh.id.as_str()) == awaited {
+        (refresh.status, refresh.ended, refresh.ahead) = (RefreshStatus::Cancelled, Some(now), 0);
+        refresh.reason = Some("Cancelled due to user request.".to_owned());
+    }
 }
 
 /// How far a group is.
@@ -226,26 +267,20 @@ pub(crate) enum Progress {
     Gone,
 }
 
-/// How far a group is with its last refresh, and with its leaving.
+/// How far a group is with the refresh that its stack waits for. One of somebody else is no business of the stack.
 pub(crate) fn progress(scope: &mut Scope<'_>, name: &str) -> Progress {
     let Some(fleet) = group(scope, name) else { return Progress::Gone };
-    if fleet.active().is_some() {
-        return Progress::Moving;
-    }
-    match fleet.refreshes.last() {
-        Some(last)
-            if matches!(
-                last.status,
-                RefreshStatus::Failed
-                    | RefreshStatus::RollbackFailed
-                    | RefreshStatus::RollbackSuccessful
-                    | RefreshStatus::Cancelled
-            ) =>
-        {
-            let reason = last.reason.clone().unwrap_or_default();
-            Progress::Failed(format!("Instance refresh {} did not succeed: {reason}", last.id))
+    let Some(awaited) = &fleet.awaited else { return Progress::Settled };
+    let Some(refresh) = fleet.refreshes.iter().find(|refresh| refresh.id == *awaited) else {
+        return Progress::Settled;
+    };
+    match refresh.status {
+        RefreshStatus::Successful => Progress::Settled,
+        status if status.is_active() => Progress::Moving,
+        _ => {
+            let reason = refresh.reason.clone().unwrap_or_default();
+            Progress::Failed(format!("Instance refresh {} did not succeed: {reason}", refresh.id))
         }
-        _ => Progress::Settled,
     }
 }
 
@@ -254,7 +289,8 @@ pub(crate) fn size(scope: &mut Scope<'_>, name: &str) -> Option<(usize, usize, u
     let fleet = group(scope, name)?;
     let version = match &fleet.source {
         LaunchSource::Template(spec) => spec.version.clone(),
-        LaunchSource::Mixed(_) | LaunchSource::Configuration(_) => None,
+        LaunchSource::Mixed(policy) => policy.launch_template.launch_template_specification.version.clone(),
+        LaunchSource::Configuration(_) => None,
     };
     Some((fleet.min, fleet.max, fleet.desired, version))
 }

@@ -95,9 +95,9 @@ fn begin(
     Ok(id)
 }
 
-/// Another service brings a group's instances to what the group says already.
-pub(super) fn begin_by(scope: &mut Scope<'_>, name: &str, preferences: RefreshPreferences) -> Result<(), AwsError> {
-    begin(scope, name, RefreshStrategy::Rolling, None, preferences).map(|_| ())
+/// Another service brings a group's instances to what the group says already. Answers the refresh's id.
+pub(super) fn begin_by(scope: &mut Scope<'_>, name: &str, preferences: RefreshPreferences) -> Result<String, AwsError> {
+    begin(scope, name, RefreshStrategy::Rolling, None, preferences)
 }
 
 /// Somebody of the world starts a refresh to another version of the group's launch template.

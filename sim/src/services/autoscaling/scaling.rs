@@ -39,14 +39,21 @@ pub(super) fn reconcile(scope: &mut Scope<'_>, name: &str) {
     }
 }
 
-/// Which instances scaling in ends: what is not launched of what the group has, then the oldest; never one that is protected.
+/// Which instances scaling in ends: what is not launched of what the group has, then the oldest, unless the group's own policy says the
+/// newest or the oldest; never one that is protected.
 fn surplus(scope: &mut Scope<'_>, name: &str, count: usize) -> Vec<String> {
     let Some(fleet) = group(scope, name).cloned() else { return Vec::new() };
     let mut free: Vec<&Member> = fleet.standing().filter(|member| !member.protected).collect();
     let source = fleet.source.clone();
+    let policy = fleet.termination_policies.first().map(String::as_str);
+    let aws_way = !matches!(policy, Some("NewestInstance" | "OldestInstance"));
     free.sort_by_cached_key(|member| {
-        (member.phase == MemberPhase::InService, is_at(scope, member, &source), member.launched, member.id.clone())
+        let is_at = aws_way && is_at(scope, member, &source);
+        (aws_way && member.phase == MemberPhase::InService, is_at, member.launched, member.id.clone())
     });
+    if policy == Some("NewestInstance") {
+        free.reverse();
+    }
     free.into_iter().take(count).map(|member| member.id.clone()).collect()
 }
 

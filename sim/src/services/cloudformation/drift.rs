@@ -94,14 +94,16 @@ fn differ(
         (Some(_), None) => found.push((path.to_owned(), text(wanted), String::new(), "REMOVE")),
         (None, Some(_)) => found.push((path.to_owned(), String::new(), text(actual), "ADD")),
         (one, other) => {
-            let number = |value: Option<&Value>| text(value).parse::<f64>().ok();
-            // `80` and `80.0` are one number, and a parameter hands a text on.
-            let equal = number(one).is_some_and(|one| number(other) == Some(one));
-            if !equal && text(one) != text(other) {
+            if text(one) != text(other) && !same_number(&text(one), &text(other)) {
                 found.push((path.to_owned(), text(one), text(other), "NOT_EQUAL"));
             }
         }
     }
+}
+
+/// Whether two texts are one number: a template says `10`, and CloudWatch tells `10.0`.
+fn same_number(one: &str, other: &str) -> bool {
+    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if one.to_bits() == other.to_bits())
 }
 
 /// Look at a resource, and remember what was found.

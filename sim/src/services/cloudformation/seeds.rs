@@ -13,6 +13,7 @@ use super::stack::StackPhase;
 use super::state::{ResourceBehaviour, ResourceStep, stack};
 use super::{lifecycle, settle};
 use crate::ctx::Scope;
+use crate::services::autoscaling::{self, RefreshSeed};
 use crate::tags::Tags;
 use crate::world::World;
 use crate::worldfile::{Problems, Span};
@@ -24,7 +25,18 @@ pub(crate) struct StackSeed {
     /// Its name.
     name: String,
     /// Its template, in YAML or JSON.
-    template: String,
+    template: Option<String>,
+    /// The file that has its template, beside the world file or below it: in the place of `template`.
+    template_file: Option<String>,
+    /// Why that file could not be read.
+    #[serde(skip)]
+    unread: Option<String>,
+    /// How many instances its groups of Auto Scaling have, by the names of the groups: as many as the template says unless told.
+    #[serde(default)]
+    sizes: BTreeMap<String, usize>,
+    /// Refreshes that somebody else starts of its groups, by their names.
+    #[serde(default)]
+    refreshes: BTreeMap<String, Vec<RefreshSeed>>,
     /// The values of its parameters.
     #[serde(default)]
     parameters: BTreeMap<String, String>,
@@ -48,6 +60,26 @@ pub(crate) struct StackSeed {
     account: Option<String>,
     /// The region that it is in: the world's own unless told.
     region: Option<String>,
+}
+
+impl StackSeed {
+    /// Read the template that lies beside the world file.
+    pub(crate) fn read(&mut self, beside: &dyn Fn(&str) -> Result<String, String>) {
+        let (Some(file), None) = (&self.template_file, &self.template) else { return };
+        match beside(file) {
+            Ok(text) => (self.template, self.template_file) = (Some(text), None),
+            Err(error) => self.unread = Some(format!("{file} cannot be read: {error}")),
+        }
+    }
+
+    fn text(&self) -> Result<String, String> {
+        match (&self.template, &self.template_file, &self.unread) {
+            (Some(text), None, _) => Ok(text.clone()),
+            (None, Some(_), Some(unread)) => Err(unread.clone()),
+            (None, Some(file), None) => Err(format!("{file} lies beside no world file")),
+            (Some(_), Some(_), _) | (None, None, _) => Err("it needs one of `template` and `template-file`".to_owned()),
+        }
+    }
 }
 
 /// How a resource of a stack goes about it, in a world file.
@@ -142,7 +174,7 @@ fn planted(scope: &mut Scope<'_>, seed: &StackSeed) -> Result<(), String> {
         return Err("the stack is there twice".to_owned());
     }
     let asked = Asked {
-        body: Some(seed.template.clone()),
+        body: Some(seed.text()?),
         parameters: seed.parameters.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect(),
         capabilities: seed.capabilities.clone(),
         tags: Some(seed.tags.clone()),
@@ -167,6 +199,26 @@ fn planted(scope: &mut Scope<'_>, seed: &StackSeed) -> Result<(), String> {
         return Ok(());
     }
     settle::at_once(scope, &id, ExecutionKind::Create, Options::default())?;
+    for (group, size) in &seed.sizes {
+        own(scope, &id, group)?;
+        autoscaling::complete(scope, group, Some(*size))?;
+    }
+    for (group, refreshes) in &seed.refreshes {
+        own(scope, &id, group)?;
+        autoscaling::foretell(scope, group, refreshes);
+    }
     settle::left(scope, &id, phase, seed.reason.clone());
     Ok(())
+}
+
+/// The group must be one of the stack's.
+fn own(scope: &mut Scope<'_>, id: &str, group: &str) -> Result<(), String> {
+    let resources = stack(scope, id).map(|found| found.resources.clone()).unwrap_or_default();
+    let is_it = |one: &super::stack::StackResource| {
+        one.kind == "AWS::AutoScaling::AutoScalingGroup" && one.physical.as_deref() == Some(group)
+    };
+    match resources.values().any(is_it) {
+        true => Ok(()),
+        false => Err(format!("it has no group {group:?}")),
+    }
 }

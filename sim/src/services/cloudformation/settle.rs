@@ -55,7 +55,7 @@ fn make(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<(), String> {
         needs,
         drift: None,
     };
-    providers::hasten(scope, &resource);
+    providers::hasten(scope, &resource)?;
     if let Some(found) = stack(scope, id) {
         found.resources.insert(logical.to_owned(), resource);
     }

@@ -112,10 +112,12 @@ pub(super) const GROUP: Provider = Provider {
             &resource.properties,
             &[("MinSize", text(min)), ("MaxSize", text(max)), ("DesiredCapacity", text(desired))],
         );
-        if let (Some(version), Some(launches)) = (version, seen.get_mut("LaunchTemplate"))
-            && launches.get("Version").is_some()
-        {
-            put(launches, "Version", json!(version));
+        for launches in ["/LaunchTemplate", "/MixedInstancesPolicy/LaunchTemplate/LaunchTemplateSpecification"] {
+            if let (Some(version), Some(launches)) = (&version, seen.pointer_mut(launches))
+                && launches.get("Version").is_some()
+            {
+                put(launches, "Version", json!(version));
+            }
         }
         Some(seen)
     },

@@ -18,6 +18,7 @@ use super::nested;
 use super::stack::StackResource;
 use super::state::ResourceStep;
 use crate::ctx::Scope;
+use crate::services::autoscaling;
 use crate::tags::Tags;
 
 /// What the random end of a name is drawn of.
@@ -116,8 +117,23 @@ pub(super) fn update(
         _ if old.properties == *order.properties && live(scope, old) == Some(old.properties.clone()) => {
             Ok(Provided { physical, attributes: old.attributes.clone() })
         }
+        // What rang is why it goes back, and a refresh that goes back is watched by no alarm.
+        kind if back => {
+            let said = unwatched(order.said);
+            (table::provider(kind).update)(scope, &ProviderOrder { said: &said, ..*order }, old)
+        }
         kind => (table::provider(kind).update)(scope, order, old),
     }
+}
+
+/// What is said of a resource, without the alarms of its instance refresh.
+fn unwatched(said: &Value) -> Value {
+    let mut said = said.clone();
+    let preferences = said.pointer_mut("/UpdatePolicy/AutoScalingInstanceRefresh/Preferences");
+    if let Some(preferences) = preferences.and_then(Value::as_object_mut) {
+        preferences.remove("AlarmSpecification");
+    }
+    said
 }
 
 /// Delete the thing of a resource.
@@ -154,7 +170,12 @@ pub(super) fn live(scope: &mut Scope<'_>, resource: &StackResource) -> Option<Va
 }
 
 /// The thing of a resource is done at once: the world begins.
-pub(super) fn hasten(_scope: &mut Scope<'_>, _resource: &StackResource) {}
+pub(super) fn hasten(scope: &mut Scope<'_>, resource: &StackResource) -> Result<(), String> {
+    match (resource.kind.as_str(), &resource.physical) {
+        ("AWS::AutoScaling::AutoScalingGroup", Some(name)) => autoscaling::complete(scope, name, None),
+        _ => Ok(()),
+    }
+}
 
 /// Attributes that are known only when a resource is done.
 pub(super) fn attributes(scope: &mut Scope<'_>, resource: &StackResource) -> Map<String, Value> {

@@ -4,35 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_plugin::aws::cloudformation::{ChangeDetail, ResourceChange};
-use kiln_template::{Evaluation, Known, Resource, Target, Template, references, rules};
+use kiln_template::{Evaluation, Resource, Target, references, rules};
 use serde_json::Value;
 
-/// A template with what its parameters are.
-pub(crate) struct Side<'t> {
-    pub(crate) template: &'t Template,
-    /// Values of parameters and of pseudo parameters.
-    pub(crate) values: BTreeMap<String, Value>,
-}
-
-/// What is known of a stack without asking AWS. A resource is known by its name: on both sides it is the same thing.
-impl Known for Side<'_> {
-    fn reference(&self, name: &str) -> Option<Value> {
-        let resource = || self.template.resources.contains_key(name).then(|| Value::from(format!("({name})")));
-        self.values.get(name).cloned().or_else(resource)
-    }
-
-    fn attribute(&self, of: &str, attribute: &str) -> Option<Value> {
-        Some(Value::from(format!("({of}.{attribute})")))
-    }
-
-    fn import(&self, name: &str) -> Option<Value> {
-        Some(Value::from(format!("(import of {name})")))
-    }
-
-    fn zones(&self, region: &str) -> Vec<String> {
-        ["a", "b", "c"].iter().map(|zone| format!("{region}{zone}")).collect()
-    }
-}
+use crate::side::Side;
 
 /// The resources that a side makes, each with its properties.
 fn made<'t>(side: &'t Side<'t>) -> BTreeMap<&'t str, (&'t Resource, Value)> {
@@ -51,7 +26,7 @@ fn made<'t>(side: &'t Side<'t>) -> BTreeMap<&'t str, (&'t Resource, Value)> {
 }
 
 /// What would change from one side to the other, in the order of names.
-pub(crate) fn changes(before: Option<&Side<'_>>, after: &Side<'_>) -> Vec<ResourceChange> {
+pub fn changes(before: Option<&Side<'_>>, after: &Side<'_>) -> Vec<ResourceChange> {
     let old = before.map(made).unwrap_or_default();
     let new = made(after);
     let mut found: BTreeMap<&str, ResourceChange> = BTreeMap::new();
@@ -242,7 +217,8 @@ fn detail(property: &str, recreation: &str, before: Option<&Value>, after: Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_stack::show::line;
+    use crate::show::line;
+    use kiln_template::Template;
 
     fn template(text: &str) -> Template {
         match kiln_template::check(text) {
