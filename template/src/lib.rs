@@ -26,7 +26,7 @@ pub use node::{Content, Entry, Node};
 pub use parameter::{Parameter, ParameterType, Refusal};
 pub use read::{LARGEST, read};
 pub use references::{Reference, Target, references};
-pub use rules::{Rules, rules, supported};
+pub use rules::{Rules, moves, rules, supported};
 pub use template::{Assertion, Output, Resource, Template, TemplateRule};
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Reads a template's text, YAML or JSON, into a tree.
 //!
-//! The main function is [`read`]. What it reads may be anybody's: size, depth and what aliases expand to are bounded.
+//! The main function is [`read`]. What it reads may be anybody's: size, depth and number of values are bounded, and aliases refused.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 
@@ -16,7 +16,7 @@ pub const LARGEST: usize = 1024 * 1024;
 /// So deep may a template be; AWS's deepest properties have a dozen levels.
 const DEEPEST: usize = 64;
 
-/// So many values, with those that aliases repeat.
+/// So many values.
 const MOST: usize = 200_000;
 
 /// Read a template. What is wrong is its form alone; see [`check`](crate::check()) for what it says.
@@ -25,14 +25,12 @@ pub fn read(text: &str) -> Result<Node, Finding> {
         let message = format!("the template has {} bytes, CloudFormation takes {LARGEST} at most", text.len());
         return Err(Finding::new(Position { line: 1, column: 1 }, "", message).help("split it into nested stacks"));
     }
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), values: 0 };
+    let mut reader = Reader { parser: Parser::new_from_str(text), values: 0 };
     reader.document()
 }
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// What was named by `&name`, and how many values it has.
-    anchors: BTreeMap<usize, (Node, usize)>,
     values: usize,
 }
 
@@ -40,11 +38,8 @@ struct Reader<'t> {
 struct Open {
     node: Node,
     tag: Option<String>,
-    anchor: usize,
     /// The key that waits for its value.
     key: Option<(String, Position)>,
-    /// How many values there were before it.
-    before: usize,
     keys: BTreeSet<String>,
 }
 
@@ -63,36 +58,29 @@ impl<'t> Reader<'t> {
                     return Err(wrong(at, "a template is one YAML document; here another one begins"));
                 }
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => continue,
-                Event::Scalar(text, style, anchor, tag) => {
-                    self.count(at, 1)?;
+                Event::Scalar(text, style, _, tag) => {
+                    self.count(at)?;
                     let tag = tag.as_deref().map(|tag| named(tag, at)).transpose()?.flatten();
                     let content = match tag {
                         None => scalar(&text, style),
                         Some(_) => Content::Text(text.into_owned()),
                     };
-                    let node = tagged(Node { at, content }, tag)?;
-                    self.name(anchor, &node, 1);
-                    node
+                    tagged(Node { at, content }, tag)?
                 }
-                Event::Alias(anchor) => {
-                    let found = self.anchors.get(&anchor).cloned();
-                    let (node, values) = found.ok_or_else(|| wrong(at, "the alias names what is not complete yet"))?;
-                    self.count(at, values)?;
-                    node
+                Event::Alias(_) => {
+                    return Err(wrong(at, "CloudFormation takes no aliases (`*name`)").help("write the value out"));
                 }
-                Event::SequenceStart(anchor, tag) => {
-                    open.push(self.begin(at, Content::List(Vec::new()), anchor, tag, open.len())?);
+                Event::SequenceStart(_, tag) => {
+                    open.push(self.begin(at, Content::List(Vec::new()), tag, open.len())?);
                     continue;
                 }
-                Event::MappingStart(anchor, tag) => {
-                    open.push(self.begin(at, Content::Map(Vec::new()), anchor, tag, open.len())?);
+                Event::MappingStart(_, tag) => {
+                    open.push(self.begin(at, Content::Map(Vec::new()), tag, open.len())?);
                     continue;
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     let Some(done) = open.pop() else { continue };
-                    let node = tagged(done.node, done.tag)?;
-                    self.name(done.anchor, &node, self.values - done.before);
-                    node
+                    tagged(done.node, done.tag)?
                 }
             };
             match open.last_mut() {
@@ -117,31 +105,23 @@ impl<'t> Reader<'t> {
         &mut self,
         at: Position,
         content: Content,
-        anchor: usize,
         tag: Option<Cow<'_, Tag>>,
         depth: usize,
     ) -> Result<Open, Finding> {
-        self.count(at, 1)?;
+        self.count(at)?;
         if depth >= DEEPEST {
             return Err(wrong(at, format!("the template is more than {DEEPEST} levels deep")));
         }
         let tag = tag.as_deref().map(|tag| named(tag, at)).transpose()?.flatten();
-        let before = self.values - 1;
-        Ok(Open { node: Node { at, content }, tag, anchor, key: None, before, keys: BTreeSet::new() })
+        Ok(Open { node: Node { at, content }, tag, key: None, keys: BTreeSet::new() })
     }
 
-    fn count(&mut self, at: Position, more: usize) -> Result<(), Finding> {
-        self.values = self.values.saturating_add(more);
+    fn count(&mut self, at: Position) -> Result<(), Finding> {
+        self.values += 1;
         if self.values > MOST {
-            return Err(wrong(at, format!("the template has more than {MOST} values, with those that aliases repeat")));
+            return Err(wrong(at, format!("the template has more than {MOST} values")));
         }
         Ok(())
-    }
-
-    fn name(&mut self, anchor: usize, node: &Node, values: usize) {
-        if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), values));
-        }
     }
 }
 

@@ -56,6 +56,18 @@ pub(crate) fn is_custom(kind: &str) -> bool {
     kind.starts_with("Custom::") || kind == "AWS::CloudFormation::CustomResource"
 }
 
+/// Whether an attribute of a resource becomes another one when the resource is changed in place: versions, and what scripts answer.
+pub fn moves(kind: &str, attribute: &str) -> bool {
+    match kind {
+        "AWS::EC2::LaunchTemplate" => matches!(attribute, "LatestVersionNumber" | "DefaultVersionNumber"),
+        "AWS::SSM::Parameter" => attribute == "Value",
+        "AWS::CodePipeline::Pipeline" => attribute == "Version",
+        "AWS::IAM::ManagedPolicy" => attribute == "DefaultVersionId",
+        "AWS::CloudFormation::Stack" => true,
+        _ => is_custom(kind),
+    }
+}
+
 impl Rules {
     /// Whether `Fn::GetAtt` gives this.
     pub fn has_attribute(&self, name: &str) -> bool {

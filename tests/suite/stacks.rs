@@ -382,6 +382,24 @@ fn a_stack_that_is_only_under_review_is_no_obstacle() {
     assert_eq!(deployed.outputs()["status"].as_str(), Some("CREATE_COMPLETE"));
 }
 
+/// The events cannot be read for a while, so that the first attempt ends while the stack is changed.
+#[test]
+fn a_second_attempt_follows_the_operation_that_the_first_one_began() {
+    let slow = "stack = \"web\"\nresource = \"Queue\"\non = \"update\"\ntakes = \"40m\"";
+    let blind =
+        "operation = \"cloudformation:DescribeStackEvents\"\nkind = \"internal\"\ntimes = 1000\nuntil = \"10m\"";
+    let world = behaving(with_stack(TEMPLATE, ""), slow).add("faults", blind);
+    let again = "[stages.stack.retry]\nattempts = 2\nbackoff = \"15m\"\nmax-backoff = \"15m\"\njitter = \"none\"";
+    let deployed = Deployed::of(&world, &pipeline("parameters = { Delay = 5 }", again), TEMPLATE);
+    assert_eq!(deployed.outputs()["status"], "UPDATE_COMPLETE");
+    assert!(
+        deployed.log().contains("following the operation on web that an earlier attempt began"),
+        "{}",
+        deployed.log()
+    );
+    assert_eq!(deployed.count("cloudformation:ExecuteChangeSet"), 1);
+}
+
 #[test]
 fn an_undo_brings_template_parameters_and_tags_back() {
     let world = with_stack(TEMPLATE, "parameters = { Delay = \"3\" }\ntags = { team = \"web\" }");

@@ -7,6 +7,7 @@ mod durable;
 mod floor;
 mod guest;
 mod machine;
+mod many;
 mod readme;
 mod rehearsal;
 mod series;
@@ -63,6 +64,7 @@ pub(crate) fn run(layout: &Layout, terminal: &Terminal, quick: bool, other: Opti
     terminal.heading("bench: kiln by itself");
     let mut alone = alone::measure(&bench, terminal, extent)?;
     alone.extend(rehearsal::measure(&bench, terminal, extent)?);
+    alone.extend(many::measure(&bench, terminal, extent)?);
     terminal.heading("bench: the journal");
     let durable = durable::measure(&bench, terminal, extent)?;
     terminal.heading("bench: pipelines of many stages");

@@ -54,20 +54,20 @@ pub(crate) fn run(config: &Config) -> Result<Outputs, Failure> {
 
 /// What an earlier attempt began and what goes on is followed; none where there is nothing to follow.
 fn of_earlier(config: &Config, earlier: &Remembered) -> Result<Option<Outputs>, Failure> {
-    let Some(token) = earlier.operations.last().filter(|_| earlier.executed) else { return Ok(None) };
-    let Some(stack) = look::stack(&earlier.stack_id)? else { return Ok(None) };
+    let Some(stack) = look::stack(&earlier.stack_id)?.filter(|_| earlier.executed) else { return Ok(None) };
     if !State::of(&stack.status).is_under_way() {
         return Ok(None);
     }
-    let is_ours = look::events(&stack.id, None, stack.updated.or(stack.created))?
-        .last()
-        .is_some_and(|event| event.token.as_deref() == Some(token));
-    if !is_ours {
+    let Some(token) = follow::own(&stack, &earlier.operations, earlier.change_set.as_deref())? else {
         return Ok(None);
+    };
+    let mut remembered = earlier.clone();
+    if !remembered.operations.contains(&token) {
+        remembered.began(&token)?;
     }
     log::info(format!("following the operation on {} that an earlier attempt began", config.name()));
-    let ending = follow::until_settled(&stack.id, Some(token), None, 0, config.poll)?;
-    settled(config, ending, earlier.before.is_none(), 0, earlier.clone()).map(Some)
+    let ending = follow::until_settled(&stack.id, Some(&token), None, 0, config.poll)?;
+    settled(config, ending, earlier.before.is_none(), 0, remembered).map(Some)
 }
 
 /// What is the same in each change set of the stack.
@@ -137,6 +137,7 @@ fn execute(
 ) -> Result<Outputs, Failure> {
     let mut remembered = Remembered::of(config, &set.stack_id, ready, earlier)?;
     remembered.executed = true;
+    remembered.change_set = Some(set.name.clone());
     remembered.keep()?;
     // A policy holds for the change that comes with it; a stack that is not there yet has none.
     if ready.is_some() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kiln_plugin::aws::cloudformation::{ResourceChange, Stack};
 use kiln_plugin::{ChangeAction, Failure, Plan, log};
-use kiln_stack::forecast::changes;
+use kiln_stack::forecast::{changes, unrolled};
 use kiln_stack::recover::{WayOut, way_out};
 use kiln_stack::{Side, State, guard, look, show, side};
 use kiln_template::Template;
@@ -20,7 +20,7 @@ const TOLD: usize = 200;
 
 /// What a run would do. A change set would be a write, so that this is a forecast.
 pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
-    let (_, template) = source::read(config)?;
+    let (text, template) = source::read(config)?;
     let name = config.name();
     let stack = look::stack(name)?;
     let state = State::of_stack(stack.as_ref());
@@ -45,7 +45,9 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
         }
     };
     let given = given(config, &template, stack.as_ref())?;
-    let now = Side { template: &template, values: values(config, &template, stack.as_ref(), &given) };
+    let values = values(config, &template, stack.as_ref(), &given);
+    let template = unrolled_or(&text, &values, template);
+    let now = Side { template: &template, values };
     let Some(stack) = stack else {
         let changes = changes(None, &now);
         return Ok(told(config, format!("the stack {name} would be created: {}", show::counts(&changes)), &changes));
@@ -57,7 +59,9 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
         );
         return Ok(Plan::new(summary));
     };
-    let before = Side { template: &old, values: side::values(name, &old, &stack) };
+    let values = side::values(name, &old, &stack);
+    let old = unrolled_or(&text, &values, old);
+    let before = Side { template: &old, values };
     let changes = changes(Some(&before), &now);
     if changes.is_empty() {
         let plan = Plan::new(format!("the stack {name} would stay as it is (a forecast)"));
@@ -69,6 +73,17 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Failure> {
         log::warn(format!("a run that comes here would be refused: {}", refusal.message));
     }
     Ok(told(config, format!("the stack {name} would be updated: {} (a forecast)", show::counts(&changes)), &changes))
+}
+
+/// A template with its loops unrolled over the values of its parameters; where these are not known yet, over the defaults.
+fn unrolled_or(text: &str, values: &BTreeMap<String, Value>, template: Template) -> Template {
+    if !template.is_extended() {
+        return template;
+    }
+    unrolled(text, values).unwrap_or_else(|| {
+        log::warn("what the loops of the template make is not known yet: their defaults are forecast");
+        template
+    })
 }
 
 fn status(stack: Option<&Stack>) -> String {

@@ -21,6 +21,9 @@ pub(crate) struct Remembered {
     pub(crate) before: Option<Before>,
     /// The tokens of all operations that this stage has begun on it.
     pub(crate) operations: Vec<String>,
+    /// The change set that is executed: by it an operation is known for this stage's own whose token never came.
+    #[serde(default)]
+    pub(crate) change_set: Option<String>,
     /// Whether the change set was executed, or is about to be.
     pub(crate) executed: bool,
     /// The stack policy of before, where this stage gives another: none where there was none.
@@ -87,6 +90,7 @@ impl Remembered {
             stack_id: stack_id.to_owned(),
             before,
             operations: Vec::new(),
+            change_set: None,
             executed: false,
             policy: None,
             protection: None,
@@ -247,6 +251,7 @@ pub(crate) mod tests {
             stack_id: "web".to_owned(),
             before: None,
             operations: Vec::new(),
+            change_set: None,
             executed: true,
             policy: None,
             protection: None,
@@ -270,6 +275,7 @@ pub(crate) mod tests {
             stack_id: "old".to_owned(),
             before,
             operations: Vec::new(),
+            change_set: None,
             executed: true,
             policy: None,
             protection: None,

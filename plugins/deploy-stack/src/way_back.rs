@@ -129,6 +129,8 @@ fn back(config: &Config, stack: &Stack, before: &Before, remembered: &Remembered
     };
     let begun = timer::now();
     let mut remembered = remembered.clone();
+    remembered.change_set = Some(set.name.clone());
+    remembered.keep()?;
     let mut began = |token: &str| remembered.began(token);
     match follow::change(&execute, &set.stack_id, set.changes.len(), config.poll, &mut began)? {
         Ending::Done(_) => {

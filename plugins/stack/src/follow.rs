@@ -111,11 +111,40 @@ pub fn change_watching(
     watch: Watch<'_>,
 ) -> Result<Ending, Failure> {
     let since = timer::now();
-    let token = execute_change_set(request)
-        .during(format!("executing the change set {} of {}", request.name, request.stack))?
-        .token;
+    let token = match execute_change_set(request) {
+        Ok(begun) => begun.token,
+        // Whoever asks again because no answer came is told that it was executed: by this very stage. What cannot be looked up must not hide
+        // the error.
+        Err(error) => {
+            let stack = look::stack(stack_id).ok().flatten();
+            let begun = stack.and_then(|stack| own(&stack, &[], Some(&request.name)).ok().flatten());
+            match begun {
+                Some(token) => token,
+                None => {
+                    return Err(error)
+                        .during(format!("executing the change set {} of {}", request.name, request.stack));
+                }
+            }
+        }
+    };
     (watch.begun)(&token)?;
     settled(stack_id, Some(&token), Some(since), changes, every, watch.besides)
+}
+
+/// The token of the operation that a stack was brought to last, where it is one of `ours`, or the one that executed this change set: its name
+/// is of this stage alone.
+pub fn own(stack: &Stack, ours: &[String], change_set: Option<&str>) -> Result<Option<String>, Failure> {
+    let events = look::events(&stack.id, None, stack.updated.or(stack.created))?;
+    Ok(own_among(stack, &events, ours, change_set))
+}
+
+fn own_among(stack: &Stack, events: &[StackEvent], ours: &[String], change_set: Option<&str>) -> Option<String> {
+    // What the last event belongs to is what goes on.
+    let token = events.iter().rev().find_map(|event| event.token.clone())?;
+    let name = |arn: &str| Some(arn.split_once(":changeSet/")?.1.split('/').next()?.to_owned());
+    let executed = stack.change_set.as_deref().and_then(name);
+    let is_own = ours.contains(&token) || (executed.is_some() && executed.as_deref() == change_set);
+    is_own.then_some(token)
 }
 
 /// Follow an operation on a stack until the stack rests. Without a token it is whatever goes on.
@@ -236,6 +265,37 @@ pub fn short(stack: &str) -> &str {
 mod tests {
     use super::*;
     use crate::cause::tests::{ID, event};
+    use kiln_plugin::aws::cloudformation::RollbackTriggers;
+
+    fn stack(status: &str) -> Stack {
+        Stack {
+            name: "web".to_owned(),
+            id: ID.to_owned(),
+            description: None,
+            status: status.to_owned(),
+            reason: None,
+            detailed_status: None,
+            parameters: Vec::new(),
+            outputs: Vec::new(),
+            tags: Vec::new(),
+            capabilities: Vec::new(),
+            role: None,
+            notifications: Vec::new(),
+            triggers: RollbackTriggers { alarms: Vec::new(), composites: Vec::new(), minutes: 0 },
+            termination_protection: false,
+            disable_rollback: false,
+            created: Some(0),
+            updated: None,
+            deleted: None,
+            change_set: None,
+            parent: None,
+            root: None,
+            drift: "NOT_CHECKED".to_owned(),
+            drift_checked: None,
+            mode: None,
+            operations: Vec::new(),
+        }
+    }
 
     fn of_operation(logical: &str, status: &str, token: &str) -> StackEvent {
         StackEvent { token: (!token.is_empty()).then(|| token.to_owned()), ..event(logical, status, "") }
@@ -260,6 +320,23 @@ mod tests {
         }
         assert_eq!(course.resources.len(), 2);
         assert_eq!(course.resources.get("Service").map(String::as_str), Some("UPDATE_IN_PROGRESS"));
+    }
+
+    #[test]
+    fn an_operation_is_one_s_own_by_its_token_or_by_the_change_set_that_it_executed() {
+        let events = [
+            of_operation("Queue", "UPDATE_COMPLETE", "old"),
+            of_operation("Queue", "UPDATE_IN_PROGRESS", "new"),
+            of_operation("Child", "UPDATE_IN_PROGRESS", ""),
+        ];
+        let arn = "arn:aws:cloudformation:us-west-2:1:changeSet/kiln-1/0a";
+        let stack = Stack { change_set: Some(arn.to_owned()), ..stack("UPDATE_IN_PROGRESS") };
+        let own =
+            |events: &[StackEvent], ours: &str, set: &str| own_among(&stack, events, &[ours.to_owned()], Some(set));
+        assert_eq!(own(&events, "new", "another").as_deref(), Some("new"), "by its token");
+        assert_eq!(own(&events, "", "kiln-1").as_deref(), Some("new"), "whose token never came");
+        assert_eq!(own(&events, "old", "another"), None, "it is somebody else's");
+        assert_eq!(own(&[], "new", "kiln-1"), None, "nothing goes on");
     }
 
     #[test]

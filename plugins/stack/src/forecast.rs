@@ -4,13 +4,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_plugin::aws::cloudformation::{ChangeDetail, ResourceChange};
-use kiln_template::{Evaluation, Resource, Target, references, rules};
+use kiln_template::{
+    Evaluation, Known, Node, Resource, Target, Template, expand, moves, parse, read, references, rules,
+};
 use serde_json::Value;
 
+use crate::show::UNKNOWN;
 use crate::side::Side;
 
-/// The resources that a side makes, each with its properties.
-fn made<'t>(side: &'t Side<'t>) -> BTreeMap<&'t str, (&'t Resource, Value)> {
+/// A template whose loops run over these values. Where that cannot be told yet there is none.
+pub fn unrolled(text: &str, values: &BTreeMap<String, Value>) -> Option<Template> {
+    let root = read(text).ok()?;
+    parse(&expand(&root, values).ok()?, values).ok()
+}
+
+/// A resource that a side makes: what each property would be, nothing for one that cannot be computed.
+struct MadeResource<'t> {
+    resource: &'t Resource,
+    properties: BTreeMap<&'t str, Option<Value>>,
+}
+
+/// The resources that a side makes.
+fn made<'t>(side: &'t Side<'t>) -> BTreeMap<&'t str, MadeResource<'t>> {
     let evaluation = Evaluation::new(side.template, side);
     let mut all = BTreeMap::new();
     for (name, resource) in &side.template.resources {
@@ -19,8 +34,15 @@ fn made<'t>(side: &'t Side<'t>) -> BTreeMap<&'t str, (&'t Resource, Value)> {
         if !evaluation.is_made(condition).unwrap_or(true) {
             continue;
         }
-        let properties = evaluation.value(&resource.properties).ok().flatten().unwrap_or_default();
-        all.insert(name.as_str(), (resource, properties));
+        let mut properties = BTreeMap::new();
+        for entry in resource.properties.entries().unwrap_or_default() {
+            match evaluation.value(&entry.value) {
+                Ok(None) => {}
+                Ok(Some(value)) => drop(properties.insert(entry.key.as_str(), Some(value))),
+                Err(_) => drop(properties.insert(entry.key.as_str(), None)),
+            }
+        }
+        all.insert(name.as_str(), MadeResource { resource, properties });
     }
     all
 }
@@ -30,26 +52,23 @@ pub fn changes(before: Option<&Side<'_>>, after: &Side<'_>) -> Vec<ResourceChang
     let old = before.map(made).unwrap_or_default();
     let new = made(after);
     let mut found: BTreeMap<&str, ResourceChange> = BTreeMap::new();
-    for (name, (resource, properties)) in &new {
-        let change = match old.get(name) {
-            None => Some(change("Add", name, &resource.kind)),
-            Some((was, _)) if was.kind != resource.kind => {
-                let replaced = change("Modify", name, &resource.kind);
-                let detail = detail(
-                    "Type",
-                    "Always",
-                    Some(&Value::from(was.kind.as_str())),
-                    Some(&Value::from(resource.kind.as_str())),
-                );
-                Some(ResourceChange { replacement: Some("True".to_owned()), details: vec![detail], ..replaced })
+    for (name, is) in &new {
+        let kind = &is.resource.kind;
+        let change = match (old.get(name), before) {
+            (None, _) | (_, None) => Some(change("Add", name, kind)),
+            (Some(was), Some(_)) if was.resource.kind != *kind => {
+                let (was, is) = (Value::from(was.resource.kind.as_str()), Value::from(kind.as_str()));
+                let detail = detail("Type", "Always", Some(&was), Some(&is));
+                let replacement = Some("True".to_owned());
+                Some(ResourceChange { replacement, details: vec![detail], ..change("Modify", name, kind) })
             }
-            Some((_, were)) => compared(name, &resource.kind, were, properties),
+            (Some(was), Some(before)) => compared(name, (before, was), (after, is)),
         };
         if let Some(change) = change {
             found.insert(name, change);
         }
     }
-    for (name, (resource, _)) in old.iter().filter(|(name, _)| !new.contains_key(**name)) {
+    for (name, MadeResource { resource, .. }) in old.iter().filter(|(name, _)| !new.contains_key(**name)) {
         let policy = resource.deletion_policy.as_ref().and_then(|policy| policy.as_text()).map(str::to_owned);
         found.insert(name, ResourceChange { policy_action: policy, ..change("Remove", name, &resource.kind) });
     }
@@ -57,54 +76,74 @@ pub fn changes(before: Option<&Side<'_>>, after: &Side<'_>) -> Vec<ResourceChang
     found.into_values().collect()
 }
 
-/// Whoever refers to what is replaced gets another value, and perhaps is replaced, too.
+/// Whoever refers to what is replaced gets another value, and perhaps is replaced, too; so does whoever asks for an attribute that a change
+/// in place makes another one.
 fn followers<'t>(
     found: &mut BTreeMap<&'t str, ResourceChange>,
-    new: &BTreeMap<&'t str, (&'t Resource, Value)>,
-    old: &BTreeMap<&'t str, (&'t Resource, Value)>,
+    new: &BTreeMap<&'t str, MadeResource<'t>>,
+    old: &BTreeMap<&'t str, MadeResource<'t>>,
 ) {
     let is_replaced = |change: &ResourceChange| matches!(change.replacement.as_deref(), Some("True" | "Conditional"));
     let mut open: BTreeSet<String> =
-        found.iter().filter(|(_, change)| is_replaced(change)).map(|(name, _)| (*name).to_owned()).collect();
-    let mut done = BTreeSet::new();
+        found.iter().filter(|(_, change)| change.action == "Modify").map(|(name, _)| (*name).to_owned()).collect();
     while let Some(cause) = open.pop_first() {
-        if !done.insert(cause.clone()) {
-            continue;
-        }
-        for (name, (resource, _)) in new.iter().filter(|(name, _)| old.contains_key(*name) && **name != cause) {
-            for entry in resource.properties.entries().unwrap_or_default() {
-                let refers = references(&entry.value).into_iter().any(|reference| match reference.target {
-                    Target::Named(named) | Target::Attribute(named, _) => named == cause,
-                    Target::Condition(_) | Target::Mapping(..) => false,
-                });
-                if !refers {
-                    continue;
+        let Some(by) = found.get(cause.as_str()).cloned() else { continue };
+        let another = |attribute: &str| {
+            let named = |detail: &ChangeDetail| detail.name.as_deref() == Some(attribute);
+            is_replaced(&by) || moves(&by.type_, attribute) || by.details.iter().any(named)
+        };
+        for (name, is) in new.iter().filter(|(name, _)| old.contains_key(*name) && **name != cause) {
+            for entry in is.resource.properties.entries().unwrap_or_default() {
+                let mut follows = None;
+                for reference in references(&entry.value) {
+                    match reference.target {
+                        Target::Named(named) if named == cause && is_replaced(&by) => {
+                            follows = Some(("ResourceReference", cause.clone()));
+                        }
+                        Target::Attribute(named, attribute) if named == cause && another(&attribute) => {
+                            let what = if is_replaced(&by) { cause.clone() } else { format!("{cause}.{attribute}") };
+                            follows = Some(("ResourceAttribute", what));
+                        }
+                        _ => {}
+                    }
                 }
-                let recreation = recreation(&resource.kind, &entry.key, "");
-                let known = found.entry(*name).or_insert_with(|| ResourceChange {
-                    replacement: Some("False".to_owned()),
-                    ..change("Modify", name, &resource.kind)
-                });
-                if known.action != "Modify"
-                    || known.details.iter().any(|known| known.name.as_deref() == Some(&entry.key))
-                {
-                    continue;
-                }
-                let by = ChangeDetail {
-                    source: "ResourceReference".to_owned(),
-                    cause: Some(cause.clone()),
-                    evaluation: "Dynamic".to_owned(),
-                    ..detail(&entry.key, recreation, None, None)
-                };
-                known.details.push(by);
-                // What follows is never certain: the cause may be replaced only perhaps.
-                if recreation != "Never" && known.replacement.as_deref() == Some("False") {
-                    known.replacement = Some("Conditional".to_owned());
+                let Some((source, what)) = follows else { continue };
+                if follow(found, (name, is.resource), &entry.key, (source, what)) {
                     open.insert((*name).to_owned());
                 }
             }
         }
     }
+}
+
+/// A property becomes another one because of something else. Tells whether that is new, or makes a replacement possible.
+fn follow<'t>(
+    found: &mut BTreeMap<&'t str, ResourceChange>,
+    (name, resource): (&'t str, &Resource),
+    property: &str,
+    (source, cause): (&str, String),
+) -> bool {
+    let (kind, recreation) = (&resource.kind, recreation_of(resource, property, ""));
+    let is_known = found.contains_key(name);
+    let known = found
+        .entry(name)
+        .or_insert_with(|| ResourceChange { replacement: Some("False".to_owned()), ..change("Modify", name, kind) });
+    let told = known.details.iter().any(|known| known.name.as_deref() == Some(property));
+    if known.action != "Modify" || told {
+        return false;
+    }
+    known.details.push(ChangeDetail {
+        source: source.to_owned(),
+        cause: Some(cause),
+        evaluation: "Dynamic".to_owned(),
+        ..detail(property, recreation, None, None)
+    });
+    // What follows is never certain: the cause may be replaced only perhaps.
+    let may_replace = recreation != "Never" && known.replacement.as_deref() == Some("False");
+    if may_replace {
+        known.replacement = Some("Conditional".to_owned());
+    }
+    may_replace || !is_known
 }
 
 fn change(action: &str, name: &str, kind: &str) -> ResourceChange {
@@ -124,19 +163,33 @@ fn change(action: &str, name: &str, kind: &str) -> ResourceChange {
     }
 }
 
-/// How two values of a resource's properties differ.
-fn compared(name: &str, kind: &str, before: &Value, after: &Value) -> Option<ResourceChange> {
-    let nothing = serde_json::Map::new();
-    let (old, new) = (before.as_object().unwrap_or(&nothing), after.as_object().unwrap_or(&nothing));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+/// How a resource's properties differ.
+fn compared(
+    name: &str,
+    before: (&Side<'_>, &MadeResource<'_>),
+    after: (&Side<'_>, &MadeResource<'_>),
+) -> Option<ResourceChange> {
+    let (old, new) = (&before.1.properties, &after.1.properties);
+    let kind = &after.1.resource.kind;
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
     let mut details = Vec::new();
     for property in names {
         let (was, is) = (old.get(property), new.get(property));
+        if matches!(was, Some(None)) || matches!(is, Some(None)) {
+            if !is_steady(property, before, after) {
+                let recreation = recreation_of(after.1.resource, property, "");
+                let recreation = if recreation == "Never" { "Never" } else { "Conditionally" };
+                let (source, evaluation) = (UNKNOWN.to_owned(), "Dynamic".to_owned());
+                details.push(ChangeDetail { source, evaluation, ..detail(property, recreation, None, None) });
+            }
+            continue;
+        }
+        let (was, is) = (was.and_then(Option::as_ref), is.and_then(Option::as_ref));
         if same(was, is) {
             continue;
         }
         let within = differing(was, is, "");
-        details.push(detail(property, recreation(kind, property, &within), was, is));
+        details.push(detail(property, recreation_of(after.1.resource, property, &within), was, is));
     }
     let worst = |wanted: &str| details.iter().any(|detail| detail.recreation == wanted);
     let replacement = match () {
@@ -146,6 +199,27 @@ fn compared(name: &str, kind: &str, before: &Value, after: &Value) -> Option<Res
         () => "False",
     };
     Some(ResourceChange { replacement: Some(replacement.to_owned()), details, ..change("Modify", name, kind) })
+}
+
+/// Whether a property that cannot be computed is what it was all the same: it is written as it was, and so is all that it refers to.
+fn is_steady(property: &str, before: (&Side<'_>, &MadeResource<'_>), after: (&Side<'_>, &MadeResource<'_>)) -> bool {
+    let (Some(was), Some(is)) = (before.1.resource.properties.get(property), after.1.resource.properties.get(property))
+    else {
+        return false;
+    };
+    let holds = |side: &Side<'_>, name: &str| Evaluation::new(side.template, side).holds(name).ok();
+    let mapping = |side: &Side<'_>, name: &str| side.template.mappings.get(name).map(Node::json);
+    was.json() == is.json()
+        && references(is).into_iter().all(|reference| match reference.target {
+            Target::Named(name) => before.0.reference(&name) == after.0.reference(&name),
+            // Whatever becomes of the resource is told by what follows it.
+            Target::Attribute(..) => true,
+            Target::Condition(name) => {
+                let holds = (holds(before.0, &name), holds(after.0, &name));
+                holds.0.is_some() && holds.0 == holds.1
+            }
+            Target::Mapping(name, ..) => mapping(before.0, &name) == mapping(after.0, &name),
+        })
 }
 
 /// Whether two values are the same to CloudFormation: it takes `"80"` and `80` for one, and `true` and `"true"`.
@@ -179,6 +253,16 @@ fn differing(before: Option<&Value>, after: Option<&Value>, path: &str) -> Strin
     match (other.next(), other.next()) {
         (Some(name), None) => differing(before.get(name), after.get(name), &format!("{path}/{name}")),
         _ => path.to_owned(),
+    }
+}
+
+/// Whether a change of a property replaces this resource. Of a group, the schema says that what it launches may: its own policy says whether.
+fn recreation_of(resource: &Resource, property: &str, within: &str) -> &'static str {
+    let replacing = resource.update_policy.as_ref().and_then(|policy| policy.get("AutoScalingReplacingUpdate"));
+    let will = replacing.and_then(|replacing| replacing.get("WillReplace"));
+    match recreation(&resource.kind, property, within) {
+        "Conditionally" if resource.kind == "AWS::AutoScaling::AutoScalingGroup" && will.is_none() => "Never",
+        other => other,
     }
 }
 
@@ -218,7 +302,6 @@ fn detail(property: &str, recreation: &str, before: Option<&Value>, after: Optio
 mod tests {
     use super::*;
     use crate::show::line;
-    use kiln_template::Template;
 
     fn template(text: &str) -> Template {
         match kiln_template::check(text) {
@@ -284,5 +367,69 @@ mod tests {
         assert_eq!(recreation("X::Y::Z", "A", ""), "Conditionally");
         assert_eq!(recreation("AWS::SQS::Queue", "QueueName", ""), "Always");
         assert_eq!(recreation("AWS::SQS::Queue", "DelaySeconds", ""), "Never");
+    }
+
+    #[test]
+    fn a_group_follows_the_version_of_a_launch_template_that_is_changed_in_place() {
+        let template = template(
+            "Parameters:\n  Image: { Type: String }\nResources:\n  Launch:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      \
+             LaunchTemplateData: { ImageId: !Ref Image }\n  Group:\n    Type: AWS::AutoScaling::AutoScalingGroup\n    Properties:\n      \
+             MinSize: '1'\n      MaxSize: '2'\n      LaunchTemplate: { LaunchTemplateId: !Ref Launch, Version: !GetAtt \
+             Launch.LatestVersionNumber }\n  Policy:\n    Type: AWS::AutoScaling::ScalingPolicy\n    Properties: { AutoScalingGroupName: \
+             !Ref Group, PolicyType: TargetTrackingScaling }\n",
+        );
+        let (one, other) = (side(&template, &[("Image", "ami-1")]), side(&template, &[("Image", "ami-2")]));
+        let found = lines(Some(&one), &other);
+        assert_eq!(found.len(), 2, "whoever refers to the group alone stays: {found:?}");
+        assert_eq!(
+            found[0],
+            "Group (AWS::AutoScaling::AutoScalingGroup) is changed in place: LaunchTemplate (by Launch.LatestVersionNumber)"
+        );
+        assert!(found[1].starts_with("Launch (AWS::EC2::LaunchTemplate) is changed in place: "), "{found:?}");
+    }
+
+    #[test]
+    fn what_a_loop_over_a_parameter_adds_is_added() {
+        let text = "Transform: AWS::LanguageExtensions\nParameters:\n  Teams: { Type: CommaDelimitedList, Default: Orders }\nResources:\n  \
+                    Fn::ForEach::Topics:\n    - Team\n    - !Ref Teams\n    - '${Team}Topic': { Type: AWS::SNS::Topic }\n";
+        let values = |teams: &[&str]| BTreeMap::from([("Teams".to_owned(), Value::from(teams.to_vec()))]);
+        let of = |teams: &[&str]| match unrolled(text, &values(teams)) {
+            Some(template) => template,
+            None => unreachable!("{teams:?}"),
+        };
+        let (one, other) = (of(&["Orders", "Billing"]), of(&["Billing", "Shipping"]));
+        let (one, other) = (
+            Side { template: &one, values: values(&["Orders", "Billing"]) },
+            Side { template: &other, values: values(&["Billing", "Shipping"]) },
+        );
+        assert_eq!(
+            lines(Some(&one), &other),
+            ["OrdersTopic (AWS::SNS::Topic) is DELETED", "ShippingTopic (AWS::SNS::Topic) is added"]
+        );
+        assert!(unrolled(text, &BTreeMap::from([("Teams".to_owned(), Value::from("(known after build)"))])).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_computed_may_change_where_what_it_is_made_of_does() {
+        let template = template(
+            "Parameters:\n  Bits: { Type: String }\n  Dns: { Type: String }\nResources:\n  Vpc:\n    Type: AWS::EC2::VPC\n    Properties: { \
+             CidrBlock: 10.0.0.0/16, EnableDnsSupport: !Ref Dns }\n  Subnet:\n    Type: AWS::EC2::Subnet\n    Properties:\n      VpcId: !Ref \
+             Vpc\n      CidrBlock: !Select [0, !Cidr [!GetAtt Vpc.CidrBlock, 4, !Ref Bits]]\n      MapPublicIpOnLaunch: false\n",
+        );
+        let of = |bits: &str, dns: &str| {
+            let side = side(&template, &[("Bits", bits), ("Dns", dns)]);
+            (made(&side).get("Subnet").map(|made| made.properties.get("CidrBlock").cloned()), side.values)
+        };
+        assert_eq!(of("8", "true").0, Some(Some(None)), "it cannot be computed");
+        let at = |bits: &str, dns: &str| side(&template, &[("Bits", bits), ("Dns", dns)]);
+        assert_eq!(
+            lines(Some(&at("8", "true")), &at("8", "false")),
+            ["Vpc (AWS::EC2::VPC) is changed in place: EnableDnsSupport from true to false"],
+            "what it is made of is the same"
+        );
+        assert_eq!(
+            lines(Some(&at("8", "true")), &at("6", "true")),
+            ["Subnet (AWS::EC2::Subnet) may be REPLACED: CidrBlock (may change)"]
+        );
     }
 }

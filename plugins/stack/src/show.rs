@@ -8,6 +8,9 @@ use crate::guard::Harm;
 
 /// How many causes of one change are named.
 const CAUSES: usize = 4;
+/// What a forecast gives as the source of a change of a property that cannot be computed: it may be none.
+pub const UNKNOWN: &str = "Unknown";
+
 /// The longest value that is shown.
 const LONGEST: usize = 80;
 
@@ -31,6 +34,9 @@ pub fn line(change: &ResourceChange) -> String {
         ("Remove", _) => "is DELETED",
         (_, Harm::Replace) => "is REPLACED",
         (_, Harm::MayReplace) => "may be REPLACED",
+        _ if !change.details.is_empty() && change.details.iter().all(|detail| detail.source == UNKNOWN) => {
+            "may be changed in place"
+        }
         ("SyncWithActual", _) => "is brought back to what the template says",
         _ => "is changed in place",
     };
@@ -79,6 +85,7 @@ fn cause(detail: &ChangeDetail) -> String {
     let of = match (detail.source.as_str(), &detail.cause) {
         ("ParameterReference", Some(parameter)) => format!(" (the parameter {parameter})"),
         ("ResourceReference" | "ResourceAttribute", Some(resource)) => format!(" (by {resource})"),
+        (UNKNOWN, None) => " (may change)".to_owned(),
         _ => String::new(),
     };
     format!("{what}{values}{actual}{of}")

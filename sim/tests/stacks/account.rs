@@ -9,10 +9,28 @@ use http::Request;
 use kiln_sim::{Bytes, Clock, Simulator, WorldFile};
 use serde_json::{Value, json};
 
+use crate::signer::Signer;
+
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// An account on a clock that stands until a test moves it.
 pub(crate) struct StackAccount(Simulator);
+
+/// What custom resources answer, and who signals, in the account of the templates.
+const SCRIPTED: &str = r#"
+[[resource-behaviours]]
+resource = "Record"
+answers  = { Address = "192.0.2.1" }
+
+[[resource-behaviours]]
+resource = "Token"
+answers  = { Secret = "shown", Token = "shown" }
+
+[[resource-behaviours]]
+resource = "Ready"
+on       = "create"
+signals  = ["success"]
+"#;
 
 const PLACE: &str = "111111111111/us-west-2";
 
@@ -85,16 +103,51 @@ impl StackAccount {
         Ok(Self(Simulator::new(WorldFile::parse(&text)?, Clock::manual(1_767_603_600_000))))
     }
 
+    /// The account in which the templates of `tests/templates` are tried, with this beside it.
+    pub(crate) fn of_templates(more: &str) -> Outcome<Self> {
+        let [world, child] = ["world.toml", "child.yaml"].map(|file| folder("tests/templates").join(file));
+        let (world, child) = (std::fs::read_to_string(world)?, std::fs::read_to_string(child)?);
+        let text = format!(
+            "{world}\n{SCRIPTED}\n{more}\n[[buckets]]\nname = \"templates\"\n[buckets.objects]\n\"child.yaml\" = '''{child}'''\n"
+        );
+        Ok(Self(Simulator::new(WorldFile::parse(&text)?, Clock::manual(1_767_603_600_000))))
+    }
+
     /// Call an operation of CloudFormation.
     pub(crate) async fn call(&self, operation: &str, input: Value) -> Outcome<Value> {
-        let scope = "AWS4-HMAC-SHA256 Credential=test/20260105/us-west-2/cloudformation/aws4_request, Signature=0";
+        self.ask(("cloudformation", ""), operation, input).await
+    }
+
+    /// Call an operation of a service: what signatures and targets name it.
+    pub(crate) async fn ask(&self, (service, target): (&str, &str), operation: &str, input: Value) -> Outcome<Value> {
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260105/us-west-2/{service}/aws4_request, Signature=0");
         let request = Request::post("/")
             .header("authorization", scope)
-            .header("x-amz-target", format!(".{operation}"))
+            .header("x-amz-target", format!("{target}.{operation}"))
             .body(Bytes::from(input.to_string()))?;
         let response = self.0.dispatch(request).await;
         let answer: Value = serde_json::from_slice(response.body())?;
         if response.status().is_success() { Ok(answer) } else { Err(format!("{operation}: {answer}").into()) }
+    }
+
+    /// Call an operation of CloudFormation as somebody.
+    pub(crate) async fn ask_as(&self, signer: &Signer, operation: &str, input: Value) -> Outcome<Value> {
+        let response = self.0.dispatch(signer.json("cloudformation", &format!(".{operation}"), &input)?).await;
+        let answer: Value = serde_json::from_slice(response.body())?;
+        if response.status().is_success() { Ok(answer) } else { Err(format!("{operation}: {answer}").into()) }
+    }
+
+    /// The names of the queues that are there.
+    pub(crate) fn queues(&self) -> Vec<String> {
+        let holds = self.holds();
+        let things = holds["cloudformation"]["things"]["AWS::SQS::Queue"].as_object().cloned().unwrap_or_default();
+        things.keys().map(|url| url.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The names of the stacks that are there.
+    pub(crate) fn there(&self) -> Vec<String> {
+        let names = self.0.state()["places"][PLACE]["cloudformation"]["names"].clone();
+        names.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
     }
 
     /// Let time pass.
@@ -105,8 +158,8 @@ impl StackAccount {
 
     /// Wait until no operation on the stack is under way: its status and the reason of it.
     pub(crate) async fn settled(&self, name: &str) -> Outcome<(String, String)> {
-        for _ in 0..4000 {
-            self.pass(10);
+        for _ in 0..1000 {
+            self.pass(60);
             let found = self.call("DescribeStacks", json!({ "StackName": name })).await?;
             let stack = &found["Stacks"][0];
             let status = stack["StackStatus"].as_str().unwrap_or_default();
@@ -114,7 +167,8 @@ impl StackAccount {
                 return Ok((status.to_owned(), stack["StackStatusReason"].as_str().unwrap_or_default().to_owned()));
             }
         }
-        Err(format!("{name} does not come to an end: {:#?}", self.failures(name).await?).into())
+        let last: Vec<_> = self.happened().into_iter().rev().take(6).collect();
+        Err(format!("{name} does not come to an end: {:#?}, {last:?}", self.failures(name).await?).into())
     }
 
     /// What failed, the first one first.
@@ -170,12 +224,196 @@ impl StackAccount {
         place
     }
 
+    /// All that the account holds, without what moves on though nothing is another.
+    pub(crate) fn rests(&self) -> Value {
+        let mut place = self.holds();
+        place["ecs"] = self.0.state()["places"][PLACE]["ecs"].clone();
+        at_rest(&mut place);
+        place
+    }
+
+    /// What has happened to stacks, in its order: stack, logical id and status.
+    pub(crate) fn happened(&self) -> Vec<(String, String, String)> {
+        let state = self.0.state();
+        let stacks = state["places"][PLACE]["cloudformation"]["stacks"].as_object().cloned().unwrap_or_default();
+        let mut all = Vec::new();
+        for stack in stacks.values() {
+            for event in stack["happened"].as_array().into_iter().flatten() {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                all.push((
+                    event["at"].to_string(),
+                    text(&stack["name"]),
+                    text(&event["logical"]),
+                    text(&event["status"]),
+                ));
+            }
+        }
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all.into_iter().map(|(_, stack, logical, status)| (stack, logical, status)).collect()
+    }
+
+    /// The logical id of what failed first, in any stack.
+    pub(crate) fn first_failure(&self) -> Option<String> {
+        self.happened().into_iter().find(|(_, _, status)| status.ends_with("_FAILED")).map(|(_, logical, _)| logical)
+    }
+
+    /// What all stacks say of themselves: template, parameters, outputs, tags, resources.
+    pub(crate) async fn described(&self) -> Outcome<Value> {
+        let mut all = serde_json::Map::new();
+        let found = self.call("DescribeStacks", json!({})).await?;
+        for stack in found["Stacks"].as_array().into_iter().flatten() {
+            let id = stack["StackId"].as_str().unwrap_or_default();
+            let mut told = stack.clone();
+            for moving in ["StackStatus", "StackStatusReason", "LastUpdatedTime", "LastOperations"] {
+                told.as_object_mut().map(|told| told.remove(moving));
+            }
+            told["Template"] = self.call("GetTemplate", json!({ "StackName": id })).await?["TemplateBody"].clone();
+            let resources = self.resources(id).await?;
+            told["Resources"] =
+                resources.into_iter().map(|(logical, physical, _)| json!([logical, physical])).collect();
+            all.insert(id.to_owned(), told);
+        }
+        Ok(Value::Object(all))
+    }
+
+    /// A parameter of a data file, filled in.
+    pub(crate) async fn filled(&self, text: &str) -> Outcome<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once("${") {
+            let (words, after) = behind.split_once('}').ok_or("no end")?;
+            out.push_str(before);
+            out.push_str(&self.value(&words.split(' ').collect::<Vec<_>>()).await?);
+            rest = after;
+        }
+        Ok(out + rest)
+    }
+
+    async fn value(&self, words: &[&str]) -> Outcome<String> {
+        match words {
+            ["stack", name, output] => {
+                let found = self.call("DescribeStacks", json!({ "StackName": name })).await?;
+                let outputs = found["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
+                let found = outputs.iter().find(|one| one["OutputKey"] == *output).ok_or("no such output")?;
+                Ok(found["OutputValue"].as_str().unwrap_or_default().to_owned())
+            }
+            ["digest", image] => {
+                let (repository, tag) = image.split_once(':').ok_or("no tag")?;
+                let input = json!({ "repositoryName": repository, "imageIds": [{ "imageTag": tag }] });
+                let ecr = ("ecr", "AmazonEC2ContainerRegistry_V20150921");
+                let found = self.ask(ecr, "DescribeImages", input).await?;
+                Ok(found["imageDetails"][0]["imageDigest"].as_str().ok_or("no digest")?.to_owned())
+            }
+            ["url", file] => Ok(format!("https://templates.s3.us-west-2.amazonaws.com/{file}")),
+            other => Err(format!("{other:?} is not known").into()),
+        }
+    }
+
     /// The clusters, services and definitions of tasks that are active.
     pub(crate) fn active(&self) -> Vec<String> {
         let state = &self.0.state()["places"][PLACE]["ecs"];
         let mut found = Vec::new();
         named(state, "", &mut found);
         found
+    }
+}
+
+/// Times, and what is told of what happened: it moves on though nothing is another.
+const MOVING: [&str; 23] = [
+    "accessed",
+    "activities",
+    "changed",
+    "completed",
+    "configured",
+    "created",
+    "deployments",
+    "deregistered",
+    "events",
+    "history",
+    "held-until",
+    "lastModified",
+    "launched",
+    "modified",
+    "put",
+    "record",
+    "refreshes",
+    "registered",
+    "revisions",
+    "service-deployments",
+    "steady",
+    "transitioned",
+    "updated",
+];
+
+/// Without what moves on though nothing is another. AWS keeps the versions of parameters and launch templates, and the revisions of task
+/// definitions: of these the newest and what is active count. Machines and tasks count by what they are made of.
+fn at_rest(place: &mut Value) {
+    still(place);
+    newest(&mut place["ssm"]["parameters"]);
+    newest(&mut place["ec2"]["templates"]);
+    for (_, alarm) in place["cloudwatch"]["alarms"].as_object_mut().into_iter().flatten() {
+        for moving in ["state", "reason", "reason-data", "evaluation"] {
+            alarm.as_object_mut().map(|alarm| alarm.remove(moving));
+        }
+    }
+    let instances = place["ec2"]["instances"].as_object().cloned().unwrap_or_default();
+    let mut made: Vec<String> = instances.values().map(|one| one["image"].to_string()).collect();
+    made.sort();
+    place["ec2"]["instances"] = json!(made);
+    for (_, group) in place["autoscaling"]["groups"].as_object_mut().into_iter().flatten() {
+        group["members"] = json!(group["members"].as_object().map(serde_json::Map::len));
+    }
+    for (_, family) in place["ecs"]["families"].as_object_mut().into_iter().flatten() {
+        for (_, member) in family.as_object_mut().into_iter().flatten() {
+            match member {
+                Value::Array(all) => all.retain(|one| one["active"] == true),
+                Value::Object(all) => all.retain(|_, one| one["active"] == true),
+                other => *other = Value::Null,
+            }
+        }
+    }
+    for (_, cluster) in place["ecs"]["clusters"].as_object_mut().into_iter().flatten() {
+        if let Some(tasks) = cluster.get("tasks").and_then(Value::as_object) {
+            let made = tasks.values().filter(|one| one["last-status"] != "STOPPED").count();
+            cluster["tasks"] = json!(made);
+        }
+    }
+    // Load balancers know machines and tasks by ids and addresses of their own.
+    for (_, group) in place["elasticloadbalancing"]["groups"].as_object_mut().into_iter().flatten() {
+        group["targets"] = json!(group["targets"].as_object().map(serde_json::Map::len));
+    }
+}
+
+fn still(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(still),
+        Value::Object(members) => {
+            members.retain(|name, _| !MOVING.contains(&name.as_str()));
+            members.values_mut().for_each(still);
+        }
+        _ => {}
+    }
+}
+
+/// Of things with versions, what the newest says.
+fn newest(things: &mut Value) {
+    for (_, thing) in things.as_object_mut().into_iter().flatten() {
+        let versions = thing["versions"].clone();
+        let last = match &versions {
+            Value::Array(all) => all.last().cloned(),
+            Value::Object(all) => {
+                all.iter().max_by_key(|(number, _)| number.parse::<u64>().ok()).map(|(_, one)| one.clone())
+            }
+            _ => None,
+        };
+        let mut last = last.unwrap_or_default();
+        for number in ["number", "version", "labels"] {
+            last.as_object_mut().map(|last| last.remove(number));
+        }
+        thing["versions"] = last;
+        for number in ["latest", "next"] {
+            thing.as_object_mut().map(|thing| thing.remove(number));
+        }
     }
 }
 
@@ -192,4 +430,18 @@ fn named(value: &Value, path: &str, found: &mut Vec<String>) {
 /// A path of this repository.
 pub(crate) fn folder(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Where two values differ, by their paths.
+pub(crate) fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(one), Value::Object(other)) => {
+            for key in one.keys().chain(other.keys().filter(|key| !one.contains_key(*key))) {
+                let (one, other) = (one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null));
+                differences(&format!("{path}/{key}"), one, other, found);
+            }
+        }
+        (one, other) if one == other => {}
+        (one, other) => found.push(format!("{path}: {one:.80} became {other:.200}")),
+    }
 }

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::events::Event;
 use super::execution::{OnFailure, Options};
+use super::permissions::Requester;
 use super::planning::{self, PlannedChange, Planning};
 use super::prepare::{Asked, prepare};
 use super::requests::{DeploymentConfig, GivenParameter, again, changeable, checked_name, given, on_failure, remember};
 use super::stack::{Goal, RollbackTriggers, StackPhase};
 use super::state::{found, invalid, living, stack};
-use super::{drift, engine, finishing, lifecycle, nested, prepare};
+use super::{drift, finishing, lifecycle, nested, prepare, telling};
 use crate::clock::Timestamp;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
@@ -155,7 +156,7 @@ pub(super) fn create_change_set(ctx: &mut Ctx<'_>, input: CreateChangeSet) -> Re
                 Goal { text: String::new(), ..goal.clone() },
                 StackPhase::ReviewInProgress,
             );
-            engine::tell_stack(ctx, &id, StackPhase::ReviewInProgress, Some("User Initiated".to_owned()));
+            telling::tell_stack(ctx, &id, StackPhase::ReviewInProgress, Some("User Initiated".to_owned()));
             id
         }
     };
@@ -436,6 +437,7 @@ pub(super) fn execute_change_set(ctx: &mut Ctx<'_>, input: ExecuteChangeSet) -> 
             .filter(|change| change.drift.is_some())
             .map(|change| change.logical.clone())
             .collect(),
+        requester: Requester::of(ctx),
         ..Options::default()
     };
     match set.kind {

@@ -4,18 +4,24 @@
 
 use std::time::Duration;
 
-use super::engine::{fate, record};
+use super::engine::fate;
 use super::events::Event;
 use super::execution::{ExecutionKind, Garbage};
 use super::finishing;
+use super::permissions;
 use super::providers::{self, Settling};
 use super::stack::{ResourcePhase, StackResource};
 use super::state::{ResourceStep, stack};
+use super::telling::record;
 use crate::ctx::Scope;
 
 /// Begin to delete the garbage of an operation.
 pub(super) fn start(scope: &mut Scope<'_>, id: &str) {
     let Some(execution) = stack(scope, id).and_then(|found| found.execution.as_mut()) else { return };
+    // What an earlier operation left over begins anew.
+    for one in execution.garbage.values_mut() {
+        (one.holds, one.started) = (0, false);
+    }
     let needs: Vec<String> = execution.garbage.values().flat_map(|one| one.resource.needs.iter().cloned()).collect();
     for need in needs {
         let prefix = format!("{need}\n");
@@ -131,7 +137,15 @@ pub(super) fn removed(scope: &mut Scope<'_>, id: &str, turn: u64, key: &str) {
         scope.schedule(Duration::from_secs(3 * 3600), Event::Gone { stack: id.to_owned(), turn, key: key.to_owned() });
         return;
     }
-    if let Err(reason) = providers::delete(scope, id, &one.resource) {
+    let asked = permissions::PermissionAsked {
+        kind: &one.resource.kind,
+        logical: &one.resource.logical,
+        step: ResourceStep::Delete,
+        properties: &one.resource.properties,
+        physical: one.resource.physical.as_deref(),
+    };
+    let may = permissions::check(scope, id, &asked);
+    if let Err(reason) = may.and_then(|()| providers::delete(scope, id, &one.resource)) {
         return failed(scope, id, key, &one, reason);
     }
     let after = fate.takes.unwrap_or_else(|| providers::time(&one.resource.kind, ResourceStep::Delete)) / 2;

@@ -12,11 +12,14 @@ use serde_json::Value;
 use super::events::Event;
 use super::execution::{ExecutionKind, OnFailure};
 use super::facts::StackFacts;
-use super::properties::{Recreation, computed, dynamic, keeps_name, replaces};
-use super::providers::{self, ProviderOrder, Settling};
-use super::stack::{ResourcePhase, Stack, StackEvent, StackPhase, StackResource};
+use super::properties::{Recreation, computed, keeps_name, replaces};
+use super::providers::{self, Settling};
+use super::signals::{self, Signalled};
+use super::stack::{ResourcePhase, Stack, StackPhase, StackResource};
 use super::state::{ResourceBehaviour, ResourceStep, stack};
-use super::{deleting, finishing, lifecycle, nested, policy};
+use super::telling::tell;
+use super::{deleting, finishing, lifecycle, making, nested, policy};
+use crate::clock::Timestamp;
 use crate::ctx::Scope;
 
 /// How long it takes until what hangs is given up.
@@ -24,67 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
 /// How often what is not done yet is looked at.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// Tell that something happened to a stack's resource.
-pub(super) fn tell(scope: &mut Scope<'_>, id: &str, logical: &str, phase: ResourcePhase, reason: Option<String>) {
-    let now = scope.now();
-    let Some(found) = stack(scope, id) else { return };
-    let Some(resource) = found.resources.get_mut(logical) else { return };
-    (resource.phase, resource.reason, resource.updated) = (phase, reason.clone(), now);
-    let copy = resource.clone();
-    record(scope, id, &copy, phase, reason);
-}
-
-/// Write down that something happened to a thing of a stack, whether or not it is one of its resources still.
-pub(super) fn record(
-    scope: &mut Scope<'_>,
-    id: &str,
-    resource: &StackResource,
-    phase: ResourcePhase,
-    reason: Option<String>,
-) {
-    let now = scope.now();
-    let Some(found) = stack(scope, id) else { return };
-    let (token, operation) =
-        found.execution.as_ref().map(|one| (one.token.clone(), one.id.clone())).unwrap_or_default();
-    let number = found.happened.len();
-    found.happened.push(StackEvent {
-        id: format!("{}-{}-{now}-{number}", resource.logical, phase.text()),
-        at: now,
-        logical: resource.logical.clone(),
-        physical: resource.physical.clone().unwrap_or_default(),
-        kind: resource.kind.clone(),
-        status: phase.text(),
-        reason,
-        properties: Some(resource.properties.to_string()),
-        token,
-        operation,
-        detailed: None,
-    });
-}
-
-/// Tell that something happened to a stack.
-pub(super) fn tell_stack(scope: &mut Scope<'_>, id: &str, phase: StackPhase, reason: Option<String>) {
-    let now = scope.now();
-    let event = scope.world.ids.uuid(&format!("cloudformation/event/{}", scope.at));
-    let Some(found) = stack(scope, id) else { return };
-    (found.phase, found.reason) = (phase, reason.clone());
-    let (token, operation) =
-        found.execution.as_ref().map(|one| (one.token.clone(), one.id.clone())).unwrap_or_default();
-    found.happened.push(StackEvent {
-        id: event,
-        at: now,
-        logical: found.name.clone(),
-        physical: found.id.clone(),
-        kind: "AWS::CloudFormation::Stack".to_owned(),
-        status: phase.text(),
-        reason,
-        properties: None,
-        token,
-        operation,
-        detailed: None,
-    });
-}
 
 /// What a resource is brought to.
 #[derive(Debug, Clone)]
@@ -95,6 +37,8 @@ pub(super) struct ResourceTarget {
     pub(super) replaces: bool,
     /// What comes of it.
     pub(super) fate: ResourceFate,
+    /// When it was made or changed.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// What comes of a step.
@@ -103,6 +47,8 @@ pub(super) struct ResourceFate {
     pub(super) takes: Option<Duration>,
     pub(super) fails: Option<String>,
     pub(super) hangs: bool,
+    /// The signals that come once it is made or changed.
+    pub(super) signals: Vec<Signalled>,
 }
 
 /// What the world file says of a step.
@@ -110,7 +56,7 @@ pub(super) fn fate(scope: &mut Scope<'_>, id: &str, logical: &str, step: Resourc
     let Some(name) = stack(scope, id).map(|found| found.name.clone()) else { return ResourceFate::default() };
     let mut fate = ResourceFate::default();
     for behaviour in &mut scope.place().cloudformation.behaviours {
-        let ResourceBehaviour { stack, resource, on, takes, fails, hangs, nth, times, seen } = behaviour;
+        let ResourceBehaviour { stack, resource, on, takes, fails, hangs, signals, nth, times, seen } = behaviour;
         let is_meant = stack.as_ref().is_none_or(|stack| *stack == name) && resource == logical && *on == step;
         if !is_meant {
             continue;
@@ -121,6 +67,7 @@ pub(super) fn fate(scope: &mut Scope<'_>, id: &str, logical: &str, step: Resourc
             fate.takes = takes.or(fate.takes);
             fate.fails = fails.clone().or(fate.fails);
             fate.hangs |= *hangs;
+            fate.signals.extend(signals.iter().copied());
         }
     }
     fate
@@ -138,7 +85,11 @@ fn items(scope: &mut Scope<'_>, id: &str) -> Result<BTreeMap<String, BTreeSet<St
     let Some(found) = state.stacks.get(id) else { return Ok(BTreeMap::new()) };
     let is_back = found.execution.as_ref().is_some_and(|one| one.kind == ExecutionKind::UpdateRollback);
     if let (true, Some(before)) = (is_back, &found.before) {
-        return Ok(before.resources.iter().map(|(name, resource)| (name.clone(), resource.needs.clone())).collect());
+        // What a condition leaves out is not waited for.
+        let needs = |resource: &StackResource| {
+            resource.needs.iter().filter(|need| before.resources.contains_key(*need)).cloned().collect()
+        };
+        return Ok(before.resources.iter().map(|(name, resource)| (name.clone(), needs(resource))).collect());
     }
     let facts = StackFacts::of(&found.goal, &found.resources, Some(state), &at, (&found.name, &found.id));
     let template = &found.goal.template;
@@ -260,7 +211,7 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
     let drifted = found.execution.as_ref().is_some_and(|one| one.options.drifted.contains(logical));
     let old =
         found.resources.get(logical).filter(|old| old.is_made() && old.phase != ResourcePhase::CreateFailed).cloned();
-    let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default() };
+    let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default(), since: None };
     let Some(old) = old else {
         if let Some(dead) = found.resources.remove(logical).filter(StackResource::is_made)
             && let Some(execution) = &mut found.execution
@@ -282,6 +233,9 @@ fn aim(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<Aim, String> {
             resource.said = target.said;
         }
         return Ok(None);
+    }
+    if old.kind.starts_with(signals::WAIT_CONDITION) && old.properties != target.properties {
+        return Err(format!("Update to resource type {} is not supported.", old.kind));
     }
     let lost = drifted && providers::live(scope, &old).is_none();
     let recreation = if lost { Recreation::Always } else { replaces(&old.kind, &old.properties, &target.properties) };
@@ -360,6 +314,7 @@ fn launch(
         let of_creation = self::fate(scope, id, logical, asked);
         fate.fails = fate.fails.or(of_creation.fails);
         fate.hangs |= of_creation.hangs;
+        fate.signals.extend(of_creation.signals);
     }
     let phase = match step {
         ResourceStep::Create => ResourcePhase::CreateInProgress,
@@ -405,14 +360,16 @@ fn restore(scope: &mut Scope<'_>, id: &str, logical: &str) -> bool {
         return true;
     }
     let nested = is.kind == "AWS::CloudFormation::Stack" && is.phase != was.phase;
-    if is.properties == was.properties && is.said == was.said && !nested {
+    // What failed may have come half of its way.
+    let failed = is.phase == ResourcePhase::UpdateFailed;
+    if is.properties == was.properties && is.said == was.said && !nested && !failed {
         if is.phase != was.phase {
             tell(scope, id, logical, ResourcePhase::UpdateComplete, None);
         }
         return true;
     }
-    let target =
-        ResourceTarget { properties: was.properties, said: was.said, replaces: false, fate: ResourceFate::default() };
+    let (properties, said) = (was.properties, was.said);
+    let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default(), since: None };
     launch(scope, id, logical, target, (ResourceStep::Update, None))
 }
 
@@ -426,7 +383,6 @@ pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, st
     if !current(found, turn) {
         return;
     }
-    let (name, tags) = (found.name.clone(), found.goal.tags.clone());
     let Some(execution) = found.execution.as_ref().filter(|execution| execution.running.contains(logical)) else {
         return;
     };
@@ -437,48 +393,17 @@ pub(super) fn made(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str, st
     if let (Some(reason), false) = (&target.fate.fails, target.fate.hangs) {
         return fail(scope, id, logical, reason.clone());
     }
-    let properties = match dynamic(scope, target.properties.clone()) {
-        Ok(properties) => properties,
-        Err(reason) => return fail(scope, id, logical, reason),
-    };
-    let order = ProviderOrder {
-        stack: id,
-        name: &name,
-        logical,
-        kind: &resource.kind,
-        properties: &properties,
-        said: &target.said,
-        tags: &tags,
-    };
-    let outcome = match (step, target.replaces) {
-        (ResourceStep::Create, _) | (_, true) => providers::create(scope, &order),
-        (ResourceStep::Update | ResourceStep::Delete, false) => providers::update(scope, &order, &resource, is_back),
-    };
-    let made = match outcome {
+    let made = match making::provided(scope, id, &resource, &target, (step, is_back)) {
         Ok(made) => made,
         Err(reason) => return fail(scope, id, logical, reason),
     };
-    let Some(found) = stack(scope, id) else { return };
-    if let (true, Some(execution)) = (target.replaces, &mut found.execution) {
-        execution.discard(resource.clone(), false, true);
-    }
-    let Some(resource) = found.resources.get_mut(logical) else { return };
-    resource.physical = Some(made.physical);
-    resource.attributes = made.attributes;
-    (resource.properties, resource.said) = (target.properties.clone(), target.said.clone());
-    if step == ResourceStep::Create || target.replaces {
-        let phase = if step == ResourceStep::Create {
-            ResourcePhase::CreateInProgress
-        } else {
-            ResourcePhase::UpdateInProgress
-        };
-        tell(scope, id, logical, phase, Some("Resource creation Initiated".to_owned()));
-    }
-    let kind = order.kind.to_owned();
-    let after = match (target.fate.hangs, express) {
-        (true, _) => PATIENCE,
-        (false, true) => Duration::ZERO,
-        (false, false) => half(&kind, if target.replaces { ResourceStep::Create } else { step }, &target.fate),
+    making::taken(scope, id, &resource, &target, (step, made));
+    signals::announce(scope, id, turn, logical, (step, &target.fate.signals));
+    let after = match (express, target.fate.hangs) {
+        // Nobody waits whether it comes to rest.
+        (true, _) => Duration::ZERO,
+        (false, true) => PATIENCE,
+        (false, false) => half(&resource.kind, if target.replaces { ResourceStep::Create } else { step }, &target.fate),
     };
     scope.schedule(after, Event::Settled { stack: id.to_owned(), turn, logical: logical.to_owned(), step });
 }
@@ -493,21 +418,33 @@ pub(super) fn settled(scope: &mut Scope<'_>, id: &str, turn: u64, logical: &str,
         return;
     };
     let express = execution.options.express;
+    let is_back = execution.kind == ExecutionKind::UpdateRollback;
     let Some(target) = execution.targets.get(logical).cloned() else { return };
     let Some(resource) = found.resources.get(logical).cloned() else { return };
-    let signals = resource.attributes.get("Signals").and_then(Value::as_object).cloned().unwrap_or_default();
-    if let Some((sender, _)) = signals.iter().find(|(_, status)| *status == "FAILURE") {
-        return fail(scope, id, logical, format!("Received FAILURE signal with UniqueId {sender}"));
-    }
-    if target.fate.hangs && signals.is_empty() {
+    let before = found.before.as_ref().and_then(|before| before.resources.get(logical));
+    let changed_from = before.filter(|_| step == ResourceStep::Update && !target.replaces);
+    let changed_from = changed_from.map(|before| before.properties.clone());
+    let waited = target.since.map(|since| scope.now().since(since)).unwrap_or_default();
+    // A way back waits for nobody's signal.
+    let awaited = match is_back {
+        true => Settling::Done,
+        false => signals::settling(&resource, changed_from.as_ref(), waited),
+    };
+    if target.fate.hangs && !express && !resource.attributes.contains_key("Signals") {
         let reason = target.fate.fails.unwrap_or_else(|| {
             format!("Exceeded attempts to wait: Resource {logical} of type {} did not stabilize", resource.kind)
         });
         return fail(scope, id, logical, reason);
     }
-    match if express { Settling::Done } else { providers::settling(scope, id, &resource, step) } {
+    let settling = match awaited {
+        Settling::Done if express && resource.kind != "AWS::CloudFormation::Stack" => Settling::Done,
+        Settling::Done => providers::settling(scope, id, &resource, step),
+        waits => waits,
+    };
+    match settling {
         Settling::Done => {
-            let attributes = providers::attributes(scope, &resource);
+            let mut attributes = providers::attributes(scope, &resource);
+            attributes.extend(signals::data(&resource).map(|data| ("Data".to_owned(), data)));
             if let Some(resource) = stack(scope, id).and_then(|found| found.resources.get_mut(logical)) {
                 resource.attributes.extend(attributes);
             }
@@ -548,7 +485,7 @@ pub(super) fn fail_stack(scope: &mut Scope<'_>, id: &str, reason: String) {
 /// The time that a creation may take is over.
 pub(super) fn late(scope: &mut Scope<'_>, id: &str, turn: u64) {
     if stack(scope, id).is_some_and(|found| current(found, turn)) {
-        fail_stack(scope, id, "Stack creation time exceeded the specified timeout".to_owned());
+        fail_stack(scope, id, "Stack creation time exceeded the specified timeout.".to_owned());
     }
 }
 

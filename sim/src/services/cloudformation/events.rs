@@ -3,7 +3,7 @@
 //! The main type is [`Event`].
 
 use super::state::ResourceStep;
-use super::{deleting, drift, engine, finishing, lifecycle, watch};
+use super::{deleting, drift, engine, finishing, lifecycle, signals, watch};
 use crate::ctx::Scope;
 
 /// What happens to a stack.
@@ -11,6 +11,8 @@ use crate::ctx::Scope;
 pub(crate) enum Event {
     /// Half of the time of a resource is over: it is made or changed.
     Provided { stack: String, turn: u64, logical: String, step: ResourceStep },
+    /// Somebody signals a resource.
+    Signal { stack: String, turn: u64, logical: String, step: ResourceStep, sender: String, status: &'static str },
     /// A resource is looked at: whether it is done.
     Settled { stack: String, turn: u64, logical: String, step: ResourceStep },
     /// Half of the time of a deletion is over.
@@ -35,6 +37,11 @@ pub(crate) enum Event {
 pub(crate) fn happen(scope: &mut Scope<'_>, event: Event) {
     match event {
         Event::Provided { stack, turn, logical, step } => engine::made(scope, &stack, turn, &logical, step),
+        Event::Signal { stack, turn, logical, step, sender, status } => {
+            if signals::came(scope, &stack, turn, &logical, (&sender, status)) {
+                engine::settled(scope, &stack, turn, &logical, step);
+            }
+        }
         Event::Settled { stack, turn, logical, step } => engine::settled(scope, &stack, turn, &logical, step),
         Event::Removed { stack, turn, key } => deleting::removed(scope, &stack, turn, &key),
         Event::Gone { stack, turn, key } => deleting::gone(scope, &stack, turn, &key),

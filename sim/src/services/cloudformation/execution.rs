@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::{ResourceFate, ResourceTarget};
+use super::permissions::Requester;
 use super::stack::StackResource;
 
 /// An operation on a stack that is under way.
@@ -73,6 +74,8 @@ pub(super) struct Options {
     pub(super) express: bool,
     /// Resources that the plan brings back to what the template says.
     pub(super) drifted: BTreeSet<String>,
+    /// Who asked for it.
+    pub(super) requester: Requester,
     /// A stack whose deletion is forced leaves what cannot be deleted.
     pub(super) force: bool,
 }

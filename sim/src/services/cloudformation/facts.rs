@@ -102,18 +102,6 @@ impl<'f> StackFacts<'f> {
     }
 }
 
-/// Attributes that change when their resource does, by its type.
-fn is_moving(kind: &str, attribute: &str) -> bool {
-    match kind {
-        "AWS::EC2::LaunchTemplate" => matches!(attribute, "LatestVersionNumber" | "DefaultVersionNumber"),
-        "AWS::SSM::Parameter" => attribute == "Value",
-        "AWS::CodePipeline::Pipeline" => attribute == "Version",
-        "AWS::IAM::ManagedPolicy" => attribute == "DefaultVersionId",
-        "AWS::CloudFormation::Stack" | "AWS::CloudFormation::CustomResource" => true,
-        _ => kind.starts_with("Custom::"),
-    }
-}
-
 impl Known for StackFacts<'_> {
     fn reference(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.values.get(name) {
@@ -130,7 +118,7 @@ impl Known for StackFacts<'_> {
 
     fn attribute(&self, of: &str, attribute: &str) -> Option<Value> {
         let told = self.template.resources.get(of)?;
-        if self.later.contains(of) || (self.changing.contains(of) && is_moving(&told.kind, attribute)) {
+        if self.later.contains(of) || (self.changing.contains(of) && kiln_template::moves(&told.kind, attribute)) {
             return Some(Value::from(LATER));
         }
         let Some(resource) = self.resources.get(of).filter(|resource| resource.is_made()) else {

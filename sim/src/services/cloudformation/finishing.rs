@@ -8,12 +8,13 @@ use std::time::Duration;
 use kiln_template::Evaluation;
 use serde_json::Value;
 
-use super::engine::{fail_stack, tell_stack};
+use super::engine::fail_stack;
 use super::events::Event;
 use super::execution::{ExecutionKind, ExecutionStage};
 use super::facts::{self, StackFacts};
 use super::stack::{StackOutput, StackPhase};
 use super::state::stack;
+use super::telling::tell_stack;
 use super::{changesets, deleting, exports, nested};
 use crate::ctx::Scope;
 
@@ -152,7 +153,7 @@ pub(super) fn finish(scope: &mut Scope<'_>, id: &str, phase: StackPhase, reason:
     tell_stack(scope, id, phase, reason);
     let Some(found) = stack(scope, id) else { return };
     let name = found.name.clone();
-    found.execution = None;
+    let execution = found.execution.take();
     match phase {
         StackPhase::DeleteComplete => {
             found.deleted = Some(now);
@@ -160,11 +161,15 @@ pub(super) fn finish(scope: &mut Scope<'_>, id: &str, phase: StackPhase, reason:
             found.change_sets.clear();
         }
         StackPhase::RollbackComplete => found.outputs.clear(),
-        // It is needed as long as the way back is open.
-        StackPhase::UpdateFailed | StackPhase::UpdateRollbackFailed => return changesets::over(scope, id, false),
+        // It is needed as long as the way back is open, as is what was to be deleted in the end.
+        StackPhase::UpdateFailed | StackPhase::UpdateRollbackFailed => {
+            found.left = execution.map(|execution| execution.garbage).unwrap_or_default();
+            return changesets::over(scope, id, false);
+        }
         _ => {}
     }
     found.before = None;
+    found.left.clear();
     changesets::over(scope, id, matches!(phase, StackPhase::CreateComplete | StackPhase::UpdateComplete));
     if phase == StackPhase::DeleteComplete {
         let state = &mut scope.place().cloudformation;

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::engine::{self, tell_stack};
+use super::engine;
 use super::events::Event;
 use super::execution::{Execution, ExecutionKind, ExecutionStage, OnFailure, Options};
 use super::stack::{Before, Goal, ResourcePhase, Stack, StackPhase};
 use super::state::stack;
+use super::telling::tell_stack;
 use super::{deleting, exports, finishing, watch};
 use crate::ctx::Scope;
 
@@ -42,6 +43,7 @@ pub(super) fn admit(scope: &mut Scope<'_>, name: &str, goal: Goal, phase: StackP
         root: None,
         drift: None,
         before: None,
+        left: BTreeMap::new(),
         execution: None,
         operations: Vec::new(),
     };
@@ -62,7 +64,9 @@ pub(super) fn enter(
     let operation = scope.world.ids.uuid(&format!("cloudformation/operation/{}", scope.at));
     let found = stack(scope, id)?;
     let turn = found.happened.len() as u64 + 1 + found.execution.as_ref().map_or(0, |execution| execution.turn);
-    found.execution = Some(Execution::new(operation.clone(), turn, kind, token, options));
+    let mut execution = Execution::new(operation.clone(), turn, kind, token, options);
+    execution.garbage = std::mem::take(&mut found.left);
+    found.execution = Some(execution);
     found.operations.insert(0, (kind.operation(), operation.clone()));
     found.operations.truncate(2);
     Some((operation, turn))
@@ -184,7 +188,10 @@ pub(super) fn resume_rollback(
     options: Options,
     reason: Option<String>,
 ) -> Option<String> {
-    let garbage = stack(scope, id)?.execution.take().map(|execution| execution.garbage).unwrap_or_default();
+    let found = stack(scope, id)?;
+    if let Some(execution) = found.execution.take() {
+        found.left = execution.garbage;
+    }
     let options = Options { on_failure: OnFailure::Rollback, policy: None, ..options };
     let (operation, turn) = enter(scope, id, ExecutionKind::UpdateRollback, token, options)?;
     let found = stack(scope, id)?;
@@ -193,7 +200,6 @@ pub(super) fn resume_rollback(
         // What was replaced is not garbage any more: it is what the stack goes back to.
         let kept = |physical: &Option<String>| before.resources.values().any(|resource| resource.physical == *physical);
         if let Some(execution) = &mut found.execution {
-            execution.garbage = garbage;
             execution.garbage.retain(|_, one| !kept(&one.resource.physical));
         }
     }

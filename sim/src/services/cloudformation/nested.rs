@@ -58,6 +58,17 @@ pub(super) fn named(scope: &mut Scope<'_>, parent: &str, name: &str, logical: &s
     (format!("{stem}{suffix}").chars().take(128).collect(), None)
 }
 
+/// What counts for a nested stack of what was asked for its parent.
+fn inherited(scope: &mut Scope<'_>, parent: &str) -> Options {
+    let options = stack(scope, parent).and_then(|found| found.execution.as_ref()).map(|execution| &execution.options);
+    options.map_or_else(Options::default, |options| Options {
+        express: options.express,
+        requester: options.requester.clone(),
+        retain_except_on_create: options.retain_except_on_create,
+        ..Options::default()
+    })
+}
+
 /// Make a stack for a resource of another one.
 pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result<Provided, String> {
     let asked = asked(scope, order);
@@ -78,7 +89,11 @@ pub(super) fn create(scope: &mut Scope<'_>, order: &ProviderOrder<'_>) -> Result
         (child.parent, child.root) = (Some(order.stack.to_owned()), Some(root));
     }
     // The parent takes back what its children made.
-    let options = Options { on_failure: OnFailure::Nothing, ..Options::default() };
+    let minutes = order.properties.get("TimeoutInMinutes").map(finishing::shown).and_then(|text| text.parse().ok());
+    if let Some(child) = stack(scope, &id) {
+        child.timeout_minutes = minutes;
+    }
+    let options = Options { on_failure: OnFailure::Nothing, ..inherited(scope, order.stack) };
     lifecycle::create(scope, &id, None, options);
     Ok(Provided { physical: id, attributes: Map::new() })
 }
@@ -93,13 +108,14 @@ pub(super) fn update(
     let made = Provided { physical: child.to_owned(), attributes: Map::new() };
     let held = stack(scope, child).is_some_and(|found| found.before.is_some());
     if back && held {
-        lifecycle::resume_rollback(scope, child, None, Options::default(), Some("Parent rollback".to_owned()));
+        let options = inherited(scope, order.stack);
+        lifecycle::resume_rollback(scope, child, None, options, Some("Parent rollback".to_owned()));
         return Ok(made);
     }
     let asked = asked(scope, order);
     let name = stack(scope, child).map(|found| found.name.clone()).ok_or("the nested stack is gone")?;
     let goal = prepare(scope, &name, Some(child), asked).map_err(|error| error.message)?;
-    let options = Options { on_failure: OnFailure::Nothing, ..Options::default() };
+    let options = Options { on_failure: OnFailure::Nothing, ..inherited(scope, order.stack) };
     lifecycle::update(scope, child, goal, None, options);
     Ok(made)
 }
@@ -107,7 +123,11 @@ pub(super) fn update(
 /// Delete a nested stack.
 pub(super) fn delete(scope: &mut Scope<'_>, child: &str) {
     if stack(scope, child).is_some_and(|found| found.is_there()) {
-        lifecycle::delete(scope, child, None, Options::default());
+        let options = stack(scope, child)
+            .and_then(|found| found.parent.clone())
+            .map(|parent| inherited(scope, &parent))
+            .unwrap_or_default();
+        lifecycle::delete(scope, child, None, options);
     }
 }
 
@@ -184,7 +204,7 @@ pub(super) fn steady(scope: &mut Scope<'_>, id: &str) -> BTreeSet<String> {
     let resources: Vec<StackResource> = found.resources.values().filter(nested).cloned().collect();
     let as_it_is = |scope: &mut Scope<'_>, old: &StackResource| {
         let (properties, said) = (old.properties.clone(), old.said.clone());
-        let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default() };
+        let target = ResourceTarget { properties, said, replaces: false, fate: ResourceFate::default(), since: None };
         !differs(scope, id, old, &target)
     };
     resources.into_iter().filter(|old| as_it_is(scope, old)).map(|old| old.logical).collect()

@@ -182,6 +182,9 @@ fn modified(
     let mut details = Vec::new();
     let tags = rules(&old.kind).map(|rules| rules.tags.as_str()).unwrap_or_default();
     for name in differing(&old.properties, &properties) {
+        if is_steady(planning, &old.logical, &name, facts) {
+            continue;
+        }
         details.push(detail(planning, old, &name, &properties, tags, facts));
     }
     if old.said.get("Metadata") != said.get("Metadata") {
@@ -257,6 +260,22 @@ fn modified(
         drift: drifted.map(|actual| if actual.is_some() { "MODIFIED" } else { "DELETED" }),
         properties,
     })
+}
+
+/// Whether a property is what it was though its value is another one: AWS compares what it is told, and what it is told is the same. A
+/// launch template whose change was taken back has a newer version than the one that its group names, and that is no change.
+fn is_steady(planning: &Planning<'_>, logical: &str, name: &str, facts: &StackFacts<'_>) -> bool {
+    let Planning { old: Some(old), new, .. } = *planning else { return false };
+    let is_same = old.text == new.text && old.parameters == new.parameters && old.tags == new.tags;
+    let node = new.template.resources.get(logical).and_then(|resource| resource.properties.get(name));
+    let moves = |of: &String| facts.later.contains(of) || facts.changing.contains(of);
+    is_same
+        && node.is_some_and(|node| {
+            !references(node).iter().any(|reference| match &reference.target {
+                Target::Attribute(of, _) | Target::Named(of) => moves(of),
+                _ => false,
+            })
+        })
 }
 
 fn synced(old: &StackResource, name: &str, actual: Option<&Value>) -> Detail {

@@ -12,6 +12,7 @@ use super::facts::{self, StackFacts};
 use super::stack::{Goal, RollbackTriggers, StackParameter};
 use super::state::{invalid, stack};
 use super::templates::fetched;
+use super::{permissions, providers};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::services::ssm;
@@ -81,6 +82,7 @@ pub(super) fn template(text: &str, values: &BTreeMap<String, Value>) -> Result<T
 
 /// The stack that a call asks for: the one of this id as it is to be, or a new one.
 pub(super) fn prepare(scope: &mut Scope<'_>, name: &str, id: Option<&str>, asked: Asked) -> Result<Goal, AwsError> {
+    permissions::assumed(scope, asked.role.as_deref())?;
     let old = id.and_then(|id| stack(scope, id)).map(|found| found.goal.clone());
     let given = text(scope, asked.body, asked.url)?;
     let text = match (given, asked.previous, &old) {
@@ -217,6 +219,7 @@ fn parameters(
             }
         }
         parameter.check(name, resolved.as_ref().unwrap_or(&value)).map_err(|refusal| invalid(refusal.0))?;
+        exists(scope, name, parameter.kind.inner(), resolved.as_ref().unwrap_or(&value))?;
         values.insert(name.clone(), StackParameter { value, resolved, hidden: parameter.no_echo });
     }
     if !missing.is_empty() {
@@ -227,6 +230,21 @@ fn parameters(
         return Err(invalid(format!("Unable to fetch parameters [{names}] from parameter store for this account.")));
     }
     Ok(values)
+}
+
+/// What a parameter of an AWS type names must be there: of images, which kiln deploys, the simulator asks.
+fn exists(scope: &mut Scope<'_>, name: &str, kind: &str, value: &str) -> Result<(), AwsError> {
+    if !matches!(kind, "AWS::EC2::Image::Id" | "List<AWS::EC2::Image::Id>") {
+        return Ok(());
+    }
+    for id in value.split(',').map(str::trim) {
+        if !providers::has_image(scope, id) {
+            return Err(invalid(format!(
+                "Parameter validation failed: parameter value {id} for parameter name {name} does not exist"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The capabilities that a template needs, and why.

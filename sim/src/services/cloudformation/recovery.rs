@@ -7,10 +7,11 @@ use serde::Deserialize;
 use super::changesets::ChangeSetDone;
 use super::engine;
 use super::execution::{ExecutionKind, ExecutionStage, Options};
-use super::lifecycle;
+use super::permissions::{Requester, assumed};
 use super::requests::{Begun, DeploymentConfig, again, operation_of, remember};
 use super::stack::{ResourcePhase, StackPhase};
 use super::state::{invalid, living, stack};
+use super::{lifecycle, signals};
 use crate::ctx::Ctx;
 use crate::error::AwsError;
 use crate::service::Empty;
@@ -30,6 +31,7 @@ pub(super) fn continue_update_rollback(
     input: ContinueUpdateRollback,
 ) -> Result<ChangeSetDone, AwsError> {
     let id = living(ctx, &input.stack_name)?;
+    assumed(ctx, input.role_arn.as_deref())?;
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
         return Ok(ChangeSetDone {});
     }
@@ -62,7 +64,7 @@ pub(super) fn continue_update_rollback(
     if let Some(role) = input.role_arn {
         found.goal.role = Some(role);
     }
-    let options = Options { skip, ..Options::default() };
+    let options = Options { skip, requester: Requester::of(ctx), ..Options::default() };
     lifecycle::resume_rollback(
         ctx,
         &id,
@@ -89,6 +91,7 @@ pub(super) struct RollbackStack {
 
 pub(super) fn rollback_stack(ctx: &mut Ctx<'_>, input: RollbackStack) -> Result<Begun, AwsError> {
     let id = living(ctx, &input.stack_name)?;
+    assumed(ctx, input.role_arn.as_deref())?;
     if again(ctx, input.client_request_token.as_deref())?.is_some() {
         let operation_id = operation_of(ctx, &id);
         return Ok(Begun { stack_id: id, operation_id });
@@ -99,6 +102,7 @@ pub(super) fn rollback_stack(ctx: &mut Ctx<'_>, input: RollbackStack) -> Result<
         found.goal.role = Some(role);
     }
     let options = Options {
+        requester: Requester::of(ctx),
         retain_except_on_create: input.retain_except_on_create,
         express: DeploymentConfig::is_express(input.deployment_config.as_ref()),
         ..Options::default()
@@ -166,10 +170,7 @@ pub(super) fn signal_resource(ctx: &mut Ctx<'_>, input: SignalResource) -> Resul
     if !matches!(resource.phase, ResourcePhase::CreateInProgress | ResourcePhase::UpdateInProgress) {
         return Err(invalid(format!("Signal cannot be sent to resource {logical} in {} state", resource.phase.text())));
     }
-    let signals = resource.attributes.entry("Signals").or_insert_with(|| serde_json::json!({}));
-    if let Some(signals) = signals.as_object_mut() {
-        signals.insert(input.unique_id, serde_json::json!(input.status));
-    }
+    signals::keep(resource, &input.unique_id, &input.status);
     let turn = found.execution.as_ref().map(|execution| execution.turn).unwrap_or_default();
     engine::signalled(ctx, &id, turn, logical);
     ctx.touch(id);

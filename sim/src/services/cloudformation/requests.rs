@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::changesets::{self, planned_changes};
 use super::execution::{OnFailure, Options};
 use super::lifecycle;
+use super::permissions::{Requester, assumed};
 use super::planning;
 use super::policy;
 use super::prepare::{Asked, acknowledged, prepare};
@@ -165,7 +166,8 @@ pub(super) fn create_stack(ctx: &mut Ctx<'_>, input: CreateStack) -> Result<Begu
         found.timeout_minutes = input.timeout_in_minutes;
     }
     let retain_except_on_create = input.retain_except_on_create;
-    let options = Options { on_failure, retain_except_on_create, express, ..Options::default() };
+    let options =
+        Options { on_failure, retain_except_on_create, express, requester: Requester::of(ctx), ..Options::default() };
     let operation = lifecycle::create(ctx, &id, input.client_request_token.clone(), options);
     remember(ctx, input.client_request_token.as_deref(), &id);
     ctx.touch(id.clone());
@@ -271,6 +273,7 @@ pub(super) fn update_stack(ctx: &mut Ctx<'_>, input: UpdateStack) -> Result<Begu
         policy: during,
         retain_except_on_create: input.retain_except_on_create,
         express,
+        requester: Requester::of(ctx),
         ..Options::default()
     };
     changesets::outdate(ctx, &id, None);
@@ -328,6 +331,7 @@ pub(super) fn delete_stack(ctx: &mut Ctx<'_>, input: DeleteStack) -> Result<Empt
             "Invalid operation on stack [{id}]. RetainResources can only be specified for a stack in DELETE_FAILED state."
         )));
     }
+    assumed(ctx, input.role_arn.as_deref())?;
     if let (Some(role), Some(found)) = (input.role_arn, stack(ctx, &id)) {
         found.goal.role = Some(role);
     }
@@ -335,6 +339,7 @@ pub(super) fn delete_stack(ctx: &mut Ctx<'_>, input: DeleteStack) -> Result<Empt
         retain,
         force: input.deletion_mode.as_deref() == Some("FORCE_DELETE_STACK"),
         express: DeploymentConfig::is_express(input.deployment_config.as_ref()),
+        requester: Requester::of(ctx),
         ..Options::default()
     };
     if phase == StackPhase::ReviewInProgress {

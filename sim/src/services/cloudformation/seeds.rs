@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::execution::{ExecutionKind, Options};
 use super::prepare::{Asked, prepare};
+use super::signals::Signalled;
 use super::stack::StackPhase;
 use super::state::{ResourceBehaviour, ResourceStep, stack};
 use super::{lifecycle, settle};
@@ -99,6 +100,10 @@ pub(crate) struct ResourceBehaviourSeed {
     /// Whether it never ends: it is given up after three hours.
     #[serde(default)]
     hangs: bool,
+    /// The signals that come to it, as `cfn-signal` sends them: the first one twenty seconds after it was made or changed, the others five
+    /// seconds after each other.
+    #[serde(default)]
+    signals: Vec<Signalled>,
     /// From the how-manieth time on: from the first unless told.
     #[serde(default = "first")]
     nth: usize,
@@ -148,12 +153,12 @@ fn behaviour(scope: &mut Scope<'_>, seed: &ResourceBehaviourSeed) -> Result<(), 
     if !seed.answers.is_empty() {
         state.answers.insert(seed.resource.clone(), seed.answers.clone());
     }
-    let does = seed.takes.is_some() || seed.fails.is_some() || seed.hangs;
+    let does = seed.takes.is_some() || seed.fails.is_some() || seed.hangs || !seed.signals.is_empty();
     let on = match (seed.on, does) {
         (Some(on), true) => on,
         (None, true) => return Err("it needs `on`: what is done with the resource".to_owned()),
         (None, false) if !seed.answers.is_empty() => return Ok(()),
-        (_, false) => return Err("it needs one of `takes`, `fails`, `hangs` and `answers`".to_owned()),
+        (_, false) => return Err("it needs one of `takes`, `fails`, `hangs`, `signals` and `answers`".to_owned()),
     };
     state.behaviours.push(ResourceBehaviour {
         stack: seed.stack.clone(),
@@ -162,6 +167,7 @@ fn behaviour(scope: &mut Scope<'_>, seed: &ResourceBehaviourSeed) -> Result<(), 
         takes: seed.takes.map(Span::duration),
         fails: seed.fails.clone(),
         hangs: seed.hangs,
+        signals: seed.signals.clone(),
         nth: seed.nth,
         times: seed.times,
         seen: 0,

@@ -8,7 +8,7 @@ use super::execution::{ExecutionKind, Options};
 use super::providers::{self, ProviderOrder};
 use super::stack::{Before, ResourcePhase, StackPhase, StackResource};
 use super::state::stack;
-use super::{engine, finishing, lifecycle, properties};
+use super::{engine, finishing, lifecycle, properties, telling};
 use crate::ctx::Scope;
 
 /// Make all resources of a stack that was admitted, without time.
@@ -64,7 +64,7 @@ fn make(scope: &mut Scope<'_>, id: &str, logical: &str) -> Result<(), String> {
 
 /// How a stack was left.
 pub(super) fn left(scope: &mut Scope<'_>, id: &str, phase: StackPhase, reason: Option<String>) {
-    engine::tell_stack(scope, id, phase, reason);
+    telling::tell_stack(scope, id, phase, reason);
     let Some(found) = stack(scope, id) else { return };
     match phase {
         StackPhase::UpdateRollbackFailed | StackPhase::UpdateFailed => {

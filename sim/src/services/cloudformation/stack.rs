@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::changesets::ChangeSet;
-use super::execution::Execution;
+use super::execution::{Execution, Garbage};
 use crate::clock::Timestamp;
 use crate::tags::Tags;
 
@@ -119,6 +119,9 @@ pub(super) struct Stack {
     /// What it was before the update that failed.
     #[serde(skip)]
     pub(super) before: Option<Box<Before>>,
+    /// What that update, or the way back from it, left to be deleted.
+    #[serde(skip)]
+    pub(super) left: BTreeMap<String, Garbage>,
     /// What is being done.
     #[serde(skip)]
     pub(super) execution: Option<Execution>,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::drift::DriftDetection;
+use super::signals::Signalled;
 use super::stack::Stack;
 use crate::ctx::Scope;
 use crate::error::AwsError;
@@ -46,6 +47,8 @@ pub(super) struct ResourceBehaviour {
     pub(super) fails: Option<String>,
     /// It never ends.
     pub(super) hangs: bool,
+    /// The signals that come to it, as `cfn-signal` sends them.
+    pub(super) signals: Vec<Signalled>,
     /// From the how-manieth time on, and how often.
     pub(super) nth: usize,
     pub(super) times: Option<usize>,

@@ -12,7 +12,7 @@ mod table;
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::nested;
 use super::stack::StackResource;
@@ -194,6 +194,11 @@ pub(super) fn replaces(old: &StackResource, properties: &Value, said: &Value) ->
             .map(|name| properties.get(name).cloned())
     };
     old.kind == "AWS::AutoScaling::AutoScalingGroup" && will && launches(&old.properties) != launches(properties)
+}
+
+/// Whether EC2 has an image that the account may use.
+pub(super) fn has_image(scope: &mut Scope<'_>, id: &str) -> bool {
+    calls::call(scope, "ec2", "DescribeImages", json!({ "ImageId": [id] })).is_ok()
 }
 
 /// A name for a thing that was given none, as AWS makes one.
