@@ -226,6 +226,7 @@ fn the_stage_replaces_the_instances_once_the_stack_lets_the_group_name_the_ami()
     assert_eq!(ran.refreshes(), ["Successful"]);
     ran.told(&[
         "the change set of web: ",
+        "the stack web has no role",
         "Template (AWS::EC2::LaunchTemplate) is changed in place",
         "the parameter Ami",
     ]);

@@ -29,12 +29,14 @@ fn policies(pipeline: &str) -> Value {
 fn world(pipeline: &str, documents: &Value) -> World {
     let text = World::beside(&format!("{pipeline}.world.toml")).text();
     let mut world: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}"));
-    // Those of AWS's own services stay as they are.
+    // Those in which AWS's services act stay as they are.
     let mut roles = world.get("roles").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let is_service = |role: &toml::Value| {
-        role.get("name").and_then(toml::Value::as_str).is_some_and(|name| name.starts_with("aws-service-role/"))
+    let environments = || documents["environments"].as_object().into_iter().flat_map(|all| all.values());
+    let is_environment = |role: &toml::Value| {
+        let name = role.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+        environments().any(|one| one["role"].as_str().is_some_and(|arn| arn.ends_with(&format!(":role/{name}"))))
     };
-    roles.retain(is_service);
+    roles.retain(|role| !is_environment(role));
     let mut role = |name: &str, account: Option<&str>, policy: &Value| {
         let mut role = toml::Table::new();
         role.insert("name".to_owned(), name.into());
@@ -43,7 +45,7 @@ fn world(pipeline: &str, documents: &Value) -> World {
         roles.push(role.into());
     };
     role("runner", None, &documents["runner"]["policy"]);
-    for document in documents["environments"].as_object().into_iter().flat_map(|all| all.values()) {
+    for document in environments() {
         let arn = document["role"].as_str().unwrap_or_default();
         let (place, name) = arn.split_once(":role/").unwrap_or_default();
         role(name, place.rsplit(':').next(), &document["policy"]);

@@ -208,6 +208,7 @@ pub(crate) fn plan(config: &Config, by: Owner<'_>) -> Result<Plan, Failure> {
             format!("deploys the AMI that stage {stage} makes to {} by the stack {}", config.group, by.stack),
         ),
     };
+    by.note(&owned.stack).into_iter().for_each(log::warn);
     let given = format!("{} from {} to {wanted}", by.parameter, show::shown(&owned.has));
     let mut plan =
         Plan::new(format!("{summary} (a forecast)")).change(ChangeAction::Update, format!("stack {}", by.stack), given);

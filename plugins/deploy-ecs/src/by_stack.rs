@@ -63,6 +63,7 @@ pub(crate) fn plan(config: &Config, by: Owner<'_>) -> Result<Plan, Failure> {
     if wanted == has {
         return Ok(Plan::new(format!("{} has {} already: nothing would be deployed", by.stack, image.brief())));
     }
+    by.note(&stack).into_iter().for_each(log::warn);
     let plan =
         Plan::new(format!("{} would be deployed to {} by the stack {}", image.brief(), config.subject(), by.stack));
     Ok(plan

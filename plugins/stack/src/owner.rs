@@ -188,6 +188,17 @@ impl Owner<'_> {
         }
     }
 
+    /// What whoever reads a plan or a run should know of the stack.
+    pub fn note(&self, stack: &Stack) -> Option<String> {
+        stack.role.is_none().then(|| {
+            format!(
+                "the stack {} has no role: CloudFormation changes it, and goes back, with the rights of this stage alone; a stage of \
+                 `deploy-stack` with `role` gives it one with its next change",
+                self.stack
+            )
+        })
+    }
+
     /// Give the parameter a value, and follow the stack to its end. What would change is shown first, and not done where it is against the
     /// guards. `keep` remembers its steps.
     pub fn change(&self, stack: &Stack, value: &str, keep: Keep<'_>, besides: Besides<'_>) -> Result<Changed, Failure> {
@@ -196,6 +207,7 @@ impl Owner<'_> {
             Made::Changes(set) => set,
         };
         let all = set.all();
+        self.note(stack).into_iter().for_each(log::warn);
         log::info(format!("the change set of {}: {}", self.stack, show::counts(&all)));
         all.iter().map(show::line).for_each(log::info);
         if let Some(refusal) = guard::refusal(self.stack, guard::breaches(&all, &Protect::default(), None)) {

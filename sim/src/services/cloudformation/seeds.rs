@@ -47,6 +47,8 @@ pub(crate) struct StackSeed {
     /// What it may do: `CAPABILITY_IAM` and the like.
     #[serde(default)]
     capabilities: Vec<String>,
+    /// The ARN of the role that CloudFormation acts in, as it does for whoever changes the stack without naming one.
+    role: Option<String>,
     /// Whether it cannot be deleted.
     #[serde(default)]
     protected: bool,
@@ -184,6 +186,7 @@ fn planted(scope: &mut Scope<'_>, seed: &StackSeed) -> Result<(), String> {
         parameters: seed.parameters.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect(),
         capabilities: seed.capabilities.clone(),
         tags: Some(seed.tags.clone()),
+        role: seed.role.clone(),
         ..Asked::default()
     };
     let goal = prepare(scope, &seed.name, None, asked).map_err(|error| error.message)?;
