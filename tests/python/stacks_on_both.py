@@ -6,6 +6,7 @@ ends of names) is told by the name of the resource that it belongs to.
     python tests/python/stacks_on_both.py URL NAME[:made] …
 """
 
+import ast
 import json
 import os
 import re
@@ -62,6 +63,11 @@ class Account:
         return re.sub(r"\$\{([^}]*)\}", value, text)
 
 
+def text(value):
+    """The value of a parameter. Where it is a list, moto tells it in Python's own words."""
+    return ",".join(ast.literal_eval(value)) if value.startswith("[") else value
+
+
 class Stack:
     def __init__(self, account, name):
         self.account, self.name = account, name
@@ -101,7 +107,7 @@ class Stack:
             "resources": sorted([one["LogicalResourceId"], one["ResourceType"]] for one in resources),
             "outputs": outputs,
             "exports": sorted(one["ExportName"] for one in found.get("Outputs", []) if "ExportName" in one),
-            "parameters": {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])},
+            "parameters": {one["ParameterKey"]: text(one["ParameterValue"]) for one in found.get("Parameters", [])},
         }
 
 

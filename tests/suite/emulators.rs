@@ -425,6 +425,14 @@ fn stacks_are_made_changed_and_deleted_alike() -> Checked {
         assert_eq!(again, Some(serde_json::json!(["ValidationError", "No updates are to be performed."])), "{name}");
         other[name].as_object_mut().and_then(|steps| steps.remove("again"));
         assert_eq!(own[name]["updated"]["status"], "UPDATE_COMPLETE", "{name}");
+        for step in ["created", "updated"] {
+            // moto counts resources whose types it only accepts, without their names.
+            let known = other[name][step]["resources"].as_array().cloned().unwrap_or_default();
+            let mut all = own[name][step]["resources"].as_array().cloned().unwrap_or_default();
+            all.iter_mut().filter(|one| !known.contains(one)).for_each(|one| *one = serde_json::json!(["", ""]));
+            all.sort_by_key(Value::to_string);
+            own[name][step]["resources"] = Value::Array(all);
+        }
     }
     assert_eq!(own, other);
     Ok(())

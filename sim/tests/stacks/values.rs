@@ -13,7 +13,13 @@ Resources:
   Targets:
     Type: AWS::ElasticLoadBalancingV2::TargetGroup
     Properties: { Name: shop, Port: 80, Protocol: HTTP, VpcId: vpc-1 }
+  Bus: { Type: AWS::Events::EventBus, Properties: { Name: orders } }
+  Rule: { Type: AWS::Events::Rule, Properties: { Name: nightly, ScheduleExpression: rate(1 day) } }
+  Own: { Type: AWS::Events::Rule, Properties: { Name: paid, EventBusName: !Ref Bus, EventPattern: { source: [shop] } } }
 Outputs:
+  Rule: { Value: !Ref Rule }
+  Own: { Value: !Ref Own }
+  OwnArn: { Value: !GetAtt Own.Arn }
   Secret: { Value: !Ref Secret }
   Balancer: { Value: !Ref Balancer }
   FullName: { Value: !GetAtt Balancer.LoadBalancerFullName }
@@ -40,6 +46,8 @@ async fn references_have_the_forms_of_aws() -> Outcome {
     let (name, id) = full.rsplit_once('/').ok_or("no id")?;
     assert!(name == "app/shop" && drawn(id), "{full}");
     assert_eq!(output("Balancer"), format!("arn:aws:elasticloadbalancing:us-west-2:111111111111:loadbalancer/{full}"));
+    assert_eq!([output("Rule"), output("Own")], ["nightly", "orders|paid"]);
+    assert_eq!(output("OwnArn"), "arn:aws:events:us-west-2:111111111111:rule/orders/paid");
     let targets = output("Targets");
     let (name, id) = targets.rsplit_once('/').ok_or("no id")?;
     assert!(name == "targetgroup/shop" && drawn(id), "{targets}");

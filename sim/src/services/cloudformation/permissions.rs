@@ -219,6 +219,8 @@ fn resource(scope: &Scope<'_>, stack: &str, asked: &PermissionAsked<'_>) -> Stri
     let name = name.map_or_else(|| format!("{stack}-{}-XXXXXXXXXXXX", asked.logical), str::to_owned);
     // A queue is identified by its address.
     let name = if name.starts_with("https://") { name.rsplit('/').next().unwrap_or_default() } else { &name };
+    // A rule is known by its bus and its name.
+    let name = &name.replace('|', "/");
     let filled = form
         .replace("{bare}", name.trim_start_matches('/'))
         .replace("{path}", text("Path").unwrap_or("/"))

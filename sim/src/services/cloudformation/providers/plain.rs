@@ -254,21 +254,26 @@ const ROWS: &[Plain] = &[
         service: "AmazonCloudWatchEvents",
         make: |scope, name, given| {
             put_rule(scope, name, given)?;
-            let arn = scope.arn("events", &format!("rule/{name}"));
-            Ok(made(&arn, [("Arn", arn.clone()), ("RuleName", name.to_owned())]))
+            // One of another bus than the default one is known with it.
+            let bus = given.get("EventBusName").and_then(Value::as_str).and_then(|bus| bus.rsplit('/').next());
+            let bus = bus.filter(|bus| *bus != "default");
+            let arn =
+                scope.arn("events", &format!("rule/{}{name}", bus.map(|bus| format!("{bus}/")).unwrap_or_default()));
+            let id = bus.map_or_else(|| name.to_owned(), |bus| format!("{bus}|{name}"));
+            Ok(made(&id, [("Arn", arn), ("RuleName", name.to_owned())]))
         },
         change: |scope, id, given, _| {
-            let name = id.rsplit('/').next().unwrap_or_default().to_owned();
+            let name = id.rsplit('|').next().unwrap_or_default().to_owned();
             events::forget(scope, given.get("EventBusName").and_then(Value::as_str), &name);
             put_rule(scope, &name, given)
         },
         remove: |scope, id, given| {
-            let name = id.rsplit('/').next().unwrap_or_default().to_owned();
+            let name = id.rsplit('|').next().unwrap_or_default().to_owned();
             events::forget(scope, given.get("EventBusName").and_then(Value::as_str), &name);
             Ok(())
         },
         look: |scope, id, given| {
-            let name = id.rsplit('/').next().unwrap_or_default();
+            let name = id.rsplit('|').next().unwrap_or_default();
             let input = json!({ "NamePrefix": name, "EventBusName": given.get("EventBusName") });
             let found = call(scope, "events", "ListRules", input).ok()?;
             let rules = found.get("Rules")?.as_array()?;
