@@ -326,7 +326,7 @@ fn a_deployment_that_held_is_undone_by_the_stack_whoever_replaces_the_instances(
 fn an_update_of_the_stack_that_comes_to_no_end_is_cancelled_by_an_undo() {
     let slow = "image = \"web-2\"\nhealthy-after = \"10h\"";
     let short =
-        pipeline("refresh = \"stack\"", "").replace("timeout = \"12h\"", "timeout = \"10m\"\non-failure = \"undo\"");
+        pipeline("refresh = \"stack\"", "").replace("timeout = \"12h\"", "timeout = \"1h\"\non-failure = \"undo\"");
     let ran = Ran::of(&world(REFRESH, "").add("traffic-behaviours", slow), &short);
     ran.ended(RunOutcome::Failed);
     ran.serves(OLD, 4);

@@ -309,7 +309,7 @@ fn the_first_resource_that_fails_is_the_cause_and_the_cancelled_are_its_follower
 
 #[test]
 fn an_update_that_fails_in_the_middle_leaves_the_stack_as_it_was() {
-    let fails = "resource = \"Setting\"\non = \"update\"\nfails = \"No.\"";
+    let fails = "resource = \"Setting\"\non = \"update\"\nfails = \"No.\"\ntimes = 1";
     let world = behaving(with_stack(TEMPLATE, ""), fails);
     let deployed = Deployed::of(&world, &pipeline("parameters = { Delay = 9 }", ""), TEMPLATE);
     deployed.says(
@@ -427,7 +427,7 @@ fn an_undo_deletes_a_stack_that_was_new_and_names_what_stays() {
 
 #[test]
 fn a_rolled_back_update_leaves_an_undo_nothing_to_do() {
-    let fails = "resource = \"Setting\"\non = \"update\"\nfails = \"No.\"";
+    let fails = "resource = \"Setting\"\non = \"update\"\nfails = \"No.\"\ntimes = 1";
     let world = behaving(with_stack(TEMPLATE, "tags = { 'kiln:pipeline' = \"stacks\" }"), fails);
     let more = "on-failure = \"undo\"\n";
     let pipeline =
