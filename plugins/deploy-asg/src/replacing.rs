@@ -32,7 +32,7 @@ fn is_true(value: Option<&Value>) -> bool {
     value.is_some_and(|value| *value == Value::Bool(true) || value.as_str() == Some("true"))
 }
 
-fn items<'v>(value: Option<&'v Value>) -> impl Iterator<Item = &'v Value> {
+fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }
 
