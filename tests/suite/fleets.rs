@@ -340,6 +340,26 @@ fn root_volumes_are_replaced_only_where_aws_can() {
 }
 
 #[test]
+fn a_group_whose_types_have_an_ami_needs_none_in_its_launch_template() {
+    let own = "overrides = [{ instance-type = \"m5.large\", image = \"web-1\" }, { instance-type = \"m5a.large\", image = \"web-1\" }]";
+    let world = world().change("launch-templates", "web", "versions = [{ instance-type = \"m5.large\" }]").change(
+        "auto-scaling-groups",
+        "web",
+        own,
+    );
+    for with in ["", IN_PLACE] {
+        let account = Account::of(&world);
+        let run = kiln(&account, "run", with);
+        says(&run, 0, &[&format!("({NEW})")]);
+        serves(&account, NEW, 4);
+        let source = group(&account)["source"]["mixed"].to_string();
+        assert_eq!(source.matches(&format!("\"ImageId\":\"{NEW}\"")).count(), 2, "each type has it: {source}");
+        says(&undone(&account, run), 0, &["web"]);
+        serves(&account, OLD, 4);
+    }
+}
+
+#[test]
 fn demand_is_met_from_the_warm_pool_which_is_filled_again() {
     let warm = "warm = 2\nmax = 8\ndemand = [{ after = \"10m\", desired = 5 }]";
     let account = Account::of(&world().change("auto-scaling-groups", "web", warm));

@@ -18,6 +18,8 @@ pub(crate) struct Prepared {
     pub(crate) source: Source,
     /// The version of the launch template that the group names.
     pub(crate) version: LaunchTemplateVersion,
+    /// The AMI that the group names now.
+    image: String,
     /// How many targets are healthy in each target group, by its name.
     pub(crate) healthy: Vec<(String, u32)>,
 }
@@ -48,7 +50,9 @@ impl Prepared {
             ));
         }
         let version = fleet::version(&source.template, &source.version)?;
-        if version.image.as_deref().is_none_or(|image| image.starts_with("resolve:")) {
+        // What every type has as its own counts, whatever the launch template names.
+        let image = source.image.as_ref().or(version.image.as_ref()).filter(|image| !image.starts_with("resolve:"));
+        let Some(image) = image.cloned() else {
             let said = version.image.as_deref().unwrap_or("none");
             let failure = Failure::config(format!(
                 "version {} of the launch template {} names no AMI by its id: {said}",
@@ -57,14 +61,14 @@ impl Prepared {
             return Err(failure.help(
                 "Give it a version that does, so that there is a way back: AWS cannot roll back to a parameter.",
             ));
-        }
+        };
         let healthy = fleet::healthy(&fleet::targets(&group)?);
-        Ok(Self { group, source, version, healthy })
+        Ok(Self { group, source, version, image, healthy })
     }
 
     /// The AMI that the group names now.
     pub(crate) fn image(&self) -> &str {
-        self.source.image.as_deref().or(self.version.image.as_deref()).unwrap_or("none")
+        &self.image
     }
 
     /// What the group has now, by the number of the version.

@@ -55,6 +55,7 @@ def drive(aws):
     looked_at(aws, stacks, id)
     taken_back(aws, stacks)
     drifted(aws, stacks)
+    holding(aws, stacks)
     nested(aws, stacks)
     gone(aws, stacks, id)
 
@@ -205,6 +206,24 @@ def taken_back(aws, stacks):
     stacks.cancel_update_stack(StackName="hanging")
     aws.until(lambda: in_status(stacks, "hanging", "UPDATE_ROLLBACK_COMPLETE"))
     aws.refused("ValidationError", stacks.cancel_update_stack, StackName="hanging")
+
+
+def holding(aws, stacks):
+    """A bucket of a stack is a bucket."""
+    s3, of = aws.client("s3"), {"Bucket": "shelf-of-a-stack", "Key": "a"}
+    body = "Resources: { Shelf: { Type: AWS::S3::Bucket, Properties: { BucketName: shelf-of-a-stack, VersioningConfiguration: { Status: Enabled } } } }"
+    stacks.create_stack(StackName="holding", TemplateBody=body)
+    wait(stacks, "stack_create_complete", StackName="holding")
+    assert s3.put_object(**of, Body=b"one")["VersionId"] != "null"
+    stacks.delete_stack(StackName="holding")
+    there = lambda: stacks.describe_stacks(StackName="holding")["Stacks"][0]
+    aws.until(lambda: there()["StackStatus"] == "DELETE_FAILED")
+    events = stacks.describe_stack_events(StackName="holding")["StackEvents"]
+    assert any("is not empty" in event.get("ResourceStatusReason", "") for event in events), events
+    id = there()["StackId"]
+    stacks.delete_stack(StackName="holding", RetainResources=["Shelf"])
+    wait(stacks, "stack_delete_complete", StackName=id)
+    assert s3.get_object(**of)["Body"].read() == b"one"
 
 
 def drifted(aws, stacks):

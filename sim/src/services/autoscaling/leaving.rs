@@ -14,33 +14,48 @@ use crate::services::elasticloadbalancing::{self, Taken, TargetPhase};
 
 /// Take an instance out of its group: it gets no new requests, and ends when those that it has are over.
 pub(super) fn take(scope: &mut Scope<'_>, name: &str, id: &str, cause: String, why: Taken) {
-    let Some(fleet) = group(scope, name) else { return };
-    let targets = fleet.target_groups.clone();
-    let Some(member) = fleet.members.get_mut(id).filter(|member| !member.phase.is_leaving()) else { return };
-    member.phase = MemberPhase::Terminating;
-    member.hook = None;
-    let drains = targets.iter().filter_map(|target| elasticloadbalancing::deregister(scope, target, id, why)).max();
-    let waits = if drains.is_some() { " - Waiting For ELB Connection Draining." } else { "" };
-    let activity = begin(scope, name, format!("Terminating EC2 instance: {id}{waits}"), cause);
-    if let Some(member) = group(scope, name).and_then(|group| group.members.get_mut(id)) {
-        member.activity = activity;
-    }
-    if drains.is_none() {
+    let member = group(scope, name).and_then(|fleet| fleet.members.get_mut(id));
+    let Some(member) = member.filter(|member| !member.phase.is_leaving()) else { return };
+    (member.phase, member.hook) = (MemberPhase::Terminating, None);
+    let activity = |drains: bool| {
+        let waits = if drains { " - Waiting For ELB Connection Draining." } else { "" };
+        format!("Terminating EC2 instance: {id}{waits}")
+    };
+    if detach(scope, name, id, (activity, cause), why) {
         drained(scope, name, id);
     }
 }
 
+/// Let an instance get no new requests, which is told as an activity with its cause. Answers whether it has none either.
+pub(super) fn detach(
+    scope: &mut Scope<'_>,
+    name: &str,
+    id: &str,
+    (activity, cause): (impl FnOnce(bool) -> String, String),
+    why: Taken,
+) -> bool {
+    let targets = group(scope, name).map(|fleet| fleet.target_groups.clone()).unwrap_or_default();
+    let drains = targets.iter().filter_map(|target| elasticloadbalancing::deregister(scope, target, id, why)).max();
+    let activity = begin(scope, name, activity(drains.is_some()), cause);
+    if let Some(member) = group(scope, name).and_then(|group| group.members.get_mut(id)) {
+        member.activity = activity;
+    }
+    drains.is_none()
+}
+
+/// Whether the requests that an instance had are over.
+pub(super) fn is_drained(scope: &mut Scope<'_>, name: &str, id: &str) -> bool {
+    let targets = group(scope, name).map(|fleet| fleet.target_groups.clone()).unwrap_or_default();
+    targets.iter().all(|target| elasticloadbalancing::phase_of(scope, target, id).is_none())
+}
+
 /// The requests that an instance had are over.
 pub(super) fn drained(scope: &mut Scope<'_>, name: &str, id: &str) {
-    let Some(fleet) = group(scope, name) else { return };
-    let targets = fleet.target_groups.clone();
-    if fleet.members.get(id).is_none_or(|member| member.phase != MemberPhase::Terminating) {
-        return;
-    }
-    if targets.iter().any(|target| elasticloadbalancing::phase_of(scope, target, id).is_some()) {
-        return;
-    }
-    if !wait(scope, name, id, Transition::Terminating) {
+    let phase = group(scope, name).and_then(|fleet| fleet.members.get(id)).map(|member| member.phase);
+    if phase == Some(MemberPhase::Terminating)
+        && is_drained(scope, name, id)
+        && !wait(scope, name, id, Transition::Terminating)
+    {
         end(scope, name, id);
     }
 }

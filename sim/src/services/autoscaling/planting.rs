@@ -77,17 +77,17 @@ fn source(scope: &mut Scope<'_>, seed: &GroupSeed) -> Result<LaunchSource, Strin
             LaunchSource::Template(spec(name, &seed.version))
         }
         (Some(name), None) => {
-            let overrides = seed.overrides.iter().map(|one| TypeOverride {
-                instance_type: Some(one.instance_type.clone()),
-                weighted_capacity: None,
-                launch_template_specification: one.launch_template.as_ref().map(|name| spec(name, &one.version)),
-                image_id: None,
-            });
+            let mut overrides = Vec::new();
+            for one in &seed.overrides {
+                overrides.push(TypeOverride {
+                    instance_type: Some(one.instance_type.clone()),
+                    weighted_capacity: None,
+                    launch_template_specification: one.launch_template.as_ref().map(|name| spec(name, &one.version)),
+                    image_id: one.image.as_ref().map(|image| ec2::image_named(scope, image)).transpose()?,
+                });
+            }
             LaunchSource::Mixed(MixedPolicy {
-                launch_template: MixedTemplate {
-                    launch_template_specification: spec(name, &seed.version),
-                    overrides: overrides.collect(),
-                },
+                launch_template: MixedTemplate { launch_template_specification: spec(name, &seed.version), overrides },
                 instances_distribution: InstancesDistribution {
                     on_demand_allocation_strategy: Some("prioritized".to_owned()),
                     on_demand_base_capacity: Some(seed.on_demand_base.unwrap_or(0)),

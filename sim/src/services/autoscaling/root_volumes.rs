@@ -4,17 +4,17 @@
 
 use std::time::Duration;
 
-use super::activities::begin;
 use super::configuration::LaunchSource;
 use super::events::Event;
 use super::launching::in_service;
+use super::leaving::{detach, is_drained};
 use super::member::MemberPhase;
 use super::refresh::{Refresh, RefreshPreferences};
 use super::state::{group, invalid};
 use crate::ctx::Scope;
 use crate::error::AwsError;
 use crate::services::ec2;
-use crate::services::elasticloadbalancing::{self, Taken};
+use crate::services::elasticloadbalancing::Taken;
 
 /// From the end of an instance's requests to its other root volume, before it boots.
 const REPLACES: Duration = Duration::from_secs(60);
@@ -43,31 +43,21 @@ pub(super) fn check(
 /// Take an instance out of service, so that it gets another root volume.
 pub(super) fn begin_replacing(scope: &mut Scope<'_>, name: &str, id: &str, refresh: &Refresh, cause: String) {
     let Some(goal) = refresh.launches().cloned() else { return };
-    let Some(fleet) = group(scope, name) else { return };
-    let targets = fleet.target_groups.clone();
-    let Some(member) = fleet.members.get_mut(id) else { return };
+    let Some(member) = group(scope, name).and_then(|fleet| fleet.members.get_mut(id)) else { return };
     (member.phase, member.in_service, member.hook) = (MemberPhase::ReplacingRootVolume, None, None);
     (member.made_by, member.brought) = (Some(refresh.stamp()), Some(goal));
-    let drains =
-        targets.iter().filter_map(|target| elasticloadbalancing::deregister(scope, target, id, Taken::Step)).max();
-    let activity = begin(scope, name, format!("Replacing the root volume of EC2 instance: {id}"), cause);
-    if let Some(member) = group(scope, name).and_then(|group| group.members.get_mut(id)) {
-        member.activity = activity;
-    }
-    if drains.is_none() {
+    let activity = |_| format!("Replacing the root volume of EC2 instance: {id}");
+    if detach(scope, name, id, (activity, cause), Taken::Step) {
         drained(scope, name, id);
     }
 }
 
 /// The requests that an instance had are over.
 pub(super) fn drained(scope: &mut Scope<'_>, name: &str, id: &str) {
-    let Some(fleet) = group(scope, name) else { return };
-    let targets = fleet.target_groups.clone();
-    let Some(member) = fleet.members.get(id).filter(|member| member.phase == MemberPhase::ReplacingRootVolume) else {
-        return;
-    };
+    let member = group(scope, name).and_then(|fleet| fleet.members.get(id));
+    let Some(member) = member.filter(|member| member.phase == MemberPhase::ReplacingRootVolume) else { return };
     let (goal, kind) = (member.brought.clone(), member.instance_type.clone());
-    if targets.iter().any(|target| elasticloadbalancing::phase_of(scope, target, id).is_some()) {
+    if !is_drained(scope, name, id) {
         return;
     }
     let Some(image) = goal.and_then(|goal| goal.image_for(scope, &kind)) else { return };

@@ -126,6 +126,8 @@ fn one() -> usize {
 pub(super) struct OverrideSeed {
     /// `t3.micro`, for one.
     pub(super) instance_type: String,
+    /// An image of its own, by its name or id, in the place of the launch template's.
+    pub(super) image: Option<String>,
     /// The name of another launch template for it.
     pub(super) launch_template: Option<String>,
     /// That one's version.

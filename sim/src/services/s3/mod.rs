@@ -7,4 +7,4 @@ mod state;
 
 pub(crate) use operations::service;
 pub(crate) use seeds::{BucketSeed, plant};
-pub(crate) use state::{State, text_at};
+pub(crate) use state::{State, is_versioned, make, remove, set_versioned, text_at};

@@ -49,6 +49,38 @@ pub(super) fn bucket<'s>(scope: &'s mut Scope<'_>, name: &str) -> Result<&'s mut
     found.ok_or_else(|| AwsError::new("NoSuchBucket", "The specified bucket does not exist").status(404))
 }
 
+/// Make a bucket.
+pub(crate) fn make(scope: &mut Scope<'_>, name: &str, versioned: bool) -> Result<(), String> {
+    let buckets = &mut scope.place().s3.buckets;
+    if buckets.contains_key(name) {
+        return Err(format!("{name} already exists (Service: S3, Status Code: 409)"));
+    }
+    buckets.insert(name.to_owned(), StoredBucket { versioned, objects: BTreeMap::new() });
+    Ok(())
+}
+
+/// Let a bucket keep the versions of its objects, or not.
+pub(crate) fn set_versioned(scope: &mut Scope<'_>, name: &str, versioned: bool) {
+    if let Some(bucket) = scope.place().s3.buckets.get_mut(name) {
+        bucket.versioned = versioned;
+    }
+}
+
+/// Whether a bucket keeps the versions of its objects; nothing where there is no such bucket.
+pub(crate) fn is_versioned(scope: &mut Scope<'_>, name: &str) -> Option<bool> {
+    scope.place().s3.buckets.get(name).map(|bucket| bucket.versioned)
+}
+
+/// Delete a bucket, which must be empty. What is gone already is as it is to be.
+pub(crate) fn remove(scope: &mut Scope<'_>, name: &str) -> Result<(), String> {
+    let buckets = &mut scope.place().s3.buckets;
+    if buckets.get(name).is_some_and(|bucket| !bucket.objects.is_empty()) {
+        return Err("The bucket you tried to delete is not empty. You must delete all versions in the bucket. (Service: S3, Status Code: 409)".to_owned());
+    }
+    buckets.remove(name);
+    Ok(())
+}
+
 /// A version of an object: the newest where none is named.
 pub(super) fn object(
     scope: &mut Scope<'_>,

@@ -2,6 +2,7 @@
 //!
 //! The main types are [`ProviderOrder`], what is asked for, and [`Provider`], who does it.
 
+mod bucket;
 mod calls;
 mod fleet;
 mod forms;

@@ -2,7 +2,7 @@
 //!
 //! The main function is [`provider`].
 
-use super::{Provider, Settling, fleet, plain, scripted};
+use super::{Provider, Settling, bucket, fleet, plain, scripted};
 
 const SCRIPTED: Provider = Provider { create: scripted::create, update: scripted::update, ..Provider::KEPT };
 
@@ -32,6 +32,7 @@ pub(super) fn provider(kind: &str) -> &'static Provider {
         | "AWS::ImageBuilder::ImagePipeline"
         | "AWS::ImageBuilder::ImageRecipe"
         | "AWS::ImageBuilder::InfrastructureConfiguration" => &fleet::IMAGE_BUILDER,
+        "AWS::S3::Bucket" => &bucket::BUCKET,
         "AWS::CloudFormation::CustomResource" => &SCRIPTED,
         custom if custom.starts_with("Custom::") => &SCRIPTED,
         plain if plain::row(plain).is_some() => &PLAIN,
