@@ -63,7 +63,7 @@ fn every_plugin_may_look_up_what_became_of_its_writes() {
         }
     }
     assert_eq!(missing, Vec::<String>::new());
-    assert_eq!(writes, 44, "the writes of the standard plugins");
+    assert_eq!(writes, 51, "the writes of the standard plugins");
 }
 
 #[test]
