@@ -16,6 +16,7 @@ mod preferences;
 mod prepared;
 mod replacing;
 mod source;
+mod warming;
 mod way_back;
 mod why;
 
@@ -282,8 +283,10 @@ fn with_version(
     Ok(remembered)
 }
 
-/// Start a refresh to this. The group itself is never changed before: then there would be nothing to go back to.
+/// Start a refresh to this, once enough of what it replaces is warm. The group itself is never changed before: then there would be nothing
+/// to go back to.
 fn start(config: &Config, to: &Source, preferences: Option<String>) -> Result<String, Failure> {
+    warming::until_warm(config)?;
     let request = StartInstanceRefreshRequest {
         group: config.group.clone(),
         // A way back to types without an AMI of their own needs other instances.
